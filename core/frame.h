@@ -1,0 +1,110 @@
+/* A frame is untrusted bytes. They leave it only by copy, through frame_copy(). */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+#if defined(__bpf__)
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+struct frame {
+	struct xdp_md *xdp;
+	uint32_t length;
+};
+
+INLINE bool frame_copy(const struct frame *frame, uint32_t at, uint8_t *to, uint32_t n)
+{
+	return bpf_xdp_load_bytes(frame->xdp, at, to, n) == 0;
+}
+#else
+/* length is in octets, from the destination MAC to the last octet read; there is no frame check sequence. */
+struct frame {
+	const uint8_t *bytes;
+	uint32_t length;
+};
+
+/*@ requires \valid_read(frame) && \valid_read(frame->bytes + (0 .. frame->length - 1));
+    requires \valid(to + (0 .. n - 1));
+    requires \separated(to + (0 .. n - 1), frame, frame->bytes + (0 .. frame->length - 1));
+    assigns to[0 .. n - 1] \from frame->bytes[0 .. frame->length - 1], frame->length, at, n;
+    assigns \result \from frame->length, at, n;
+    ensures \result == 0 || \result == 1;
+    ensures \result <==> at + n <= frame->length; */
+INLINE bool frame_copy(const struct frame *frame, uint32_t at, uint8_t *to, uint32_t n)
+{
+	if (at > frame->length || n > frame->length - at) /* subtract: a sum could wrap */
+		return false;
+	/*@ loop invariant 0 <= i <= n;
+	    loop assigns i, to[0 .. n - 1];
+	    loop variant n - i; */
+	for (uint32_t i = 0; i < n; i++)
+		to[i] = frame->bytes[at + i];
+	return true;
+}
+#endif
+
+/*
+ * A place in a frame, and where the data it may read ends. The first short read makes it fail, and so every later
+ * one: a parser reads like the header diagram in the RFC and asks once, at the end, whether all of it was there.
+ */
+struct reader {
+	const struct frame *frame;
+	uint32_t at, end;
+	bool ok;
+};
+
+INLINE struct reader read_from(const struct frame *frame, uint32_t at, uint32_t end)
+{
+	return (struct reader){ frame, at, end, at <= end && end <= frame->length };
+}
+
+INLINE uint32_t octets_left(const struct reader *r)
+{
+	return r->ok ? r->end - r->at : 0;
+}
+
+/* On failure `to` is unchanged. n is in octets and must be at least 1. */
+INLINE void read_bytes(struct reader *r, uint8_t *to, uint32_t n)
+{
+	r->ok = r->ok && r->at <= r->end && n <= r->end - r->at && frame_copy(r->frame, r->at, to, n);
+	if (r->ok)
+		r->at += n;
+}
+
+INLINE void skip_bytes(struct reader *r, uint32_t n)
+{
+	r->ok = r->ok && r->at <= r->end && n <= r->end - r->at;
+	if (r->ok)
+		r->at += n;
+}
+
+INLINE uint8_t read_u8(struct reader *r)
+{
+	uint8_t b[1] = { 0 };
+	read_bytes(r, b, 1);
+	return b[0];
+}
+
+INLINE uint16_t read_be16(struct reader *r)
+{
+	uint8_t b[2] = { 0 };
+	read_bytes(r, b, 2);
+	return (uint16_t)(b[0] << 8 | b[1]);
+}
+
+INLINE uint32_t read_be32(struct reader *r)
+{
+	uint8_t b[4] = { 0 };
+	read_bytes(r, b, 4);
+	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+INLINE uint64_t read_be48(struct reader *r)
+{
+	uint8_t b[6] = { 0 };
+	read_bytes(r, b, 6);
+	return (uint64_t)b[0] << 40 | (uint64_t)b[1] << 32 | (uint64_t)b[2] << 24 | (uint64_t)b[3] << 16 |
+	       (uint64_t)b[4] << 8 | b[5];
+}

@@ -1,0 +1,59 @@
+/* Token buckets: the judge names one, its caller takes the token. Only frames that would pass are ever charged. */
+#pragma once
+#include "frame.h"
+#include "verdict.h"
+
+/*        NAME       name         refill/1000 s  burst  drop reason          the reason for the number */
+#define RATE_CLASSES(X) \
+	X(DHCP,       "dhcp",       2000,     16,   RATE_DHCP)      /* PXE, loader and system: about 12 in 10 s */ \
+	X(DECLINE,    "decline",    100,      3,    RATE_DHCP)      /* RFC 2131 3.1.5: 10 s apart; each burns an address */ \
+	X(RESYNC,     "resync",     500,      2,    RATE_DHCP)      /* a renewal that the guard knows no lease of */ \
+	X(NEW_LEASE,  "newlease",   17,       4,    BINDING_CHURN)  /* one guest cannot drain a /24 within a 600 s lease */ \
+	X(ARP,        "arp",        50000,    100,  RATE_ARP)       /* a /24 sweep still ends when the LAN is allowed */ \
+	X(MULTICAST,  "mcast",      50000,    150,  RATE_MULTICAST) /* mDNS at boot */ \
+	X(FROM_GUEST, "slowpath",   200000,   400,  RATE_SLOW_PATH) /* messages to the snooper, per direction */ \
+	X(UPLINK_DHCP, "u-dhcp",    20000,    40,   RATE_UPLINK) \
+	X(UPLINK_GROUP, "uplink-bum", 1000000, 2000, RATE_UPLINK)   /* a brake for broadcast storms */ \
+	X(FROM_UPLINK, "u-slowpath", 200000,  400,  RATE_SLOW_PATH)
+
+enum rate_class {
+	RATE_FREE,
+#define X(name, text, refill, burst, reason) RATE_OF_##name,
+	RATE_CLASSES(X)
+#undef X
+	RATE_CLASSES_END
+};
+
+/* refill: tokens per 1000 s, so that one per minute is a whole number; 0 in burst: no limit. */
+struct rate {
+	uint32_t refill, burst;
+};
+
+struct bucket {
+	uint64_t millitokens;
+	uint64_t filled_ms;
+};
+
+struct buckets {
+	struct bucket of[RATE_CLASSES_END];
+};
+
+INLINE bool take_token(const struct rate *rate, struct bucket *bucket, uint64_t now_ms)
+{
+	if (rate->burst == 0)
+		return true;
+	uint64_t full = (uint64_t)rate->burst * 1000;
+	uint64_t idle_ms = now_ms > bucket->filled_ms ? now_ms - bucket->filled_ms : 0;
+	/* A long idle time fills the bucket; bounding it first keeps the product in range. */
+	uint64_t bounded = idle_ms > 1000000000 ? 1000000000 : idle_ms;
+	uint64_t gained = bounded * rate->refill / 1000;
+	if (gained > 0) {
+		uint64_t sum = bucket->millitokens + gained;
+		bucket->millitokens = sum > full ? full : sum;
+		bucket->filled_ms = now_ms;
+	}
+	if (bucket->millitokens < 1000)
+		return false;
+	bucket->millitokens -= 1000;
+	return true;
+}

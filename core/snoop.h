@@ -1,0 +1,61 @@
+/*
+ * The slow path: the only writer of state. It takes what the judge punted, parses it whole, and decides. State has changed
+ * before it answers, so a guest can never be faster than its own lease. User space only.
+ */
+#pragma once
+#include "config.h"
+#include "rate.h"
+#include "state.h"
+#include "verdict.h"
+
+enum event_kind {
+	EVENT_LEASE_NEW,
+	EVENT_LEASE_RENEWED,
+	EVENT_LEASE_LOST,       /* why says how: released, declined, refused by the server, expired, replaced */
+	EVENT_LEASE_GRACE,      /* replaced by a newer lease, still usable for a moment */
+	EVENT_SERVER_LEARNED,   /* first DHCP server seen is now the only one */
+	EVENT_GATEWAY_LEARNED   /* MAC of the router */
+};
+
+/* What changed. Valid during the call only. */
+struct event {
+	enum event_kind kind;
+	struct address address;
+	struct address server;    /* of the lease */
+	uint64_t mac;             /* of a learned server or gateway */
+	uint64_t expires_ms;      /* same clock as now_ms; NEVER_EXPIRES */
+	const char *why;          /* EVENT_LEASE_LOST: one word or two */
+};
+
+struct snoop {
+	const struct config *config;
+	struct state *state;
+	struct buckets *buckets;
+	/* The host-wide registry of addresses: false when another guard holds it. NULL: always yes. */
+	bool (*claim)(void *context, struct address);
+	void (*release)(void *context, struct address);
+	/* Told after state changed and before the frame is delivered. May be NULL. */
+	void (*event)(void *context, const struct event *);
+	void *context;
+};
+
+/* Fills the buckets; to be called once with the config that holds the rates. */
+void fill_buckets(const struct config *config, struct buckets *buckets, uint64_t now_ms);
+
+/* Adds a binding that never expires (--vm-ip). False: no room, or not an address a guest may have. */
+bool add_static_binding(struct state *state, struct address a, uint32_t prefix_length, uint64_t now_ms);
+
+/* Decides a frame that the judge punted: PASS or a DROP. */
+enum verdict snoop_frame(struct snoop *snoop, enum verdict punt, const struct frame *frame, uint64_t now_ms);
+
+/*
+ * Removes and reports what has expired. Rights end by themselves when the clock says so; this is for logs, exposes and the
+ * registry. Gives the time of the next expiry, or NEVER_EXPIRES.
+ */
+uint64_t expire_bindings(struct snoop *snoop, uint64_t now_ms);
+
+/* True for an address that a server may lease: not the network's own machines, nor one that no host may have. */
+bool is_leasable4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms);
+
+/* Forgets learned servers and gateways; bindings stay. */
+void relearn_anchors(struct state *state);

@@ -1,0 +1,102 @@
+/*
+ * What the guard has learned of its guest. Only the snooper (snoop.c) writes it; the judge reads it. All tables are fixed;
+ * each says what happens when it is full. Times are milliseconds of one clock that counts suspend and never goes back.
+ */
+#pragma once
+#include "address.h"
+
+#define NEVER_EXPIRES UINT64_MAX
+
+enum { BINDINGS4_MAX = 4, TRANSACTIONS_MAX = 4, CLIENT_IDS_MAX = 4 };
+
+enum binding_state {
+	BINDING_NONE,
+	BINDING_BOUND,
+	BINDING_GRACE,  /* replaced by a newer lease of the same client: lives for half a minute */
+	BINDING_STATIC  /* --vm-ip */
+};
+
+/* An address the guest holds while now_ms < expires_ms. Expiry is that comparison, never a timer. */
+struct binding {
+	struct address address;
+	uint64_t since_ms;    /* first ACK of this address; renewals keep it */
+	uint64_t expires_ms;  /* 0: no binding */
+	uint64_t used_ms;     /* last frame from it, to the second */
+	uint64_t client_id;   /* keyed hash of option 61 */
+	uint64_t server_mac;
+	struct address server;       /* server identifier, option 54 */
+	uint32_t state;              /* enum binding_state */
+	uint32_t prefix_length;      /* of its subnet, 0..32 */
+	struct address_set routers, resolvers;
+};
+
+enum transaction_kind {
+	TRANSACTION_NONE,
+	TRANSACTION_DISCOVER,
+	TRANSACTION_SELECT,    /* REQUEST that names a server */
+	TRANSACTION_REBOOT,    /* REQUEST in INIT-REBOOT */
+	TRANSACTION_RENEW,     /* RENEWING or REBINDING */
+	TRANSACTION_INFORM
+};
+
+/* A client message the guest sent and may get an answer to. Full: the entry nearest to its deadline goes. */
+struct transaction {
+	uint64_t client_id;
+	uint64_t requested_ms;  /* first REQUEST (rapid commit: DISCOVER): the lease counts from here */
+	uint64_t deadline_ms;   /* 0: free */
+	struct address requested, server, offered, acked;
+	uint32_t id;            /* xid */
+	uint8_t kind;           /* enum transaction_kind */
+	uint8_t rapid_commit;
+	uint8_t resync;         /* renews a lease the guard did not know */
+	uint8_t done;           /* answered; kept for a while so that duplicates of the ACK pass */
+};
+
+struct client_id {
+	uint64_t hash;
+	uint64_t until_ms; /* 0: free */
+};
+
+/* Anchors learned from traffic where neither flags nor platform gave any. Locked on first use. */
+struct learned {
+	struct address server;       /* unset: none */
+	uint64_t server_mac;
+	struct mac_set gateway_macs;
+	struct address asked;        /* the router that the guest last asked ARP for */
+	uint64_t asked_ms;
+};
+
+struct state {
+	struct binding ipv4[BINDINGS4_MAX];
+	struct transaction dhcp4[TRANSACTIONS_MAX];
+	struct client_id client_ids[CLIENT_IDS_MAX];
+	struct learned learned;
+	uint64_t hash_key[2]; /* of the client id hash: random at start */
+};
+
+INLINE bool is_live(const struct binding *b, uint64_t now_ms)
+{
+	return now_ms < b->expires_ms;
+}
+
+/* The index of the live binding of this address, or NO_BINDING. */
+INLINE uint32_t find_binding4(const struct state *state, struct address a, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
+		if (is_live(&state->ipv4[i], now_ms) && same_address(state->ipv4[i].address, a))
+			return i;
+	return 0xff;
+}
+
+INLINE bool owns_address4(const struct state *state, struct address a, uint64_t now_ms)
+{
+	return find_binding4(state, a, now_ms) != 0xff;
+}
+
+INLINE bool has_lease4(const struct state *state, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
+		if (is_live(&state->ipv4[i], now_ms))
+			return true;
+	return false;
+}

@@ -1,0 +1,100 @@
+/*
+ * Every way a judged frame can end, in one table. From it come the enum, the log text, the counters, docs/reasons.md,
+ * the list in the man page and the eBPF counter map. A new reason is one line here and one frame that earns it in
+ * tests/unit/. Where an operator would do the same about two faults they share a reason; the frame's direction is
+ * counted apart, so one name serves both (docs/filter.md holds the map from the specification's rows).
+ */
+#pragma once
+#include <stdint.h>
+
+/*        NAME                  name                      what it means to an operator */
+#define DROP_REASONS(X) \
+	X(FRAME_RUNT,            "frame-runt",             "shorter than an Ethernet header") \
+	X(FRAME_OVERSIZE,        "frame-oversize",         "longer than the MTU allows, or truncated on reading") \
+	X(ETH_SRC_SPOOF,         "eth-src-spoof",          "guest sends from a MAC that is not its own") \
+	X(ETH_SRC_INVALID,       "eth-src-invalid",        "group or zero source MAC from the network") \
+	X(ETH_SRC_IS_GUEST,      "eth-src-is-guest",       "the guest's own MAC arrives from the network: a loop or an impostor") \
+	X(ETH_DST_INVALID,       "eth-dst-invalid",        "destination MAC is zero or the guest itself") \
+	X(ETH_DST_RESERVED,      "eth-dst-reserved",       "bridge control group 01:80:c2:00:00:00-0f (STP, PAUSE, LLDP, 802.1X)") \
+	X(ETHERTYPE_VLAN,        "ethertype-vlan",         "VLAN tag, priority tag included") \
+	X(ETHERTYPE_UNKNOWN,     "ethertype-unknown",      "neither IPv4, ARP nor IPv6 (802.3/LLC included)") \
+	X(L2_NOT_FOR_GUEST,      "l2-not-for-guest",       "unicast frame for another MAC") \
+	X(L2_NEXT_HOP,           "l2-next-hop",            "IP sent to a MAC that is no router of this network") \
+	X(L2L3_MISMATCH,         "l2l3-mismatch",          "MAC and IP destination disagree on group or unicast") \
+	X(ARP_MALFORMED,         "arp-malformed",          "not a request or reply for IPv4 over Ethernet") \
+	X(ARP_SHA_SPOOF,         "arp-sha-spoof",          "ARP sender MAC is not the frame's own") \
+	X(ARP_NO_LEASE,          "arp-no-lease",           "ARP from an address before any lease") \
+	X(ARP_SPA_SPOOF,         "arp-spa-spoof",          "ARP claims an address that was not leased to the guest") \
+	X(ARP_PROBE_TARGET,      "arp-probe-target",       "ARP probe for an address that was not offered to the guest") \
+	X(ARP_TARGET_DENIED,     "arp-target-denied",      "ARP asks for a host that the policy refuses anyway") \
+	X(ARP_CLAIMS_GUEST,      "arp-claims-guest",       "an outsider claims the guest's address") \
+	X(ARP_GATEWAY_SPOOF,     "arp-gateway-spoof",      "an outsider claims the gateway's address") \
+	X(IP4_MALFORMED,         "ip4-malformed",          "IPv4 header is broken, or carries an IPv6 header type") \
+	X(IP4_OPTIONS,           "ip4-options",            "IPv4 options (source routing and the like)") \
+	X(IP4_FRAGMENT,          "ip4-fragment",           "fragment that is too small, overlaps the first header or runs past 65535") \
+	X(L4_MALFORMED,          "l4-malformed",           "TCP, UDP or ICMP shorter than its header, or a bad UDP length") \
+	X(IP4_NO_LEASE,          "ip4-no-lease",           "IPv4 before any lease") \
+	X(IP4_SRC_SPOOF,         "ip4-src-spoof",          "IPv4 source that was not leased to the guest") \
+	X(IP4_SRC_IS_GUEST,      "ip4-src-is-guest",       "the guest's own IPv4 source arrives from the network") \
+	X(IP4_SRC_INVALID,       "ip4-src-invalid",        "IPv4 source that no host has, from the network") \
+	X(IP4_GATEWAY_SPOOF,     "ip4-gateway-spoof",      "the gateway's IPv4 source from another MAC") \
+	X(IGMP_INVALID,          "igmp-invalid",           "IGMP other than a plain report or leave") \
+	X(ICMP_CONTROL,          "icmp-control",           "ICMP redirect, router advertisement or mask reply") \
+	X(DHCP4_SERVER,          "dhcp4-server-from-guest", "guest speaks as a DHCP server") \
+	X(DHCP4_PORT_MISUSE,     "dhcp4-port-misuse",      "ports 67/68 in another pairing than client to server") \
+	X(DHCP4_DISABLED,        "dhcp4-disabled",         "DHCP is switched off") \
+	X(DHCP4_MALFORMED,       "dhcp4-malformed",        "DHCP message that cannot be parsed, or a fragment of one") \
+	X(DHCP4_CHADDR,          "dhcp4-chaddr",           "guest asks for a lease for another MAC") \
+	X(DHCP4_RELAY_FIELDS,    "dhcp4-relay-fields",     "guest poses as a DHCP relay") \
+	X(DHCP4_TYPE,            "dhcp4-type",             "DHCP message type that has no place in this direction") \
+	X(DHCP4_ADDRESSING,      "dhcp4-addressing",       "DHCP message with the wrong Ethernet or IP addresses") \
+	X(DHCP4_CLIENT_ID_SPOOF, "dhcp4-client-id-spoof",  "client identifier names another MAC") \
+	X(DHCP4_CLIENT_ID_LIMIT, "dhcp4-client-id-limit",  "too many client identifiers from one guest") \
+	X(DHCP4_FORM,            "dhcp4-request-form",     "field mix that RFC 2131 table 5 forbids") \
+	X(DHCP4_NOT_OWNER,       "dhcp4-not-owner",        "renews, releases or declines an address that is not the guest's") \
+	X(DHCP4_ROGUE_SERVER,    "dhcp4-rogue-server",     "reply from a server that is not trusted") \
+	X(DHCP4_NOT_FOR_GUEST,   "dhcp4-not-for-guest",    "reply for another MAC") \
+	X(DHCP4_NO_TRANSACTION,  "dhcp4-no-transaction",   "reply that the guest did not ask for") \
+	X(DHCP4_BAD_LEASE,       "dhcp4-bad-lease",        "lease whose address or time cannot be used") \
+	X(DHCP4_CLIENT,          "dhcp4-client-to-guest",  "another machine's client message") \
+	X(IP6_DISABLED,          "ip6-disabled",           "IPv6 is switched off") \
+	X(BINDING_CLAIMED,       "binding-claimed",        "another guard on this host holds the address") \
+	X(BINDING_CHURN,         "binding-churn",          "too many new addresses in a short time") \
+	X(DST_INVALID,           "dst-invalid",            "destination that never belongs on the wire, or the guest itself") \
+	X(DST_BLOCKED,           "dst-blocked",            "a --block rule refuses the destination") \
+	X(DST_PRIVATE,           "dst-private",            "destination is not global and no rule allows it") \
+	X(DST_BROADCAST,         "dst-broadcast",          "IPv4 broadcast") \
+	X(DST_MULTICAST,         "dst-multicast",          "multicast group that is not open to guests") \
+	X(RATE_DHCP,             "rate-dhcp",              "too many DHCP messages") \
+	X(RATE_ARP,              "rate-arp",               "too many ARP frames") \
+	X(RATE_MULTICAST,        "rate-mcast",             "too much multicast or broadcast from the guest") \
+	X(RATE_UPLINK,           "rate-uplink",            "too much broadcast, multicast or DHCP from the network") \
+	X(RATE_SLOW_PATH,        "rate-slowpath",          "more messages than the snooper takes") \
+	X(QUEUE_FULL,            "queue-full",             "the receiver's queue was full") \
+	X(WRITE_ERROR,           "write-error",            "the port refused the frame")
+
+/* PUNT: only the slow path (snoop.h) may decide; it answers PASS or a DROP. */
+enum verdict {
+	PASS,
+	PUNT_DHCP4_CLIENT,
+	PUNT_DHCP4_SERVER,
+	PUNT_GATEWAY_ARP,
+#define X(name, text, meaning) DROP_##name,
+	DROP_REASONS(X)
+#undef X
+	VERDICTS
+};
+
+enum { FIRST_DROP = PUNT_GATEWAY_ARP + 1 };
+
+/*
+ * What the judge says. It is a value: the judge charges no bucket and stamps no entry, its caller does.
+ * bucket: enum rate_class that a PASS or a PUNT costs a token of. binding: index of the source's binding, or NO_BINDING.
+ */
+struct decision {
+	uint8_t verdict;
+	uint8_t bucket;
+	uint8_t binding;
+};
+
+enum { NO_BINDING = 0xff };

@@ -1,0 +1,101 @@
+/*
+ * A port is one way to reach a guest or a network. It moves batches of whole Ethernet frames and never looks into them.
+ *
+ * Every kind of port is one file and one line in port.c. All of them are non-blocking: a full queue, a peer that is
+ * away or a transient error is a number that the caller counts, never an end. Memory is allocated when a port opens,
+ * and nothing after that.
+ */
+#pragma once
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "../core/address.h"
+
+enum { BATCH_MAX = 64, PORT_POLL_MAX = 4 };
+
+/* A frame in a batch: octets from the destination MAC on, no length prefix, no frame check sequence. */
+struct packet {
+	const uint8_t *bytes;
+	uint32_t length;
+	bool truncated; /* the datagram was longer than max_frame; length then is max_frame + 1 */
+};
+
+enum port_side { GUEST_SIDE, UPLINK_SIDE };
+
+struct port_settings {
+	enum port_side side;
+	uint32_t max_frame;    /* octets, 14 + MTU */
+	bool isolation;        /* tap in a bridge: no traffic with other isolated ports */
+	bool host_loopback;    /* slirp: the guest may reach services on the host's loopback address */
+	bool host_only;        /* slirp: no network beyond the host */
+};
+
+/* What a port knows of its network. Empty sets: it knows nothing, the guard learns or is told. */
+struct anchors {
+	struct address_set host;     /* the host's own addresses on the segment: @host */
+	struct address_set servers;  /* DHCP servers, where they are not the host */
+	struct address_set resolvers;
+	struct mac_set gateway_macs;
+};
+
+/* A host port that is forwarded to the guest. Ports in host byte order. */
+struct expose {
+	uint8_t protocol;            /* IPPROTO_TCP or IPPROTO_UDP */
+	uint16_t external_port, internal_port;
+	struct address external;     /* address to listen on; unset: all */
+};
+
+/* What became of a batch that was sent. sent + full + failed == n. */
+struct send_result {
+	uint32_t sent;
+	uint32_t full;   /* the receiver's queue was full, or nobody is connected now */
+	uint32_t failed; /* the port refused the frame: too long for it, interface down, ... */
+};
+
+/* The sentence that a user reads when a port cannot be had. usage: the text was wrong (exit 2), else the resource (1). */
+struct port_error {
+	bool usage;
+	char text[256];
+};
+
+struct port;
+
+struct port_kind {
+	const char *name;  /* "tap" of "tap:NAME,bridge=BR" */
+	const char *form;  /* the whole form, for --help and for errors */
+	/* argument is what follows "name:", or "" */
+	struct port *(*open)(const char *argument, const struct port_settings *, struct port_error *);
+	/* Fills at most PORT_POLL_MAX entries and gives their number. */
+	int (*watch)(struct port *, struct pollfd *);
+	/* Accepts, reconnects, reads control messages. Called after every poll. False: the port is gone for good. */
+	bool (*service)(struct port *, uint64_t now_ms);
+	/* When service() must be called even if nothing happens; UINT64_MAX: never. */
+	uint64_t (*deadline_ms)(const struct port *);
+	/* Gives 0..max frames, valid until the next receive on this port. False: the peer is gone for good. */
+	bool (*receive)(struct port *, struct packet *, uint32_t max, uint32_t *got);
+	/* Sends n frames. False: the peer is gone for good (the result is filled all the same). */
+	bool (*send)(struct port *, const struct packet *, uint32_t n, struct send_result *);
+	/* NULL where the port knows nothing. */
+	void (*anchors)(const struct port *, struct anchors *);
+	/* Adds or removes a forwarding; NULL where the port cannot. The result is told through report(). */
+	void (*expose)(struct port *, const struct expose *, struct address guest, bool add);
+	/* Fills the hypervisor's end for `softnet run` ({fd}); NULL where there is none. */
+	void (*close)(struct port *);
+};
+
+struct port {
+	const struct port_kind *kind;
+	char name[128]; /* as the user wrote it */
+	char gone[160]; /* why service/receive/send said false */
+};
+
+/* text is "kind:argument". NULL on failure, with error filled. */
+struct port *port_open(const char *text, const struct port_settings *, struct port_error *error);
+/* A connected datagram socketpair: the port on one end; *peer_fd (inheritable) is for the hypervisor. */
+struct port *port_open_pair(const struct port_settings *, int *peer_fd, struct port_error *error);
+/* One line per kind for --help, NULL behind the last. */
+const struct port_kind *const *port_kinds(void);
+
+/* Ports tell what happened (reconnected, slirp restarted, expose failed) through this; the program sets it. */
+extern void (*port_report)(const struct port *, const char *sentence);
