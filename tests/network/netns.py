@@ -1,0 +1,392 @@
+"""Small networks made of Linux namespaces, for the network tests and the demo. Needs nothing but Python and iproute2.
+
+How this works: isolated() runs the calling program again behind unshare(1), in network, mount and process namespaces
+of its own (and a user namespace when not root). Whatever is made in there, interfaces, routes, processes, vanishes
+with the last process; the host's network is never touched, and no packet can leave, as no way out exists.
+
+Inside, a Network makes further namespaces and joins them:
+
+    with Network() as network:
+        bridge = network.bridge("br0")
+        gateway = network.namespace("gateway")
+        network.join(gateway, "eth0", bridge, "192.168.77.1/24")
+        server = network.start(["dnsmasq", ...], gateway)
+"""
+
+import contextlib
+import ctypes
+import os
+import pathlib
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+OUTER = "SOFTNET_OUTER_NETWORK"     # names the network namespace outside, for the program inside to compare
+CLONE_NEWNET = 0x40000000
+# From linux/if_packet.h; Python's socket module does not name them.
+ETH_P_ALL, SOL_PACKET, PACKET_ADD_MEMBERSHIP, PACKET_AUXDATA, PACKET_MR_PROMISC, TP_STATUS_VLAN_VALID = \
+    0x0003, 263, 1, 8, 1, 0x10
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+class NetworkError(Exception):
+    """Something that a test waited for did not happen, or a command failed."""
+
+
+# --- getting in -------------------------------------------------------------------------------------------------------
+
+def inside():
+    """Whether this process already has a network of its own."""
+    outer = os.environ.get(OUTER)
+    return outer is not None and os.readlink("/proc/self/ns/net") != outer
+
+
+def unshare_command():
+    """The unshare command line that this machine permits; None if there is none."""
+    base = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child"]
+    user = ["--user", "--map-root-user"]
+    # A container may hide parts of /proc, and then refuses a fresh one; all that is lost is a tidy ps(1).
+    candidates = [base + ["--mount-proc"] + user, base + user]
+    if os.geteuid() == 0:
+        candidates = [base + ["--mount-proc"], base] + candidates
+    for command in candidates:
+        if subprocess.run(command + ["true"], stdin=subprocess.DEVNULL, capture_output=True).returncode == 0:
+            return command
+    return None
+
+
+def why_not():
+    """What stands in the way of isolated(), in words for the person at the keyboard; None if nothing does."""
+    if not sys.platform.startswith("linux"):
+        return "needs Linux: its networks are made of Linux namespaces"
+    if unshare_command() is None:
+        return "cannot make namespaces: run as root, or permit user namespaces (sysctl user.max_user_namespaces, " \
+               "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)"
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        return "cannot open /dev/net/tun: run as root, or load the tun module and give the device its usual mode 0666"
+    return None
+
+
+def isolated(arguments):
+    """Run `arguments` in a network of its own; returns its exit status. To be called when not inside()."""
+    environment = dict(os.environ, **{OUTER: os.readlink("/proc/self/ns/net")})
+    process = subprocess.Popen(unshare_command() + arguments, env=environment)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:       # the terminal tells the program inside as well; let it clean up
+            continue
+
+
+def prepare():
+    """Once, first thing inside: a place for `ip netns` to keep its names, and the loopback interface."""
+    run("mount", "-t", "tmpfs", "tmpfs", "/run")
+    run("ip", "link", "set", "lo", "up")
+    # No IPv6 of our own here: bridges still pass it, but their interfaces send nothing into a test unasked.
+    for which in "all", "default":
+        with contextlib.suppress(OSError):
+            pathlib.Path(f"/proc/sys/net/ipv6/conf/{which}/disable_ipv6").write_text("1")
+
+
+# --- commands and processes -------------------------------------------------------------------------------------------
+
+def run(*command, timeout=20, check=True):
+    """Run a short command to its end; returns what it printed."""
+    done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=timeout, text=True, errors="replace")
+    if check and done.returncode != 0:
+        raise NetworkError(f"{' '.join(map(str, command))}: exit status {done.returncode}\n{done.stdout}")
+    return done.stdout
+
+
+def wait_for(predicate, timeout=10, what="a condition"):
+    """Ask `predicate` until it gives something true, and return that; NetworkError after `timeout` seconds."""
+    end = time.monotonic() + timeout
+    while True:
+        result = predicate()
+        if result:
+            return result
+        if time.monotonic() >= end:
+            raise NetworkError(f"waited {timeout} s in vain for {what}")
+        time.sleep(0.02)
+
+
+class Process:
+    """A background process whose output is collected line by line, and kept in a log file as well."""
+
+    def __init__(self, command, name, log_directory, on_line=None):
+        self.name = name
+        self.lines = []                 # (stream, text); stream is "out" or "err"
+        self.on_line = on_line
+        self.news = threading.Condition()
+        self.log = open(pathlib.Path(log_directory) / f"{name}.log", "w", buffering=1)
+        self.log.write(f"$ {' '.join(map(str, command))}\n")
+        self.popen = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                      stderr=subprocess.PIPE, text=True, errors="replace", bufsize=1,
+                                      start_new_session=True)
+        self.readers = [threading.Thread(target=self._read, args=pair, daemon=True)
+                        for pair in ((self.popen.stdout, "out"), (self.popen.stderr, "err"))]
+        for reader in self.readers:
+            reader.start()
+
+    def _read(self, pipe, stream):
+        for line in pipe:
+            line = line.rstrip("\r\n")
+            with self.news:
+                self.lines.append((stream, line))
+                self.log.write(f"{stream} {line}\n")
+                self.news.notify_all()
+            if self.on_line:
+                self.on_line(stream, line)
+
+    @property
+    def pid(self):
+        return self.popen.pid
+
+    @property
+    def running(self):
+        return self.popen.poll() is None
+
+    def output(self, stream=None):
+        with self.news:
+            return [text for which, text in self.lines if stream in (None, which)]
+
+    def mark(self):
+        """A position in the output, for wait_line() and since() to look only at what comes after it."""
+        with self.news:
+            return len(self.lines)
+
+    def since(self, mark):
+        with self.news:
+            return self.lines[mark:]
+
+    def wait_line(self, pattern, timeout=10, since=0):
+        """Wait for a line that matches; returns the match."""
+        end = time.monotonic() + timeout
+        with self.news:
+            position = since
+            while True:
+                for _, text in self.lines[position:]:
+                    match = re.search(pattern, text)
+                    if match:
+                        return match
+                position = len(self.lines)
+                over = self.popen.poll() is not None and not any(reader.is_alive() for reader in self.readers)
+                left = end - time.monotonic()
+                if over or left <= 0:
+                    why = f"it ended with status {self.popen.returncode}" if over else f"waited {timeout} s"
+                    raise NetworkError(f"{self.name}: no line like '{pattern}' ({why})\n" +
+                                       "\n".join(text for _, text in self.lines[-20:]))
+                self.news.wait(min(left, 0.2))
+
+    def write_line(self, text):
+        self.popen.stdin.write(text + "\n")
+        self.popen.stdin.flush()
+
+    def signal(self, number):
+        if self.running:
+            os.kill(self.pid, number)
+
+    def wait(self, timeout=10):
+        """Wait for the end; returns the exit status."""
+        try:
+            self.popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise NetworkError(f"{self.name} still runs after {timeout} s") from None
+        for reader in self.readers:
+            reader.join(2)
+        return self.popen.returncode
+
+    def stop(self):
+        """Ask it to end, then make it end, with everything that it started."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
+            with contextlib.suppress(NetworkError):
+                self.wait(3)
+                break
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)     # children that outlived it
+        with contextlib.suppress(OSError):
+            self.popen.stdin.close()
+        return self.popen.returncode
+
+
+# --- namespaces -------------------------------------------------------------------------------------------------------
+
+class Namespace:
+    """A network namespace. Without a name: the one that this program runs in."""
+
+    def __init__(self, name=None):
+        self.name = name
+        if name:
+            run("ip", "netns", "add", name)
+        self.path = f"/run/netns/{name}" if name else "/proc/self/ns/net"
+
+    def command(self, *words):
+        # nsenter and not `ip netns exec`, which mounts a new /sys each time; containers may refuse that.
+        return (["nsenter", f"--net={self.path}"] if self.name else []) + [str(word) for word in words]
+
+    def run(self, *words, **options):
+        return run(*self.command(*words), **options)
+
+    def ip(self, words, **options):
+        """An ip(8) command, as one string: namespace.ip("link set eth0 up")."""
+        return self.run("ip", *words.split(), **options)
+
+    @contextlib.contextmanager
+    def entered(self):
+        """Sockets made inside this block belong to the namespace, for good."""
+        before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        there = os.open(self.path if self.name else "/proc/thread-self/ns/net", os.O_RDONLY)
+        try:
+            switch_to(there)
+            try:
+                yield
+            finally:
+                switch_to(before)
+        finally:
+            os.close(there)
+            os.close(before)
+
+    def wire(self, interface):
+        return Wire(self, interface)
+
+    def mac(self, interface):
+        return self.run("cat", f"/sys/class/net/{interface}/address").strip()
+
+    def remove(self):
+        if self.name:
+            run("ip", "netns", "delete", self.name, check=False)
+
+
+def switch_to(namespace_fd):
+    if libc.setns(namespace_fd, CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
+
+
+class Wire:
+    """Sends and receives raw frames on an interface; the kernel queues what arrives from the moment this is made."""
+
+    def __init__(self, namespace, interface):
+        self.interface = interface
+        with namespace.entered():
+            self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+            index = socket.if_nametoindex(interface)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self.socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+        self.socket.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, struct.pack("iHH8s", index, PACKET_MR_PROMISC, 0, b""))
+        self.socket.bind((interface, ETH_P_ALL))
+        self.socket.setblocking(False)
+
+    def send(self, *frames):
+        for frame in frames:
+            self.socket.send(bytes(frame))
+
+    def frames(self, outgoing=False):
+        """All frames since the last call: those that arrived, or all with `outgoing`."""
+        found = []
+        while True:
+            try:
+                data, beside, _, address = self.socket.recvmsg(65550, 256)
+            except BlockingIOError:
+                return found
+            if outgoing or address[2] != socket.PACKET_OUTGOING:
+                found.append(with_vlan_tag(data, beside))
+
+    def wait_frame(self, predicate, timeout=5, what="a frame"):
+        """The first frame that `predicate` likes; frames before it are gone."""
+        def search():
+            return next(filter(predicate, self.frames()), None)
+        return wait_for(search, timeout, f"{what} on {self.interface}")
+
+    def close(self):
+        self.socket.close()
+
+
+def with_vlan_tag(data, beside):
+    """The kernel takes a VLAN tag out of a frame before a packet socket sees it, and tells it beside; put it back."""
+    for level, kind, value in beside:
+        if level == SOL_PACKET and kind == PACKET_AUXDATA:
+            status, _, _, _, _, tci, tpid = struct.unpack("IIIHHHH", value)     # struct tpacket_auxdata
+            if status & TP_STATUS_VLAN_VALID:
+                return data[:12] + struct.pack("!HH", tpid or 0x8100, tci) + data[12:]
+    return data
+
+
+# --- a whole network --------------------------------------------------------------------------------------------------
+
+class Network:
+    """Everything that one test makes; close() ends every process and removes every interface and namespace."""
+
+    def __init__(self, log_directory=None):
+        self.logs = pathlib.Path(log_directory or tempfile.mkdtemp(prefix="softnet-network-"))
+        self.host = Namespace()         # where bridges and softnet live
+        self.links_before = self._links()
+        self.namespaces = []
+        self.processes = []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def namespace(self, name):
+        namespace = Namespace(name)
+        self.namespaces.append(namespace)
+        namespace.ip("link set lo up")
+        return namespace
+
+    def bridge(self, name="br0"):
+        self.host.ip(f"link add {name} type bridge stp_state 0 mcast_snooping 0")
+        self.host.ip(f"link set {name} up")
+        return name
+
+    def join(self, namespace, interface, bridge, address=None, mac=None):
+        """A cable from `interface` in the namespace to a port of the bridge; the port is named after the namespace."""
+        port = f"{namespace.name[:8]}-{interface}"[:15]
+        self.host.ip(f"link add {port} type veth peer name {interface} netns {namespace.name}")
+        if mac:
+            namespace.ip(f"link set {interface} address {mac}")
+        if address:
+            namespace.ip(f"address add {address} dev {interface}")
+        namespace.ip(f"link set {interface} up")
+        self.host.ip(f"link set {port} master {bridge} up")
+        return port
+
+    def tap(self, name, bridge):
+        """A persistent tap in the bridge, for a VM without a guard."""
+        self.host.ip(f"tuntap add dev {name} mode tap")
+        self.host.ip(f"link set {name} master {bridge} up")
+        return name
+
+    def start(self, command, namespace=None, name=None, on_line=None, kind=Process):
+        name = name or f"{len(self.processes)}-{pathlib.Path(str(command[0])).name}"
+        process = kind((namespace or self.host).command(*command), name, self.logs, on_line)
+        self.processes.append(process)
+        return process
+
+    def close(self):
+        for process in reversed(self.processes):
+            process.stop()
+        for namespace in self.namespaces:
+            namespace.remove()
+        # Removing a namespace is not instant: its interfaces, and their peers here, go a little later.
+        wait_for(self._remove_links, 10, "all interfaces to go")
+        self.processes, self.namespaces = [], []
+
+    def _links(self):
+        return {line.split()[0].split("@")[0] for line in self.host.ip("-br link").splitlines()}
+
+    def _remove_links(self):
+        extra = self._links() - self.links_before
+        for name in extra:
+            run("ip", "link", "delete", name, check=False)
+        return not extra

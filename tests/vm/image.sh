@@ -1,0 +1,80 @@
+#!/bin/sh
+# Builds the guest that the demo and the network tests boot: a Debian cloud kernel and an initramfs with busybox,
+# the virtio network modules and rawframe. Nothing is installed and no root is needed: the packages are only unpacked.
+#
+#     tests/vm/image.sh DIRECTORY        leaves vmlinuz, initramfs and busybox there; does nothing if they are current
+
+set -eu
+
+say() { echo "image.sh: $*" >&2; }
+here=$(cd "$(dirname "$0")" && pwd)
+out=${1:?usage: image.sh DIRECTORY}
+
+# Load order matters: virtio before virtio_ring is refused for unknown symbols.
+modules="virtio_ring virtio virtio_mmio failover net_failover virtio_net"
+
+case $(uname -m) in
+x86_64) kernel=linux-image-cloud-amd64 ;;
+aarch64) kernel=linux-image-cloud-arm64 ;;
+*) say "no guest for $(uname -m): it needs a Debian cloud kernel, which exists for x86_64 and aarch64"; exit 1 ;;
+esac
+for tool in apt-get apt-cache dpkg-deb cc cpio xz gzip; do
+    command -v $tool >/dev/null || { say "needs $tool (on Debian, ./demo and ./check install it)"; exit 1; }
+done
+
+current=$(cd "$here" && cat image.sh init udhcpc.sh rawframe.c | sha256sum)
+if [ -s "$out/initramfs" ] && [ "$(cat "$out/made-from" 2>/dev/null)" = "$current" ]; then
+    exit 0
+fi
+
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+work=$(mktemp -d "$out/work.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+cd "$work"
+
+# The metapackage names the newest real kernel package.
+newest_kernel() { apt-cache depends "$kernel" 2>/dev/null | awk '/Depends: linux-image/ { print $2; exit }'; }
+# A sandbox user could not write here; the archive's signatures are checked all the same.
+download() {
+    package=$(newest_kernel)
+    [ -n "$package" ] && apt-get -qq -o APT::Sandbox::User=root download "$package" busybox-static >/dev/null 2>errors
+}
+
+if ! download; then
+    # The package lists may be missing, or older than what the archive still holds.
+    if [ "$(id -u)" != 0 ] || ! apt-get -qq update || ! download; then
+        cat errors >&2 2>/dev/null || true
+        say "cannot download the guest's kernel ($kernel) and busybox-static; try: sudo apt-get update"
+        exit 1
+    fi
+fi
+
+dpkg-deb --fsys-tarfile linux-image-*.deb | tar -x --wildcards './boot/vmlinuz-*' \
+    './lib/modules/*/kernel/drivers/virtio/*' './lib/modules/*/kernel/drivers/net/virtio_net*' \
+    './lib/modules/*/kernel/drivers/net/net_failover*' './lib/modules/*/kernel/net/core/failover*'
+dpkg-deb --fsys-tarfile busybox-static*.deb | tar -x --wildcards './*bin/busybox'
+
+mkdir -p guest/bin guest/modules guest/proc guest/sys guest/dev guest/tmp
+find . -type f -path '*bin/busybox' -exec mv {} guest/bin/busybox \;
+cc -std=c11 -Os -static -Wall -Wextra -o guest/bin/rawframe "$here/rawframe.c"
+cp "$here/init" guest/init
+cp "$here/udhcpc.sh" guest/bin/udhcpc.sh
+chmod 755 guest/init guest/bin/*
+for module in $modules; do
+    # A kernel may have one of them built in, and newer Debian kernels compress them.
+    find lib -name "$module.ko*" -exec mv {} guest/modules/ \;
+    if [ -e "guest/modules/$module.ko.xz" ]; then
+        xz -d "guest/modules/$module.ko.xz"
+    fi
+    if [ -e "guest/modules/$module.ko" ]; then
+        echo "$module.ko" >>guest/modules/order
+    fi
+done
+
+(cd guest && find . | cpio --quiet -o -H newc -R 0:0) | gzip -1 >initramfs
+mv boot/vmlinuz-* "$out/vmlinuz"
+cp guest/bin/busybox "$out/busybox"
+mv initramfs "$out/initramfs"
+echo "$current" >"$out/made-from"
+say "built in $out: $(ls linux-image-*.deb)"
