@@ -1,10 +1,357 @@
-/* The fast path (being written): a pure function of config, state, frame and time. */
+/*
+ * The fast path: a pure function of (config, state, frame, now). It reads as the list of rules, the first that is broken
+ * decides. What it cannot decide without changing state it punts to the snooper. The same text is compiled for user space
+ * and for eBPF, so every loop is bounded and nothing is written.
+ */
 #pragma once
-#include "config.h"
-#include "state.h"
-#include "verdict.h"
+#include "arp.h"
+#include "destination.h"
+#include "ethernet.h"
 
-struct decision judge_from_guest(const struct config *config, const struct state *state, const struct frame *frame,
-				 uint64_t now_ms);
-struct decision judge_to_guest(const struct config *config, const struct state *state, const struct frame *frame,
-			       uint64_t now_ms);
+INLINE struct decision drop(uint8_t reason)
+{
+	return (struct decision){ reason, RATE_FREE, NO_BINDING };
+}
+
+INLINE struct decision pass(uint8_t bucket, uint32_t binding)
+{
+	return (struct decision){ PASS, bucket, (uint8_t)binding };
+}
+
+INLINE struct decision punt(uint8_t kind, uint8_t bucket)
+{
+	return (struct decision){ kind, bucket, NO_BINDING };
+}
+
+/* --- guest to uplink --------------------------------------------------------------------------------------------- */
+
+/* RFC 5227 2.1.1: a probe claims nothing, but whoever probes an address at the same time gives it up. */
+INLINE bool may_probe(const struct state *state, struct address target, uint64_t now_ms)
+{
+	if (owns_address4(state, target, now_ms))
+		return true;
+	for (uint32_t i = 0; i < TRANSACTIONS_MAX; i++) {
+		const struct transaction *t = &state->dhcp4[i];
+		if (now_ms < t->deadline_ms && (same_address(t->offered, target) || same_address(t->acked, target)))
+			return true;
+	}
+	return false;
+}
+
+/* Asking for a host that the policy refuses anyway is a scan. Next hops, servers and resolvers may always be asked for. */
+INLINE bool may_ask_for(const struct config *config, const struct state *state, struct address target, uint64_t now_ms)
+{
+	struct destination to = { .address = target };
+	return !has_router4(config, state, now_ms) || is_router4(config, state, target, now_ms) ||
+	       is_resolver4(config, state, target, now_ms) || is_dhcp_server4(config, state, target, now_ms) ||
+	       owns_address4(state, target, now_ms) || may_reach(config, state, &to, now_ms).verdict == PASS;
+}
+
+INLINE struct decision judge_arp_from_guest(const struct config *config, const struct state *state,
+					    const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
+{
+	struct arp arp;
+	if (!parse_arp(frame, ETHERNET_HEADER, &arp))
+		return drop(DROP_ARP_MALFORMED);
+	if (arp.sender_mac != config->vm_mac)
+		return drop(DROP_ARP_SHA_SPOOF);
+	if (mac_is_group(eth->destination) && eth->destination != MAC_BROADCAST)
+		return drop(DROP_L2L3_MISMATCH);
+	if (is_unset(arp.sender)) {
+		if (arp.operation != ARP_REQUEST || !may_probe(state, arp.target, now_ms))
+			return drop(DROP_ARP_PROBE_TARGET);
+		return pass(RATE_OF_ARP, NO_BINDING);
+	}
+	if (!has_lease4(state, now_ms))
+		return drop(DROP_ARP_NO_LEASE);
+	uint32_t binding = find_binding4(state, arp.sender, now_ms);
+	if (binding == NO_BINDING)
+		return drop(DROP_ARP_SPA_SPOOF);
+	if (arp.operation == ARP_REQUEST && !may_ask_for(config, state, arp.target, now_ms))
+		return drop(DROP_ARP_TARGET_DENIED);
+	if (arp.operation == ARP_REQUEST && is_unlearned_router4(config, state, arp.target, now_ms))
+		return punt(PUNT_GATEWAY_ARP, RATE_OF_ARP);
+	return pass(RATE_OF_ARP, binding);
+}
+
+/* RFC 3376 4: reports and leaves of IGMP 1 to 3, TTL 1. A query would make the guest the segment's querier. */
+INLINE bool is_plain_igmp(const struct frame *frame, const struct ipv4 *ip)
+{
+	struct reader r = read_from(frame, ip->payload, ip->end);
+	uint8_t type = read_u8(&r);
+	return r.ok && payload_octets(ip) >= 8 && ip->ttl == 1 && !is_fragment(ip) &&
+	       ipv4_of_address(ip->destination) >> 28 == 14 &&
+	       (type == 0x12 || type == 0x16 || type == 0x17 || type == 0x22);
+}
+
+/* IGMP carries Router Alert (RFC 2113) as its only option. */
+INLINE bool has_forbidden_options(const struct frame *frame, const struct ipv4 *ip)
+{
+	if (ip->header == 20)
+		return false;
+	struct reader r = read_from(frame, ip->payload - ip->header + 20, ip->end);
+	uint32_t option = read_be32(&r);
+	return ip->header != 24 || ip->protocol != PROTOCOL_IGMP || !r.ok || option != 0x94040000U;
+}
+
+INLINE bool is_bad_fragment(const struct ipv4 *ip)
+{
+	uint32_t payload = payload_octets(ip), need = transport_header(ip->protocol);
+	if (ip->fragment_offset + payload > 65535)
+		return true;
+	if (ip->more_fragments && payload % 8 != 0) /* RFC 791 3.2 */
+		return true;
+	if (ip->more_fragments && ip->fragment_offset == 0)
+		return payload < need;
+	return ip->fragment_offset > 0 && ip->fragment_offset < need;
+}
+
+/* ICMP that steers routing: redirect, router advertisement, mask reply. The guest is no router. */
+INLINE bool is_icmp_control(const struct frame *frame, const struct ipv4 *ip)
+{
+	struct reader r = read_from(frame, ip->payload, ip->end);
+	uint8_t type = read_u8(&r);
+	return r.ok && ip->fragment_offset == 0 && (type == 5 || type == 9 || type == 18);
+}
+
+/* Hop-by-hop, routing, fragment, ICMPv6, no next header, destination options: nothing that IPv4 carries. */
+INLINE bool is_ipv6_header_type(uint8_t protocol)
+{
+	return protocol == 0 || protocol == 43 || protocol == 44 || protocol == 58 || protocol == 59 || protocol == 60;
+}
+
+/* A group address needs the MAC of that group, broadcast the broadcast MAC, a unicast address a unicast MAC. */
+INLINE bool mac_fits_ipv4(const struct state *state, uint64_t mac, struct address destination, uint64_t now_ms)
+{
+	uint32_t to = ipv4_of_address(destination);
+	if (to >> 28 == 14)
+		return mac == mac_of_group4(to);
+	if (to == IPV4_BROADCAST || is_directed_broadcast(state, destination, now_ms))
+		return mac == MAC_BROADCAST;
+	return !mac_is_group(mac);
+}
+
+INLINE bool is_on_link(const struct binding *b, struct address a)
+{
+	uint32_t mask = ipv4_mask(b->prefix_length);
+	return (ipv4_of_address(a) & mask) == (ipv4_of_address(b->address) & mask);
+}
+
+/*
+ * With isolation the next hop is a router, whatever the IP destination says (RFC 4562 2). A neighbour may be spoken to
+ * directly when a rule opened it or it is a resolver.
+ */
+INLINE bool is_wrong_next_hop(const struct config *config, const struct state *state, uint64_t mac, uint32_t binding,
+			      struct address to, bool by_rule, uint64_t now_ms)
+{
+	if (!config->isolation || mac_is_group(mac) || !knows_gateway(config, state, now_ms) ||
+	    is_gateway_mac(config, state, mac, now_ms))
+		return false;
+	if (binding >= BINDINGS4_MAX || !is_on_link(&state->ipv4[binding], to))
+		return true;
+	return !by_rule && !is_resolver4(config, state, to, now_ms);
+}
+
+/* Ports 67 and 68 are reserved towards every destination: an answer to port 68 would look like a DHCP reply. */
+INLINE struct decision judge_dhcp4_from_guest(const struct config *config, const struct ipv4 *ip, const struct udp *udp)
+{
+	if (udp->source == DHCP_SERVER_PORT || udp->destination == DHCP_CLIENT_PORT)
+		return drop(DROP_DHCP4_SERVER);
+	if (udp->source != DHCP_CLIENT_PORT || udp->destination != DHCP_SERVER_PORT)
+		return drop(DROP_DHCP4_PORT_MISUSE);
+	if (is_fragment(ip))
+		return drop(DROP_DHCP4_MALFORMED);
+	if (config->dhcp_off)
+		return drop(DROP_DHCP4_DISABLED);
+	return punt(PUNT_DHCP4_CLIENT, RATE_OF_DHCP);
+}
+
+INLINE bool is_dhcp_port(uint16_t port)
+{
+	return port == DHCP_SERVER_PORT || port == DHCP_CLIENT_PORT;
+}
+
+/* Source, protocol and destination of a well-formed datagram that is not DHCP. */
+INLINE struct decision judge_data4_from_guest(const struct config *config, const struct state *state,
+					      const struct frame *frame, const struct ethernet *eth,
+					      const struct ipv4 *ip, const struct udp *ports, uint64_t now_ms)
+{
+	if (!has_lease4(state, now_ms))
+		return drop(DROP_IP4_NO_LEASE);
+	uint32_t binding = find_binding4(state, ip->source, now_ms);
+	if (binding == NO_BINDING)
+		return drop(DROP_IP4_SRC_SPOOF);
+	if (ip->protocol == PROTOCOL_IGMP) {
+		if (!is_plain_igmp(frame, ip))
+			return drop(DROP_IGMP_INVALID);
+		if (!mac_fits_ipv4(state, eth->destination, ip->destination, now_ms))
+			return drop(DROP_L2L3_MISMATCH);
+		return pass(RATE_OF_MULTICAST, binding);
+	}
+	bool to_group = ipv4_of_address(ip->destination) >> 28 == 14;
+	if (ip->protocol == PROTOCOL_ICMP && (is_icmp_control(frame, ip) || (to_group && is_fragment(ip))))
+		return drop(DROP_ICMP_CONTROL);
+	if (is_ipv6_header_type(ip->protocol))
+		return drop(DROP_IP4_MALFORMED);
+	if (!mac_fits_ipv4(state, eth->destination, ip->destination, now_ms))
+		return drop(DROP_L2L3_MISMATCH);
+	struct destination to = { ip->destination, ip->protocol, ports->source, ports->destination };
+	struct permission permission = may_reach(config, state, &to, now_ms);
+	if (permission.verdict != PASS)
+		return drop(permission.verdict);
+	if (is_wrong_next_hop(config, state, eth->destination, binding, ip->destination, permission.by_rule, now_ms))
+		return drop(DROP_L2_NEXT_HOP);
+	bool link_scope = eth->destination == MAC_BROADCAST || ipv4_of_address(ip->destination) >> 8 == 0xe00000U;
+	return pass(link_scope ? RATE_OF_MULTICAST : RATE_FREE, binding);
+}
+
+INLINE struct decision judge_ipv4_from_guest(const struct config *config, const struct state *state,
+					     const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
+{
+	struct ipv4 ip;
+	if (!parse_ipv4(frame, ETHERNET_HEADER, &ip) || ip.ttl == 0 || ip.reserved_flag)
+		return drop(DROP_IP4_MALFORMED);
+	if (has_forbidden_options(frame, &ip))
+		return drop(DROP_IP4_OPTIONS);
+	if (is_fragment(&ip) && is_bad_fragment(&ip))
+		return drop(DROP_IP4_FRAGMENT);
+	if (!is_fragment(&ip) && payload_octets(&ip) < transport_header(ip.protocol))
+		return drop(DROP_L4_MALFORMED);
+
+	/* TCP has its ports where UDP has them. A later fragment has none. */
+	struct udp ports = { 0, 0, 0 };
+	bool has_ports = (ip.protocol == PROTOCOL_UDP || ip.protocol == PROTOCOL_TCP) && ip.fragment_offset == 0;
+	if (has_ports && !parse_udp(frame, ip.payload, ip.end, &ports))
+		return drop(DROP_L4_MALFORMED);
+	if (has_ports && ip.protocol == PROTOCOL_UDP) {
+		bool too_long = !is_fragment(&ip) && ports.length > payload_octets(&ip);
+		if (ports.length < 8 || too_long)
+			return drop(DROP_L4_MALFORMED);
+		if (is_dhcp_port(ports.source) || is_dhcp_port(ports.destination))
+			return judge_dhcp4_from_guest(config, &ip, &ports);
+	}
+	return judge_data4_from_guest(config, state, frame, eth, &ip, &ports, now_ms);
+}
+
+INLINE struct decision judge_from_guest(const struct config *config, const struct state *state,
+					const struct frame *frame, uint64_t now_ms)
+{
+	struct ethernet eth;
+	if (!parse_ethernet(frame, &eth))
+		return drop(DROP_FRAME_RUNT);
+	if (frame->length > config->max_frame)
+		return drop(DROP_FRAME_OVERSIZE);
+	if (eth.source != config->vm_mac)
+		return drop(DROP_ETH_SRC_SPOOF);
+	if (eth.destination == MAC_NONE || eth.destination == config->vm_mac)
+		return drop(DROP_ETH_DST_INVALID);
+	if (is_bridge_group(eth.destination))
+		return drop(DROP_ETH_DST_RESERVED);
+	if (eth.type == ETHERTYPE_ARP)
+		return judge_arp_from_guest(config, state, frame, &eth, now_ms);
+	if (eth.type == ETHERTYPE_IPV4)
+		return judge_ipv4_from_guest(config, state, frame, &eth, now_ms);
+	if (eth.type == ETHERTYPE_IPV6)
+		return drop(DROP_IP6_DISABLED);
+	return drop(is_vlan_tag(eth.type) ? DROP_ETHERTYPE_VLAN : DROP_ETHERTYPE_UNKNOWN);
+}
+
+/* --- uplink to guest --------------------------------------------------------------------------------------------- */
+
+/* RFC 5227: a client must see a conflict while it still probes. Later claims would only evict an honest guest. */
+enum { CONFLICT_WINDOW_MS = 10000 };
+
+INLINE struct decision judge_arp_to_guest(const struct config *config, const struct state *state,
+					  const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
+{
+	uint8_t bucket = mac_is_group(eth->destination) ? RATE_OF_UPLINK_GROUP : RATE_FREE;
+	struct arp arp;
+	if (!parse_arp(frame, ETHERNET_HEADER, &arp))
+		return drop(DROP_ARP_MALFORMED);
+	if (arp.sender_mac != eth->source)
+		return drop(DROP_ARP_SHA_SPOOF);
+	uint32_t binding = find_binding4(state, arp.sender, now_ms);
+	if (binding < BINDINGS4_MAX && !config->arp_conflicts_pass &&
+	    now_ms >= state->ipv4[binding].since_ms + CONFLICT_WINDOW_MS)
+		return drop(DROP_ARP_CLAIMS_GUEST);
+	if (poses_as_router4(config, state, arp.sender, arp.sender_mac, now_ms))
+		return drop(DROP_ARP_GATEWAY_SPOOF);
+	if (arp.operation == ARP_REPLY && is_unlearned_router4(config, state, arp.sender, now_ms))
+		return punt(PUNT_GATEWAY_ARP, bucket);
+	return pass(bucket, NO_BINDING);
+}
+
+/* Sources that no host on any network has (RFC 1122 3.2.1.3). 0.0.0.0 is left to IGMP queries (RFC 4541 2.1.1). */
+INLINE bool is_impossible_source4(struct address a, uint8_t protocol)
+{
+	uint32_t source = ipv4_of_address(a);
+	return source >> 24 == 127 || source >> 28 >= 14 || (source >> 24 == 0 && protocol != PROTOCOL_IGMP);
+}
+
+INLINE struct decision judge_dhcp4_to_guest(const struct config *config, const struct ethernet *eth,
+					    const struct ipv4 *ip, const struct udp *udp)
+{
+	if (udp->source != DHCP_SERVER_PORT && udp->destination != DHCP_CLIENT_PORT)
+		return drop(DROP_DHCP4_CLIENT);
+	if (is_fragment(ip))
+		return drop(DROP_DHCP4_MALFORMED);
+	if (udp->source != DHCP_SERVER_PORT || udp->destination != DHCP_CLIENT_PORT)
+		return drop(DROP_DHCP4_PORT_MISUSE);
+	if (config->dhcp_off)
+		return drop(DROP_DHCP4_DISABLED);
+	if (eth->destination != config->vm_mac && eth->destination != MAC_BROADCAST)
+		return drop(DROP_L2_NOT_FOR_GUEST);
+	return punt(PUNT_DHCP4_SERVER, RATE_OF_UPLINK_DHCP);
+}
+
+INLINE struct decision judge_ipv4_to_guest(const struct config *config, const struct state *state,
+					   const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
+{
+	struct ipv4 ip;
+	if (!parse_ipv4(frame, ETHERNET_HEADER, &ip) || ip.reserved_flag)
+		return drop(DROP_IP4_MALFORMED);
+	if (ip.protocol == PROTOCOL_UDP && ip.fragment_offset == 0) {
+		struct udp udp;
+		if (!parse_udp(frame, ip.payload, ip.end, &udp))
+			return drop(DROP_L4_MALFORMED);
+		/* The guest's client message comes back to it only from another machine: port 68 as source. */
+		if (is_dhcp_port(udp.source) || is_dhcp_port(udp.destination))
+			return judge_dhcp4_to_guest(config, eth, &ip, &udp);
+	}
+	if (owns_address4(state, ip.source, now_ms))
+		return drop(DROP_IP4_SRC_IS_GUEST);
+	if (is_impossible_source4(ip.source, ip.protocol))
+		return drop(DROP_IP4_SRC_INVALID);
+	if (poses_as_router4(config, state, ip.source, eth->source, now_ms))
+		return drop(DROP_IP4_GATEWAY_SPOOF);
+	if (mac_is_group(eth->destination) && mac_fits_ipv4(state, MAC_NONE, ip.destination, now_ms))
+		return drop(DROP_L2L3_MISMATCH); /* a unicast datagram in a group frame, RFC 1122 3.3.6 */
+	if (ip.protocol == PROTOCOL_ICMP && is_icmp_control(frame, &ip))
+		return drop(DROP_ICMP_CONTROL);
+	return pass(mac_is_group(eth->destination) ? RATE_OF_UPLINK_GROUP : RATE_FREE, NO_BINDING);
+}
+
+INLINE struct decision judge_to_guest(const struct config *config, const struct state *state,
+				      const struct frame *frame, uint64_t now_ms)
+{
+	struct ethernet eth;
+	if (!parse_ethernet(frame, &eth))
+		return drop(DROP_FRAME_RUNT);
+	if (frame->length > config->max_frame)
+		return drop(DROP_FRAME_OVERSIZE);
+	if (mac_is_group(eth.source) || eth.source == MAC_NONE)
+		return drop(DROP_ETH_SRC_INVALID);
+	if (eth.source == config->vm_mac)
+		return drop(DROP_ETH_SRC_IS_GUEST);
+	if (!mac_is_group(eth.destination) && eth.destination != config->vm_mac)
+		return drop(DROP_L2_NOT_FOR_GUEST);
+	if (is_bridge_group(eth.destination))
+		return drop(DROP_ETH_DST_RESERVED);
+	if (eth.type == ETHERTYPE_ARP)
+		return judge_arp_to_guest(config, state, frame, &eth, now_ms);
+	if (eth.type == ETHERTYPE_IPV4)
+		return judge_ipv4_to_guest(config, state, frame, &eth, now_ms);
+	if (eth.type == ETHERTYPE_IPV6)
+		return drop(DROP_IP6_DISABLED);
+	return drop(is_vlan_tag(eth.type) ? DROP_ETHERTYPE_VLAN : DROP_ETHERTYPE_UNKNOWN);
+}

@@ -57,11 +57,13 @@ struct client_id {
 	uint64_t until_ms; /* 0: free */
 };
 
-/* Anchors learned from traffic where neither flags nor platform gave any. Locked on first use. */
+/* Anchors learned from traffic where neither flags nor platform gave any: locked on first use. */
 struct learned {
 	struct address server;       /* unset: none */
 	uint64_t server_mac;
-	struct mac_set gateway_macs;
+	struct address_set gateways; /* routers whose MAC was learned ... */
+	struct mac_set gateway_macs; /* ... and their MACs */
+	uint64_t until_ms;           /* the lock holds until the leases behind it have run out, never released by traffic */
 	struct address asked;        /* the router that the guest last asked ARP for */
 	uint64_t asked_ms;
 };

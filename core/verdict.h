@@ -15,7 +15,7 @@
 	X(ETH_SRC_INVALID,       "eth-src-invalid",        "group or zero source MAC from the network") \
 	X(ETH_SRC_IS_GUEST,      "eth-src-is-guest",       "the guest's own MAC arrives from the network: a loop or an impostor") \
 	X(ETH_DST_INVALID,       "eth-dst-invalid",        "destination MAC is zero or the guest itself") \
-	X(ETH_DST_RESERVED,      "eth-dst-reserved",       "bridge control group 01:80:c2:00:00:00-0f (STP, PAUSE, LLDP, 802.1X)") \
+	X(ETH_DST_RESERVED,      "eth-dst-reserved",       "bridge control group 01:80:c2:00:00:00-2f (STP, PAUSE, LLDP, 802.1X, GVRP)") \
 	X(ETHERTYPE_VLAN,        "ethertype-vlan",         "VLAN tag, priority tag included") \
 	X(ETHERTYPE_UNKNOWN,     "ethertype-unknown",      "neither IPv4, ARP nor IPv6 (802.3/LLC included)") \
 	X(L2_NOT_FOR_GUEST,      "l2-not-for-guest",       "unicast frame for another MAC") \

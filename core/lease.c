@@ -1,0 +1,189 @@
+/* Bindings, transactions and client identifiers: fixed tables, each with a stated answer to being full. */
+#include "lease.h"
+
+#include <stddef.h>
+
+bool may_spend(struct snoop *snoop, enum rate_class class, uint64_t now_ms)
+{
+	return take_token(&snoop->config->rates[class], &snoop->buckets->of[class], now_ms);
+}
+
+void report(const struct snoop *snoop, enum event_kind kind, const struct binding *b, const char *why)
+{
+	if (!snoop->event)
+		return;
+	struct event event = { .kind = kind, .address = b->address, .server = b->server, .mac = b->server_mac,
+			       .expires_ms = b->expires_ms, .why = why };
+	snoop->event(snoop->context, &event);
+}
+
+struct binding *find_lease(struct state *state, struct address a)
+{
+	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
+		if (state->ipv4[i].state != BINDING_NONE && same_address(state->ipv4[i].address, a))
+			return &state->ipv4[i];
+	return NULL;
+}
+
+void remove_lease(struct snoop *snoop, struct binding *b, const char *why)
+{
+	if (b->state == BINDING_STATIC || b->state == BINDING_NONE)
+		return;
+	struct binding gone = *b;
+	*b = (struct binding){ 0 };
+	if (snoop->release)
+		snoop->release(snoop->context, gone.address);
+	report(snoop, EVENT_LEASE_LOST, &gone, why);
+}
+
+/* Which entry a new binding takes; the lower the rank, the sooner it goes. */
+static uint32_t eviction_rank(const struct binding *b, uint64_t now_ms)
+{
+	switch ((enum binding_state)b->state) {
+	case BINDING_NONE:
+		return 0;
+	case BINDING_BOUND:
+		return is_live(b, now_ms) ? 3 : 1;
+	case BINDING_GRACE:
+		return is_live(b, now_ms) ? 2 : 1;
+	case BINDING_STATIC:
+		return 4;
+	}
+	return 4;
+}
+
+static struct binding *room_for_lease(struct snoop *snoop, uint64_t now_ms)
+{
+	struct binding *best = &snoop->state->ipv4[0];
+	for (uint32_t i = 1; i < BINDINGS4_MAX; i++) {
+		struct binding *b = &snoop->state->ipv4[i];
+		uint32_t rank = eviction_rank(b, now_ms), lowest = eviction_rank(best, now_ms);
+		if (rank < lowest || (rank == lowest && b->used_ms < best->used_ms))
+			best = b;
+	}
+	if (best->state == BINDING_STATIC)
+		return NULL;
+	remove_lease(snoop, best, is_live(best, now_ms) ? "replaced" : "expired");
+	return best;
+}
+
+/* RFC 2131 4.4.1: the lease counts from the REQUEST, so it never outlives the server's own reckoning. */
+static uint64_t expiry_of(const struct dhcp *ack, const struct transaction *t)
+{
+	if (ack->lease_s == UINT32_MAX)
+		return NEVER_EXPIRES;
+	uint64_t expires_ms = t->requested_ms + (uint64_t)ack->lease_s * 1000;
+	return expires_ms > CLOCK_ERROR_MS ? expires_ms - CLOCK_ERROR_MS : 0;
+}
+
+static void start_grace(struct snoop *snoop, uint64_t client_id, struct address kept, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < BINDINGS4_MAX; i++) {
+		struct binding *b = &snoop->state->ipv4[i];
+		if (b->state != BINDING_BOUND || b->client_id != client_id || same_address(b->address, kept))
+			continue;
+		b->state = BINDING_GRACE;
+		if (b->expires_ms > now_ms + GRACE_MS)
+			b->expires_ms = now_ms + GRACE_MS;
+		report(snoop, EVENT_LEASE_GRACE, b, "replaced");
+	}
+}
+
+void bind_lease(struct snoop *snoop, const struct dhcp *ack, const struct transaction *t, uint64_t server_mac,
+		uint64_t now_ms)
+{
+	struct binding *b = find_lease(snoop->state, ack->yiaddr);
+	if (!b)
+		b = room_for_lease(snoop, now_ms);
+	if (!b)
+		return;
+	bool renewed = b->state != BINDING_NONE && is_live(b, now_ms);
+	if (b->state != BINDING_STATIC) {
+		b->address = ack->yiaddr;
+		b->since_ms = renewed ? b->since_ms : now_ms;
+		b->expires_ms = expiry_of(ack, t);
+		b->used_ms = now_ms;
+		b->client_id = t->client_id;
+		b->prefix_length = ack->prefix_length;
+		b->state = BINDING_BOUND;
+	}
+	b->server = ack->server;
+	b->server_mac = server_mac;
+	b->routers = ack->routers;
+	b->resolvers = ack->resolvers;
+	start_grace(snoop, t->client_id, ack->yiaddr, now_ms);
+	report(snoop, renewed ? EVENT_LEASE_RENEWED : EVENT_LEASE_NEW, b, NULL);
+}
+
+struct transaction *find_transaction(struct state *state, uint32_t id, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < TRANSACTIONS_MAX; i++) {
+		struct transaction *t = &state->dhcp4[i];
+		if (now_ms < t->deadline_ms && t->id == id)
+			return t;
+	}
+	return NULL;
+}
+
+/*
+ * A client has one exchange at a time: a new one of the same client identifier ends what it still waited for, so that a
+ * late answer to the old one is no longer an answer.
+ */
+static void supersede(struct state *state, uint32_t id, uint64_t client_id)
+{
+	for (uint32_t i = 0; i < TRANSACTIONS_MAX; i++) {
+		struct transaction *t = &state->dhcp4[i];
+		if (t->id != id && t->client_id == client_id && !t->done && t->kind != TRANSACTION_INFORM)
+			*t = (struct transaction){ 0 };
+	}
+}
+
+struct transaction *open_transaction(struct state *state, uint32_t id, enum transaction_kind kind, uint64_t client_id,
+				     uint64_t now_ms)
+{
+	if (kind != TRANSACTION_INFORM)
+		supersede(state, id, client_id);
+	struct transaction *t = find_transaction(state, id, now_ms);
+	uint64_t requested_ms = now_ms;
+	struct address offered = { 0, 0 };
+	if (t) {
+		/* A repeated REQUEST keeps its first time; the first REQUEST behind a DISCOVER starts its own. */
+		bool first_request = t->kind == TRANSACTION_DISCOVER && kind != TRANSACTION_DISCOVER;
+		if (!first_request)
+			requested_ms = t->requested_ms;
+		offered = t->offered;
+	} else {
+		t = &state->dhcp4[0];
+		for (uint32_t i = 1; i < TRANSACTIONS_MAX; i++)
+			if (state->dhcp4[i].deadline_ms < t->deadline_ms)
+				t = &state->dhcp4[i];
+	}
+	*t = (struct transaction){ .id = id, .kind = (uint8_t)kind, .client_id = client_id, .offered = offered,
+				   .requested_ms = requested_ms, .deadline_ms = now_ms + TRANSACTION_LIFE_MS };
+	return t;
+}
+
+bool has_room_for_client_id(const struct state *state, uint64_t hash, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < CLIENT_IDS_MAX; i++)
+		if (now_ms >= state->client_ids[i].until_ms || state->client_ids[i].hash == hash)
+			return true;
+	return false;
+}
+
+void remember_client_id(struct state *state, uint64_t hash, uint64_t until_ms, uint64_t now_ms)
+{
+	struct client_id *slot = NULL;
+	for (uint32_t i = 0; i < CLIENT_IDS_MAX; i++) {
+		struct client_id *c = &state->client_ids[i];
+		if (now_ms < c->until_ms && c->hash == hash) {
+			if (c->until_ms < until_ms)
+				c->until_ms = until_ms;
+			return;
+		}
+		if (now_ms >= c->until_ms)
+			slot = c;
+	}
+	if (slot)
+		*slot = (struct client_id){ hash, until_ms };
+}

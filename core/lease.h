@@ -1,0 +1,52 @@
+/* Bindings and transactions: the operations on state that the snooper is made of. User space only. */
+#pragma once
+#include "dhcp.h"
+#include "snoop.h"
+
+enum {
+	CLOCK_ERROR_MS = 100,            /* a lease is cut by this much, for what reading the clock once a turn costs */
+	TRANSACTION_LIFE_MS = 64000,     /* the largest retransmission gap of RFC 2131 4.1 */
+	TRANSACTION_DONE_MS = 10000,     /* duplicates of the ACK pass without effect */
+	GRACE_MS = 30000,                /* closes the connections of the replaced address */
+	CLIENT_ID_LIFE_MS = 3600 * 1000,
+	GATEWAY_ANSWER_MS = 3000
+};
+
+/* True when the bucket of the class still had a token. */
+bool may_spend(struct snoop *snoop, enum rate_class class, uint64_t now_ms);
+
+void report(const struct snoop *snoop, enum event_kind kind, const struct binding *b, const char *why);
+
+/* The entry of the address, live or run out but not yet reused; NULL: none. */
+struct binding *find_lease(struct state *state, struct address a);
+
+/* Takes the address from the guest at once. Static bindings stay. */
+void remove_lease(struct snoop *snoop, struct binding *b, const char *why);
+
+/*
+ * Binds what an ACK gave: updates the binding of the address, or makes one; an older lease of the same client goes into
+ * its grace. Full: an expired entry goes, then one in grace, then the one that was used least recently; never a static one.
+ */
+void bind_lease(struct snoop *snoop, const struct dhcp *ack, const struct transaction *t, uint64_t server_mac,
+		uint64_t now_ms);
+
+/* The live transaction of the id; NULL: none. */
+struct transaction *find_transaction(struct state *state, uint32_t id, uint64_t now_ms);
+
+/* Opens or refreshes the transaction of a client message. Full: the entry nearest to its deadline goes. */
+struct transaction *open_transaction(struct state *state, uint32_t id, enum transaction_kind kind, uint64_t client_id,
+				     uint64_t now_ms);
+
+/* True for an identifier that is known or for which there is room; it is remembered by remember_client_id(). */
+bool has_room_for_client_id(const struct state *state, uint64_t hash, uint64_t now_ms);
+void remember_client_id(struct state *state, uint64_t hash, uint64_t until_ms, uint64_t now_ms);
+
+/* snoop_client.c and snoop_server.c: one direction each. */
+struct dhcp_frame {
+	uint64_t source_mac, destination_mac;
+	struct address source, destination; /* of the IP header */
+	struct dhcp message;
+};
+
+enum verdict snoop_dhcp4_client(struct snoop *snoop, const struct dhcp_frame *f, uint64_t now_ms);
+enum verdict snoop_dhcp4_server(struct snoop *snoop, const struct dhcp_frame *f, uint64_t now_ms);

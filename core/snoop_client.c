@@ -1,0 +1,213 @@
+/* Client messages from the guest: which of them may go out, and what answer they open the door for. */
+#include "ipv4.h"
+#include "lease.h"
+#include "siphash.h"
+#include "trust.h"
+
+/* A client message that passed the checks which all types share. */
+struct request {
+	const struct dhcp_frame *frame;
+	const struct dhcp *message;
+	uint64_t client_id;
+	bool broadcast; /* to 255.255.255.255 */
+};
+
+/* Type 255 holds a DUID (RFC 4361): 1 is link-layer plus time, 3 link-layer; hardware type 1 is Ethernet. */
+static bool duid_names_other_mac(const struct dhcp *m, uint64_t vm_mac)
+{
+	const uint8_t *duid = m->client_id + 5; /* behind the type and the IAID */
+	if (m->client_id[0] != 255 || m->client_id_length < 5 + 10)
+		return false;
+	uint32_t type = (uint32_t)duid[0] << 8 | duid[1], hardware = (uint32_t)duid[2] << 8 | duid[3];
+	uint32_t at = type == 1 ? 8 : 4;
+	if ((type != 1 && type != 3) || hardware != 1 || m->client_id_length != 5 + at + 6)
+		return false;
+	uint64_t mac = 0;
+	for (uint32_t i = 0; i < 6; i++)
+		mac = mac << 8 | duid[at + i];
+	return mac != vm_mac;
+}
+
+/* RFC 2132 9.14: type 1 is Ethernet and then the identifier is a MAC. Servers key leases on it. */
+static bool names_other_mac(const struct config *config, const struct dhcp *m)
+{
+	if (!m->has_client_id)
+		return false;
+	if (m->client_id[0] == 1) {
+		uint64_t mac = 0;
+		for (uint32_t i = 1; i < 7 && i < m->client_id_length; i++)
+			mac = mac << 8 | m->client_id[i];
+		return m->client_id_length != 7 || mac != config->vm_mac;
+	}
+	return config->strict_client_id && duid_names_other_mac(m, config->vm_mac);
+}
+
+static bool is_unicast4(struct address a)
+{
+	return !is_unset(a) && ipv4_of_address(a) >> 28 < 14;
+}
+
+static enum verdict check_common(const struct config *config, const struct dhcp_frame *f)
+{
+	const struct dhcp *m = &f->message;
+	if (m->overloaded || m->op != BOOTREQUEST)
+		return DROP_DHCP4_MALFORMED;
+	if (m->hardware_type != 1 || m->hardware_length != 6 || m->chaddr != config->vm_mac)
+		return DROP_DHCP4_CHADDR;
+	if (m->hops != 0 || !is_unset(m->giaddr) || m->relay_information || !is_unset(m->yiaddr))
+		return DROP_DHCP4_RELAY_FIELDS;
+	if (m->type != DHCPDISCOVER && m->type != DHCPREQUEST && m->type != DHCPDECLINE && m->type != DHCPRELEASE &&
+	    m->type != DHCPINFORM)
+		return DROP_DHCP4_TYPE;
+	bool to_all = f->destination_mac == MAC_BROADCAST;
+	bool broadcast = ipv4_of_address(f->destination) == IPV4_BROADCAST;
+	if (broadcast != to_all || (!broadcast && (!is_unicast4(f->destination) || mac_is_group(f->destination_mac))))
+		return DROP_DHCP4_ADDRESSING;
+	if (names_other_mac(config, m))
+		return DROP_DHCP4_CLIENT_ID_SPOOF;
+	return PASS;
+}
+
+/* RFC 2131 4.1 and table 5: before it has an address the client sends from 0.0.0.0 to everybody. */
+static bool is_from_nobody(const struct request *q)
+{
+	return q->broadcast && is_unset(q->frame->source) && is_unset(q->message->ciaddr);
+}
+
+static enum verdict discover(struct snoop *s, const struct request *q, uint64_t now_ms)
+{
+	if (!is_from_nobody(q) || q->message->has_server)
+		return DROP_DHCP4_FORM;
+	struct transaction *t =
+		open_transaction(s->state, q->message->xid, TRANSACTION_DISCOVER, q->client_id, now_ms);
+	t->rapid_commit = q->message->rapid_commit;
+	return PASS;
+}
+
+/* SELECTING names the server that offered; INIT-REBOOT names none. */
+static enum verdict request_new(struct snoop *s, const struct request *q, uint64_t now_ms)
+{
+	const struct dhcp *m = q->message;
+	if (!is_from_nobody(q) || !m->has_requested)
+		return DROP_DHCP4_FORM;
+	struct transaction *t = open_transaction(s->state, m->xid,
+						 m->has_server ? TRANSACTION_SELECT : TRANSACTION_REBOOT,
+						 q->client_id, now_ms);
+	t->requested = m->requested;
+	t->server = m->server;
+	return PASS;
+}
+
+/*
+ * RENEWING (unicast) and REBINDING (broadcast). A renewal of an address that the guard knows nothing of is let through when
+ * it could be real: the guard may have restarted while the guest kept its lease. It gives no right before a matching ACK.
+ */
+static enum verdict renew(struct snoop *s, const struct request *q, uint64_t now_ms)
+{
+	const struct dhcp *m = q->message;
+	const struct config *config = s->config;
+	if (!same_address(q->frame->source, m->ciaddr))
+		return DROP_DHCP4_NOT_OWNER;
+	if (m->has_requested && !same_address(m->requested, m->ciaddr))
+		return DROP_DHCP4_FORM;
+	uint32_t index = find_binding4(s->state, m->ciaddr, now_ms);
+	bool resync = index == NO_BINDING;
+	if (resync && (config->no_resync || !is_leasable4(config, s->state, m->ciaddr, now_ms)))
+		return DROP_DHCP4_NOT_OWNER;
+	if (m->has_server && (q->broadcast || !is_dhcp_server4(config, s->state, m->server, now_ms)))
+		return DROP_DHCP4_FORM;
+	if (!q->broadcast && !is_dhcp_server4(config, s->state, q->frame->destination, now_ms))
+		return DROP_DHCP4_ADDRESSING;
+	if (resync && !may_spend(s, RATE_OF_RESYNC, now_ms))
+		return DROP_RATE_DHCP;
+	struct transaction *t = open_transaction(s->state, m->xid, TRANSACTION_RENEW, q->client_id, now_ms);
+	t->requested = m->ciaddr;
+	t->resync = resync;
+	return PASS;
+}
+
+/* The guest found its address in use. It must be one that it was just given. */
+static enum verdict decline(struct snoop *s, const struct request *q, uint64_t now_ms)
+{
+	const struct dhcp *m = q->message;
+	if (!is_from_nobody(q) || !m->has_requested || !m->has_server)
+		return DROP_DHCP4_FORM;
+	struct binding *b = find_lease(s->state, m->requested);
+	bool acked = false;
+	for (uint32_t i = 0; i < TRANSACTIONS_MAX; i++)
+		acked = acked || (now_ms < s->state->dhcp4[i].deadline_ms &&
+				  same_address(s->state->dhcp4[i].acked, m->requested));
+	bool own = b && b->state != BINDING_STATIC && is_live(b, now_ms);
+	if (!own && !acked)
+		return DROP_DHCP4_NOT_OWNER;
+	if (!may_spend(s, RATE_OF_DECLINE, now_ms))
+		return DROP_RATE_DHCP;
+	if (b)
+		remove_lease(s, b, "declined");
+	return PASS;
+}
+
+/* The server may give the address away at once, so the guest loses it before the message leaves. */
+static enum verdict release(struct snoop *s, const struct request *q, uint64_t now_ms)
+{
+	const struct dhcp *m = q->message;
+	struct binding *b = find_lease(s->state, m->ciaddr);
+	if (!b || b->state == BINDING_STATIC || !is_live(b, now_ms) || !same_address(q->frame->source, m->ciaddr))
+		return DROP_DHCP4_NOT_OWNER;
+	if (m->has_requested || !m->has_server)
+		return DROP_DHCP4_FORM;
+	if (q->broadcast || !is_dhcp_server4(s->config, s->state, q->frame->destination, now_ms))
+		return DROP_DHCP4_ADDRESSING;
+	remove_lease(s, b, "released");
+	return PASS;
+}
+
+static enum verdict inform(struct snoop *s, const struct request *q, uint64_t now_ms)
+{
+	const struct dhcp *m = q->message;
+	if (!same_address(q->frame->source, m->ciaddr) || !owns_address4(s->state, m->ciaddr, now_ms))
+		return DROP_DHCP4_NOT_OWNER;
+	if (m->has_requested || m->has_server)
+		return DROP_DHCP4_FORM;
+	if (!q->broadcast && !is_dhcp_server4(s->config, s->state, q->frame->destination, now_ms))
+		return DROP_DHCP4_ADDRESSING;
+	open_transaction(s->state, m->xid, TRANSACTION_INFORM, q->client_id, now_ms);
+	return PASS;
+}
+
+static enum verdict judge_message(struct snoop *s, const struct request *q, uint64_t now_ms)
+{
+	switch ((enum dhcp_type)q->message->type) {
+	case DHCPDISCOVER:
+		return discover(s, q, now_ms);
+	case DHCPREQUEST:
+		return is_unset(q->message->ciaddr) ? request_new(s, q, now_ms) : renew(s, q, now_ms);
+	case DHCPDECLINE:
+		return decline(s, q, now_ms);
+	case DHCPRELEASE:
+		return release(s, q, now_ms);
+	case DHCPINFORM:
+		return inform(s, q, now_ms);
+	case DHCPOFFER:
+	case DHCPACK:
+	case DHCPNAK:
+		break;
+	}
+	return DROP_DHCP4_TYPE;
+}
+
+enum verdict snoop_dhcp4_client(struct snoop *s, const struct dhcp_frame *f, uint64_t now_ms)
+{
+	const struct dhcp *m = &f->message;
+	enum verdict verdict = check_common(s->config, f);
+	if (verdict != PASS)
+		return verdict;
+	uint64_t client_id = siphash(s->state->hash_key, m->client_id, m->client_id_length);
+	if (!has_room_for_client_id(s->state, client_id, now_ms))
+		return DROP_DHCP4_CLIENT_ID_LIMIT;
+	struct request q = { f, m, client_id, ipv4_of_address(f->destination) == IPV4_BROADCAST };
+	verdict = judge_message(s, &q, now_ms);
+	if (verdict == PASS)
+		remember_client_id(s->state, client_id, now_ms + CLIENT_ID_LIFE_MS, now_ms);
+	return verdict;
+}

@@ -1,0 +1,197 @@
+/* Server messages to the guest: believed only from a trusted server, in answer to a question the guest asked. */
+#include "lease.h"
+#include "trust.h"
+
+#include <stddef.h>
+
+/* The address of a server whose answers the guest holds a lease from: a relay may have stood in between at first. */
+static bool serves_a_lease(const struct snoop *s, struct address a, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
+		if (is_live(&s->state->ipv4[i], now_ms) && same_address(s->state->ipv4[i].server, a))
+			return true;
+	return false;
+}
+
+/*
+ * Is this the server? With anchors its address is one of theirs. Without, it is the first one that completed an exchange,
+ * by MAC and address, or the server identifier of a lease (RFC 2131 4.3.6: renewals go past the relay). In both cases a
+ * router's address comes with a router's MAC, and a server's with the MAC it had at its first ACK.
+ */
+static bool is_trusted_server(const struct snoop *s, const struct dhcp_frame *f, uint64_t now_ms)
+{
+	const struct config *config = s->config;
+	const struct learned *lock = &s->state->learned;
+	const struct address_set *anchors = config->servers.count > 0 ? &config->servers : &config->host;
+	bool locked = anchors_are_locked(s->state, now_ms) && !is_unset(lock->server);
+	bool same_server = same_address(lock->server, f->source), same_mac = lock->server_mac == f->source_mac;
+	if (poses_as_router4(config, s->state, f->source, f->source_mac, now_ms))
+		return false;
+	if (anchors->count > 0)
+		return set_has(anchors, f->source) && (!locked || !same_server || same_mac);
+	if (config->strict_anchors)
+		return false;
+	return !locked || (same_mac && (same_server || serves_a_lease(s, f->source, now_ms)));
+}
+
+static bool is_server_identifier(const struct snoop *s, const struct dhcp *m, const struct transaction *t,
+				 uint64_t now_ms)
+{
+	const struct config *config = s->config;
+	if (!m->has_server)
+		return t->kind == TRANSACTION_INFORM;
+	if (is_unset(m->server) || ipv4_of_address(m->server) >> 28 >= 14 ||
+	    owns_address4(s->state, m->server, now_ms))
+		return false;
+	if (t->kind == TRANSACTION_SELECT)
+		return same_address(m->server, t->server);
+	const struct address_set *anchors = config->servers.count > 0 ? &config->servers : &config->host;
+	return anchors->count == 0 || set_has(anchors, m->server);
+}
+
+static bool answers(const struct dhcp *m, const struct transaction *t)
+{
+	bool request = t->kind == TRANSACTION_SELECT || t->kind == TRANSACTION_REBOOT || t->kind == TRANSACTION_RENEW;
+	switch (m->type) {
+	case DHCPOFFER:
+		return t->kind == TRANSACTION_DISCOVER;
+	case DHCPACK:
+		return request || t->kind == TRANSACTION_INFORM ||
+		       (t->kind == TRANSACTION_DISCOVER && t->rapid_commit && m->rapid_commit);
+	case DHCPNAK:
+		return request;
+	default:
+		return false;
+	}
+}
+
+/* The network's own addresses are nobody's: RFC 1122 3.2.1.3. /31 and /32 have none (RFC 3021). */
+static bool is_subnet_end(struct address a, uint32_t prefix_length)
+{
+	uint32_t host = ipv4_of_address(a) & ~ipv4_mask(prefix_length);
+	return prefix_length <= 30 && (host == 0 || host == ~ipv4_mask(prefix_length));
+}
+
+static bool static_only(const struct state *state)
+{
+	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
+		if (state->ipv4[i].state == BINDING_STATIC)
+			return true;
+	return false;
+}
+
+static enum verdict check_lease(struct snoop *s, const struct dhcp *m, uint64_t now_ms)
+{
+	struct binding *b = find_lease(s->state, m->yiaddr);
+	if (!is_leasable4(s->config, s->state, m->yiaddr, now_ms) || same_address(m->yiaddr, m->server) ||
+	    set_has(&m->routers, m->yiaddr) || is_subnet_end(m->yiaddr, m->prefix_length))
+		return DROP_DHCP4_BAD_LEASE;
+	if (static_only(s->state) && (!b || b->state != BINDING_STATIC))
+		return DROP_DHCP4_BAD_LEASE;
+	if (m->type != DHCPACK)
+		return PASS;
+	if (!m->has_lease || m->lease_s == 0)
+		return DROP_DHCP4_BAD_LEASE;
+	if (s->claim && !s->claim(s->context, m->yiaddr))
+		return DROP_BINDING_CLAIMED;
+	return b || may_spend(s, RATE_OF_NEW_LEASE, now_ms) ? PASS : DROP_BINDING_CHURN;
+}
+
+/* First use: this server, and the router if it is the same machine, are the ones from now on until their lease is over. */
+static void learn_anchors(struct snoop *s, const struct dhcp_frame *f, const struct binding *b, uint64_t now_ms)
+{
+	const struct config *config = s->config;
+	struct learned *lock = &s->state->learned;
+	if (config->strict_anchors)
+		return;
+	if (!anchors_are_locked(s->state, now_ms))
+		*lock = (struct learned){ .asked = lock->asked, .asked_ms = lock->asked_ms };
+	if (b->expires_ms > lock->until_ms)
+		lock->until_ms = b->expires_ms;
+	struct event event = { .address = f->source, .server = f->source, .mac = f->source_mac,
+			       .expires_ms = lock->until_ms };
+	if (is_unset(lock->server)) {
+		lock->server = f->source;
+		lock->server_mac = f->source_mac;
+		event.kind = EVENT_SERVER_LEARNED;
+		if (s->event && config->servers.count == 0 && config->host.count == 0)
+			s->event(s->context, &event);
+	}
+	if (is_unlearned_router4(config, s->state, f->source, now_ms) &&
+	    mac_set_add(&lock->gateway_macs, f->source_mac)) {
+		set_add(&lock->gateways, f->source);
+		event.kind = EVENT_GATEWAY_LEARNED;
+		if (s->event)
+			s->event(s->context, &event);
+	}
+}
+
+static enum verdict accept_ack(struct snoop *s, const struct dhcp_frame *f, struct transaction *t, uint64_t now_ms)
+{
+	const struct dhcp *m = &f->message;
+	if (t->kind == TRANSACTION_INFORM) {
+		if (!is_unset(m->yiaddr))
+			return DROP_DHCP4_BAD_LEASE;
+		for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
+			if (is_live(&s->state->ipv4[i], now_ms) && m->has_server && m->resolvers.count > 0 &&
+			    same_address(s->state->ipv4[i].server, m->server))
+				s->state->ipv4[i].resolvers = m->resolvers;
+		return PASS;
+	}
+	enum verdict verdict = check_lease(s, m, now_ms);
+	if (verdict != PASS)
+		return verdict;
+	bind_lease(s, m, t, f->source_mac, now_ms);
+	const struct binding *b = find_lease(s->state, m->yiaddr);
+	if (b)
+		learn_anchors(s, f, b, now_ms);
+	if (b && b->expires_ms != NEVER_EXPIRES)
+		remember_client_id(s->state, t->client_id, b->expires_ms, now_ms);
+	t->acked = m->yiaddr;
+	t->server = m->server;
+	t->done = 1;
+	t->deadline_ms = now_ms + TRANSACTION_DONE_MS;
+	return PASS;
+}
+
+static enum verdict accept_nak(struct snoop *s, struct transaction *t)
+{
+	struct binding *b = find_lease(s->state, t->requested);
+	*t = (struct transaction){ 0 };
+	if (b)
+		remove_lease(s, b, "refused by the server");
+	return PASS;
+}
+
+enum verdict snoop_dhcp4_server(struct snoop *s, const struct dhcp_frame *f, uint64_t now_ms)
+{
+	const struct dhcp *m = &f->message;
+	if (m->op != BOOTREPLY || m->hardware_type != 1 || m->hardware_length != 6)
+		return DROP_DHCP4_MALFORMED;
+	if (!is_trusted_server(s, f, now_ms))
+		return DROP_DHCP4_ROGUE_SERVER;
+	if (m->chaddr != s->config->vm_mac)
+		return DROP_DHCP4_NOT_FOR_GUEST;
+	if (m->type != DHCPOFFER && m->type != DHCPACK && m->type != DHCPNAK)
+		return DROP_DHCP4_TYPE;
+	struct transaction *t = find_transaction(s->state, m->xid, now_ms);
+	if (!t)
+		return DROP_DHCP4_NO_TRANSACTION;
+	if (t->done) {
+		bool repeated = m->type == DHCPACK && m->has_server && same_address(m->server, t->server) &&
+				same_address(m->yiaddr, t->acked);
+		return repeated ? PASS : DROP_DHCP4_NO_TRANSACTION;
+	}
+	if (!answers(m, t))
+		return DROP_DHCP4_NO_TRANSACTION;
+	if (!is_server_identifier(s, m, t, now_ms))
+		return DROP_DHCP4_ROGUE_SERVER;
+	if (m->type == DHCPNAK)
+		return accept_nak(s, t);
+	if (m->type == DHCPACK)
+		return accept_ack(s, f, t, now_ms);
+	enum verdict verdict = check_lease(s, m, now_ms);
+	if (verdict == PASS)
+		t->offered = m->yiaddr;
+	return verdict;
+}

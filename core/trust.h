@@ -1,0 +1,91 @@
+/* Who is trusted on the segment: the operator's word, else the platform's, else what was learned and is still locked. */
+#pragma once
+#include "config.h"
+#include "state.h"
+
+INLINE bool anchors_are_locked(const struct state *state, uint64_t now_ms)
+{
+	return now_ms < state->learned.until_ms;
+}
+
+/* Next-hop MACs are known, so frames to other MACs can be told. */
+INLINE bool knows_gateway(const struct config *config, const struct state *state, uint64_t now_ms)
+{
+	return config->gateway_macs.count > 0 ||
+	       (anchors_are_locked(state, now_ms) && state->learned.gateway_macs.count > 0);
+}
+
+INLINE bool is_gateway_mac(const struct config *config, const struct state *state, uint64_t mac, uint64_t now_ms)
+{
+	if (config->gateway_macs.count > 0)
+		return mac_set_has(&config->gateway_macs, mac);
+	return anchors_are_locked(state, now_ms) && mac_set_has(&state->learned.gateway_macs, mac);
+}
+
+/* The next-hop routers: the host, and option 3 of the live leases. */
+INLINE bool is_router4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+{
+	if (set_has(&config->host, a))
+		return true;
+	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
+		if (is_live(&state->ipv4[i], now_ms) && set_has(&state->ipv4[i].routers, a))
+			return true;
+	return false;
+}
+
+/* The MAC of this router is known, by anchors that hold for all of them or because it was learned. */
+INLINE bool knows_mac_of(const struct config *config, const struct state *state, struct address router, uint64_t now_ms)
+{
+	return config->gateway_macs.count > 0 ||
+	       (anchors_are_locked(state, now_ms) && set_has(&state->learned.gateways, router));
+}
+
+/* Somebody at `mac` uses the address of a router whose MAC is another. */
+INLINE bool poses_as_router4(const struct config *config, const struct state *state, struct address a, uint64_t mac,
+			     uint64_t now_ms)
+{
+	return !is_gateway_mac(config, state, mac, now_ms) && is_router4(config, state, a, now_ms) &&
+	       knows_mac_of(config, state, a, now_ms);
+}
+
+/* A router whose MAC is still to be learned from its answer to the guest's question. */
+INLINE bool is_unlearned_router4(const struct config *config, const struct state *state, struct address a,
+				 uint64_t now_ms)
+{
+	return !config->strict_anchors && is_router4(config, state, a, now_ms) &&
+	       !knows_mac_of(config, state, a, now_ms);
+}
+
+INLINE bool has_router4(const struct config *config, const struct state *state, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < ADDRESS_SET_MAX && i < config->host.count; i++)
+		if (is_ipv4(config->host.item[i]))
+			return true;
+	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
+		if (is_live(&state->ipv4[i], now_ms) && state->ipv4[i].routers.count > 0)
+			return true;
+	return false;
+}
+
+/* Resolvers: --dns, or option 6 of the live leases. */
+INLINE bool is_resolver4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+{
+	if (config->resolvers.count > 0)
+		return set_has(&config->resolvers, a);
+	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
+		if (is_live(&state->ipv4[i], now_ms) && set_has(&state->ipv4[i].resolvers, a))
+			return true;
+	return false;
+}
+
+/* Servers that a client message may be sent to by unicast. */
+INLINE bool is_dhcp_server4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+{
+	const struct address_set *known = config->servers.count > 0 ? &config->servers : &config->host;
+	if (set_has(known, a) || (anchors_are_locked(state, now_ms) && same_address(state->learned.server, a)))
+		return true;
+	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
+		if (is_live(&state->ipv4[i], now_ms) && same_address(state->ipv4[i].server, a))
+			return true;
+	return false;
+}
