@@ -18,7 +18,7 @@ enum { BATCH_MAX = 64, PORT_POLL_MAX = 4 };
 struct packet {
 	const uint8_t *bytes;
 	uint32_t length;
-	bool truncated; /* the datagram was longer than max_frame; length then is max_frame + 1 */
+	bool truncated; /* the frame was longer than max_frame; length then is max_frame + 1 */
 };
 
 enum port_side { GUEST_SIDE, UPLINK_SIDE };
@@ -28,7 +28,8 @@ struct port_settings {
 	uint32_t max_frame;    /* octets, 14 + MTU */
 	bool isolation;        /* tap in a bridge: no traffic with other isolated ports */
 	bool host_loopback;    /* slirp: the guest may reach services on the host's loopback address */
-	bool host_only;        /* slirp: no network beyond the host */
+	bool host_only;        /* slirp: no network at all but DHCP and exposed TCP ports */
+	bool ipv6;             /* slirp: router advertisements and IPv6 as well */
 };
 
 /* What a port knows of its network. Empty sets: it knows nothing, the guard learns or is told. */
@@ -70,17 +71,21 @@ struct port_kind {
 	int (*watch)(struct port *, struct pollfd *);
 	/* Accepts, reconnects, reads control messages. Called after every poll. False: the port is gone for good. */
 	bool (*service)(struct port *, uint64_t now_ms);
-	/* When service() must be called even if nothing happens; UINT64_MAX: never. */
+	/* When the caller must come back even if nothing happens: 0 is now, UINT64_MAX never. */
 	uint64_t (*deadline_ms)(const struct port *);
-	/* Gives 0..max frames, valid until the next receive on this port. False: the peer is gone for good. */
+	/*
+	 * Gives 0..max frames, valid until the next receive on this port. False: the peer is gone for good. After fewer
+	 * than max frames poll() tells of more. After a full batch the port may hold more that poll() cannot see:
+	 * receive again before sleeping (deadline_ms() then says 0).
+	 */
 	bool (*receive)(struct port *, struct packet *, uint32_t max, uint32_t *got);
 	/* Sends n frames. False: the peer is gone for good (the result is filled all the same). */
 	bool (*send)(struct port *, const struct packet *, uint32_t n, struct send_result *);
 	/* NULL where the port knows nothing. */
 	void (*anchors)(const struct port *, struct anchors *);
-	/* Adds or removes a forwarding; NULL where the port cannot. The result is told through report(). */
+	/* Adds or removes a forwarding; NULL where the port cannot. The result is told through port_report(). */
 	void (*expose)(struct port *, const struct expose *, struct address guest, bool add);
-	/* Fills the hypervisor's end for `softnet run` ({fd}); NULL where there is none. */
+	/* Frees the port and takes away what it left in the file system. Its processes have ended on return. */
 	void (*close)(struct port *);
 };
 
@@ -90,12 +95,15 @@ struct port {
 	char gone[160]; /* why service/receive/send said false */
 };
 
-/* text is "kind:argument". NULL on failure, with error filled. */
+/*
+ * text is "kind:argument". NULL on failure, with error filled. A tap wants privileges when it opens; slirp starts child
+ * processes that keep the ids of the moment, so drop privileges in between.
+ */
 struct port *port_open(const char *text, const struct port_settings *, struct port_error *error);
-/* A connected datagram socketpair: the port on one end; *peer_fd (inheritable) is for the hypervisor. */
+/* A connected datagram socketpair: the port on one end; *peer_fd (inheritable, above 2) is for the hypervisor. */
 struct port *port_open_pair(const struct port_settings *, int *peer_fd, struct port_error *error);
 /* One line per kind for --help, NULL behind the last. */
 const struct port_kind *const *port_kinds(void);
 
-/* Ports tell what happened (reconnected, slirp restarted, expose failed) through this; the program sets it. */
+/* Ports tell what happened (reconnected, slirp restarted, expose failed) through this; the program sets it or NULL. */
 extern void (*port_report)(const struct port *, const char *sentence);

@@ -1,0 +1,93 @@
+/* What the ports share: errors in one line, sockets that never block, and batches of datagrams. */
+#pragma once
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include "port.h"
+
+#define PRINTF(at, first) __attribute__((format(printf, at, first)))
+
+/* Copies text that may be too long; the result always ends in a 0. */
+void copy_text(char *to, size_t size, const char *from);
+
+/* Fills the error and gives NULL, so that an opener can return it. */
+void *usage_error(struct port_error *, const char *format, ...) PRINTF(2, 3);
+void *resource_error(struct port_error *, const char *format, ...) PRINTF(2, 3);
+/* Fills port->gone and gives false, so that receive, send and service can return it. */
+bool port_gone(struct port *, const char *format, ...) PRINTF(2, 3);
+/* Says a sentence through port_report. */
+void port_tell(const struct port *, const char *format, ...) PRINTF(2, 3);
+
+/* Non-blocking, closed on exec, and no signal when the reader is gone. */
+bool make_quiet(int fd);
+/* Room for a burst: 4 MiB where the system allows it, what it allows elsewhere. */
+void enlarge_buffers(int fd);
+/* A close-on-exec duplicate that is not one of the three standard descriptors. */
+int duplicate_above_2(int fd);
+/* A new descriptor in the place of one that may be 0..2: the old one is closed. -1 stays -1. */
+int move_above_2(int fd);
+/* A quiet AF_UNIX socket, or -1. */
+int unix_socket(int type);
+bool unix_pair(int type, int pair[2]);
+
+/* Takes the first `length` characters of the path; false with a usage error when empty or too long. */
+bool unix_address(struct sockaddr_un *, const char *path, size_t length, struct port_error *);
+/* Binds, in the place of a socket that nobody uses any more; never in the place of another file. */
+bool unix_bind(int fd, int type, const struct sockaddr_un *, struct port_error *);
+/* True when somebody has the address open now. */
+bool unix_alive(int type, const struct sockaddr_un *);
+/* Tries again for a while, so that the other program may be starting at the same time. Sets errno when false. */
+bool unix_connect(int fd, const struct sockaddr_un *, int patience_ms);
+
+/* Waits longer and longer between attempts: 100 ms, doubling to 2 s. */
+struct backoff {
+	uint64_t next_ms; /* 0: now */
+	uint64_t delay_ms;
+};
+void backoff_failed(struct backoff *, uint64_t now_ms);
+
+/* Buffers for a batch of datagrams; `sources` is NULL when nobody asks who sent them. */
+struct batch {
+	uint32_t max_frame, stride;
+	uint8_t *bytes;
+	struct sockaddr_un *sources;
+	socklen_t *source_lengths;
+};
+bool batch_new(struct batch *, uint32_t max_frame, bool want_sources);
+void batch_free(struct batch *);
+
+/* Is the errno of a send or receive about a receiver that is full, a peer that is not there, or the frame? */
+bool means_full(int error);
+bool means_away(int error);
+
+/* Gives 0 and *got frames, or an errno that is not about an empty queue (then *got is 0). */
+int batch_receive(struct batch *, int fd, struct packet *, uint32_t max, uint32_t *got);
+/*
+ * Sends the frames and adds them up in the result. Gives 0, or the errno that means_away(): the rest was counted full.
+ * `to` is NULL on a connected socket.
+ */
+int batch_send(int fd, const struct packet *, uint32_t n, const struct sockaddr_un *to, socklen_t to_length,
+	       struct send_result *);
+
+/* From here on: what differs between systems, in io_linux.c and io_posix.c. */
+
+/* Receives up to max datagrams: their number, or -1 with errno. */
+int datagrams_receive(struct batch *, int fd, struct packet *, uint32_t max);
+/* Sends until one is refused: how many went out, or -1 with errno when the first one did not. */
+int datagrams_send(int fd, const struct packet *, uint32_t n, const struct sockaddr_un *to, socklen_t to_length);
+/* Writes to a stream without SIGPIPE: octets, or -1 with errno. */
+ssize_t stream_write(int fd, struct iovec *, int count);
+/* No SIGPIPE where that is a property of the socket. */
+void no_sigpipe(int fd);
+/* For child processes: close `lowest` and all above; end when the parent ends; a name in ps; no way up, no core. */
+void close_from(int lowest);
+void end_with_parent(void);
+void name_process(const char *name);
+void give_up_privileges_for_good(void);
+
+enum { PATIENCE_MS = 2000 }; /* how long opening a port may wait for the other program */
+
+extern const struct port_kind fd_port, unixgram_port, stream_port, tap_port, slirp_port, vmnet_port;
+
+/* fd:N where N is a stream socket: frames with a length prefix, and the end when the peer hangs up. */
+struct port *stream_open_fd(int fd, const struct port_settings *, struct port_error *);

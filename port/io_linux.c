@@ -1,0 +1,92 @@
+/* What Linux does in its own way: many datagrams in one call, and children that end with their parent. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include "io.h"
+
+int datagrams_receive(struct batch *batch, int fd, struct packet *packets, uint32_t max)
+{
+	struct mmsghdr messages[BATCH_MAX];
+	struct iovec slots[BATCH_MAX];
+
+	for (uint32_t i = 0; i < max; i++) {
+		slots[i] = (struct iovec){ batch->bytes + (size_t)i * batch->stride, batch->max_frame + 1 };
+		messages[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &slots[i], .msg_iovlen = 1 } };
+		if (batch->sources) {
+			messages[i].msg_hdr.msg_name = &batch->sources[i];
+			messages[i].msg_hdr.msg_namelen = sizeof(batch->sources[i]);
+		}
+	}
+	int n = recvmmsg(fd, messages, max, MSG_DONTWAIT, NULL);
+	for (int i = 0; i < n; i++) {
+		uint32_t length = messages[i].msg_len;
+		packets[i] = (struct packet){
+			.bytes = slots[i].iov_base,
+			.length = length,
+			.truncated = length > batch->max_frame || (messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0,
+		};
+		if (batch->sources)
+			batch->source_lengths[i] = messages[i].msg_hdr.msg_namelen;
+	}
+	return n;
+}
+
+int datagrams_send(int fd, const struct packet *packets, uint32_t n, const struct sockaddr_un *to, socklen_t to_length)
+{
+	struct mmsghdr messages[BATCH_MAX];
+	struct iovec frames[BATCH_MAX];
+
+	if (n > BATCH_MAX)
+		n = BATCH_MAX;
+	for (uint32_t i = 0; i < n; i++) {
+		frames[i] = (struct iovec){ (void *)(uintptr_t)packets[i].bytes, packets[i].length };
+		messages[i] = (struct mmsghdr){ .msg_hdr = {
+			.msg_name = (void *)(uintptr_t)to,
+			.msg_namelen = to_length,
+			.msg_iov = &frames[i],
+			.msg_iovlen = 1,
+		} };
+	}
+	return sendmmsg(fd, messages, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+ssize_t stream_write(int fd, struct iovec *parts, int count)
+{
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = (size_t)count };
+	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void no_sigpipe(int fd)
+{
+	(void)fd; /* MSG_NOSIGNAL above */
+}
+
+void close_from(int lowest)
+{
+	if (close_range((unsigned)lowest, ~0U, 0) == 0)
+		return;
+	struct rlimit limit = { 0 };
+	getrlimit(RLIMIT_NOFILE, &limit);
+	for (int fd = lowest; (rlim_t)fd < limit.rlim_cur && fd < 1 << 16; fd++)
+		close(fd);
+}
+
+void end_with_parent(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+void name_process(const char *name)
+{
+	prctl(PR_SET_NAME, name);
+}
+
+void give_up_privileges_for_good(void)
+{
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	prctl(PR_SET_DUMPABLE, 0);
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+}

@@ -1,0 +1,92 @@
+/* The same as io_linux.c for every other system, macOS first: one datagram at a time, and SO_NOSIGPIPE. */
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include "io.h"
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0 /* older macOS; there the socket has SO_NOSIGPIPE */
+#endif
+
+int datagrams_receive(struct batch *batch, int fd, struct packet *packets, uint32_t max)
+{
+	uint32_t n = 0;
+	while (n < max) {
+		struct iovec slot = { batch->bytes + (size_t)n * batch->stride, batch->max_frame + 1 };
+		struct msghdr message = { .msg_iov = &slot, .msg_iovlen = 1 };
+		if (batch->sources) {
+			message.msg_name = &batch->sources[n];
+			message.msg_namelen = sizeof(batch->sources[n]);
+		}
+		ssize_t length = recvmsg(fd, &message, MSG_DONTWAIT);
+		if (length < 0)
+			break;
+		packets[n] = (struct packet){
+			.bytes = slot.iov_base,
+			.length = (uint32_t)length,
+			.truncated = (uint32_t)length > batch->max_frame || (message.msg_flags & MSG_TRUNC) != 0,
+		};
+		if (batch->sources)
+			batch->source_lengths[n] = message.msg_namelen;
+		n++;
+	}
+	return n ? (int)n : -1;
+}
+
+int datagrams_send(int fd, const struct packet *packets, uint32_t n, const struct sockaddr_un *to, socklen_t to_length)
+{
+	uint32_t sent = 0;
+	while (sent < n) {
+		struct iovec frame = { (void *)(uintptr_t)packets[sent].bytes, packets[sent].length };
+		struct msghdr message = {
+			.msg_name = (void *)(uintptr_t)to,
+			.msg_namelen = to_length,
+			.msg_iov = &frame,
+			.msg_iovlen = 1,
+		};
+		if (sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+			break;
+		sent++;
+	}
+	return sent ? (int)sent : -1;
+}
+
+ssize_t stream_write(int fd, struct iovec *parts, int count)
+{
+	struct msghdr message = { .msg_iov = parts };
+	message.msg_iovlen = (__typeof__(message.msg_iovlen))count;
+	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void no_sigpipe(int fd)
+{
+#ifdef SO_NOSIGPIPE
+	setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &(int){ 1 }, sizeof(int));
+#else
+	(void)fd;
+#endif
+}
+
+void close_from(int lowest)
+{
+	struct rlimit limit = { .rlim_cur = 1 << 10 };
+	getrlimit(RLIMIT_NOFILE, &limit);
+	for (int fd = lowest; (rlim_t)fd < limit.rlim_cur && fd < 1 << 16; fd++)
+		close(fd);
+}
+
+void end_with_parent(void)
+{
+	/* There is no such request here: the end of the control socket tells. */
+}
+
+void name_process(const char *name)
+{
+	(void)name;
+}
+
+void give_up_privileges_for_good(void)
+{
+	setrlimit(RLIMIT_CORE, &(struct rlimit){ 0, 0 });
+}

@@ -1,0 +1,234 @@
+/* The table of the kinds of port, and what they all share: errors, reports, quiet sockets. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "io.h"
+
+enum { CONNECT_PAUSE_MS = 50 };
+
+static const struct port_kind *const kinds[] = {
+	&fd_port,
+	&unixgram_port,
+	&stream_port,
+#ifdef __linux__
+	&tap_port,
+#endif
+#ifdef WITH_SLIRP
+	&slirp_port,
+#endif
+#ifdef WITH_VMNET
+	&vmnet_port,
+#endif
+	NULL,
+};
+
+void (*port_report)(const struct port *, const char *);
+
+const struct port_kind *const *port_kinds(void)
+{
+	return kinds;
+}
+
+static struct port *unknown_kind(const char *text, struct port_error *error)
+{
+	char forms[160] = "";
+	for (size_t i = 0; kinds[i]; i++) {
+		size_t at = strlen(forms);
+		snprintf(forms + at, sizeof(forms) - at, "%s%s", i ? ", " : "", kinds[i]->form);
+	}
+	return usage_error(error, "unknown port \"%.60s\" (known: %s)", text, forms);
+}
+
+struct port *port_open(const char *text, const struct port_settings *settings, struct port_error *error)
+{
+	*error = (struct port_error){ 0 };
+	if (settings->max_frame < 14 || settings->max_frame > 65535 + 14)
+		return usage_error(error, "%.60s: a frame of %u octets is not possible", text, settings->max_frame);
+
+	size_t name_length = strcspn(text, ":");
+	for (size_t i = 0; kinds[i]; i++) {
+		if (strlen(kinds[i]->name) != name_length || strncmp(kinds[i]->name, text, name_length) != 0)
+			continue;
+		const char *argument = text + name_length + (text[name_length] == ':' ? 1 : 0);
+		struct port *port = kinds[i]->open(argument, settings, error);
+		if (port)
+			copy_text(port->name, sizeof(port->name), text);
+		return port;
+	}
+	return unknown_kind(text, error);
+}
+
+void copy_text(char *to, size_t size, const char *from)
+{
+	snprintf(to, size, "%s", from);
+}
+
+void *usage_error(struct port_error *error, const char *format, ...)
+{
+	va_list list;
+	va_start(list, format);
+	error->usage = true;
+	vsnprintf(error->text, sizeof(error->text), format, list);
+	va_end(list);
+	return NULL;
+}
+
+void *resource_error(struct port_error *error, const char *format, ...)
+{
+	va_list list;
+	va_start(list, format);
+	error->usage = false;
+	vsnprintf(error->text, sizeof(error->text), format, list);
+	va_end(list);
+	return NULL;
+}
+
+bool port_gone(struct port *port, const char *format, ...)
+{
+	va_list list;
+	va_start(list, format);
+	vsnprintf(port->gone, sizeof(port->gone), format, list);
+	va_end(list);
+	return false;
+}
+
+void port_tell(const struct port *port, const char *format, ...)
+{
+	char sentence[256];
+	va_list list;
+	va_start(list, format);
+	vsnprintf(sentence, sizeof(sentence), format, list);
+	va_end(list);
+	if (port_report)
+		port_report(port, sentence);
+}
+
+bool make_quiet(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return false;
+	no_sigpipe(fd);
+	return true;
+}
+
+void enlarge_buffers(int fd)
+{
+	/* macOS refuses a size beyond its limit instead of taking the limit, so ask for less and less. */
+	for (int size = 4 << 20; size >= 256 << 10; size /= 2)
+		if (setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) == 0)
+			break;
+	for (int size = 4 << 20; size >= 256 << 10; size /= 2)
+		if (setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) == 0)
+			break;
+}
+
+int duplicate_above_2(int fd)
+{
+	return fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
+int move_above_2(int fd)
+{
+	if (fd < 0 || fd > 2)
+		return fd;
+	int moved = duplicate_above_2(fd);
+	close(fd);
+	return moved;
+}
+
+int unix_socket(int type)
+{
+	int fd = move_above_2(socket(AF_UNIX, type, 0));
+	if (fd >= 0 && !make_quiet(fd)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+bool unix_pair(int type, int pair[2])
+{
+	if (socketpair(AF_UNIX, type, 0, pair) < 0)
+		return false;
+	pair[0] = move_above_2(pair[0]);
+	pair[1] = move_above_2(pair[1]);
+	if (pair[0] >= 0 && pair[1] >= 0 && make_quiet(pair[0]) && make_quiet(pair[1]))
+		return true;
+	int saved = errno;
+	close(pair[0]);
+	close(pair[1]);
+	errno = saved;
+	return false;
+}
+
+bool unix_address(struct sockaddr_un *address, const char *path, size_t length, struct port_error *error)
+{
+	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (length == 0)
+		return usage_error(error, "the path of the socket is missing") != NULL;
+	if (length >= sizeof(address->sun_path))
+		return usage_error(error, "socket path \"%.160s\" is longer than %zu octets", path,
+				   sizeof(address->sun_path) - 1) != NULL;
+	memcpy(address->sun_path, path, length);
+	return true;
+}
+
+bool unix_alive(int type, const struct sockaddr_un *address)
+{
+	int probe = unix_socket(type);
+	if (probe < 0)
+		return true; /* unknown: leave the other side's things alone */
+	bool alive = connect(probe, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
+		     (errno != ECONNREFUSED && errno != ENOENT);
+	close(probe);
+	return alive;
+}
+
+bool unix_bind(int fd, int type, const struct sockaddr_un *address, struct port_error *error)
+{
+	const struct sockaddr *generic = (const struct sockaddr *)address;
+	if (bind(fd, generic, sizeof(*address)) == 0)
+		return true;
+	struct stat status;
+	if (errno != EADDRINUSE || lstat(address->sun_path, &status) < 0) {
+		resource_error(error, "cannot bind %s: %s", address->sun_path, strerror(errno));
+		return false;
+	}
+	if (!S_ISSOCK(status.st_mode)) {
+		resource_error(error, "cannot bind %s: a file that is not a socket stands there", address->sun_path);
+		return false;
+	}
+	if (unix_alive(type, address)) {
+		resource_error(error, "cannot bind %s: another process has it open", address->sun_path);
+		return false;
+	}
+	if (unlink(address->sun_path) == 0 && bind(fd, generic, sizeof(*address)) == 0)
+		return true;
+	resource_error(error, "cannot bind %s: %s", address->sun_path, strerror(errno));
+	return false;
+}
+
+bool unix_connect(int fd, const struct sockaddr_un *address, int patience_ms)
+{
+	for (;;) {
+		if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
+			return true;
+		if (patience_ms <= 0 || (errno != ECONNREFUSED && errno != ENOENT && errno != EAGAIN && errno != EINTR))
+			return false;
+		poll(NULL, 0, CONNECT_PAUSE_MS);
+		patience_ms -= CONNECT_PAUSE_MS;
+	}
+}
+
+void backoff_failed(struct backoff *backoff, uint64_t now_ms)
+{
+	if (backoff->delay_ms == 0)
+		backoff->delay_ms = 100;
+	backoff->next_ms = now_ms + backoff->delay_ms;
+	backoff->delay_ms = backoff->delay_ms >= 1000 ? 2000 : backoff->delay_ms * 2;
+}

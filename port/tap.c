@@ -1,0 +1,405 @@
+/* A Linux tap interface: created or attached to, set up, and on request made a port of a bridge. */
+#include <errno.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <linux/if_link.h>
+#include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include "io.h"
+
+struct tap {
+	struct port port;
+	int fd;
+	struct batch batch;
+	struct anchors anchors;
+};
+
+/* What the argument says, and the socket through which interfaces are set up. */
+struct tap_setup {
+	char name[IFNAMSIZ], bridge[IFNAMSIZ]; /* bridge: "" for none */
+	const struct port_settings *settings;
+	int control;
+	bool created;
+	struct port_error *error;
+};
+
+static struct tap *tap_of(struct port *port)
+{
+	return (struct tap *)(void *)port;
+}
+
+/* Frames */
+
+static bool tap_receive(struct port *port, struct packet *packets, uint32_t max, uint32_t *got)
+{
+	struct tap *t = tap_of(port);
+	uint32_t n = 0;
+
+	if (max > BATCH_MAX)
+		max = BATCH_MAX;
+	*got = 0;
+	while (n < max) {
+		uint8_t *slot = t->batch.bytes + (size_t)n * t->batch.stride;
+		ssize_t length = read(t->fd, slot, t->batch.max_frame + 1);
+		if (length < 0 && errno == EINTR)
+			continue;
+		if (length < 0)
+			break;
+		packets[n++] = (struct packet){ slot, (uint32_t)length, length > (ssize_t)t->batch.max_frame };
+	}
+	*got = n;
+	if (n == max || means_full(errno) || n > 0)
+		return true;
+	/* EBADFD: the interface was deleted. One that is down, or on its way to another namespace, says EAGAIN. */
+	return port_gone(port, "the tap was deleted: %s", strerror(errno));
+}
+
+static bool tap_send(struct port *port, const struct packet *packets, uint32_t n, struct send_result *result)
+{
+	*result = (struct send_result){ 0 };
+	for (uint32_t i = 0; i < n; i++) {
+		ssize_t written;
+		do
+			written = write(tap_of(port)->fd, packets[i].bytes, packets[i].length);
+		while (written < 0 && errno == EINTR);
+		if (written >= 0)
+			result->sent++;
+		else if (means_full(errno))
+			result->full++;
+		else if (errno != EBADFD)
+			result->failed++; /* EIO: the interface is down */
+		else {
+			result->failed += n - i;
+			return port_gone(port, "the tap was deleted: %s", strerror(errno));
+		}
+	}
+	return true;
+}
+
+/* Setting up */
+
+static bool setup_error(struct tap_setup *s, const char *what, const char *on)
+{
+	int error = errno;
+	if (error == EPERM || error == EACCES)
+		resource_error(s->error,
+			       "cannot %s %s: %s (run as root or with CAP_NET_ADMIN; or, once, as root: "
+			       "ip tuntap add dev %s mode tap user $USER && ip link set %s up)",
+			       what, on, strerror(error), s->name, s->name);
+	else
+		resource_error(s->error, "cannot %s %s: %s", what, on, strerror(error));
+	return false;
+}
+
+static struct ifreq request_for(const char *interface)
+{
+	struct ifreq request = { 0 };
+	copy_text(request.ifr_name, sizeof(request.ifr_name), interface);
+	return request;
+}
+
+static int attach_tap(struct tap_setup *s)
+{
+	int fd = move_above_2(open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
+	if (fd < 0) {
+		setup_error(s, "open", "/dev/net/tun");
+		return -1;
+	}
+	struct ifreq request = request_for(s->name);
+	request.ifr_flags = IFF_TAP | IFF_NO_PI;
+	s->created = if_nametoindex(s->name) == 0;
+	if (ioctl(fd, TUNSETIFF, &request) < 0) {
+		int error = errno;
+		close(fd);
+		errno = error;
+		setup_error(s, error == EBUSY ? "open (another process has it)" : "open", s->name);
+		return -1;
+	}
+	return fd;
+}
+
+/* An interface of our own carries frames as long as the guard lets through; one of the user's stays as it is. */
+static bool set_mtu(struct tap_setup *s)
+{
+	struct ifreq request = request_for(s->name);
+	request.ifr_mtu = (int)s->settings->max_frame - 14;
+	if (!s->created || ioctl(s->control, SIOCSIFMTU, &request) == 0)
+		return true;
+	return setup_error(s, "set the MTU of", s->name);
+}
+
+static bool bring_up(struct tap_setup *s)
+{
+	struct ifreq request = request_for(s->name);
+	if (ioctl(s->control, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP))
+		return true; /* the owner of a tap may use it without the right to set it up */
+	request.ifr_flags |= IFF_UP;
+	return ioctl(s->control, SIOCSIFFLAGS, &request) == 0 || setup_error(s, "set up", s->name);
+}
+
+/*
+ * A bridge without a MAC address of its own takes the lowest of its ports', and changes it whenever a port comes or
+ * goes. Guests know their gateway by that address, and guards too. So the bridge is told to keep the one it has.
+ */
+static void pin_bridge_address(struct tap_setup *s)
+{
+	struct ifreq request = request_for(s->bridge);
+	if (ioctl(s->control, SIOCGIFHWADDR, &request) == 0)
+		(void)ioctl(s->control, SIOCSIFHWADDR, &request);
+}
+
+/* The bridge that the interface is a port of, 0 for none. */
+static unsigned master_of(const char *interface);
+static int set_isolation(unsigned port_index, bool isolated);
+
+static bool join_bridge(struct tap_setup *s)
+{
+	unsigned index = if_nametoindex(s->name), bridge = if_nametoindex(s->bridge);
+	if (!bridge)
+		return setup_error(s, "find bridge", s->bridge);
+	if (master_of(s->name) != bridge) {
+		pin_bridge_address(s);
+		struct ifreq request = request_for(s->bridge);
+		request.ifr_ifindex = (int)index;
+		if (ioctl(s->control, SIOCBRADDIF, &request) < 0 && errno == EOPNOTSUPP)
+			return resource_error(s->error, "%s is not a bridge", s->bridge) != NULL;
+		else if (master_of(s->name) != bridge)
+			return setup_error(s, errno == EBUSY ? "take from its other bridge into" : "join bridge", s->bridge);
+	}
+	errno = set_isolation(index, s->settings->isolation);
+	return errno == 0 || setup_error(s, "set the isolation of", s->name);
+}
+
+/* rtnetlink: one request, one answer. */
+
+struct link_request {
+	struct nlmsghdr header;
+	struct ifinfomsg link;
+	char attributes[32];
+};
+
+/* Gives 0 or an errno. The answer, when there is one beside the acknowledgement, is in `answer`. */
+static int ask_kernel(struct link_request *request, void *answer, size_t size)
+{
+	struct nlmsghdr *header = answer;
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	if (fd < 0)
+		return errno;
+	ssize_t n = -1;
+	if (send(fd, request, request->header.nlmsg_len, 0) >= 0)
+		n = recv(fd, answer, size, 0);
+	int error = n < 0 ? errno : 0;
+	close(fd);
+	if (error)
+		return error;
+	if (!NLMSG_OK(header, (size_t)n))
+		return EPROTO;
+	if (header->nlmsg_type == NLMSG_ERROR)
+		return -((struct nlmsgerr *)NLMSG_DATA(header))->error;
+	return 0;
+}
+
+static struct rtattr *put_attribute(struct link_request *request, unsigned short type, const void *data, size_t length)
+{
+	struct rtattr *attribute = (struct rtattr *)(void *)((char *)request + NLMSG_ALIGN(request->header.nlmsg_len));
+	attribute->rta_type = type;
+	attribute->rta_len = (unsigned short)RTA_LENGTH(length);
+	if (length)
+		memcpy(RTA_DATA(attribute), data, length);
+	request->header.nlmsg_len = NLMSG_ALIGN(request->header.nlmsg_len) + (uint32_t)RTA_SPACE(length);
+	return attribute;
+}
+
+static int set_isolation(unsigned port_index, bool isolated)
+{
+	uint8_t value = isolated;
+	_Alignas(struct nlmsghdr) char answer[1024];
+	struct link_request request = {
+		.header = { .nlmsg_len = NLMSG_LENGTH(sizeof(request.link)), .nlmsg_type = RTM_SETLINK,
+			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK },
+		.link = { .ifi_family = AF_BRIDGE, .ifi_index = (int)port_index },
+	};
+	struct rtattr *nest = put_attribute(&request, IFLA_PROTINFO | NLA_F_NESTED, NULL, 0);
+	put_attribute(&request, IFLA_BRPORT_ISOLATED, &value, sizeof(value));
+	nest->rta_len = (unsigned short)((char *)&request + request.header.nlmsg_len - (char *)nest);
+	return ask_kernel(&request, answer, sizeof(answer));
+}
+
+static unsigned master_of(const char *interface)
+{
+	_Alignas(struct nlmsghdr) char answer[8192];
+	struct nlmsghdr *header = (struct nlmsghdr *)(void *)answer;
+	struct link_request request = {
+		.header = { .nlmsg_len = NLMSG_LENGTH(sizeof(request.link)), .nlmsg_type = RTM_GETLINK,
+			    .nlmsg_flags = NLM_F_REQUEST },
+		.link = { .ifi_family = AF_UNSPEC, .ifi_index = (int)if_nametoindex(interface) },
+	};
+	int saved = errno;
+	int error = ask_kernel(&request, answer, sizeof(answer));
+	errno = saved;
+	if (error || header->nlmsg_type != RTM_NEWLINK)
+		return 0;
+	unsigned master = 0;
+	int left = (int)IFLA_PAYLOAD(header);
+	for (struct rtattr *a = IFLA_RTA(NLMSG_DATA(header)); RTA_OK(a, left); a = RTA_NEXT(a, left))
+		if (a->rta_type == IFLA_MASTER && RTA_PAYLOAD(a) >= sizeof(master))
+			memcpy(&master, RTA_DATA(a), sizeof(master));
+	return master;
+}
+
+/* What the host has on this segment */
+
+static struct address address_of_ipv6(const uint8_t *octets)
+{
+	struct address a = { 0, 0 };
+	for (int i = 0; i < 8; i++) {
+		a.high = a.high << 8 | octets[i];
+		a.low = a.low << 8 | octets[8 + i];
+	}
+	return a;
+}
+
+static void read_anchors(struct tap_setup *s, struct anchors *anchors)
+{
+	const char *interface = s->bridge[0] ? s->bridge : s->name;
+	struct ifaddrs *list;
+	if (getifaddrs(&list) < 0)
+		return;
+	for (const struct ifaddrs *i = list; i; i = i->ifa_next) {
+		if (!i->ifa_addr || strcmp(i->ifa_name, interface) != 0)
+			continue;
+		if (i->ifa_addr->sa_family == AF_INET) {
+			const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)i->ifa_addr;
+			set_add(&anchors->host, address_of_ipv4(ntohl(in->sin_addr.s_addr)));
+		} else if (i->ifa_addr->sa_family == AF_INET6) {
+			const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)i->ifa_addr;
+			set_add(&anchors->host, address_of_ipv6(in6->sin6_addr.s6_addr));
+		}
+	}
+	freeifaddrs(list);
+
+	/* An interface without an address is a wire: the gateway is somebody else. */
+	struct ifreq request = request_for(interface);
+	if (anchors->host.count == 0 || ioctl(s->control, SIOCGIFHWADDR, &request) < 0)
+		return;
+	uint64_t mac = 0;
+	for (int i = 0; i < 6; i++)
+		mac = mac << 8 | (uint8_t)request.ifr_hwaddr.sa_data[i];
+	mac_set_add(&anchors->gateway_macs, mac);
+}
+
+static void tap_anchors(const struct port *port, struct anchors *anchors)
+{
+	*anchors = ((const struct tap *)(const void *)port)->anchors;
+}
+
+/* The argument: NAME[,bridge=BR] */
+
+static bool take_name(struct tap_setup *s, char to[IFNAMSIZ], const char *from, size_t length)
+{
+	/* As the kernel wants them, and no %, which the kernel would replace by a number. */
+	static const char refused[] = "/:% \t\n\v\f\r";
+	if (length == 0 || length >= IFNAMSIZ || strcspn(from, refused) < length ||
+	    (length <= 2 && strspn(from, ".") >= length)) {
+		usage_error(s->error, "\"%.*s\" is not the name of an interface (1 to %d characters, none of / : %% or space)",
+			    length > 60 ? 60 : (int)length, from, IFNAMSIZ - 1);
+		return false;
+	}
+	memcpy(to, from, length);
+	to[length] = 0;
+	return true;
+}
+
+static bool parse_argument(struct tap_setup *s, const char *argument)
+{
+	size_t length = strcspn(argument, ",");
+	if (!take_name(s, s->name, argument, length))
+		return false;
+	while (argument[length] == ',') {
+		const char *option = argument + length + 1;
+		size_t option_length = strcspn(option, ",");
+		length += 1 + option_length;
+		if (strncmp(option, "bridge=", 7) != 0)
+			return usage_error(s->error, "\"%.60s\" is not an option of a tap (tap:NAME[,bridge=BR])", option) != NULL;
+		if (!take_name(s, s->bridge, option + 7, option_length - 7))
+			return false;
+	}
+	return true;
+}
+
+static void tap_close(struct port *port)
+{
+	close(tap_of(port)->fd);
+	batch_free(&tap_of(port)->batch);
+	free(port);
+}
+
+static struct port *tap_open(const char *argument, const struct port_settings *settings, struct port_error *error)
+{
+	struct tap_setup s = { .settings = settings, .error = error };
+	if (!parse_argument(&s, argument))
+		return NULL;
+	s.control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (s.control < 0)
+		return resource_error(error, "cannot make a socket: %s", strerror(errno));
+	struct tap *t = calloc(1, sizeof(*t));
+	int fd = attach_tap(&s);
+	bool done = false;
+	if (fd >= 0 && set_mtu(&s) && (!s.bridge[0] || join_bridge(&s)) && bring_up(&s)) {
+		done = t && batch_new(&t->batch, settings->max_frame, false);
+		if (!done)
+			resource_error(error, "out of memory");
+	}
+	if (done) {
+		t->port.kind = &tap_port;
+		t->fd = fd;
+		read_anchors(&s, &t->anchors);
+	} else {
+		if (fd >= 0)
+			close(fd);
+		free(t);
+	}
+	close(s.control);
+	return done ? &t->port : NULL;
+}
+
+static int tap_watch(struct port *port, struct pollfd *fds)
+{
+	fds[0] = (struct pollfd){ .fd = tap_of(port)->fd, .events = POLLIN };
+	return 1;
+}
+
+static bool tap_service(struct port *port, uint64_t now_ms)
+{
+	(void)port;
+	(void)now_ms;
+	return true;
+}
+
+static uint64_t tap_deadline(const struct port *port)
+{
+	(void)port;
+	return UINT64_MAX;
+}
+
+const struct port_kind tap_port = {
+	.name = "tap",
+	.form = "tap:NAME[,bridge=BR]",
+	.open = tap_open,
+	.watch = tap_watch,
+	.service = tap_service,
+	.deadline_ms = tap_deadline,
+	.receive = tap_receive,
+	.send = tap_send,
+	.anchors = tap_anchors,
+	.close = tap_close,
+};
