@@ -1,0 +1,78 @@
+"""Runs the whole of `pytest tests/network` in a network of its own, and gives each test a fresh Network to build in."""
+
+import os
+import pathlib
+import shutil
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import netns        # noqa: E402
+import services     # noqa: E402
+import vm           # noqa: E402
+
+
+def pytest_cmdline_main(config):
+    if netns.inside() or config.option.collectonly or config.option.help or config.option.version or netns.why_not():
+        return None
+    # pytest has put its capture in the place of the terminal by now; the run inside must write to the real one.
+    config.pluginmanager.getplugin("capturemanager").stop_global_capturing()
+    return netns.isolated([sys.executable, "-m", "pytest", *config.invocation_params.args])
+
+
+def pytest_configure():
+    if netns.inside():
+        netns.prepare()
+
+
+def pytest_collection_modifyitems(items):
+    if netns.inside():
+        return
+    why = netns.why_not() or "needs a network of its own: run pytest on tests/network"
+    for item in items:
+        if pathlib.Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.skip(reason=why))
+
+
+@pytest.fixture
+def network(tmp_path):
+    """A network to build; when the test ends, its processes end and its interfaces go."""
+    with netns.Network(tmp_path) as network:
+        yield network
+
+
+@pytest.fixture
+def segment(network):
+    """A bridge br0 with a gateway and its DHCP server: gateway .1, leases .10 to .50 of 192.168.77.0/24."""
+    network.bridge("br0")
+    network.gateway = network.namespace("gateway")
+    network.join(network.gateway, "eth0", "br0", "192.168.77.1/24", mac="52:54:00:00:00:01")
+    network.gateway.ip("address add 1.1.1.1/32 dev lo")     # "the internet", as far as a guest's policy is concerned
+    network.dhcp_server = services.dnsmasq(network, network.gateway, "192.168.77.10", "192.168.77.50",
+                                           router="192.168.77.1")
+    return network
+
+
+@pytest.fixture(scope="session")
+def softnet():
+    """The program under test."""
+    path = services.softnet_path()
+    if not os.access(path, os.X_OK):
+        pytest.fail(f"{path} is not built; run make first", pytrace=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def guest_image():
+    """The guest for tests that boot a real VM."""
+    image = vm.image_directory()
+    if image is None or vm.qemu_path() is None:
+        pytest.skip("no guest image or no QEMU: run tests/vm/image.sh build/vm")
+    return image
+
+
+def needs(*programs):
+    """A mark for tests that use these programs."""
+    missing = [program for program in programs if not shutil.which(program)]
+    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")

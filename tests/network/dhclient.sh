@@ -1,0 +1,21 @@
+#!/bin/sh
+# What dhclient calls when its lease changes: put the address and the route on the interface. The stock script would
+# also write /etc/resolv.conf, which belongs to the host.
+
+case "$reason" in
+BOUND | RENEW | REBIND | REBOOT)
+    if [ -n "${old_ip_address:-}" ] && [ "$old_ip_address" != "$new_ip_address" ]; then
+        ip -4 address flush dev "$interface"
+    fi
+    ip address replace "$new_ip_address/${new_subnet_mask:-255.255.255.0}" dev "$interface"
+    for gateway in ${new_routers:-}; do
+        ip route replace default via "$gateway" dev "$interface"
+    done
+    ;;
+EXPIRE | FAIL | RELEASE | STOP)
+    ip -4 address flush dev "$interface"
+    ;;
+PREINIT)
+    ip link set "$interface" up
+    ;;
+esac

@@ -1,0 +1,164 @@
+"""The programs that the network tests start: softnet itself, real DHCP servers and clients, a small web server."""
+
+import http.server
+import os
+import pathlib
+import re
+import shutil
+import signal
+import threading
+
+from netns import NetworkError, Process, wait_for
+
+HERE = pathlib.Path(__file__).resolve().parent
+CHECKOUT = HERE.parents[1]
+
+
+def softnet_path():
+    """$SOFTNET, or the build in the checkout."""
+    return pathlib.Path(os.environ.get("SOFTNET", CHECKOUT / "build" / "softnet"))
+
+
+# --- softnet ----------------------------------------------------------------------------------------------------------
+
+class Counters:
+    """What softnet tells on SIGUSR1 and at its end: what passed, and each reason to drop that occurred."""
+
+    def __init__(self, lines):
+        self.passed = {"guest": 0, "uplink": 0}     # frames that came from this side and went on
+        self.drops = {}                             # (side, reason): frames
+        for line in lines:
+            words = line.split()
+            if len(words) == 4 and words[0] == "drops":
+                self.drops[words[1], words[2]] = int(words[3])
+            elif len(words) == 4 and words[0] == "passed":
+                self.passed[words[1]] = int(words[2])
+
+    def dropped(self, side, *reasons):
+        """Frames from this side that were dropped for one of these reasons; for any reason if none is named."""
+        return sum(count for (where, reason), count in self.drops.items()
+                   if where == side and (not reasons or reason in reasons))
+
+    def __repr__(self):
+        return f"passed {self.passed}, dropped {self.drops}"
+
+
+class Softnet(Process):
+    def counters(self, timeout=5):
+        mark = self.mark()
+        self.signal(signal.SIGUSR1)
+        # One write per report, and these two lines end it.
+        self.wait_line(r"^passed uplink \d+ \d+", timeout, since=mark)
+        self.wait_line(r"^passed guest \d+ \d+", timeout, since=mark)
+        return Counters(text for _, text in self.since(mark))
+
+    def wait_counters(self, predicate, timeout=5, what="the counters to say so"):
+        """Ask for the counters until `predicate` likes them; returns them."""
+        def ask():
+            counters = self.counters()
+            return counters if predicate(counters) else None
+        return wait_for(ask, timeout, what)
+
+
+def guard(network, guest, mac, bridge, *options, name="softnet", interface="eth0"):
+    """Softnet between a guest namespace and a bridge. The guest's end is a tap that is moved into the namespace, where
+    it is `interface` with the guest's MAC, and up; the other end is the tap `u-NAME` in the bridge."""
+    tap, uplink = f"g-{guest.name}"[:15], f"u-{guest.name}"[:15]
+    process = network.start([softnet_path(), "--vm-mac-address", mac, "--guest", f"tap:{tap}",
+                             "--uplink", f"tap:{uplink},bridge={bridge}", "-v", *options], name=name, kind=Softnet)
+
+    def ready():
+        if not process.running:
+            raise NetworkError("softnet ended: " + "; ".join(process.output()[-5:]))
+        return all(pathlib.Path(f"/sys/class/net/{link}").exists() for link in (tap, uplink))
+    wait_for(ready, 10, "softnet's taps")
+    network.host.ip(f"link set {tap} netns {guest.name}")
+    guest.ip(f"link set {tap} name {interface} address {mac} up")
+    return process
+
+
+# --- DHCP servers -----------------------------------------------------------------------------------------------------
+
+def dnsmasq(network, namespace, first, last, lease="600s", *options, interface="eth0", router=None, name="dnsmasq"):
+    """A DHCP server on `interface`, which must have its address already. Returns when it listens."""
+    leases = network.logs / f"{name}.leases"
+    command = ["dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--user=root", "--group=root", "--pid-file=",
+               "--port=0", f"--interface={interface}", "--bind-interfaces", "--log-dhcp",
+               f"--dhcp-range={first},{last},{lease}", f"--dhcp-leasefile={leases}",
+               # Else it pings each address before it offers it, and is silent for 3 s; and it hesitates with clients
+               # that it does not know.
+               "--no-ping", "--dhcp-authoritative"]
+    if router:
+        command.append(f"--dhcp-option=3,{router}")
+    process = network.start([*command, *options], namespace, name=name)
+    process.wait_line(r"DHCP, (sockets bound|IP range)", 10)
+    wait_for(lambda: ":67 " in namespace.run("ss", "-Hlun"), 10, "the DHCP server to listen")
+    process.leases = lambda: leases.read_text().splitlines() if leases.exists() else []
+    return process
+
+
+# --- DHCP clients: each returns the running client once the interface has its address ---------------------------------
+
+def busybox():
+    """The busybox of the guest's image, for its udhcpc; else the system's."""
+    from vm import image_directory
+    image = image_directory()
+    return image / "busybox" if image else shutil.which("busybox")
+
+
+def address_of(namespace, interface="eth0"):
+    """The interface's IPv4 address, or None."""
+    match = re.search(r"inet (\d+\.\d+\.\d+\.\d+)", namespace.ip(f"-4 address show dev {interface} scope global"))
+    return match.group(1) if match else None
+
+
+def udhcpc(network, namespace, *options, interface="eth0", timeout=15):
+    client = network.start([busybox(), "udhcpc", "-f", "-i", interface, "-t", "10", "-T", "1", "-A", "1",
+                            "-s", CHECKOUT / "tests" / "vm" / "udhcpc.sh", *options], namespace)
+    client.wait_line(r"^lease \S+ from", timeout)
+    return client
+
+
+def dhclient(network, namespace, *options, interface="eth0", timeout=30):
+    files = network.logs / f"dhclient-{namespace.name}"
+    client = network.start(["dhclient", "-d", "-4", "-cf", "/dev/null", "-lf", f"{files}.leases", "-pf", f"{files}.pid",
+                            "-sf", HERE / "dhclient.sh", *options, interface], namespace)
+    wait_for(lambda: address_of(namespace, interface), timeout, "dhclient's address")
+    return client
+
+
+def dhcpcd(network, namespace, *options, interface="eth0", timeout=30):
+    # A script would let it edit /etc/resolv.conf, which is the host's.
+    client = network.start(["dhcpcd", "--nobackground", "--ipv4only", "--noarp", "--config", "/dev/null",
+                            "--script", "/bin/true", *options, interface], namespace)
+    wait_for(lambda: address_of(namespace, interface), timeout, "dhcpcd's address")
+    return client
+
+
+# --- a web server -----------------------------------------------------------------------------------------------------
+
+class WebServer:
+    """Answers every GET with `body`, and remembers (client address, path) of each."""
+
+    def __init__(self, namespace, address, port=80, body=b"hello\n"):
+        self.requests = requests = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                requests.append((self.client_address[0], self.path))
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        with namespace.entered():
+            self.server = http.server.ThreadingHTTPServer((address, port), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
+        self.thread.start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()

@@ -1,0 +1,76 @@
+"""The support library itself: what every other test in this folder stands on must work without softnet.
+
+    client eth0 -- br0 -- eth0 gateway (dnsmasq, web server)
+"""
+
+import os
+import shutil
+
+import pytest
+
+import netns
+import services
+import vm
+
+
+def test_nothing_leads_outside(network):
+    assert netns.inside()
+    assert network.host.ip("route show table all scope global").strip() == ""
+
+
+def test_network_goes_away_as_it_came(tmp_path):
+    with netns.Network(tmp_path) as network:
+        network.bridge("br9")
+        network.tap("tap9", "br9")
+        network.join(network.namespace("gone"), "eth0", "br9")
+        sleeper = network.start(["sleep", "1000"])
+    assert not sleeper.running
+    assert os.listdir("/run/netns") == []
+    assert not os.path.exists("/sys/class/net/br9")
+
+
+def test_process_output_and_deadline(network):
+    process = network.start(["sh", "-c", "echo one; echo two >&2; read line; echo got $line; exit 3"])
+    process.wait_line("one")
+    process.write_line("three")
+    assert process.wait_line("got (.*)").group(1) == "three"
+    assert process.wait() == 3
+    assert process.output("err") == ["two"]
+    with pytest.raises(netns.NetworkError, match="no line like 'never'"):
+        process.wait_line("never")
+
+
+def test_wire_shows_what_arrives_vlan_tag_included(segment):
+    client = segment.namespace("client")
+    segment.join(client, "eth0", "br0", mac="52:54:00:00:00:0a")
+    wire, far = client.wire("eth0"), segment.gateway.wire("eth0")
+    frame = bytes.fromhex("5254000000015254000000 0a 8100 0007 0806") + bytes(46)
+    wire.send(frame)
+    assert far.wait_frame(lambda seen: seen[6:12] == frame[6:12], what="the frame") == frame
+    assert wire.frames() == []
+
+
+@pytest.mark.parametrize("client", ["udhcpc", "dhclient", "dhcpcd"])
+def test_real_client_takes_a_lease(segment, client):
+    if client != "udhcpc" and not shutil.which(client):
+        pytest.skip(f"{client} is not installed")
+    namespace = segment.namespace("client")
+    segment.join(namespace, "eth0", "br0", mac="52:54:00:00:00:0a")
+    getattr(services, client)(segment, namespace)
+    assert services.address_of(namespace).startswith("192.168.77.")
+    assert any("52:54:00:00:00:0a" in lease for lease in segment.dhcp_server.leases())
+    web = services.WebServer(segment.gateway, "1.1.1.1")
+    fetched = namespace.run(services.busybox(), "wget", "-q", "-O", "-", "http://1.1.1.1/file")
+    web.close()
+    assert fetched == "hello\n"
+    assert web.requests == [(services.address_of(namespace), "/file")]
+
+
+def test_vm_boots_and_obeys(segment, guest_image):
+    segment.tap("tapV", "br0")
+    guest = vm.VM(segment, "vm", guest_image, "52:54:00:00:00:0b", "tap,id=n0,ifname=tapV,script=no,downscript=no")
+    assert guest.boot()[1] == "52:54:00:00:00:0b"
+    assert "lease 192.168.77." in guest.run("udhcpc -i eth0 -n -q -t 5 -T 1 -s /bin/udhcpc.sh")
+    assert guest.try_run("echo no newline at the end | tr -d '\\n'; false") == (1, "no newline at the end")
+    assert guest.run("rawframe send eth0 -c 3 " + "ff" * 6 + "52540000000b88b5" + "00" * 46) == "sent 3"
+    assert guest.power_off() == 0
