@@ -41,6 +41,9 @@ struct transaction *open_transaction(struct state *state, uint32_t id, enum tran
 bool has_room_for_client_id(const struct state *state, uint64_t hash, uint64_t now_ms);
 void remember_client_id(struct state *state, uint64_t hash, uint64_t until_ms, uint64_t now_ms);
 
+/* Clears what was learned when its lock has run out. */
+void forget_old_lock(struct state *state, uint64_t now_ms);
+
 /* snoop_client.c and snoop_server.c: one direction each. */
 struct dhcp_frame {
 	uint64_t source_mac, destination_mac;

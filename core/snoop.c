@@ -46,6 +46,13 @@ void relearn_anchors(struct state *state)
 	state->learned = (struct learned){ 0 };
 }
 
+void forget_old_lock(struct state *state, uint64_t now_ms)
+{
+	struct learned *lock = &state->learned;
+	if (!anchors_are_locked(state, now_ms))
+		*lock = (struct learned){ .asked = lock->asked, .asked_ms = lock->asked_ms };
+}
+
 uint64_t expire_bindings(struct snoop *snoop, uint64_t now_ms)
 {
 	uint64_t next_ms = NEVER_EXPIRES;
@@ -78,6 +85,8 @@ static void snoop_gateway_arp(struct snoop *snoop, const struct frame *frame, ui
 		return;
 	}
 	bool asked = same_address(lock->asked, arp.sender) && now_ms < lock->asked_ms + GATEWAY_ANSWER_MS;
+	if (asked)
+		forget_old_lock(snoop->state, now_ms);
 	if (!asked || !mac_set_add(&lock->gateway_macs, arp.sender_mac))
 		return;
 	set_add(&lock->gateways, arp.sender);

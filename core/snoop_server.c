@@ -92,9 +92,9 @@ static enum verdict check_lease(struct snoop *s, const struct dhcp *m, uint64_t 
 		return PASS;
 	if (!m->has_lease || m->lease_s == 0)
 		return DROP_DHCP4_BAD_LEASE;
-	if (s->claim && !s->claim(s->context, m->yiaddr))
-		return DROP_BINDING_CLAIMED;
-	return b || may_spend(s, RATE_OF_NEW_LEASE, now_ms) ? PASS : DROP_BINDING_CHURN;
+	if (!b && !may_spend(s, RATE_OF_NEW_LEASE, now_ms))
+		return DROP_BINDING_CHURN;
+	return !s->claim || s->claim(s->context, m->yiaddr) ? PASS : DROP_BINDING_CLAIMED;
 }
 
 /* First use: this server, and the router if it is the same machine, are the ones from now on until their lease is over. */
@@ -104,8 +104,7 @@ static void learn_anchors(struct snoop *s, const struct dhcp_frame *f, const str
 	struct learned *lock = &s->state->learned;
 	if (config->strict_anchors)
 		return;
-	if (!anchors_are_locked(s->state, now_ms))
-		*lock = (struct learned){ .asked = lock->asked, .asked_ms = lock->asked_ms };
+	forget_old_lock(s->state, now_ms);
 	if (b->expires_ms > lock->until_ms)
 		lock->until_ms = b->expires_ms;
 	struct event event = { .address = f->source, .server = f->source, .mac = f->source_mac,

@@ -1,0 +1,59 @@
+/* Puts the three parts of a decision in order, and gives verdicts their names. */
+#include "guard.h"
+#include "judge.h"
+
+static const uint8_t reason_of_rate[RATE_CLASSES_END] = {
+#define X(name, text, refill, burst, reason) [RATE_OF_##name] = DROP_##reason,
+	RATE_CLASSES(X)
+#undef X
+};
+
+enum { USED_STEP_MS = 1000 };
+
+static bool may_charge(struct snoop *snoop, uint8_t class, uint64_t now_ms)
+{
+	return class == RATE_FREE || take_token(&snoop->config->rates[class], &snoop->buckets->of[class], now_ms);
+}
+
+enum verdict decide(struct snoop *snoop, enum direction direction, const struct frame *frame, uint64_t now_ms)
+{
+	bool from_guest = direction == FROM_GUEST;
+	struct decision d = from_guest ? judge_from_guest(snoop->config, snoop->state, frame, now_ms)
+				       : judge_to_guest(snoop->config, snoop->state, frame, now_ms);
+	if (d.verdict >= FIRST_DROP)
+		return d.verdict;
+	if (!may_charge(snoop, d.bucket, now_ms))
+		return reason_of_rate[d.bucket];
+	if (d.binding < BINDINGS4_MAX) {
+		struct binding *b = &snoop->state->ipv4[d.binding];
+		if (now_ms >= b->used_ms + USED_STEP_MS) /* to the second: the order of eviction needs no more */
+			b->used_ms = now_ms;
+	}
+	if (d.verdict == PASS)
+		return PASS;
+	uint8_t slow = from_guest ? RATE_OF_FROM_GUEST : RATE_OF_FROM_UPLINK;
+	if (!may_charge(snoop, slow, now_ms))
+		return reason_of_rate[slow];
+	return snoop_frame(snoop, d.verdict, frame, now_ms);
+}
+
+const char *verdict_name(enum verdict verdict)
+{
+	static const char *const names[VERDICTS] = {
+		[PASS] = "pass",
+#define X(name, text, meaning) [DROP_##name] = text,
+		DROP_REASONS(X)
+#undef X
+	};
+	return (unsigned)verdict < VERDICTS && names[verdict] ? names[verdict] : "punt";
+}
+
+const char *verdict_meaning(enum verdict verdict)
+{
+	static const char *const meanings[VERDICTS] = {
+#define X(name, text, meaning) [DROP_##name] = meaning,
+		DROP_REASONS(X)
+#undef X
+	};
+	return (unsigned)verdict < VERDICTS && meanings[verdict] ? meanings[verdict] : "";
+}
