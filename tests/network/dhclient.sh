@@ -1,6 +1,7 @@
 #!/bin/sh
 # What dhclient calls when its lease changes: put the address and the route on the interface. The stock script would
 # also write /etc/resolv.conf, which belongs to the host.
+# shellcheck disable=SC2154      # dhclient sets the variables
 
 case "$reason" in
 BOUND | RENEW | REBIND | REBOOT)

@@ -1,5 +1,6 @@
 #!/bin/sh
 # What udhcpc calls when its lease changes: put the address and the route on the interface, and nothing else.
+# shellcheck disable=SC2154      # udhcpc sets the variables
 
 case "$1" in
 deconfig)

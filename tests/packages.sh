@@ -1,0 +1,122 @@
+#!/bin/sh
+# The packages that the commands at the top of this repository need, by name, and the code that installs what is missing.
+#
+#     tests/packages.sh demo | check           install (root, or Homebrew), or print the line to type and exit 1
+#     tests/packages.sh --list demo | check    print the names
+
+set -eu
+
+# needed by     Debian                Homebrew    what for; "-" means nothing to install there
+packages='
+demo,check      gcc                   -           the compiler; on macOS, Xcode has one
+demo,check      libc6-dev             -
+demo,check      make                  -
+demo,check      meson                 meson
+demo,check      ninja-build           ninja
+demo,check      pkgconf               pkgconf
+demo,check      libslirp-dev          libslirp    the uplink that needs no root
+demo,check      libcmocka-dev         cmocka      unit tests
+demo,check      python3               -
+demo,check      qemu-system-x86@amd64 -           real guests
+demo,check      qemu-system-arm@arm64 -
+demo,check      cpio                  -           their initramfs
+demo,check      xz-utils              -
+demo,check      iproute2              -           networks made of namespaces
+demo,check      dnsmasq-base          -           a real DHCP server
+check           python3-pytest        -           network tests
+check           python3-scapy         -
+check           isc-dhcp-client       -           real DHCP clients; udhcpc comes with the guest
+check           dhcpcd-base           -
+check           clang                 llvm        sanitizers, fuzz targets
+check           clang-format          clang-format
+check           mandoc                -           the man page; macOS has it
+'
+
+usage() { echo "usage: $0 [--list] demo | check" >&2; exit 2; }
+
+# Column 1 is Debian's, 2 Homebrew's; name@architecture is for that architecture only.
+names() {
+    echo "$packages" | while read -r verbs debian brew _; do
+        case ",$verbs," in *,"$verb",*) ;; *) continue ;; esac
+        if [ "$1" = brew ]; then name=$brew; else name=$debian; fi
+        case $name in
+        -) ;;
+        *@*) [ "${name#*@}" != "$(dpkg --print-architecture)" ] || echo "${name%@*}" ;;
+        *) echo "$name" ;;
+        esac
+    done
+}
+
+missing_debian() {
+    for name in $(names debian); do
+        case $(dpkg-query -W -f '${db:Status-Abbrev}' "$name" 2>/dev/null) in
+        ii*) ;;
+        *) echo "$name" ;;
+        esac
+    done
+}
+
+install_debian() {
+    export DEBIAN_FRONTEND=noninteractive
+    # A package may bring a server. It is wanted as a program, not as a service of this machine, with or without systemd.
+    if [ ! -e /usr/sbin/policy-rc.d ]; then
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+        trap 'exit 1' HUP INT TERM
+        printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+        chmod 755 /usr/sbin/policy-rc.d
+    fi
+    log=$(mktemp)
+    if ! { apt-get -qq update && apt-get -qq install -y --no-install-recommends "$@"; } \
+        >"$log" 2>&1 </dev/null; then
+        cat "$log" >&2
+        rm -f "$log"
+        echo "could not install: $*" >&2
+        exit 1
+    fi
+    rm -f "$log"
+}
+
+list=no
+if [ "${1:-}" = --list ]; then
+    list=yes
+    shift
+fi
+verb=${1:-}
+case $verb in demo | check) ;; *) usage ;; esac
+
+case $(uname -s) in
+Linux)
+    if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+        echo "not a Debian system: install what corresponds to $(names debian 2>/dev/null | tr '\n' ' ')" >&2
+        exit 0
+    fi
+    [ $list = no ] || { names debian; exit 0; }
+    missing=$(missing_debian | tr '\n' ' ')
+    missing=${missing% }
+    if [ -z "$missing" ]; then
+        exit 0
+    elif [ "$(id -u)" = 0 ]; then
+        echo "installing with apt: $missing"
+        # shellcheck disable=SC2086   # names, to be split
+        install_debian $missing
+    else
+        echo "packages are missing. Type: sudo apt-get install --no-install-recommends $missing"
+        exit 1
+    fi
+    ;;
+Darwin)
+    [ $list = no ] || { names brew; exit 0; }
+    command -v brew >/dev/null || { echo "needs Homebrew: https://brew.sh"; exit 1; }
+    missing=$(for name in $(names brew); do brew list --formula "$name" >/dev/null 2>&1 || echo "$name"; done | tr '\n' ' ')
+    missing=${missing% }
+    if [ -n "$missing" ]; then
+        echo "installing with brew: $missing"
+        # shellcheck disable=SC2086   # names, to be split
+        brew install --quiet $missing
+    fi
+    ;;
+*)
+    echo "no packages known for $(uname -s)" >&2
+    exit 1
+    ;;
+esac
