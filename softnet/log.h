@@ -1,0 +1,20 @@
+/* Lines to stderr. None of them can block or end the guard, whatever became of the other end of stderr. */
+#pragma once
+#include <stdarg.h>
+#include <stdbool.h>
+
+enum exit_status { EXIT_OK = 0, EXIT_RUNTIME = 1, EXIT_USAGE = 2, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
+
+#define PRINTF_LIKE __attribute__((format(printf, 1, 2)))
+
+/* 0: faults only; 1: also what was learned, and drops. */
+void set_verbosity(int);
+bool is_verbose(void);
+
+PRINTF_LIKE void info(const char *format, ...);     /* only with -v */
+PRINTF_LIKE void warning(const char *format, ...);
+PRINTF_LIKE _Noreturn void die(const char *format, ...);       /* exit 1 */
+PRINTF_LIKE _Noreturn void die_usage(const char *format, ...); /* exit 2 */
+
+/* A line for programs to read: without "softnet: " in front. */
+PRINTF_LIKE void print_line(const char *format, ...);

@@ -1,0 +1,329 @@
+/* One function per option: checks its value and keeps it. */
+#include "option_values.h"
+#include <netinet/in.h>
+#include <string.h>
+
+enum { ITEM_TEXT_MAX = 128 };
+
+static bool refuse_list(struct usage_error *error, const char *value)
+{
+	return refuse_value(error, value, "a comma list without empty items");
+}
+
+/* Sets *chosen to whether the value is `yes`; nothing but the two words will do. */
+static bool choose(const char *value, const char *yes, const char *no, bool *chosen, struct usage_error *error)
+{
+	*chosen = strcmp(value, yes) == 0;
+	if (*chosen || strcmp(value, no) == 0)
+		return true;
+	char what[64];
+	snprintf(what, sizeof what, "%s or %s", yes, no);
+	return refuse_value(error, value, what);
+}
+
+static bool keep_text(const char **to, const char *value, const char *what, struct usage_error *error)
+{
+	if (*value == '\0')
+		return refuse_value(error, value, what);
+	*to = value;
+	return true;
+}
+
+bool take_vm_fd(struct options *options, const char *value, struct usage_error *error)
+{
+	uint64_t number;
+	if (!parse_number(value, 0, INT32_MAX, &number))
+		return refuse_value(error, value, "the number of an open descriptor");
+	options->vm_fd = (int)number;
+	return true;
+}
+
+bool take_vm_mac(struct options *options, const char *value, struct usage_error *error)
+{
+	if (!parse_mac(value, &options->vm_mac))
+		return refuse_value(error, value, "a MAC address such as 52:54:00:12:34:56");
+	if (options->vm_mac == MAC_NONE || mac_is_group(options->vm_mac))
+		return refuse_value(error, value, "a unicast MAC address: not zero, first octet even");
+	return true;
+}
+
+bool take_net_type(struct options *options, const char *value, struct usage_error *error)
+{
+	return choose(value, "host", "nat", &options->host_only, error);
+}
+
+bool take_allow(struct options *options, const char *value, struct usage_error *error)
+{
+	return add_rules(&options->rules, value, CLASS_ALLOWED, error);
+}
+
+bool take_block(struct options *options, const char *value, struct usage_error *error)
+{
+	return add_rules(&options->rules, value, CLASS_BLOCKED, error);
+}
+
+/* [tcp/|udp/][ADDR:]EXT:INT; an IPv6 ADDR stands in brackets. Cuts the text up. */
+static bool parse_expose(char *text, struct expose *expose)
+{
+	*expose = (struct expose){ .protocol = IPPROTO_TCP };
+	if (strncmp(text, "udp/", 4) == 0)
+		expose->protocol = IPPROTO_UDP;
+	if (strncmp(text, "udp/", 4) == 0 || strncmp(text, "tcp/", 4) == 0)
+		text += 4;
+	char *colon = strrchr(text, ':');
+	uint64_t port;
+	if (colon == NULL || !parse_number(colon + 1, 1, UINT16_MAX, &port))
+		return false;
+	expose->internal_port = (uint16_t)port;
+	*colon = '\0';
+	colon = strrchr(text, ':');
+	if (!parse_number(colon == NULL ? text : colon + 1, 1, UINT16_MAX, &port))
+		return false;
+	expose->external_port = (uint16_t)port;
+	if (colon == NULL)
+		return true;
+	*colon = '\0';
+	size_t length = strlen(text);
+	if (length < 2 || text[0] != '[')
+		return parse_address(text, &expose->external) && is_ipv4(expose->external);
+	if (text[length - 1] != ']')
+		return false;
+	text[length - 1] = '\0';
+	return parse_address(text + 1, &expose->external) && !is_ipv4(expose->external);
+}
+
+static bool listens_alike(const struct expose *a, const struct expose *b)
+{
+	return a->protocol == b->protocol && a->external_port == b->external_port &&
+	       (is_unset(a->external) || is_unset(b->external) || same_address(a->external, b->external));
+}
+
+bool take_expose(struct options *options, const char *value, struct usage_error *error)
+{
+	char item[ITEM_TEXT_MAX], cut[ITEM_TEXT_MAX];
+	const char *rest = value;
+	while (next_item(&rest, item, sizeof item)) {
+		struct expose expose;
+		memcpy(cut, item, sizeof cut);
+		if (!parse_expose(cut, &expose))
+			return refuse_value(error, item, "[tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535");
+		for (uint32_t i = 0; i < options->expose_count; i++)
+			if (listens_alike(&options->exposes[i], &expose))
+				return refuse_value(error, item, "each external port only once");
+		if (options->expose_count >= EXPOSES_MAX)
+			return refuse(error, "more than %d ports", EXPOSES_MAX);
+		options->exposes[options->expose_count++] = expose;
+	}
+	return rest == NULL || refuse_list(error, value);
+}
+
+bool take_guest(struct options *options, const char *value, struct usage_error *error)
+{
+	return keep_text(&options->guest, value, "KIND:ARGUMENT, see --help", error);
+}
+
+bool take_uplink(struct options *options, const char *value, struct usage_error *error)
+{
+	return keep_text(&options->uplink, value, "KIND or KIND:ARGUMENT, see --help", error);
+}
+
+static bool take_addresses(struct address_set *set, const char *value, struct usage_error *error)
+{
+	char item[ITEM_TEXT_MAX];
+	const char *rest = value;
+	while (next_item(&rest, item, sizeof item)) {
+		struct address address;
+		if (!parse_address(item, &address) || is_unset(address))
+			return refuse_value(error, item, "an IP address");
+		if (!set_add(set, address))
+			return refuse(error, "more than %d addresses", ADDRESS_SET_MAX);
+	}
+	return rest == NULL || refuse_list(error, value);
+}
+
+bool take_gateway(struct options *options, const char *value, struct usage_error *error)
+{
+	return take_addresses(&options->gateways, value, error);
+}
+
+bool take_dhcp_server(struct options *options, const char *value, struct usage_error *error)
+{
+	return take_addresses(&options->servers, value, error);
+}
+
+bool take_dns(struct options *options, const char *value, struct usage_error *error)
+{
+	return take_addresses(&options->resolvers, value, error);
+}
+
+bool take_gateway_mac(struct options *options, const char *value, struct usage_error *error)
+{
+	char item[ITEM_TEXT_MAX];
+	const char *rest = value;
+	while (next_item(&rest, item, sizeof item)) {
+		uint64_t mac;
+		if (!parse_mac(item, &mac) || mac == MAC_NONE || mac_is_group(mac))
+			return refuse_value(error, item, "a unicast MAC address");
+		if (!mac_set_add(&options->gateway_macs, mac))
+			return refuse(error, "more than %d MAC addresses", MAC_SET_MAX);
+	}
+	return rest == NULL || refuse_list(error, value);
+}
+
+bool take_vm_ip(struct options *options, const char *value, struct usage_error *error)
+{
+	char item[ITEM_TEXT_MAX], head[ITEM_TEXT_MAX];
+	const char *rest = value;
+	while (next_item(&rest, item, sizeof item)) {
+		struct static_address entry = { .prefix_length = 32 };
+		struct address network;
+		memcpy(head, item, sizeof head);
+		head[strcspn(head, "/")] = '\0'; /* the address with its host bits, which parse_prefix() clears */
+		if (!parse_prefix(item, &network, &entry.prefix_length) || !parse_address(head, &entry.address))
+			return refuse_value(error, item, "ADDRESS or ADDRESS/LENGTH");
+		if (!is_ipv4(entry.address))
+			return refuse_value(error, item, "an IPv4 address: IPv6 is not guarded yet");
+		entry.prefix_length -= 96;
+		if (options->static_count >= BINDINGS4_MAX)
+			return refuse(error, "more than %d addresses", BINDINGS4_MAX);
+		options->statics[options->static_count++] = entry;
+	}
+	return rest == NULL || refuse_list(error, value);
+}
+
+bool take_anchors(struct options *options, const char *value, struct usage_error *error)
+{
+	return choose(value, "strict", "learn", &options->strict_anchors, error);
+}
+
+bool take_client_id(struct options *options, const char *value, struct usage_error *error)
+{
+	return choose(value, "strict", "any", &options->strict_client_id, error);
+}
+
+bool take_arp_conflicts(struct options *options, const char *value, struct usage_error *error)
+{
+	return choose(value, "pass", "drop", &options->arp_conflicts_pass, error);
+}
+
+bool take_isolation(struct options *options, const char *value, struct usage_error *error)
+{
+	options->isolation_given = true;
+	return choose(value, "on", "off", &options->isolation, error);
+}
+
+bool take_ipv6(struct options *options, const char *value, struct usage_error *error)
+{
+	(void)options;
+	if (strcmp(value, "guard") == 0)
+		return refuse(error, "\"guard\": IPv6 is not guarded yet; off and auto (which means off) are available");
+	if (strcmp(value, "off") == 0 || strcmp(value, "auto") == 0)
+		return true;
+	return refuse_value(error, value, "auto or off");
+}
+
+bool take_mtu(struct options *options, const char *value, struct usage_error *error)
+{
+	uint64_t number;
+	if (!parse_number(value, 576, UINT16_MAX, &number))
+		return refuse_value(error, value, "a number of octets from 576 to 65535");
+	options->mtu = (uint32_t)number;
+	return true;
+}
+
+static int find_rate(const char *name)
+{
+	static const char *const names[RATE_CLASSES_END] = {
+#define X(class, text, refill, burst, reason) [RATE_OF_##class] = text,
+		RATE_CLASSES(X)
+#undef X
+	};
+	for (int i = 0; i < RATE_CLASSES_END; i++)
+		if (names[i] != NULL && strcmp(names[i], name) == 0)
+			return i;
+	return -1;
+}
+
+/* A decimal with at most three digits behind the point, in thousandths. */
+static bool parse_thousandths(char *text, uint32_t *thousandths)
+{
+	uint64_t whole, part = 0;
+	char *point = strchr(text, '.');
+	if (point != NULL) {
+		size_t digits = strlen(point + 1);
+		*point = '\0';
+		if (digits > 3 || !parse_number(point + 1, 0, 999, &part))
+			return false;
+		for (; digits < 3; digits++)
+			part *= 10;
+	}
+	if (!parse_number(text, 0, 1000000, &whole))
+		return false;
+	*thousandths = (uint32_t)(whole * 1000 + part);
+	return true;
+}
+
+bool take_rate(struct options *options, const char *value, struct usage_error *error)
+{
+	char text[ITEM_TEXT_MAX];
+	struct rate rate;
+	uint64_t burst;
+	if (strlen(value) >= sizeof text)
+		return refuse_value(error, value, "NAME=PERSECOND/BURST");
+	memcpy(text, value, strlen(value) + 1);
+	char *equals = strchr(text, '='), *slash = strchr(text, '/');
+	if (equals == NULL || slash == NULL || slash < equals)
+		return refuse_value(error, value, "NAME=PERSECOND/BURST");
+	*equals = *slash = '\0';
+	int found = find_rate(text);
+	if (found < 0)
+		return refuse_value(error, value, "a rate that --help names");
+	if (!parse_thousandths(equals + 1, &rate.refill) || !parse_number(slash + 1, 0, 1000000, &burst))
+		return refuse_value(error, value, "PERSECOND from 0.001 to 1000000 and BURST from 0 (no limit) to 1000000");
+	if (rate.refill == 0 && burst != 0)
+		return refuse_value(error, value, "PERSECOND of at least 0.001, or BURST 0 for no limit");
+	rate.burst = (uint32_t)burst;
+	options->rates[found] = rate;
+	return true;
+}
+
+bool take_state(struct options *options, const char *value, struct usage_error *error)
+{
+	return keep_text(&options->state_file, value, "the path of a file", error);
+}
+
+bool take_user(struct options *options, const char *value, struct usage_error *error)
+{
+	return keep_text(&options->user, value, "a user's name or number", error);
+}
+
+bool take_group(struct options *options, const char *value, struct usage_error *error)
+{
+	return keep_text(&options->group, value, "a group's name or number", error);
+}
+
+bool take_lease_time(struct options *options, const char *value, struct usage_error *error)
+{
+	uint64_t number;
+	(void)options; /* only the vmnet port can do something about it */
+	return parse_number(value, 1, INT32_MAX, &number) ||
+	       refuse_value(error, value, "a number of seconds from 1 to 2147483647");
+}
+
+/* The options without a value. */
+#define TAKE_FLAG(name, statement) \
+	bool take_##name(struct options *options, const char *value, struct usage_error *error) \
+	{ \
+		(void)value; \
+		(void)error; \
+		statement; \
+		return true; \
+	}
+
+TAKE_FLAG(no_dhcp, options->dhcp_off = true)
+TAKE_FLAG(no_resync, options->no_resync = true)
+TAKE_FLAG(verbose, options->verbose++)
+TAKE_FLAG(help, options->wanted = WANT_HELP)
+TAKE_FLAG(version, options->wanted = WANT_VERSION)
+TAKE_FLAG(probe, options->wanted = WANT_PROBE)
+TAKE_FLAG(nothing, (void)options)

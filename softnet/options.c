@@ -1,0 +1,234 @@
+/* The command line. One table names every option; getopt_long, --help and the errors all read it. */
+#include "options.h"
+#include <getopt.h>
+#include <string.h>
+#include "option_values.h"
+#include "platform.h"
+
+#define SAY_NO NULL /* known to the design, not to this version: refused, never silently accepted */
+
+const struct option_line option_lines[] = {
+	{ "vm-fd", "FD", 0, GIVE_ONCE, "The virtual machine", "datagram socket to the VM (Tart passes 0)", take_vm_fd },
+	{ "vm-mac-address", "MAC", 0, GIVE_ONCE, NULL, "the only MAC address that the VM may have", take_vm_mac },
+	{ "guest", "PORT", 0, GIVE_ONCE, NULL, "another way to the VM than --vm-fd; see PORTS", take_guest },
+	{ "vm-ip", "ADDR[/LEN],...", 0, GIVE_OFTEN, NULL, "addresses that the VM may use without a lease", take_vm_ip },
+	{ "mtu", "N", 0, GIVE_ONCE, NULL, "longest packet, 576-65535 octets (1500)", take_mtu },
+	{ "uplink", "PORT", 0, GIVE_ONCE, "The network", "way to the network; see PORTS", take_uplink },
+	{ "vm-net-type", "nat|host", 0, GIVE_ONCE, NULL, "host: no network beyond this host (nat)", take_net_type },
+	{ "expose", "[ADDR:]EXT:INT,...", 0, GIVE_OFTEN, NULL,
+	  "forward this host's port EXT to the VM's port INT; tcp/ (default) or udp/ in front", take_expose },
+	{ "gateway", "ADDR,...", 0, GIVE_OFTEN, NULL, "the host's addresses on the network (@host)", take_gateway },
+	{ "gateway-mac", "MAC,...", 0, GIVE_OFTEN, NULL, "MAC addresses of the network's routers", take_gateway_mac },
+	{ "dhcp-server", "ADDR,...", 0, GIVE_OFTEN, NULL, "trusted DHCP servers (the gateway)", take_dhcp_server },
+	{ "dns", "ADDR,...", 0, GIVE_OFTEN, NULL, "resolvers to allow besides those of the lease", take_dns },
+	{ "bootpd-lease-time", "SECONDS", 0, GIVE_ONCE, NULL,
+	  "DHCP lease time of vmnet on macOS; no effect on other systems", take_lease_time },
+	{ "allow", "RULE,...", 0, GIVE_OFTEN, "What may pass", "let the VM send there; see RULES", take_allow },
+	{ "block", "RULE,...", 0, GIVE_OFTEN, NULL, "do not let it; see RULES", take_block },
+	{ "isolation", "on|off", 0, GIVE_ONCE, NULL,
+	  "only routers as next hop, no traffic with other VMs (on, unless --allow 0.0.0.0/0)", take_isolation },
+	{ "ipv6", "auto|off", 0, GIVE_ONCE, NULL, "IPv6 is off in this version; auto means off", take_ipv6 },
+	{ "no-dhcp", NULL, 0, GIVE_ONCE, NULL, "drop DHCP; for use with --vm-ip", take_no_dhcp },
+	{ "no-resync", NULL, 0, GIVE_ONCE, NULL, "drop renewals of leases given before softnet started", take_no_resync },
+	{ "anchors", "learn|strict", 0, GIVE_ONCE, NULL,
+	  "learn: trust the first DHCP server and router seen where nothing names them (learn)", take_anchors },
+	{ "dhcp-client-id", "any|strict", 0, GIVE_ONCE, NULL,
+	  "strict: a DUID that names another MAC address is dropped (any)", take_client_id },
+	{ "arp-conflicts", "drop|pass", 0, GIVE_ONCE, NULL,
+	  "other machines' claims to the VM's address (drop)", take_arp_conflicts },
+	{ "rate", "NAME=PERSECOND/BURST", 0, GIVE_OFTEN, NULL, "change a limit; BURST 0: none; see RATES", take_rate },
+	{ "state", "FILE", 0, GIVE_ONCE, "The program", "keep leases in FILE over a restart", take_state },
+	{ "user", "NAME|NUMBER", 0, GIVE_ONCE, NULL, "when started as root: user to become", take_user },
+	{ "group", "NAME|NUMBER", 0, GIVE_ONCE, NULL, "when started as root: group to become", take_group },
+	{ "verbose", NULL, 'v', GIVE_OFTEN, NULL, "tell about leases and drops, and sum up at the end", take_verbose },
+	{ "help", NULL, 'h', GIVE_OFTEN, NULL, "print this text", take_help },
+	{ "version", NULL, 'V', GIVE_OFTEN, NULL, "print the version", take_version },
+	{ "sudo-escalation-probing", NULL, 0, GIVE_OFTEN, NULL, NULL, take_probe },
+	{ "sudo-escalation-done", NULL, 0, GIVE_OFTEN, NULL, NULL, take_nothing },
+	{ "control-fd", "FD", 0, GIVE_OFTEN, NULL, NULL, SAY_NO },
+	{ "control", "PATH", 0, GIVE_OFTEN, NULL, NULL, SAY_NO },
+	{ "pcap", "FILE", 0, GIVE_OFTEN, NULL, NULL, SAY_NO },
+	{ "reject", NULL, 0, GIVE_OFTEN, NULL, NULL, SAY_NO },
+	{ "inbound", "any|established|none", 0, GIVE_OFTEN, NULL, NULL, SAY_NO },
+	{ "policy", "FILE", 0, GIVE_OFTEN, NULL, NULL, SAY_NO },
+};
+
+enum { OPTION_LINES = sizeof option_lines / sizeof *option_lines };
+const int option_line_count = OPTION_LINES;
+_Static_assert(OPTION_LINES <= 64, "one bit each in options.seen");
+
+/* Longs return their line's number plus this, so that they differ from letters and from '?' and ':'. */
+enum { FIRST_LONG = 256 };
+
+static void fill_getopt_tables(struct option *longs, char *letters)
+{
+	*letters++ = '+'; /* stop at the first word that is no option */
+	*letters++ = ':'; /* report a missing value apart */
+	for (int i = 0; i < OPTION_LINES; i++) {
+		longs[i] = (struct option){ option_lines[i].name,
+					    option_lines[i].argument != NULL ? required_argument : no_argument, NULL,
+					    FIRST_LONG + i };
+		if (option_lines[i].letter != 0)
+			*letters++ = option_lines[i].letter;
+	}
+	longs[OPTION_LINES] = (struct option){ NULL, 0, NULL, 0 };
+	*letters = '\0';
+}
+
+static const struct option_line *find_line(int found)
+{
+	if (found >= FIRST_LONG && found < FIRST_LONG + OPTION_LINES)
+		return &option_lines[found - FIRST_LONG];
+	for (int i = 0; i < OPTION_LINES; i++)
+		if (found > 0 && found == option_lines[i].letter)
+			return &option_lines[i];
+	return NULL;
+}
+
+/* The error of an option's value gets the option's name in front. */
+static bool name_option(const struct option_line *line, struct usage_error *error)
+{
+	struct usage_error cause = *error;
+	return refuse(error, "--%s: %s", line->name, cause.text);
+}
+
+static bool take_option(struct options *options, const struct option_line *line, const char *value,
+			struct usage_error *error)
+{
+	uint64_t bit = 1ULL << (line - option_lines);
+	if (line->take == SAY_NO)
+		return refuse(error, "--%s: not available in this version", line->name);
+	if (line->times == GIVE_ONCE && (options->seen & bit) != 0)
+		return refuse(error, "--%s: given twice", line->name);
+	options->seen |= bit;
+	return line->take(options, value, error) || name_option(line, error);
+}
+
+/* getopt_long takes abbreviations; a script that uses one would change its meaning with the next version. */
+static bool is_spelled_out(const char *word, const struct option_line *line)
+{
+	size_t length = strlen(line->name);
+	return strncmp(word, "--", 2) != 0 ||
+	       (strncmp(word + 2, line->name, length) == 0 && (word[2 + length] == '\0' || word[2 + length] == '='));
+}
+
+static bool refuse_word(const char *word, struct usage_error *error)
+{
+	size_t length = strcspn(word, "="); /* the name is at fault, not its value */
+	return refuse(error, "%.*s: unknown option; softnet --help lists them", length > 60 ? 60 : (int)length, word);
+}
+
+static bool take_words(int argc, char **argv, struct options *options, struct usage_error *error)
+{
+	struct option longs[OPTION_LINES + 1];
+	char letters[OPTION_LINES + 3];
+	fill_getopt_tables(longs, letters);
+	opterr = 0;
+	for (;;) {
+		int next = optind > 0 ? optind : 1; /* 0: getopt_long has not begun */
+		const char *word = next < argc ? argv[next] : "";
+		int found = getopt_long(argc, argv, letters, longs, NULL);
+		const struct option_line *line = find_line(found);
+		if (found == -1)
+			return true;
+		if (found == ':' && find_line(optopt) != NULL && is_spelled_out(word, find_line(optopt)))
+			return refuse(error, "--%s: expected a value: %s", find_line(optopt)->name,
+				      find_line(optopt)->argument);
+		if (found == '?' && optopt >= FIRST_LONG && is_spelled_out(word, find_line(optopt)))
+			return refuse(error, "--%s: takes no value", find_line(optopt)->name);
+		if (line == NULL || !is_spelled_out(word, line))
+			return refuse_word(word, error);
+		/* A forgotten value must not swallow the option behind it; --name=--value still can. */
+		if (optarg != NULL && optarg == argv[optind - 1] && strncmp(optarg, "--", 2) == 0)
+			return refuse(error, "--%s: expected a value: %s", line->name, line->argument);
+		if (!take_option(options, line, optarg, error))
+			return false;
+	}
+}
+
+/* --help, -h, -vh ...: asked for wherever it stands, but not in the command of `softnet run`. */
+static enum wanted find_question(int argc, char **argv)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		const char *word = argv[i];
+		bool is_cluster = word[0] == '-' && word[1] != '\0' && word[1 + strspn(word + 1, "vhV")] == '\0';
+		if (strcmp(word, "--help") == 0 || (is_cluster && strchr(word, 'h') != NULL))
+			return WANT_HELP;
+		if (strcmp(word, "--version") == 0 || (is_cluster && strchr(word, 'V') != NULL))
+			return WANT_VERSION;
+		if (strcmp(word, "--sudo-escalation-probing") == 0)
+			return WANT_PROBE;
+	}
+	return WANT_GUARD;
+}
+
+static bool refuse_planned(const char *word, struct usage_error *error)
+{
+	static const char *const planned[] = { "replay", "status", "watch", "policy" };
+	for (size_t i = 0; i < sizeof planned / sizeof *planned; i++)
+		if (strcmp(word, planned[i]) == 0)
+			return refuse(error, "%s: not available in this version", word);
+	return refuse_value(error, word, "an option, or `run` as the first word");
+}
+
+/* What no option can tell by itself. */
+static bool check_together(const struct options *options, struct usage_error *error)
+{
+	if (options->wanted == WANT_RUN && options->vm_fd >= 0)
+		return refuse(error, "--vm-fd: not with `softnet run`, which makes the socket itself");
+	if (options->vm_fd >= 0 && options->guest != NULL)
+		return refuse(error, "--guest: not together with --vm-fd");
+	if (options->wanted == WANT_GUARD && options->vm_fd < 0 && options->guest == NULL)
+		return refuse(error, "--vm-fd: missing; give --vm-fd or --guest, or see softnet --help");
+	if (options->wanted == WANT_GUARD && options->vm_mac == MAC_NONE)
+		return refuse(error, "--vm-mac-address: missing; softnet --help lists the options");
+	if (options->host_only && options->uplink != NULL && strcmp(options->uplink, "slirp") != 0)
+		return refuse(error, "--vm-net-type: \"host\": expected --uplink slirp with it");
+	if (options->dhcp_off && options->static_count == 0)
+		return refuse(error, "--no-dhcp: expected --vm-ip with it, or the VM could never send anything");
+	return true;
+}
+
+static void set_defaults(struct options *options)
+{
+	static const struct rate rates[RATE_CLASSES_END] = {
+#define X(class, text, refill_per_1000_s, most, reason) [RATE_OF_##class] = { refill_per_1000_s, most },
+		RATE_CLASSES(X)
+#undef X
+	};
+	memset(options, 0, sizeof *options);
+	options->vm_fd = -1;
+	options->mtu = 1500;
+	memcpy(options->rates, rates, sizeof rates);
+}
+
+bool parse_options(int argc, char **argv, struct options *options, struct usage_error *error)
+{
+	set_defaults(options);
+	options->wanted = find_question(argc, argv);
+	if (options->wanted != WANT_GUARD)
+		return true;
+	if (argc > 1 && strcmp(argv[1], "run") == 0) {
+		options->wanted = WANT_RUN;
+		argc--;
+		argv++;
+	}
+	platform_restart_getopt();
+	if (!take_words(argc, argv, options, error))
+		return false;
+	bool has_separator = strcmp(argv[optind - 1], "--") == 0;
+	if (optind < argc && !(options->wanted == WANT_RUN && has_separator)) {
+		if (options->wanted == WANT_RUN)
+			return refuse_value(error, argv[optind], "\"--\" before the command of `softnet run`");
+		return refuse_planned(argv[optind], error);
+	}
+	if (options->wanted == WANT_RUN && optind >= argc)
+		return refuse(error, "run: expected a command: softnet run [options] -- COMMAND ARGS...");
+	options->command = options->wanted == WANT_RUN ? argv + optind : NULL;
+	return check_together(options, error);
+}
+
+bool wants_isolation(const struct options *options)
+{
+	return options->isolation_given ? options->isolation : !options->rules.opens_ipv4;
+}

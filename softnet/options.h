@@ -1,0 +1,66 @@
+/* What the user wrote on the command line, checked but not yet acted upon. */
+#pragma once
+#include <stdio.h>
+#include <sys/types.h>
+#include "../core/config.h"
+#include "../core/state.h"
+#include "../port/port.h"
+#include "rules.h"
+
+enum { EXPOSES_MAX = 64 };
+
+enum wanted { WANT_GUARD, WANT_RUN, WANT_HELP, WANT_VERSION, WANT_PROBE };
+
+struct static_address {
+	struct address address;
+	uint32_t prefix_length; /* 0..32 */
+};
+
+struct options {
+	enum wanted wanted;
+	char **command;         /* WANT_RUN: what stands behind "--" */
+	int verbose;
+	uint64_t vm_mac;        /* MAC_NONE: not given */
+	int vm_fd;              /* -1: not given */
+	const char *guest;      /* "kind:argument"; NULL: not given */
+	const char *uplink;     /* NULL: the platform's */
+	const char *state_file; /* NULL: none */
+	const char *user, *group;
+	bool host_only;         /* --vm-net-type host */
+	bool strict_anchors, dhcp_off, no_resync, arp_conflicts_pass, strict_client_id;
+	bool isolation_given, isolation;
+	uint32_t mtu;
+	struct address_set gateways, servers, resolvers;
+	struct mac_set gateway_macs;
+	uint32_t static_count, expose_count;
+	struct static_address statics[BINDINGS4_MAX];
+	struct expose exposes[EXPOSES_MAX];
+	struct rate rates[RATE_CLASSES_END];
+	struct rule_list rules;
+	uint64_t seen;          /* one bit per line of the options table */
+};
+
+/*
+ * --help and --version win over everything else on the line, errors included. False: the error says what is wrong, in one
+ * line. Strings in options point into argv.
+ */
+bool parse_options(int argc, char **argv, struct options *, struct usage_error *);
+void print_help(FILE *);
+void print_version(FILE *);
+
+/* Isolation as --isolation says, or as the rules imply. */
+bool wants_isolation(const struct options *);
+
+/* One option of the table; help.c prints it, options.c takes it. */
+struct option_line {
+	const char *name, *argument; /* argument: NULL where the option has none */
+	char letter;                 /* 0: none */
+	enum { GIVE_ONCE, GIVE_OFTEN } times;
+	const char *section; /* of --help, that starts with this option */
+	const char *help;    /* NULL: hidden */
+	/* NULL: not available in this version. */
+	bool (*take)(struct options *, const char *value, struct usage_error *);
+};
+
+extern const struct option_line option_lines[];
+extern const int option_line_count;

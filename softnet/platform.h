@@ -1,0 +1,44 @@
+/* What differs between operating systems, apart from ports: one platform_*.c is compiled. */
+#pragma once
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Milliseconds that count suspend; may step by its resolution, never back (clock.c sees to that). */
+uint64_t platform_clock_ms(void);
+
+/* Makes getopt_long forget an earlier command line. */
+void platform_restart_getopt(void);
+
+/* The --uplink that is used where none is given. */
+extern const char platform_uplink[];
+
+/* Differs after each boot of the machine; "" where it cannot be had. */
+enum { BOOT_ID_TEXT = 64 };
+void platform_boot_id(char text[BOOT_ID_TEXT]);
+
+bool platform_random(void *to, size_t octets);
+
+/* Started with the set-user-id or set-group-id bit, or with file capabilities: the environment is a stranger's. */
+bool platform_is_set_id(void);
+
+/* The terminal driver sent it, so the whole foreground process group has it already. */
+bool platform_signal_from_terminal(const siginfo_t *);
+
+/* Sets real, effective and saved ids. 0 or -errno. */
+int platform_set_group(gid_t);
+int platform_set_user(uid_t);
+/* True when real, effective and saved ids are all the given ones. */
+bool platform_ids_are(uid_t, gid_t);
+
+/* False: a user namespace that holds but one user, so there is nobody else to become. */
+bool platform_has_other_users(void);
+
+/* Gives up what could bring privileges back later, best effort. While still root: part of it needs privileges. */
+void platform_forbid_new_privileges(void);
+/* Gives up capabilities, best effort: what counts is the proof below. */
+void platform_drop_capabilities(void);
+/* True when this process holds no capability that works now. */
+bool platform_has_no_capabilities(void);

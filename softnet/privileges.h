@@ -1,0 +1,26 @@
+/* Who the guard and the command of `softnet run` are to be, and the way there. */
+#pragma once
+#include <stdbool.h>
+#include <sys/types.h>
+#include "text.h"
+
+struct identity {
+	bool change;     /* false: stay what we are */
+	uid_t uid;
+	gid_t gid;
+	char name[64];   /* for the supplementary groups; "": keep those of the caller */
+};
+
+struct identities {
+	struct identity guard, command;
+	bool alone;      /* root of a namespace without other users: only capabilities can be given up */
+};
+
+/* user and group as on the command line, NULL where not given. Looks names up, changes nothing. */
+bool choose_identities(const char *user, const char *group, struct identities *, struct usage_error *);
+
+/* Ends the program where a privilege remains. */
+void drop_privileges(const struct identities *);
+
+/* In the child that becomes the command. False: errno says why. */
+bool become_command(const struct identities *);

@@ -1,0 +1,16 @@
+/* Signals arrive in order through a pipe, next to the frames. */
+#pragma once
+#include <stdbool.h>
+
+struct arrived_signal {
+	int number;
+	bool from_terminal; /* the foreground process group has it already */
+};
+
+/* Claims INT, TERM, HUP, QUIT, USR1, USR2 and CHLD, even those inherited as ignored or blocked; ignores PIPE. */
+void claim_signals(void);
+/* Readable when a signal waits. */
+int signal_fd(void);
+bool next_signal(struct arrived_signal *);
+/* For a child before it starts a program: as if the parent had never changed them. */
+void restore_signals(void);
