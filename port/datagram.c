@@ -66,19 +66,6 @@ static int datagram_watch(struct port *port, struct pollfd *fds)
 	return 1;
 }
 
-static bool nothing_to_service(struct port *port, uint64_t now_ms)
-{
-	(void)port;
-	(void)now_ms;
-	return true;
-}
-
-static uint64_t never(const struct port *port)
-{
-	(void)port;
-	return UINT64_MAX;
-}
-
 /*
  * fd:N. The peer is a hypervisor that holds the other end of a socketpair: when that is closed nobody can ever open it
  * again, so the port is gone. Linux tells only whoever sends.
@@ -155,7 +142,7 @@ const struct port_kind fd_port = {
 	.open = fd_open,
 	.watch = datagram_watch,
 	.service = nothing_to_service,
-	.deadline_ms = never,
+	.deadline_ms = no_deadline,
 	.receive = fd_receive,
 	.send = fd_send,
 	.close = datagram_close,
@@ -258,7 +245,7 @@ static const struct port_kind unixgram_guest = {
 	.name = "unixgram",
 	.watch = datagram_watch,
 	.service = nothing_to_service,
-	.deadline_ms = never,
+	.deadline_ms = no_deadline,
 	.receive = guest_receive,
 	.send = guest_send,
 	.close = datagram_close,

@@ -18,6 +18,10 @@ bool port_gone(struct port *, const char *format, ...) PRINTF(2, 3);
 /* Says a sentence through port_report. */
 void port_tell(const struct port *, const char *format, ...) PRINTF(2, 3);
 
+/* For ports that only send and receive. */
+bool nothing_to_service(struct port *, uint64_t now_ms);
+uint64_t no_deadline(const struct port *);
+
 /* Non-blocking, closed on exec, and no signal when the reader is gone. */
 bool make_quiet(int fd);
 /* Room for a burst: 4 MiB where the system allows it, what it allows elsewhere. */

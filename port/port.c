@@ -107,6 +107,19 @@ void port_tell(const struct port *port, const char *format, ...)
 		port_report(port, sentence);
 }
 
+bool nothing_to_service(struct port *port, uint64_t now_ms)
+{
+	(void)port;
+	(void)now_ms;
+	return true;
+}
+
+uint64_t no_deadline(const struct port *port)
+{
+	(void)port;
+	return UINT64_MAX;
+}
+
 bool make_quiet(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);

@@ -249,10 +249,16 @@ static unsigned master_of(const char *interface)
 	if (error || header->nlmsg_type != RTM_NEWLINK)
 		return 0;
 	unsigned master = 0;
-	int left = (int)IFLA_PAYLOAD(header);
-	for (struct rtattr *a = IFLA_RTA(NLMSG_DATA(header)); RTA_OK(a, left); a = RTA_NEXT(a, left))
-		if (a->rta_type == IFLA_MASTER && RTA_PAYLOAD(a) >= sizeof(master))
-			memcpy(&master, RTA_DATA(a), sizeof(master));
+	const char *at = (const char *)IFLA_RTA(NLMSG_DATA(header)), *end = answer + header->nlmsg_len;
+	struct rtattr attribute;
+	while (end - at >= (ptrdiff_t)sizeof(attribute)) {
+		memcpy(&attribute, at, sizeof(attribute));
+		if (attribute.rta_len < sizeof(attribute) || attribute.rta_len > end - at)
+			break;
+		if (attribute.rta_type == IFLA_MASTER && attribute.rta_len == sizeof(attribute) + sizeof(master))
+			memcpy(&master, at + sizeof(attribute), sizeof(master));
+		at += RTA_ALIGN(attribute.rta_len);
+	}
 	return master;
 }
 
@@ -378,26 +384,13 @@ static int tap_watch(struct port *port, struct pollfd *fds)
 	return 1;
 }
 
-static bool tap_service(struct port *port, uint64_t now_ms)
-{
-	(void)port;
-	(void)now_ms;
-	return true;
-}
-
-static uint64_t tap_deadline(const struct port *port)
-{
-	(void)port;
-	return UINT64_MAX;
-}
-
 const struct port_kind tap_port = {
 	.name = "tap",
 	.form = "tap:NAME[,bridge=BR]",
 	.open = tap_open,
 	.watch = tap_watch,
-	.service = tap_service,
-	.deadline_ms = tap_deadline,
+	.service = nothing_to_service,
+	.deadline_ms = no_deadline,
 	.receive = tap_receive,
 	.send = tap_send,
 	.anchors = tap_anchors,
