@@ -100,7 +100,8 @@ static enum verdict request_new(struct snoop *s, const struct request *q, uint64
 
 /*
  * RENEWING (unicast) and REBINDING (broadcast). A renewal of an address that the guard knows nothing of is let through when
- * it could be real: the guard may have restarted while the guest kept its lease. It gives no right before a matching ACK.
+ * it could be real: the guard may have restarted while the guest kept its lease. It gives no right before a matching ACK, and a
+ * guest that holds a lease has no need of it.
  */
 static enum verdict renew(struct snoop *s, const struct request *q, uint64_t now_ms)
 {
@@ -112,7 +113,7 @@ static enum verdict renew(struct snoop *s, const struct request *q, uint64_t now
 		return DROP_DHCP4_FORM;
 	uint32_t index = find_binding4(s->state, m->ciaddr, now_ms);
 	bool resync = index == NO_BINDING;
-	if (resync && (config->no_resync || !is_leasable4(config, s->state, m->ciaddr, now_ms)))
+	if (resync && (config->no_resync || has_lease4(s->state, now_ms) || !is_leasable4(config, s->state, m->ciaddr, now_ms)))
 		return DROP_DHCP4_NOT_OWNER;
 	if (m->has_server && (q->broadcast || !is_dhcp_server4(config, s->state, m->server, now_ms)))
 		return DROP_DHCP4_FORM;

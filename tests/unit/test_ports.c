@@ -1,0 +1,745 @@
+/* Datagram and stream ports, over real sockets. */
+#include "ports.h"
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+static const struct port_settings guest = { .side = GUEST_SIDE, .max_frame = 1514 };
+static const struct port_settings uplink = { .side = UPLINK_SIDE, .max_frame = 1514 };
+static char folder[64];
+
+static const char *path_of(const char *name)
+{
+	static char path[4][128];
+	static int next;
+	next = (next + 1) % 4;
+	snprintf(path[next], sizeof(path[next]), "%s/%s", folder, name);
+	return path[next];
+}
+
+static const char *text_of(const char *kind, const char *name)
+{
+	static char text[160];
+	snprintf(text, sizeof(text), "%s:%s", kind, path_of(name));
+	return text;
+}
+
+static struct sockaddr_un address_of(const char *name)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path_of(name));
+	return a;
+}
+
+static int bound_socket(int type, const char *name)
+{
+	struct sockaddr_un a = address_of(name);
+	int fd = socket(AF_UNIX, type, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	return fd;
+}
+
+static int connected_socket(int type, const char *name)
+{
+	struct sockaddr_un a = address_of(name);
+	int fd = socket(AF_UNIX, type, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	return fd;
+}
+
+static struct port *pair_port(int *peer)
+{
+	struct port_error error;
+	struct port *port = port_open_pair(&guest, peer, &error);
+	assert_non_null(port);
+	return port;
+}
+
+static void whole_batches_pass_a_datagram_pair(void **state)
+{
+	(void)state;
+	uint8_t frames[BATCH_MAX][1514];
+	struct packet packets[BATCH_MAX];
+	int peer;
+	struct port *port = pair_port(&peer);
+
+	for (uint32_t i = 0; i < BATCH_MAX; i++) {
+		make_frame(frames[i], 60 + i, i);
+		assert_int_equal(send(peer, frames[i], 60 + i, 0), 60 + i);
+	}
+	assert_int_equal(receive_now(port, packets, BATCH_MAX), BATCH_MAX);
+	for (uint32_t i = 0; i < BATCH_MAX; i++) {
+		assert_true(is_frame(&packets[i], 60 + i, i));
+		assert_false(packets[i].truncated);
+	}
+	assert_int_equal(receive_now(port, packets, BATCH_MAX), 0);
+
+	assert_int_equal(send_now(port, packets, BATCH_MAX, true).sent, BATCH_MAX);
+	for (uint32_t i = 0; i < BATCH_MAX; i++) {
+		uint8_t got[2000];
+		ssize_t n = recv(peer, got, sizeof(got), 0);
+		assert_true(is_frame(&(struct packet){ got, (uint32_t)n, false }, 60 + i, i));
+	}
+	port->kind->close(port);
+	close(peer);
+}
+
+static void long_and_empty_datagrams_are_told_apart(void **state)
+{
+	(void)state;
+	uint8_t frame[5000];
+	struct packet packets[8];
+	int peer;
+	struct port *port = pair_port(&peer);
+
+	make_frame(frame, sizeof(frame), 7);
+	static const size_t lengths[] = { 1514, 1515, 5000, 0, 60 };
+	for (size_t i = 0; i < 5; i++)
+		assert_int_equal(send(peer, frame, lengths[i], 0), lengths[i]);
+	assert_int_equal(receive_now(port, packets, 8), 5);
+	assert_true(is_frame(&packets[0], 1514, 7) && !packets[0].truncated);
+	assert_true(is_frame(&packets[1], 1515, 7) && packets[1].truncated);
+	assert_true(is_frame(&packets[2], 1515, 7) && packets[2].truncated);
+	assert_true(packets[3].length == 0 && !packets[3].truncated);
+	assert_true(is_frame(&packets[4], 60, 7) && !packets[4].truncated);
+	port->kind->close(port);
+	close(peer);
+}
+
+static void a_full_queue_is_counted_and_forgotten(void **state)
+{
+	(void)state;
+	static uint8_t frame[1514];
+	struct packet packets[BATCH_MAX];
+	int peer;
+	uint32_t sent = 0, full = 0;
+	struct port *port = pair_port(&peer);
+
+	for (int i = 0; i < BATCH_MAX; i++)
+		packets[i] = (struct packet){ frame, sizeof(frame), false };
+	for (int i = 0; i < 1000 && full == 0; i++) {
+		struct send_result r = send_now(port, packets, BATCH_MAX, true);
+		assert_int_equal(r.failed, 0);
+		sent += r.sent;
+		full += r.full;
+	}
+	assert_true(full > 0 && sent > 0);
+	assert_int_equal(send_now(port, packets, 3, true).full, 3);
+	uint8_t got[1600];
+	for (uint32_t i = 0; i < sent; i++)
+		assert_int_equal(recv(peer, got, sizeof(got), MSG_DONTWAIT), 1514);
+	assert_int_equal(send_now(port, packets, 3, true).sent, 3);
+	port->kind->close(port);
+	close(peer);
+}
+
+static void a_frame_that_the_socket_refuses_is_failed(void **state)
+{
+	(void)state;
+	const size_t huge = 64 << 20;
+	uint8_t *frame = calloc(1, huge);
+	int peer;
+	struct port *port = pair_port(&peer);
+	struct packet packets[] = { { frame, 60, false }, { frame, (uint32_t)huge, false }, { frame, 60, false } };
+	struct send_result r = send_now(port, packets, 3, true);
+	assert_int_equal(r.sent, 2);
+	assert_int_equal(r.failed, 1);
+	port->kind->close(port);
+	close(peer);
+	free(frame);
+}
+
+static void a_guest_that_hung_up_is_gone(void **state)
+{
+	(void)state;
+	uint8_t frame[60] = { 0 };
+	struct packet packets[] = { { frame, 60, false }, { frame, 60, false } };
+	int peer;
+	struct port *port = pair_port(&peer);
+	assert_int_equal(send(peer, frame, 60, 0), 60);
+	close(peer);
+	struct packet left;
+	assert_int_equal(receive_now(port, &left, 1), 1); /* what it sent before is still given */
+	struct send_result r = send_now(port, packets, 2, false);
+	assert_int_equal(r.full, 2);
+	assert_non_null(strstr(port->gone, "gone"));
+	port->kind->close(port);
+}
+
+/* As Tart does it: frames are sent before we start, and the descriptor may be 0. */
+static void an_inherited_descriptor_keeps_its_queue(void **state)
+{
+	(void)state;
+	int pair[2], standard_input = fcntl(0, F_DUPFD_CLOEXEC, 3);
+	uint8_t frame[60];
+	struct packet packet;
+	make_frame(frame, 60, 3);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);
+	assert_int_equal(send(pair[1], frame, 60, 0), 60);
+	assert_int_equal(dup2(pair[0], 0), 0);
+	close(pair[0]);
+	struct port *port = open_port("fd:0", &guest);
+	struct pollfd watched[PORT_POLL_MAX];
+	assert_int_equal(port->kind->watch(port, watched), 1);
+	assert_true(watched[0].fd > 2);
+	assert_int_equal(receive_now(port, &packet, 1), 1);
+	assert_true(is_frame(&packet, 60, 3));
+	port->kind->close(port);
+	close(pair[1]);
+	if (standard_input >= 0) {
+		dup2(standard_input, 0);
+		close(standard_input);
+	}
+}
+
+static void what_is_wrong_with_a_descriptor_is_said(void **state)
+{
+	(void)state;
+	char text[32];
+	refuses("fd:", &guest, true, "\"fd:\"");
+	refuses("fd:x3", &guest, true, "\"fd:x3\"");
+	refuses("fd:3 ", &guest, true, "\"fd:3 \"");
+	refuses("fd:-1", &guest, true, "\"fd:-1\"");
+	refuses("fd:9999999999", &guest, true, "9999999999");
+	refuses("fd:999", &guest, false, "fd 999 is not open");
+	int null = open("/dev/null", O_RDONLY), inet = socket(AF_INET, SOCK_DGRAM, 0);
+	int loose = socket(AF_UNIX, SOCK_DGRAM, 0);
+	snprintf(text, sizeof(text), "fd:%d", null);
+	refuses(text, &guest, false, "is not a socket");
+	snprintf(text, sizeof(text), "fd:%d", inet);
+	refuses(text, &guest, false, "not an AF_UNIX one");
+	snprintf(text, sizeof(text), "fd:%d", loose);
+	refuses(text, &guest, false, "not connected");
+	close(null);
+	close(inet);
+	close(loose);
+}
+
+static void an_unknown_kind_names_the_known_ones(void **state)
+{
+	(void)state;
+	refuses("tcp:1.2.3.4", &guest, true, "unknown port \"tcp:1.2.3.4\" (known: fd:N, unixgram:PATH");
+	refuses("", &guest, true, "unknown port \"\"");
+	refuses("unixgra:x", &guest, true, "unixgra:x");
+	refuses("stream:", &guest, true, "path");
+	refuses("unixgram:", &uplink, true, "path");
+	refuses("unixgram:a,b", &uplink, true, "\"unixgram:a,b\"");
+	refuses("unixgram:a,vfkit", &guest, true, "uplink");
+	char text[300] = "stream:/";
+	memset(text + 8, 'x', 200);
+	refuses(text, &guest, true, "longer than");
+	assert_non_null(port_kinds()[0]->form);
+}
+
+static void a_path_takes_the_place_of_a_dead_socket_only(void **state)
+{
+	(void)state;
+	static const char *const kinds[] = { "unixgram", "stream" };
+	static const int types[] = { SOCK_DGRAM, SOCK_STREAM };
+	for (int i = 0; i < 2; i++) {
+		int file = open(path_of("place"), O_CREAT | O_WRONLY, 0600);
+		close(file);
+		refuses(text_of(kinds[i], "place"), &guest, false, "not a socket");
+		assert_int_equal(access(path_of("place"), F_OK), 0);
+		unlink(path_of("place"));
+
+		int alive = bound_socket(types[i], "place");
+		if (types[i] == SOCK_STREAM)
+			listen(alive, 1);
+		refuses(text_of(kinds[i], "place"), &guest, false, "another process has it open");
+		close(alive);
+		struct port *port = open_port(text_of(kinds[i], "place"), &guest);
+		port->kind->close(port);
+		assert_int_equal(access(path_of("place"), F_OK), -1);
+		refuses(text_of(kinds[i], "no/such/folder"), &guest, false, "no/such/folder");
+	}
+}
+
+static void send_from(int fd, const char *to, uint32_t number)
+{
+	uint8_t frame[60];
+	struct sockaddr_un a = address_of(to);
+	make_frame(frame, 60, number);
+	assert_int_equal(sendto(fd, frame, 60, 0, (struct sockaddr *)&a, sizeof(a)), 60);
+}
+
+static void the_first_to_speak_is_the_guest(void **state)
+{
+	(void)state;
+	uint8_t frame[60], got[100];
+	struct packet packets[8];
+	make_frame(frame, 60, 9);
+	struct packet mine = { frame, 60, false };
+	struct port *port = open_port(text_of("unixgram", "p"), &guest);
+
+	assert_int_equal(send_now(port, &mine, 1, true).full, 1); /* nobody yet */
+	int nameless = connected_socket(SOCK_DGRAM, "p");
+	assert_int_equal(send(nameless, frame, 60, 0), 60);
+	assert_int_equal(receive_now(port, packets, 8), 0);
+	assert_true(heard("without a name"));
+
+	int first = bound_socket(SOCK_DGRAM, "first"), second = bound_socket(SOCK_DGRAM, "second");
+	send_from(first, "p", 1);
+	send_from(second, "p", 2);
+	send_from(first, "p", 3);
+	assert_int_equal(receive_now(port, packets, 8), 2);
+	assert_true(is_frame(&packets[0], 60, 1) && is_frame(&packets[1], 60, 3));
+	assert_int_equal(send_now(port, &mine, 1, true).sent, 1);
+	assert_int_equal(recv(first, got, sizeof(got), MSG_DONTWAIT), 60);
+	assert_int_equal(recv(second, got, sizeof(got), MSG_DONTWAIT), -1);
+
+	close(first); /* its path still stands there, dead */
+	assert_int_equal(send_now(port, &mine, 1, true).full, 1);
+	send_from(second, "p", 4);
+	assert_int_equal(receive_now(port, packets, 8), 1);
+	assert_int_equal(send_now(port, &mine, 1, true).sent, 1);
+	assert_int_equal(recv(second, got, sizeof(got), MSG_DONTWAIT), 60);
+
+	close(second); /* gone altogether, and back under the same name */
+	unlink(path_of("second"));
+	assert_int_equal(send_now(port, &mine, 1, true).full, 1);
+	second = bound_socket(SOCK_DGRAM, "second");
+	assert_int_equal(send_now(port, &mine, 1, true).sent, 1);
+	port->kind->close(port);
+	close(second);
+	close(nameless);
+	unlink(path_of("first"));
+	unlink(path_of("second"));
+}
+
+static void an_uplink_by_datagrams_comes_back(void **state)
+{
+	(void)state;
+	uint8_t frame[60], got[100];
+	struct packet packets[8], mine = { frame, 60, false };
+	struct sockaddr_un source;
+	socklen_t length = sizeof(source);
+	char text[160];
+	make_frame(frame, 60, 5);
+
+	int network = bound_socket(SOCK_DGRAM, "net");
+	snprintf(text, sizeof(text), "%s,vfkit", text_of("unixgram", "net"));
+	struct port *port = open_port(text, &uplink);
+	assert_int_equal(recvfrom(network, got, sizeof(got), 0, (struct sockaddr *)&source, &length), 4);
+	assert_memory_equal(got, "VFKT", 4);
+	snprintf(text, sizeof(text), "%s.softnet-%d", path_of("net"), (int)getpid());
+	assert_string_equal(source.sun_path, text);
+	assert_int_equal(sendto(network, frame, 60, 0, (struct sockaddr *)&source, length), 60);
+	assert_int_equal(receive_now(port, packets, 8), 1);
+	assert_true(is_frame(&packets[0], 60, 5));
+
+	close(network);
+	unlink(path_of("net"));
+	assert_int_equal(send_now(port, &mine, 1, true).full, 1);
+	assert_true(heard("nobody is at"));
+	assert_int_equal(send_now(port, &mine, 1, true).full, 1);
+	network = bound_socket(SOCK_DGRAM, "net");
+	AWAIT(port, heard("connected to"));
+	assert_int_equal(recv(network, got, sizeof(got), 0), 4);
+	assert_int_equal(send_now(port, &mine, 1, true).sent, 1);
+	port->kind->close(port);
+	assert_int_equal(access(text, F_OK), -1);
+	close(network);
+	unlink(path_of("net"));
+}
+
+static void an_uplink_that_is_not_there_is_an_error(void **state)
+{
+	(void)state;
+	uint64_t start = now_ms();
+	refuses(text_of("unixgram", "nobody"), &uplink, false, "nobody");
+	refuses(text_of("stream", "nobody"), &uplink, false, "nobody");
+	assert_in_range(now_ms() - start, 3000, 8000);
+}
+
+/* Streams */
+
+static size_t put_on_stream(uint8_t *to, uint32_t length, uint32_t number)
+{
+	uint32_t prefix = htonl(length);
+	memcpy(to, &prefix, 4);
+	make_frame(to + 4, length, number);
+	return 4 + length;
+}
+
+static struct port *stream_with_client(int *client)
+{
+	struct port *port = open_port(text_of("stream", "s"), &guest);
+	*client = connected_socket(SOCK_STREAM, "s");
+	AWAIT(port, heard("the guest has connected"));
+	return port;
+}
+
+static void write_all(int fd, const uint8_t *bytes, size_t n)
+{
+	assert_int_equal(send(fd, bytes, n, MSG_NOSIGNAL), n);
+}
+
+static void frames_pass_a_stream_whole(void **state)
+{
+	(void)state;
+	static uint8_t text[200 * 1600];
+	struct packet packets[BATCH_MAX];
+	size_t n = 0;
+	uint32_t seen = 0;
+	int client;
+	struct port *port = stream_with_client(&client);
+
+	for (uint32_t i = 0; i < 100; i++)
+		n += put_on_stream(text + n, 60 + i, i);
+	write_all(client, text, n);
+	while (seen < 100) {
+		uint32_t got = receive_now(port, packets, 16);
+		assert_int_equal(got, seen < 96 ? 16 : 4);
+		for (uint32_t i = 0; i < got; i++, seen++)
+			assert_true(is_frame(&packets[i], 60 + seen, seen));
+		assert_int_equal(port->kind->deadline_ms(port), seen < 100 ? 0 : UINT64_MAX);
+	}
+	assert_int_equal(send_now(port, packets, 4, true).sent, 4);
+	uint8_t got[2000];
+	size_t expected = 4 * (4 + 60) + 96 + 97 + 98 + 99;
+	assert_int_equal(recv(client, got, expected, MSG_WAITALL), expected);
+	for (uint32_t i = 96, at = 0; i < 100; at += 4 + 60 + i, i++) {
+		assert_true(is_frame(&(struct packet){ got + at + 4, 60 + i, false }, 60 + i, i));
+		assert_memory_equal(got + at, ((uint8_t[]){ 0, 0, 0, (uint8_t)(60 + i) }), 4);
+	}
+	port->kind->close(port);
+	close(client);
+}
+
+static void one_octet_at_a_time_is_a_stream_too(void **state)
+{
+	(void)state;
+	uint8_t text[400];
+	struct packet packets[4];
+	uint32_t seen = 0;
+	int client;
+	struct port *port = stream_with_client(&client);
+	size_t n = put_on_stream(text, 70, 1);
+	n += put_on_stream(text + n, 1, 2);
+	n += put_on_stream(text + n, 90, 3);
+	static const uint32_t lengths[] = { 70, 1, 90 };
+	for (size_t i = 0; i < n; i++) {
+		write_all(client, text + i, 1);
+		uint32_t got = receive_now(port, packets, 4);
+		assert_true(got <= 1);
+		if (got) {
+			assert_true(is_frame(&packets[0], lengths[seen], seen + 1));
+			seen++;
+		}
+	}
+	assert_int_equal(seen, 3);
+	port->kind->close(port);
+	close(client);
+}
+
+/* More octets than the port's buffer holds, written as fast as it reads, in frames of every length. */
+static void a_long_stream_stays_in_step(void **state)
+{
+	(void)state;
+	struct packet packets[BATCH_MAX];
+	uint32_t seen = 0;
+	int client;
+	struct port *port = stream_with_client(&client);
+	fcntl(client, F_SETFL, O_NONBLOCK);
+	enum { COUNT = 3000 };
+	static uint8_t text[1600];
+	size_t pending = 0, at = 0;
+	for (uint32_t made = 0; seen < COUNT;) {
+		for (;;) {
+			if (at == pending && made < COUNT) {
+				pending = put_on_stream(text, 1 + made * 7 % 1514, made);
+				at = 0;
+				made++;
+			}
+			ssize_t n = at < pending ? send(client, text + at, pending - at, MSG_NOSIGNAL) : -1;
+			if (n < 0)
+				break;
+			at += (size_t)n;
+		}
+		uint32_t got = receive_now(port, packets, 1 + seen % BATCH_MAX);
+		for (uint32_t i = 0; i < got; i++, seen++)
+			assert_true(is_frame(&packets[i], 1 + seen * 7 % 1514, seen));
+	}
+	port->kind->close(port);
+	close(client);
+}
+
+static void a_long_frame_is_cut_and_the_next_is_whole(void **state)
+{
+	(void)state;
+	static uint8_t text[70000];
+	struct packet packets[4];
+	uint32_t seen = 0;
+	int client;
+	struct port *port = stream_with_client(&client);
+	size_t n = put_on_stream(text, 65500, 1);
+	n += put_on_stream(text + n, 1515, 2);
+	n += put_on_stream(text + n, 64, 3);
+	for (size_t at = 0; at < n; at += 1000) {
+		write_all(client, text + at, n - at < 1000 ? n - at : 1000);
+		uint32_t got = receive_now(port, packets, 4);
+		for (uint32_t i = 0; i < got; i++) {
+			seen++;
+			assert_true(is_frame(&packets[i], seen == 3 ? 64 : 1515, seen));
+			assert_int_equal(packets[i].truncated, seen != 3);
+		}
+	}
+	assert_int_equal(seen, 3);
+	port->kind->close(port);
+	close(client);
+}
+
+static void a_broken_stream_is_hung_up_and_the_next_guest_welcome(void **state)
+{
+	(void)state;
+	static const uint32_t garbage[] = { 0, 65554, 0xffffffff };
+	struct packet packets[4];
+	struct port *port = open_port(text_of("stream", "s"), &guest);
+	for (int i = 0; i < 3; i++) {
+		uint8_t text[100], got[4];
+		int client = connected_socket(SOCK_STREAM, "s");
+		reports[0] = 0;
+		AWAIT(port, heard("the guest has connected"));
+		size_t n = put_on_stream(text, 60, 1);
+		uint32_t prefix = htonl(garbage[i]);
+		memcpy(text + n, &prefix, 4);
+		write_all(client, text, n + 4);
+		assert_int_equal(receive_now(port, packets, 4), 1);
+		assert_true(is_frame(&packets[0], 60, 1));
+		assert_true(heard("no frame has such a length"));
+		assert_int_equal(recv(client, got, 4, 0), 0);
+		close(client);
+	}
+	port->kind->close(port);
+}
+
+static void one_guest_at_a_time(void **state)
+{
+	(void)state;
+	uint8_t text[100], got[4];
+	struct packet packets[4];
+	int first;
+	struct port *port = stream_with_client(&first);
+	int second = connected_socket(SOCK_STREAM, "s");
+	AWAIT(port, heard("a second connection was turned away"));
+	assert_int_equal(recv(second, got, 4, 0), 0);
+	close(second);
+
+	/* The first leaves frames behind, and the next one is there before they are read. */
+	size_t n = put_on_stream(text, 60, 1);
+	write_all(first, text, n);
+	close(first);
+	second = connected_socket(SOCK_STREAM, "s");
+	reports[0] = 0;
+	turn(port);
+	assert_false(heard("turned away"));
+	assert_int_equal(receive_now(port, packets, 4), 1);
+	assert_int_equal(receive_now(port, packets, 4), 0);
+	assert_true(heard("closed the stream"));
+	AWAIT(port, heard("the guest has connected"));
+	n = put_on_stream(text, 61, 2);
+	write_all(second, text, n);
+	assert_int_equal(receive_now(port, packets, 4), 1);
+	assert_true(is_frame(&packets[0], 61, 2));
+	port->kind->close(port);
+	close(second);
+}
+
+static bool wants_to_write(struct port *port)
+{
+	struct pollfd fds[PORT_POLL_MAX];
+	int n = port->kind->watch(port, fds);
+	for (int i = 0; i < n; i++)
+		if (fds[i].events & POLLOUT)
+			return true;
+	return false;
+}
+
+/* Frames are cut wherever the peer stops reading; each one counted as sent arrives whole, no other arrives. */
+static void a_frame_that_was_cut_is_finished_first(void **state)
+{
+	(void)state;
+	static uint8_t frames[BATCH_MAX][1514];
+	struct packet packets[BATCH_MAX];
+	uint32_t sent = 0, arrived = 0, number = 0;
+	int client, cuts = 0;
+	struct port *port = stream_with_client(&client);
+	uint8_t got[4 + 1514];
+	size_t have = 0;
+
+	for (int round = 0; round < 60; round++) {
+		/* A size that no page is a multiple of, so that the end of the queue falls inside a frame. */
+		for (uint32_t i = 0; i < BATCH_MAX; i++) {
+			make_frame(frames[i], 1011, number + i);
+			packets[i] = (struct packet){ frames[i], 1011, false };
+		}
+		for (int i = 0; i < 200; i++) {
+			struct send_result r = send_now(port, packets, BATCH_MAX, true);
+			sent += r.sent;
+			cuts += wants_to_write(port);
+			if (r.full)
+				break;
+		}
+		for (int i = 0; i < 3000 + 977 * round; i++) {
+			ssize_t n = recv(client, got + have, 4 + 1011 - have, MSG_DONTWAIT);
+			if (n < 0)
+				break;
+			have += (size_t)n;
+			if (have < 4 + 1011)
+				continue;
+			assert_memory_equal(got, ((uint8_t[]){ 0, 0, 1011 >> 8, 1011 & 255 }), 4);
+			arrived++;
+			have = 0;
+		}
+	}
+	AWAIT(port, recv(client, got, 1, MSG_DONTWAIT | MSG_PEEK) > 0 || !wants_to_write(port));
+	while (arrived < sent) {
+		turn(port); /* service() finishes the last one */
+		ssize_t n = recv(client, got + have, 4 + 1011 - have, MSG_DONTWAIT);
+		assert_true(n > 0);
+		have += (size_t)n;
+		if (have == 4 + 1011) {
+			arrived++;
+			have = 0;
+		}
+	}
+	assert_true(have == 0 && cuts > 0 && !wants_to_write(port));
+	assert_int_equal(recv(client, got, 1, MSG_DONTWAIT), -1);
+	port->kind->close(port);
+	close(client);
+}
+
+static void a_stream_without_a_peer_is_full(void **state)
+{
+	(void)state;
+	uint8_t frame[1600] = { 0 };
+	struct packet packets[] = { { frame, 60, false }, { frame, 0, false }, { frame, 1515, false }, { frame, 60, false } };
+	int client;
+	struct port *port = open_port(text_of("stream", "s"), &guest);
+	assert_int_equal(send_now(port, packets, 4, true).full, 4);
+	port->kind->close(port);
+
+	port = stream_with_client(&client);
+	struct send_result r = send_now(port, packets, 4, true);
+	assert_int_equal(r.sent, 2);
+	assert_int_equal(r.failed, 2);
+	close(client);
+	assert_int_equal(send_now(port, packets, 4, true).full, 2);
+	assert_true(heard("waiting for the guest"));
+	port->kind->close(port);
+}
+
+static void an_uplink_by_stream_comes_back(void **state)
+{
+	(void)state;
+	uint8_t text[100];
+	struct packet packets[4], mine = { text + 4, 60, false };
+	int listener = bound_socket(SOCK_STREAM, "net");
+	listen(listener, 4);
+	struct port *port = open_port(text_of("stream", "net"), &uplink);
+	int peer = accept(listener, NULL, NULL);
+	write_all(peer, text, put_on_stream(text, 60, 4));
+	assert_int_equal(receive_now(port, packets, 4), 1);
+
+	close(peer);
+	close(listener);
+	unlink(path_of("net"));
+	assert_int_equal(receive_now(port, packets, 4), 0);
+	assert_true(heard("waiting for the uplink"));
+	assert_int_equal(send_now(port, &mine, 1, true).full, 1);
+	for (int i = 0; i < 10; i++)
+		turn(port);
+	assert_true(port->kind->deadline_ms(port) > 0 && port->kind->deadline_ms(port) <= now_ms() + 2000);
+	listener = bound_socket(SOCK_STREAM, "net");
+	listen(listener, 4);
+	AWAIT(port, heard("connected to"));
+	peer = accept(listener, NULL, NULL);
+	assert_int_equal(send_now(port, &mine, 1, true).sent, 1);
+	assert_int_equal(recv(peer, text, 64, MSG_WAITALL), 64);
+	port->kind->close(port);
+	close(peer);
+	close(listener);
+	unlink(path_of("net"));
+}
+
+static void an_inherited_stream_ends_with_its_peer(void **state)
+{
+	(void)state;
+	int pair[2];
+	uint8_t bytes[100];
+	char text[16];
+	struct packet packets[4];
+	uint32_t got;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	snprintf(text, sizeof(text), "fd:%d", pair[0]);
+	struct port *port = open_port(text, &guest);
+	write_all(pair[1], bytes, put_on_stream(bytes, 60, 4));
+	close(pair[1]);
+	assert_int_equal(receive_now(port, packets, 4), 1);
+	assert_true(is_frame(&packets[0], 60, 4));
+	assert_false(port->kind->receive(port, packets, 4, &got));
+	assert_int_equal(got, 0);
+	assert_string_equal(port->gone, "the other end closed the stream");
+	assert_false(port->kind->service(port, now_ms()));
+	assert_false(port->kind->send(port, packets, 1, &(struct send_result){ 0 }));
+	port->kind->close(port);
+}
+
+static void closing_leaves_no_descriptor_behind(void **state)
+{
+	(void)state;
+	int before = dup(2), peer;
+	close(before);
+	static const char *const kinds[] = { "unixgram", "stream" };
+	for (int i = 0; i < 2; i++) {
+		struct port *port = open_port(text_of(kinds[i], "p"), &guest);
+		port->kind->close(port);
+	}
+	struct port *port = pair_port(&peer);
+	port->kind->close(port);
+	close(peer);
+	int after = dup(2);
+	close(after);
+	assert_int_equal(before, after);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_TIME(whole_batches_pass_a_datagram_pair),
+		IN_TIME(long_and_empty_datagrams_are_told_apart),
+		IN_TIME(a_full_queue_is_counted_and_forgotten),
+		IN_TIME(a_frame_that_the_socket_refuses_is_failed),
+		IN_TIME(a_guest_that_hung_up_is_gone),
+		IN_TIME(an_inherited_descriptor_keeps_its_queue),
+		IN_TIME(what_is_wrong_with_a_descriptor_is_said),
+		IN_TIME(an_unknown_kind_names_the_known_ones),
+		IN_TIME(a_path_takes_the_place_of_a_dead_socket_only),
+		IN_TIME(the_first_to_speak_is_the_guest),
+		IN_TIME(an_uplink_by_datagrams_comes_back),
+		IN_TIME(an_uplink_that_is_not_there_is_an_error),
+		IN_TIME(frames_pass_a_stream_whole),
+		IN_TIME(one_octet_at_a_time_is_a_stream_too),
+		IN_TIME(a_long_stream_stays_in_step),
+		IN_TIME(a_long_frame_is_cut_and_the_next_is_whole),
+		IN_TIME(a_broken_stream_is_hung_up_and_the_next_guest_welcome),
+		IN_TIME(one_guest_at_a_time),
+		IN_TIME(a_frame_that_was_cut_is_finished_first),
+		IN_TIME(a_stream_without_a_peer_is_full),
+		IN_TIME(an_uplink_by_stream_comes_back),
+		IN_TIME(an_inherited_stream_ends_with_its_peer),
+		IN_TIME(closing_leaves_no_descriptor_behind),
+	};
+	snprintf(folder, sizeof(folder), "%s/softnet-ports-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+	if (!mkdtemp(folder))
+		return 1;
+	int failures = cmocka_run_group_tests(tests, NULL, NULL);
+	rmdir(folder);
+	return failures;
+}

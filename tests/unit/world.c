@@ -1,0 +1,200 @@
+/* Builds frames octet by octet, independently of the parsers under test. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "world.h"
+
+#include <cmocka.h>
+
+static void on_event(void *context, const struct event *event)
+{
+	struct world *w = context;
+	w->last_event = *event;
+	w->events++;
+}
+
+static bool on_claim(void *context, struct address a)
+{
+	(void)a;
+	return !((struct world *)context)->claim_refused;
+}
+
+void start_world(struct world *w, bool anchored)
+{
+	static const struct rate rates[RATE_CLASSES_END] = {
+#define X(name, text, refill, burst, reason) [RATE_OF_##name] = { refill, burst },
+		RATE_CLASSES(X)
+#undef X
+	};
+	memset(w, 0, sizeof *w);
+	w->now_ms = 1000000;
+	w->config.vm_mac = GUEST_MAC;
+	w->config.max_frame = 1514;
+	w->config.ipv6_off = 1;
+	w->config.isolation = 1;
+	memcpy(w->config.rates, rates, sizeof rates);
+	if (anchored) {
+		set_add(&w->config.host, address_of_ipv4(GATEWAY_IP));
+		mac_set_add(&w->config.gateway_macs, GATEWAY_MAC);
+	}
+	assert_true(compile_policy(&w->config.policy, NULL, 0));
+	w->state.hash_key[0] = 1;
+	w->snoop = (struct snoop){ .config = &w->config, .state = &w->state, .buckets = &w->buckets,
+				   .claim = on_claim, .event = on_event, .context = w };
+	fill_buckets(&w->config, &w->buckets, w->now_ms);
+}
+
+static void put(struct world *w, uint64_t value, uint32_t octets)
+{
+	assert_true(w->length + octets <= sizeof w->frame);
+	for (uint32_t i = octets; i > 0; i--)
+		w->frame[w->length++] = (uint8_t)(value >> 8 * (i - 1));
+}
+
+void put_zeros(struct world *w, uint32_t n)
+{
+	assert_true(w->length + n <= sizeof w->frame);
+	memset(w->frame + w->length, 0, n);
+	w->length += n;
+}
+
+void put_bytes(struct world *w, const void *bytes, uint32_t n)
+{
+	assert_true(w->length + n <= sizeof w->frame);
+	if (n > 0)
+		memcpy(w->frame + w->length, bytes, n);
+	w->length += n;
+}
+
+void put_ethernet(struct world *w, uint64_t to, uint64_t from, uint16_t type)
+{
+	w->length = 0;
+	put(w, to, 6);
+	put(w, from, 6);
+	put(w, type, 2);
+}
+
+void put_arp(struct world *w, uint16_t op, uint64_t sha, uint32_t spa, uint32_t tpa)
+{
+	put(w, 0x000108000604, 6);
+	put(w, op, 2);
+	put(w, sha, 6);
+	put(w, spa, 4);
+	put(w, 0, 6);
+	put(w, tpa, 4);
+}
+
+void put_ipv4(struct world *w, uint32_t from, uint32_t to, uint8_t protocol, uint16_t flags_offset, uint32_t payload)
+{
+	put(w, 0x4500, 2);
+	put(w, 20 + payload, 2);
+	put(w, 1, 2);
+	put(w, flags_offset, 2);
+	put(w, 64, 1);
+	put(w, protocol, 1);
+	put(w, 0, 2);
+	put(w, from, 4);
+	put(w, to, 4);
+}
+
+void put_udp(struct world *w, uint16_t from, uint16_t to, uint32_t payload)
+{
+	put(w, from, 2);
+	put(w, to, 2);
+	put(w, 8 + payload, 2);
+	put(w, 0, 2);
+}
+
+static void put_option(struct world *w, uint8_t code, uint64_t value, uint8_t octets)
+{
+	put(w, code, 1);
+	put(w, octets, 1);
+	put(w, value, octets);
+}
+
+static void put_dhcp(struct world *w, const struct dhcp_spec *s, uint8_t op)
+{
+	put(w, op, 1);
+	put(w, 0x0106, 2);
+	put(w, s->hops, 1);
+	put(w, s->xid ? s->xid : XID, 4);
+	put(w, 0, 4);
+	put(w, s->ciaddr, 4);
+	put(w, s->yiaddr, 4);
+	put(w, 0, 4);
+	put(w, s->giaddr, 4);
+	put(w, s->chaddr ? s->chaddr : GUEST_MAC, 6);
+	put_zeros(w, 10 + 64 + 128);
+	put(w, 0x63825363, 4);
+	if (s->type)
+		put_option(w, 53, s->type, 1);
+	if (s->requested)
+		put_option(w, 50, s->requested, 4);
+	if (s->server)
+		put_option(w, 54, s->server, 4);
+	if (s->lease_s)
+		put_option(w, 51, s->lease_s, 4);
+	if (s->mask)
+		put_option(w, 1, s->mask, 4);
+	if (s->router)
+		put_option(w, 3, s->router, 4);
+	if (s->resolver)
+		put_option(w, 6, s->resolver, 4);
+	if (s->rapid_commit)
+		put_option(w, 80, 0, 0);
+	put_bytes(w, s->extra, s->extra_octets);
+	put(w, 255, 1);
+}
+
+static void put_dhcp_frame(struct world *w, const struct dhcp_spec *s, bool client)
+{
+	static struct world body;
+	body.length = 0;
+	put_dhcp(&body, s, s->op ? s->op : (client ? 1 : 2));
+	uint64_t from = client ? GUEST_MAC : GATEWAY_MAC;
+	put_ethernet(w, s->mac_to ? s->mac_to : MAC_BROADCAST, s->mac_from ? s->mac_from : from, 0x0800);
+	put_ipv4(w, s->ip_from, s->ip_to ? s->ip_to : 0xffffffff, 17, 0, 8 + body.length);
+	put_udp(w, client ? 68 : 67, client ? 67 : 68, body.length);
+	put_bytes(w, body.frame, body.length);
+}
+
+void put_client_message(struct world *w, const struct dhcp_spec *s)
+{
+	put_dhcp_frame(w, s, true);
+}
+
+void put_server_message(struct world *w, const struct dhcp_spec *s)
+{
+	struct dhcp_spec with_source = *s;
+	if (with_source.ip_from == 0)
+		with_source.ip_from = GATEWAY_IP;
+	put_dhcp_frame(w, &with_source, false);
+}
+
+enum verdict from_guest(struct world *w)
+{
+	struct frame frame = { w->frame, w->length };
+	return decide(&w->snoop, FROM_GUEST, &frame, w->now_ms);
+}
+
+enum verdict to_guest(struct world *w)
+{
+	struct frame frame = { w->frame, w->length };
+	return decide(&w->snoop, TO_GUEST, &frame, w->now_ms);
+}
+
+void lease(struct world *w, uint32_t address, uint32_t seconds)
+{
+	put_client_message(w, &(struct dhcp_spec){ .type = 1 });
+	assert_int_equal(from_guest(w), PASS);
+	struct dhcp_spec answer = { .type = 2, .yiaddr = address, .server = GATEWAY_IP, .lease_s = seconds,
+				    .mask = 0xffffff00, .router = GATEWAY_IP, .resolver = GATEWAY_IP };
+	put_server_message(w, &answer);
+	assert_int_equal(to_guest(w), PASS);
+	put_client_message(w, &(struct dhcp_spec){ .type = 3, .requested = address, .server = GATEWAY_IP });
+	assert_int_equal(from_guest(w), PASS);
+	answer.type = 5;
+	put_server_message(w, &answer);
+	assert_int_equal(to_guest(w), PASS);
+}
