@@ -77,6 +77,8 @@ def isolated(arguments):
     """Run `arguments` in a network of its own; returns its exit status. To be called when not inside()."""
     environment = dict(os.environ, **{OUTER: os.readlink("/proc/self/ns/net")})
     process = subprocess.Popen(unshare_command() + arguments, env=environment)
+    for number in signal.SIGTERM, signal.SIGHUP:
+        signal.signal(number, lambda *_: process.kill())    # unshare --kill-child takes everything along
     while True:
         try:
             return process.wait()
@@ -86,6 +88,9 @@ def isolated(arguments):
 
 def prepare():
     """Once, first thing inside: a place for `ip netns` to keep its names, and the loopback interface."""
+    # The first process of a process namespace is deaf to signals that it has no handler for.
+    for number in signal.SIGTERM, signal.SIGHUP:
+        signal.signal(number, lambda *_: sys.exit(128 + signal.SIGTERM))
     run("mount", "-t", "tmpfs", "tmpfs", "/run")
     run("ip", "link", "set", "lo", "up")
     # No IPv6 of our own here: bridges still pass it, but their interfaces send nothing into a test unasked.

@@ -51,11 +51,11 @@ def qemu_command(image, mac, netdev):
 
 class VM:
     """A guest. `guard` is what stands before the QEMU command, say ["softnet", "run", ..., "--"]; there, the netdev may
-    hold {fd} and the MAC may be {mac}."""
+    hold {fd} and the MAC may be {mac}. Further options are Network.start()'s."""
 
-    def __init__(self, network, name, image, mac, netdev, guard=(), on_line=None):
+    def __init__(self, network, name, image, mac, netdev, guard=(), **options):
         self.name = name
-        self.process = network.start([*guard, *qemu_command(image, mac, netdev)], name=name, on_line=on_line)
+        self.process = network.start([*guard, *qemu_command(image, mac, netdev)], name=name, **options)
 
     def boot(self):
         """Wait until the guest takes commands; returns its kernel's version and its MAC address."""
