@@ -9,7 +9,7 @@ sends from here. So the addresses below are put on this namespace's loopback int
 import frames
 import netns
 import services
-from vm import VM
+from vm import VM, qemu_name
 
 GUEST_MAC, OTHER_MAC = "52:54:00:00:00:0a", "52:54:00:66:66:66"
 GATEWAY = "10.0.2.2"
@@ -40,8 +40,8 @@ def attacks(lease):
 
 def start(screen, network, image, softnet):
     guard = [softnet, "run", "-v", "--vm-mac-address", GUEST_MAC, "--uplink", "slirp", "--"]
-    screen.typed("host", "softnet run -v --uplink slirp -- qemu-system-x86_64 ... -device virtio-net-device,netdev=n0"
-                         ",mac={mac} -netdev dgram,id=n0,local.type=fd,local.str={fd}")
+    screen.typed("host", f"softnet run -v --uplink slirp -- {qemu_name()} ... "
+                         "-device virtio-net-device,netdev=n0,mac={mac} -netdev dgram,id=n0,local.type=fd,local.str={fd}")
     return VM(network, "guest", image, "{mac}", "dgram,id=n0,local.type=fd,local.str={fd}", guard,
               on_line=screen.guard("softnet"), kind=services.Softnet)
 

@@ -8,7 +8,7 @@ answering ARP for the gateway.
 import frames
 import netns
 import services
-from vm import VM
+from vm import VM, qemu_name
 
 VICTIM_MAC, ATTACKER_MAC, GATEWAY_MAC = "52:54:00:00:00:0a", "52:54:00:00:00:0b", "52:54:00:00:00:01"
 GATEWAY = "192.168.77.1"
@@ -31,9 +31,9 @@ def start_tenant(screen, network, name, image, mac, softnet):
         network.tap(tap, "br0")
         return VM(network, name, image, mac, f"tap,id=n0,ifname={tap},script=no,downscript=no")
     guard = [softnet, "run", "-v", "--vm-mac-address", mac, "--uplink", f"tap:{tap},bridge=br0", "--"]
-    screen.typed("host", f"softnet run -v --uplink tap:{tap},bridge=br0 -- qemu-system-x86_64 ...   # the {name}")
+    screen.typed("host", f"softnet run -v --uplink tap:{tap},bridge=br0 -- {qemu_name()} ...   # the {name}")
     return VM(network, name, image, "{mac}", "dgram,id=n0,local.type=fd,local.str={fd}", guard,
-              on_line=screen.guard(f"{name[:6]}'s" if name == "victim" else "att.'s"), kind=services.Softnet)
+              on_line=screen.guard(f"softnet/{name}"), kind=services.Softnet)
 
 
 def take_lease(screen, guest):
