@@ -17,10 +17,10 @@ static const struct port_kind *const kinds[] = {
 #ifdef __linux__
 	&tap_port,
 #endif
-#ifdef WITH_SLIRP
+#ifdef HAVE_SLIRP
 	&slirp_port,
 #endif
-#ifdef WITH_VMNET
+#ifdef HAVE_VMNET
 	&vmnet_port,
 #endif
 	NULL,

@@ -222,8 +222,9 @@ static void slirp_anchors(const struct port *port, struct anchors *anchors)
 	*anchors = (struct anchors){ 0 };
 	set_add(&anchors->host, address_of_ipv4(SLIRP_HOST));
 	set_add(&anchors->servers, address_of_ipv4(SLIRP_HOST));
-	/* libslirp makes MAC addresses out of addresses, and sends all IPv4 from the host's. */
+	/* libslirp makes MAC addresses out of addresses: the resolver has one of its own, and guests send to it. */
 	mac_set_add(&anchors->gateway_macs, 0x525500000000ULL | SLIRP_HOST);
+	mac_set_add(&anchors->gateway_macs, 0x525500000000ULL | SLIRP_RESOLVER);
 	if (!s->host_only)
 		set_add(&anchors->resolvers, address_of_ipv4(SLIRP_RESOLVER));
 	if (!s->ipv6)
@@ -231,6 +232,7 @@ static void slirp_anchors(const struct port *port, struct anchors *anchors)
 	set_add(&anchors->host, (struct address){ SLIRP_PREFIX6, SLIRP_HOST6 });
 	set_add(&anchors->host, (struct address){ 0xfe80000000000000ULL, SLIRP_HOST6 });
 	mac_set_add(&anchors->gateway_macs, 0x525600000000ULL | SLIRP_HOST6);
+	mac_set_add(&anchors->gateway_macs, 0x525600000000ULL | SLIRP_RESOLVER6);
 	if (!s->host_only)
 		set_add(&anchors->resolvers, (struct address){ SLIRP_PREFIX6, SLIRP_RESOLVER6 });
 }

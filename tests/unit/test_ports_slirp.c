@@ -1,0 +1,690 @@
+/* The slirp port with the real library behind it: a guest made of frames, and the loopback of the host. */
+#include "ports.h"
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+static const struct port_settings plain = { .side = UPLINK_SIDE, .max_frame = 1514 };
+static const uint8_t guest_mac[6] = { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 };
+static const uint8_t everybody[6] = { 255, 255, 255, 255, 255, 255 };
+#define GUEST 0x0a00020fU
+#define HOST  0x0a000202U
+#define DNS   0x0a000203U
+
+/* Building frames */
+
+struct bytes {
+	uint8_t at[1600];
+	uint32_t n;
+};
+
+static void put(struct bytes *b, uint64_t value, int octets)
+{
+	for (int i = octets - 1; i >= 0; i--)
+		b->at[b->n++] = (uint8_t)(value >> (8 * i));
+}
+
+static void put_bytes(struct bytes *b, const void *from, uint32_t n)
+{
+	memcpy(b->at + b->n, from, n);
+	b->n += n;
+}
+
+static uint32_t sum(const uint8_t *p, uint32_t n, uint32_t seed)
+{
+	for (uint32_t i = 0; i < n; i++)
+		seed += i % 2 ? p[i] : (uint32_t)p[i] << 8;
+	while (seed >> 16)
+		seed = (seed & 0xffff) + (seed >> 16);
+	return seed;
+}
+
+static void set16(uint8_t *at, uint32_t value)
+{
+	at[0] = (uint8_t)(value >> 8);
+	at[1] = (uint8_t)value;
+}
+
+static uint64_t get(const uint8_t *at, int octets)
+{
+	uint64_t value = 0;
+	for (int i = 0; i < octets; i++)
+		value = value << 8 | at[i];
+	return value;
+}
+
+/* Ethernet and IPv4 around a UDP or TCP segment, whose checksum stands at `checksum_at` in it. */
+static struct bytes ipv4_frame(uint32_t from, uint32_t to, uint8_t protocol, const struct bytes *segment, int checksum_at)
+{
+	struct bytes b = { .n = 0 };
+	put_bytes(&b, everybody, 6);
+	put_bytes(&b, guest_mac, 6);
+	put(&b, 0x0800, 2);
+	put(&b, 0x4500, 2);
+	put(&b, 20 + segment->n, 2);
+	put(&b, 0, 4);
+	put(&b, 64, 1);
+	put(&b, protocol, 1);
+	put(&b, 0, 2);
+	put(&b, from, 4);
+	put(&b, to, 4);
+	set16(b.at + 24, ~sum(b.at + 14, 20, 0));
+	put_bytes(&b, segment->at, segment->n);
+	set16(b.at + 34 + checksum_at, ~sum(b.at + 34, segment->n, sum(b.at + 26, 8, protocol + segment->n)));
+	return b;
+}
+
+static struct bytes dhcp_frame(uint8_t type)
+{
+	struct bytes udp = { .n = 0 };
+	put(&udp, 68, 2);
+	put(&udp, 67, 2);
+	put(&udp, 8 + 300, 2);
+	put(&udp, 0, 2);
+	put(&udp, 0x01010600, 4);
+	put(&udp, 0xfeedbeef, 4);
+	udp.n += 20;
+	put_bytes(&udp, guest_mac, 6);
+	udp.n += 10 + 64 + 128;
+	put(&udp, 0x63825363, 4);
+	put(&udp, 0x350100 | type, 3);
+	if (type == 3)
+		put(&udp, 0x320400000000ULL | GUEST, 6);
+	put(&udp, 255, 1);
+	udp.n = 8 + 300;
+	return ipv4_frame(0, 0xffffffff, IPPROTO_UDP, &udp, 6);
+}
+
+static struct bytes tcp_frame(uint16_t from, uint32_t to_address, uint16_t to, uint8_t flags)
+{
+	struct bytes tcp = { .n = 0 };
+	put(&tcp, from, 2);
+	put(&tcp, to, 2);
+	put(&tcp, 1000, 4);
+	put(&tcp, 0, 4);
+	put(&tcp, 0x5000 | flags, 2);
+	put(&tcp, 65535, 2);
+	put(&tcp, 0, 4);
+	return ipv4_frame(GUEST, to_address, IPPROTO_TCP, &tcp, 16);
+}
+
+static struct bytes arp_frame(uint16_t operation, uint32_t target)
+{
+	struct bytes b = { .n = 0 };
+	put_bytes(&b, everybody, 6);
+	put_bytes(&b, guest_mac, 6);
+	put(&b, 0x080600010800ULL, 6);
+	put(&b, 0x0604, 2);
+	put(&b, operation, 2);
+	put_bytes(&b, guest_mac, 6);
+	put(&b, GUEST, 4);
+	put(&b, 0, 6);
+	put(&b, target, 4);
+	return b;
+}
+
+static void send_frame(struct port *port, const struct bytes *b)
+{
+	assert_int_equal(send_now(port, &(struct packet){ b->at, b->n, false }, 1, true).sent, 1);
+}
+
+/* Asking what came */
+
+typedef bool (*question)(const struct packet *, uint32_t detail);
+
+/* The next frame that the question is true of; fails when none comes. */
+static struct packet await_frame(struct port *port, question is_it, uint32_t detail)
+{
+	uint64_t until = now_ms() + WAIT_MS;
+	while (now_ms() < until) {
+		struct packet packet;
+		assert_true(turn(port));
+		if (receive_now(port, &packet, 1) == 1 && is_it(&packet, detail))
+			return packet;
+	}
+	fail_msg("no such frame came; reports:\n%s", reports);
+	return (struct packet){ 0 };
+}
+
+static bool is_arp_reply(const struct packet *p, uint32_t from)
+{
+	return p->length >= 42 && get(p->bytes + 12, 2) == 0x0806 && get(p->bytes + 20, 2) == 2 &&
+	       get(p->bytes + 28, 4) == from;
+}
+
+static const uint8_t *dhcp_option(const struct packet *p, uint8_t code)
+{
+	for (uint32_t at = 282; at + 2 < p->length && p->bytes[at] != 255; at += 2u + p->bytes[at + 1])
+		if (p->bytes[at] == code)
+			return p->bytes + at + 2;
+	return NULL;
+}
+
+static bool is_dhcp(const struct packet *p, uint32_t type)
+{
+	return p->length > 290 && get(p->bytes + 12, 2) == 0x0800 && p->bytes[23] == IPPROTO_UDP &&
+	       get(p->bytes + 34, 2) == 67 && dhcp_option(p, 53) && *dhcp_option(p, 53) == type;
+}
+
+/* TCP to this port of the guest with SYN and no ACK. */
+static bool is_syn(const struct packet *p, uint32_t to)
+{
+	return p->length >= 54 && get(p->bytes + 12, 2) == 0x0800 && p->bytes[23] == IPPROTO_TCP &&
+	       get(p->bytes + 30, 4) == GUEST && get(p->bytes + 36, 2) == to && (p->bytes[47] & 0x12) == 0x02;
+}
+
+/* Any answer over TCP to this port of the guest. */
+static bool is_tcp(const struct packet *p, uint32_t to)
+{
+	return p->length >= 54 && p->bytes[23] == IPPROTO_TCP && get(p->bytes + 36, 2) == to;
+}
+
+/* That, or an ICMP message. */
+static bool is_answer(const struct packet *p, uint32_t to)
+{
+	return is_tcp(p, to) || (p->length >= 42 && get(p->bytes + 12, 2) == 0x0800 && p->bytes[23] == IPPROTO_ICMP);
+}
+
+static uint64_t ask_mac(struct port *port, uint32_t address)
+{
+	struct bytes b = arp_frame(1, address);
+	send_frame(port, &b);
+	struct packet p = await_frame(port, is_arp_reply, address);
+	assert_int_equal(get(p.bytes + 6, 6), get(p.bytes + 22, 6));
+	return get(p.bytes + 22, 6);
+}
+
+static void get_lease(struct port *port, bool with_router)
+{
+	struct bytes discover = dhcp_frame(1), request = dhcp_frame(3);
+	send_frame(port, &discover);
+	struct packet p = await_frame(port, is_dhcp, 2);
+	assert_int_equal(get(p.bytes + 58, 4), GUEST);
+	send_frame(port, &request);
+	p = await_frame(port, is_dhcp, 5);
+	assert_int_equal(get(p.bytes + 58, 4), GUEST);
+	assert_int_equal(get(p.bytes + 26, 4), HOST);
+	assert_int_equal(get(p.bytes + 6, 6), 0x52550a000202ULL);
+	const uint8_t *router = dhcp_option(&p, 3), *resolver = dhcp_option(&p, 6);
+	assert_int_equal(router != NULL, with_router);
+	assert_int_equal(resolver != NULL, with_router);
+	if (with_router)
+		assert_true(get(router, 4) == HOST && get(resolver, 4) == DNS);
+}
+
+/* The host */
+
+static uint16_t port_of(int fd)
+{
+	struct sockaddr_in a;
+	socklen_t length = sizeof(a);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &length), 0);
+	return ntohs(a.sin_port);
+}
+
+static int loopback_listener(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(fd, 4), 0);
+	return fd;
+}
+
+static uint16_t free_port(void)
+{
+	int fd = loopback_listener();
+	uint16_t number = port_of(fd);
+	close(fd);
+	return number;
+}
+
+/* A connection to the port; nobody answers it beyond the kernel, so it does not say anything. */
+static int knock(uint16_t number, bool *refused)
+{
+	struct sockaddr_in a = {
+		.sin_family = AF_INET, .sin_port = htons(number), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
+	};
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	int result = connect(fd, (struct sockaddr *)&a, sizeof(a));
+	assert_true(result == 0 || errno == ECONNREFUSED);
+	*refused = result < 0;
+	return fd;
+}
+
+static struct expose exposing(uint16_t external, uint16_t internal)
+{
+	return (struct expose){ .protocol = IPPROTO_TCP, .external_port = external, .internal_port = internal,
+				.external = address_of_ipv4(INADDR_LOOPBACK) };
+}
+
+/* A connection from the host becomes a SYN to the guest. */
+static void reaches_guest(struct port *port, uint16_t external, uint16_t internal)
+{
+	bool refused;
+	ask_mac(port, HOST); /* so that slirp knows where the guest is */
+	int fd = knock(external, &refused);
+	assert_false(refused);
+	await_frame(port, is_syn, internal);
+	close(fd);
+}
+
+/* Processes */
+
+struct process {
+	int parent;
+	char state, name[32];
+};
+
+static bool look_up(int pid, struct process *p)
+{
+	char path[64], line[512];
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	FILE *file = fopen(path, "r");
+	bool found = file && fgets(line, sizeof(line), file) && strrchr(line, ')') &&
+		     sscanf(line, "%*d (%31[^)])", p->name) == 1 &&
+		     sscanf(strrchr(line, ')'), ") %c %d", &p->state, &p->parent) == 2;
+	if (file)
+		fclose(file);
+	return found;
+}
+
+static bool has_ended(int pid)
+{
+	struct process p;
+	return !look_up(pid, &p) || p.state == 'Z' || p.state == 'X';
+}
+
+/* The child of `parent` with this name, or 0. */
+static int child_of(int parent, const char *name)
+{
+	int pid = 0;
+	DIR *folder = opendir("/proc");
+	for (struct dirent *e; folder && !pid && (e = readdir(folder));) {
+		struct process p;
+		int candidate = atoi(e->d_name);
+		if (candidate > 0 && look_up(candidate, &p) && p.parent == parent && p.state != 'Z' &&
+		    strcmp(p.name, name) == 0)
+			pid = candidate;
+	}
+	closedir(folder);
+	return pid;
+}
+
+static int keeper_of(int judge)
+{
+	return child_of(judge, "softnet-keeper");
+}
+
+static int worker_of(int judge)
+{
+	int keeper = keeper_of(judge);
+	return keeper ? child_of(keeper, "softnet-slirp") : 0;
+}
+
+/* Tests */
+
+static void a_guest_gets_a_lease(void **state)
+{
+	(void)state;
+	struct port *port = open_port("slirp", &plain);
+	get_lease(port, true);
+	port->kind->close(port);
+}
+
+static void the_anchors_are_what_the_library_says(void **state)
+{
+	(void)state;
+	struct anchors a;
+	struct port_settings settings = plain;
+	settings.ipv6 = true;
+	struct port *port = open_port("slirp", &settings);
+	port->kind->anchors(port, &a);
+	assert_true(set_has(&a.host, address_of_ipv4(HOST)) && set_has(&a.servers, address_of_ipv4(HOST)));
+	assert_true(set_has(&a.resolvers, address_of_ipv4(DNS)));
+	assert_int_equal(ask_mac(port, HOST), 0x52550a000202ULL);
+	assert_true(mac_set_has(&a.gateway_macs, ask_mac(port, HOST)));
+	assert_true(mac_set_has(&a.gateway_macs, ask_mac(port, DNS)));
+	port->kind->close(port);
+}
+
+static bool is_router_advertisement(const struct packet *p, uint32_t detail)
+{
+	(void)detail;
+	return p->length >= 70 && get(p->bytes + 12, 2) == 0x86dd && p->bytes[20] == 58 && p->bytes[54] == 134;
+}
+
+static void ipv6_is_advertised_where_it_is_wanted(void **state)
+{
+	(void)state;
+	struct anchors a;
+	struct port_settings settings = plain;
+	settings.ipv6 = true;
+	struct port *port = open_port("slirp", &settings);
+	port->kind->anchors(port, &a);
+	struct bytes b = { .n = 0 }; /* a router solicitation from the unspecified address */
+	put(&b, 0x333300000002ULL, 6);
+	put_bytes(&b, guest_mac, 6);
+	put(&b, 0x86dd60000000ULL, 6);
+	put(&b, 8, 2);
+	put(&b, 58 << 8 | 255, 2);
+	b.n += 16;
+	put(&b, 0xff02000000000000ULL, 8);
+	put(&b, 2, 8);
+	put(&b, 133 << 8, 2);
+	put(&b, 0, 6);
+	set16(b.at + 56, ~sum(b.at + 54, 8, sum(b.at + 22, 32, 58 + 8)));
+	send_frame(port, &b);
+	struct packet p = await_frame(port, is_router_advertisement, 0);
+	assert_true(mac_set_has(&a.gateway_macs, get(p.bytes + 6, 6)));
+	assert_true(set_has(&a.host, (struct address){ get(p.bytes + 22, 8), get(p.bytes + 30, 8) }));
+	port->kind->close(port);
+}
+
+static void ports_are_exposed_and_closed(void **state)
+{
+	(void)state;
+	char sentence[100];
+	bool refused = false;
+	uint16_t external = free_port();
+	struct expose expose = exposing(external, 22);
+	struct port *port = open_port("slirp", &plain);
+
+	port->kind->expose(port, &expose, (struct address){ 0, 0 }, true);
+	snprintf(sentence, sizeof(sentence), "tcp port %u on 127.0.0.1 is exposed as port 22 of the guest", external);
+	AWAIT(port, heard(sentence));
+	reaches_guest(port, external, 22);
+	port->kind->expose(port, &expose, (struct address){ 0, 0 }, true);
+	assert_true(heard("it is exposed already"));
+	port->kind->expose(port, &expose, (struct address){ 0, 0 }, false);
+	snprintf(sentence, sizeof(sentence), "tcp port %u on 127.0.0.1 is closed", external);
+	AWAIT(port, heard(sentence));
+	close(knock(external, &refused));
+	assert_true(refused);
+	port->kind->expose(port, &expose, (struct address){ 0, 0 }, false);
+	assert_true(heard("it is not exposed"));
+	port->kind->close(port);
+}
+
+static void a_port_that_is_taken_is_named(void **state)
+{
+	(void)state;
+	char sentence[100];
+	int taken = loopback_listener(), udp = socket(AF_INET, SOCK_DGRAM, 0);
+	struct expose expose = exposing(port_of(taken), 22);
+	struct port *port = open_port("slirp", &plain);
+	expose.external = (struct address){ 0, 0 };
+	port->kind->expose(port, &expose, (struct address){ 0, 0 }, true);
+	snprintf(sentence, sizeof(sentence), "cannot expose tcp port %u: Address already in use", port_of(taken));
+	AWAIT(port, heard(sentence));
+
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	assert_int_equal(bind(udp, (struct sockaddr *)&a, sizeof(a)), 0);
+	expose.protocol = IPPROTO_UDP;
+	expose.external_port = port_of(udp);
+	port->kind->expose(port, &expose, (struct address){ 0, 0 }, true);
+	snprintf(sentence, sizeof(sentence), "cannot expose udp port %u: ", port_of(udp));
+	AWAIT(port, heard(sentence));
+	close(udp);
+	reports[0] = 0;
+	port->kind->expose(port, &expose, address_of_ipv4(GUEST), true);
+	AWAIT(port, heard("is exposed as port 22"));
+
+	expose.external = (struct address){ 1, 1 };
+	port->kind->expose(port, &expose, (struct address){ 0, 0 }, true);
+	assert_true(heard("IPv4 only"));
+	port->kind->close(port);
+	close(taken);
+}
+
+static void the_loopback_of_the_host_is_closed_unless_opened(void **state)
+{
+	(void)state;
+	int listener = loopback_listener();
+	for (int open = 0; open < 2; open++) {
+		struct port_settings settings = plain;
+		settings.host_loopback = open;
+		struct port *port = open_port("slirp", &settings);
+		ask_mac(port, HOST);
+		struct bytes syn = tcp_frame(40000, HOST, port_of(listener), 0x02);
+		send_frame(port, &syn);
+		struct packet p = await_frame(port, is_answer, 40000);
+		if (open)
+			assert_true(p.bytes[23] == IPPROTO_TCP && (p.bytes[47] & 0x17) == 0x12); /* SYN and ACK */
+		else
+			assert_true(p.bytes[23] == IPPROTO_ICMP && p.bytes[34] == 3); /* unreachable */
+		port->kind->close(port);
+	}
+	close(listener);
+}
+
+static void host_only_is_a_lease_and_exposed_ports(void **state)
+{
+	(void)state;
+	struct anchors a;
+	int listener = loopback_listener();
+	uint16_t external = free_port();
+	struct port_settings settings = plain;
+	settings.host_only = true;
+	settings.host_loopback = true;
+	struct port *port = open_port("slirp", &settings);
+	port->kind->anchors(port, &a);
+	assert_int_equal(a.resolvers.count, 0);
+	get_lease(port, false);
+	ask_mac(port, HOST);
+	struct bytes syn = tcp_frame(40000, HOST, port_of(listener), 0x02);
+	send_frame(port, &syn);
+	assert_int_equal(await_frame(port, is_tcp, 40000).bytes[47] & 0x04, 0x04); /* RST */
+	struct expose expose = exposing(external, 22);
+	port->kind->expose(port, &expose, (struct address){ 0, 0 }, true);
+	AWAIT(port, heard("is exposed"));
+	reaches_guest(port, external, 22);
+	port->kind->close(port);
+	close(listener);
+}
+
+static void a_worker_that_dies_is_replaced(void **state)
+{
+	(void)state;
+	uint16_t external = free_port();
+	struct expose expose = exposing(external, 2022);
+	struct port *port = open_port("slirp", &plain);
+	port->kind->expose(port, &expose, (struct address){ 0, 0 }, true);
+	AWAIT(port, heard("is exposed"));
+
+	static const int signals[] = { SIGABRT, SIGKILL };
+	for (int i = 0; i < 2; i++) {
+		char ended[64];
+		int worker = worker_of(getpid());
+		assert_true(worker > 0);
+		reports[0] = 0;
+		kill(worker, signals[i]);
+		AWAIT(port, has_ended(worker));
+		struct bytes b = arp_frame(1, HOST);
+		send_frame(port, &b); /* while nobody is there: it waits in the queue */
+		snprintf(ended, sizeof(ended), "slirp ended (signal %d) and was started again", signals[i]);
+		AWAIT(port, heard(ended));
+		await_frame(port, is_arp_reply, HOST);
+		get_lease(port, true);
+		reaches_guest(port, external, 2022);
+		assert_true(worker_of(getpid()) != worker);
+		assert_false(heard("cannot"));
+	}
+	port->kind->close(port);
+}
+
+static void signals_for_the_judge_leave_the_others_alone(void **state)
+{
+	(void)state;
+	struct port *port = open_port("slirp", &plain);
+	int worker = worker_of(getpid()), keeper = keeper_of(getpid());
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	for (int i = 0; i < 4; i++) {
+		kill(worker, signals[i]);
+		kill(keeper, signals[i]);
+	}
+	ask_mac(port, HOST);
+	assert_int_equal(worker_of(getpid()), worker);
+	port->kind->close(port);
+	assert_true(has_ended(worker) && has_ended(keeper));
+}
+
+static int descriptors_of(int pid)
+{
+	char path[64];
+	int n = 0;
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	DIR *folder = opendir(path);
+	assert_non_null(folder);
+	for (struct dirent *e; (e = readdir(folder));)
+		n += e->d_name[0] != '.';
+	closedir(folder);
+	return n;
+}
+
+static void the_children_inherit_nothing_else(void **state)
+{
+	(void)state;
+	int secrets[2], high;
+	assert_int_equal(pipe(secrets), 0);
+	high = dup2(secrets[0], 900);
+	struct port *port = open_port("slirp", &plain);
+	assert_int_equal(descriptors_of(worker_of(getpid())), 5); /* 0, 1, 2, frames, control */
+	assert_int_equal(descriptors_of(keeper_of(getpid())), 6); /* and what the worker says */
+	port->kind->close(port);
+	close(secrets[0]);
+	close(secrets[1]);
+	close(high);
+}
+
+static void nobody_outlives_the_judge(void **state)
+{
+	(void)state;
+	int said[2], pids[2];
+	assert_int_equal(pipe(said), 0);
+	pid_t judge = fork();
+	if (judge == 0) {
+		struct port_error error;
+		pids[0] = port_open("slirp", &plain, &error) ? worker_of(getpid()) : 0;
+		pids[1] = keeper_of(getpid());
+		if (write(said[1], pids, sizeof(pids)) < 0)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	assert_int_equal(read(said[0], pids, sizeof(pids)), sizeof(pids));
+	assert_true(pids[0] > 0 && pids[1] > 0 && !has_ended(pids[0]) && !has_ended(pids[1]));
+	kill(judge, SIGKILL);
+	waitpid(judge, NULL, 0);
+	uint64_t until = now_ms() + WAIT_MS;
+	while (now_ms() < until && !(has_ended(pids[0]) && has_ended(pids[1])))
+		poll(NULL, 0, 5);
+	assert_true(has_ended(pids[0]) && has_ended(pids[1]));
+	close(said[0]);
+	close(said[1]);
+}
+
+static void without_its_keeper_the_port_is_gone(void **state)
+{
+	(void)state;
+	struct port *port = open_port("slirp", &plain);
+	int worker = worker_of(getpid());
+	kill(keeper_of(getpid()), SIGKILL);
+	uint64_t until = now_ms() + WAIT_MS;
+	while (turn(port) && now_ms() < until)
+		;
+	assert_non_null(strstr(port->gone, "gone"));
+	while (!has_ended(worker) && now_ms() < until)
+		poll(NULL, 0, 5);
+	assert_true(has_ended(worker));
+	port->kind->close(port);
+}
+
+static unsigned long ticks_of(int pid)
+{
+	char path[64], line[512];
+	unsigned long user = 0, system = 0;
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	FILE *file = fopen(path, "r");
+	assert_non_null(file);
+	assert_non_null(fgets(line, sizeof(line), file));
+	fclose(file);
+	assert_int_equal(sscanf(strrchr(line, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system), 2);
+	return user + system;
+}
+
+/* A guest asks and asks, and nobody reads the answers: frames are lost, and the worker rests when it has lost them. */
+static void a_worker_that_is_not_read_rests(void **state)
+{
+	(void)state;
+	struct port *port = open_port("slirp", &plain);
+	struct bytes b = arp_frame(1, HOST);
+	struct packet packets[BATCH_MAX];
+	for (int i = 0; i < BATCH_MAX; i++)
+		packets[i] = (struct packet){ b.at, b.n, false };
+	for (int i = 0; i < 2000; i++) {
+		struct send_result r = send_now(port, packets, BATCH_MAX, true);
+		assert_int_equal(r.failed, 0);
+		if (r.full)
+			poll(NULL, 0, 1);
+	}
+	int worker = worker_of(getpid()), quiet = 0;
+	uint64_t until = now_ms() + WAIT_MS;
+	for (unsigned long before = 0; quiet < 10 && now_ms() < until; poll(NULL, 0, 20)) {
+		unsigned long ticks = ticks_of(worker);
+		quiet = ticks == before ? quiet + 1 : 0;
+		before = ticks;
+	}
+	assert_int_equal(quiet, 10);
+	while (receive_now(port, packets, BATCH_MAX) > 0)
+		;
+	get_lease(port, true);
+	port->kind->close(port);
+}
+
+static void what_is_wrong_is_said(void **state)
+{
+	(void)state;
+	struct port_settings settings = plain;
+	refuses("slirp:x", &settings, true, "\"slirp:x\"");
+	settings.max_frame = 60;
+	refuses("slirp", &settings, true, "MTU of 46");
+	settings.side = GUEST_SIDE;
+	refuses("slirp", &settings, true, "not a guest");
+}
+
+static void large_frames_pass(void **state)
+{
+	(void)state;
+	struct port_settings settings = plain;
+	settings.max_frame = 14 + 9000;
+	struct port *port = open_port("slirp", &settings);
+	get_lease(port, true);
+	port->kind->close(port);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_TIME(a_guest_gets_a_lease),
+		IN_TIME(the_anchors_are_what_the_library_says),
+		IN_TIME(ipv6_is_advertised_where_it_is_wanted),
+		IN_TIME(ports_are_exposed_and_closed),
+		IN_TIME(a_port_that_is_taken_is_named),
+		IN_TIME(the_loopback_of_the_host_is_closed_unless_opened),
+		IN_TIME(host_only_is_a_lease_and_exposed_ports),
+		IN_TIME(a_worker_that_dies_is_replaced),
+		IN_TIME(signals_for_the_judge_leave_the_others_alone),
+		IN_TIME(the_children_inherit_nothing_else),
+		IN_TIME(nobody_outlives_the_judge),
+		IN_TIME(without_its_keeper_the_port_is_gone),
+		IN_TIME(a_worker_that_is_not_read_rests),
+		IN_TIME(what_is_wrong_is_said),
+		IN_TIME(large_frames_pass),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
