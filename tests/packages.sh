@@ -1,5 +1,5 @@
 #!/bin/sh
-# The packages that the commands at the top of this repository need, by name, and the code that installs what is missing.
+# The packages that ./demo and ./check need, by name, and the code that installs what is missing.
 #
 #     tests/packages.sh demo | check           install (root, or Homebrew), or print the line to type and exit 1
 #     tests/packages.sh --list demo | check    print the names
@@ -58,7 +58,7 @@ missing_debian() {
 
 install_debian() {
     export DEBIAN_FRONTEND=noninteractive
-    # A package may bring a server. It is wanted as a program, not as a service of this machine, with or without systemd.
+    # A package may bring a server: wanted as a program, not as a service of this machine, with systemd or without.
     if [ ! -e /usr/sbin/policy-rc.d ]; then
         trap 'rm -f /usr/sbin/policy-rc.d' EXIT
         trap 'exit 1' HUP INT TERM
@@ -106,11 +106,13 @@ Linux)
     ;;
 Darwin)
     [ $list = no ] || { names brew; exit 0; }
-    command -v brew >/dev/null || { echo "needs Homebrew: https://brew.sh"; exit 1; }
-    missing=$(for name in $(names brew); do brew list --formula "$name" >/dev/null 2>&1 || echo "$name"; done | tr '\n' ' ')
-    missing=${missing% }
+    command -v brew >/dev/null || { echo "needs Homebrew"; exit 1; }
+    missing=
+    for name in $(names brew); do
+        brew list --formula "$name" >/dev/null 2>&1 || missing="$missing $name"
+    done
     if [ -n "$missing" ]; then
-        echo "installing with brew: $missing"
+        echo "installing with brew:$missing"
         # shellcheck disable=SC2086   # names, to be split
         brew install --quiet $missing
     fi

@@ -40,9 +40,10 @@ def attacks(lease):
 
 def start(screen, network, image, softnet):
     guard = [softnet, "run", "-v", "--vm-mac-address", GUEST_MAC, "--uplink", "slirp", "--"]
-    screen.typed("host", f"softnet run -v --uplink slirp -- {qemu_name()} ... "
-                         "-device virtio-net-device,netdev=n0,mac={mac} -netdev dgram,id=n0,local.type=fd,local.str={fd}")
-    return VM(network, "guest", image, "{mac}", "dgram,id=n0,local.type=fd,local.str={fd}", guard,
+    netdev = "dgram,id=n0,local.type=fd,local.str={fd}"
+    screen.typed("host", f"softnet run -v --uplink slirp -- {qemu_name()} ... -netdev {netdev} "
+                         "-device virtio-net-device,netdev=n0,mac={mac}")
+    return VM(network, "guest", image, "{mac}", netdev, guard,
               on_line=screen.guard("softnet"), kind=services.Softnet)
 
 

@@ -85,14 +85,15 @@ def two_tenants(screen, image, softnet):
         else:
             netns.wait_for(lambda: gateway_as_seen_by(victim) == ATTACKER_MAC, 15, "the victim to believe the attacker")
 
-        fetch = f"for i in $(seq {SECRETS}); do timeout 5 wget -q -O /dev/null http://{INTERNET}/secret-$i || exit 1; done"
+        each = f"for i in $(seq {SECRETS}); do"
+        fetch = f"{each} timeout 5 wget -q -O /dev/null http://{INTERNET}/secret-$i || exit 1; done"
         screen.typed("victim", fetch)
         fetched = victim.try_run(fetch, 60)[0] == 0
         believed = gateway_as_seen_by(victim)
         screen.typed("victim", f"ip neigh show {GATEWAY}")
         screen.output("victim", f"{GATEWAY} is at {believed}: " +
                       {GATEWAY_MAC: "the gateway", ATTACKER_MAC: "the attacker"}.get(believed, "?"))
-        look = f"for i in $(seq {SECRETS}); do grep -q $(printf 'GET /secret-%s' $i | xxd -p) /tmp/seen && echo $i; done"
+        look = f"{each} grep -q $(printf 'GET /secret-%s' $i | xxd -p) /tmp/seen && echo $i; done"
         stolen = len(attacker.try_run(look, 60)[1].split())
         screen.typed("attacker", "grep 'GET /secret-' seen")
         screen.output("attacker", f"{stolen} of the victim's {SECRETS} requests")
@@ -105,11 +106,10 @@ def two_tenants(screen, image, softnet):
 
 def report(screen, softnet, believed, stolen, arrived, fetched):
     where = "behind softnet" if softnet else "bare bridge"
-    names = {GATEWAY_MAC: "the gateway's", ATTACKER_MAC: "the attacker's"}
-    liar = None if softnet else ATTACKER_MAC
-    screen.row(f"{where}: forge ARP for the gateway", "victim holds the gateway's MAC" if softnet else "victim is fooled",
-               f"it holds {names.get(believed, believed)} MAC", believed == (liar or GATEWAY_MAC))
-    screen.row(f"{where}: read the victim's traffic", "not one" if softnet else "succeeds",
+    whose = {GATEWAY_MAC: "the gateway's", ATTACKER_MAC: "the attacker's"}.get(believed, believed)
+    screen.row(f"{where}: forge ARP for the gateway", "no effect" if softnet else "fools the victim",
+               f"the victim holds {whose} MAC", believed == (GATEWAY_MAC if softnet else ATTACKER_MAC))
+    screen.row(f"{where}: read the victim's traffic", "not one request" if softnet else "succeeds",
                f"{stolen} of {SECRETS} secrets read", (stolen == 0) == bool(softnet))
     screen.row(f"{where}: the victim's own work", "arrives", f"{arrived} of {SECRETS} requests arrived",
                fetched and arrived == SECRETS)

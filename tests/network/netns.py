@@ -286,7 +286,8 @@ class Wire:
             index = socket.if_nametoindex(interface)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self.socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
-        self.socket.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, struct.pack("iHH8s", index, PACKET_MR_PROMISC, 0, b""))
+        promiscuous = struct.pack("iHH8s", index, PACKET_MR_PROMISC, 0, b"")        # struct packet_mreq
+        self.socket.setsockopt(SOL_PACKET, PACKET_ADD_MEMBERSHIP, promiscuous)
         self.socket.bind((interface, ETH_P_ALL))
         self.socket.setblocking(False)
 
