@@ -7,14 +7,6 @@
 
 static const char *const direction_names[DIRECTIONS] = { "guest", "uplink" };
 
-static const struct {
-	const char *name, *meaning;
-} reasons[VERDICTS] = {
-#define X(reason, text, sentence) [DROP_##reason] = { text, sentence },
-	DROP_REASONS(X)
-#undef X
-};
-
 enum { LINE_INTERVAL_MS = 1000 };
 
 static void tell(struct counters *counters, enum direction direction, unsigned verdict, uint64_t now_ms)
@@ -27,8 +19,8 @@ static void tell(struct counters *counters, enum direction direction, unsigned v
 		snprintf(number, sizeof number, "%" PRIu64, fresh);
 	counters->log[direction][verdict].told = count;
 	counters->log[direction][verdict].told_ms = now_ms;
-	info("dropped %s %s%s%s: %s", direction_names[direction], reasons[verdict].name, times, number,
-	     reasons[verdict].meaning);
+	info("dropped %s %s%s%s: %s", direction_names[direction], verdict_name(verdict), times, number,
+	     verdict_meaning(verdict));
 }
 
 void count_drop(struct counters *counters, enum direction direction, unsigned verdict, uint64_t n, uint64_t now_ms)
@@ -65,7 +57,7 @@ void print_summary(const struct counters *counters, const struct state *state, u
 	for (int direction = 0; direction < DIRECTIONS; direction++)
 		for (unsigned verdict = FIRST_DROP; verdict < VERDICTS; verdict++)
 			if (counters->verdicts[direction][verdict] > 0)
-				print_line("drops %s %s %" PRIu64, direction_names[direction], reasons[verdict].name,
+				print_line("drops %s %s %" PRIu64, direction_names[direction], verdict_name(verdict),
 					   counters->verdicts[direction][verdict]);
 	for (int direction = 0; direction < DIRECTIONS; direction++)
 		print_line("passed %s %" PRIu64 " %" PRIu64, direction_names[direction],

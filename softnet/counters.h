@@ -1,10 +1,6 @@
 /* What became of every frame. */
 #pragma once
-#include <stdint.h>
-#include "../core/state.h"
-#include "../core/verdict.h"
-
-enum direction { FROM_GUEST, FROM_UPLINK, DIRECTIONS };
+#include "../core/guard.h"
 
 struct counters {
 	uint64_t verdicts[DIRECTIONS][VERDICTS]; /* PASS: frames delivered */

@@ -13,15 +13,16 @@ static const int claimed[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR
 enum { CLAIMED = sizeof claimed / sizeof *claimed };
 
 static int pipe_fds[2] = { -1, -1 };
+static pid_t owner; /* a forked child has our handlers for a moment; what it gets is not for us */
 
-/* Two octets, written at once: number, from the terminal or not. A full pipe holds thousands: losing more is harmless. */
+/* Two octets, written at once: number, from the terminal or not. */
 static void on_signal(int number, siginfo_t *from, void *context)
 {
 	int saved = errno;
 	unsigned char message[2] = { (unsigned char)number, platform_signal_from_terminal(from) };
 	(void)context;
-	if (write(pipe_fds[1], message, sizeof message) < 0)
-		errno = 0;
+	if (getpid() == owner && write(pipe_fds[1], message, sizeof message) < 0)
+		errno = EAGAIN; /* full: somebody sent thousands, the first of them still stands there */
 	errno = saved;
 }
 
@@ -38,6 +39,7 @@ void claim_signals(void)
 	for (int i = 0; i < 2; i++)
 		if (fcntl(pipe_fds[i], F_SETFD, FD_CLOEXEC) < 0 || fcntl(pipe_fds[i], F_SETFL, O_NONBLOCK) < 0)
 			die("cannot set up the pipe for signals: %s", strerror(errno));
+	owner = getpid();
 	struct sigaction action;
 	memset(&action, 0, sizeof action);
 	action.sa_sigaction = on_signal;

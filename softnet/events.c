@@ -1,0 +1,64 @@
+/* What the snooper and the ports tell, as lines. */
+#include "events.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include "clock.h"
+#include "log.h"
+#include "text.h"
+
+static void tell_lease(const char *what, const struct event *event, uint64_t now_ms)
+{
+	char address[ADDRESS_TEXT], server[ADDRESS_TEXT], time[32] = "for ever";
+	if (event->expires_ms != NEVER_EXPIRES)
+		snprintf(time, sizeof time, "for %" PRIu64 " s",
+			 event->expires_ms > now_ms ? (event->expires_ms - now_ms) / 1000 : 0);
+	info("lease %s: %s %s from %s", what, format_address(event->address, address), time,
+	     format_address(event->server, server));
+}
+
+void tell_event(const struct event *event, uint64_t now_ms)
+{
+	char address[ADDRESS_TEXT], mac[MAC_TEXT];
+	format_address(event->address, address);
+	switch (event->kind) {
+	case EVENT_LEASE_NEW:
+		tell_lease("new", event, now_ms);
+		return;
+	case EVENT_LEASE_RENEWED:
+		tell_lease("renewed", event, now_ms);
+		return;
+	case EVENT_LEASE_GRACE:
+		info("lease replaced: %s stays usable for a moment", address);
+		return;
+	case EVENT_LEASE_LOST:
+		info("lease lost: %s, %s", address, event->why != NULL ? event->why : "no longer valid");
+		return;
+	case EVENT_SERVER_LEARNED:
+		info("DHCP server learned: %s at %s", address, format_mac(event->mac, mac));
+		return;
+	case EVENT_GATEWAY_LEARNED:
+		info("gateway learned: %s at %s", address, format_mac(event->mac, mac));
+		return;
+	}
+}
+
+/*
+ * Shown without -v too: a port that reconnects or cannot forward is why a VM has no network. A flapping peer must not fill
+ * the terminal, so after the first few only one in a while.
+ */
+void tell_port_report(const struct port *port, const char *sentence)
+{
+	enum { AT_ONCE = 8, ONE_PER_MS = 10000 };
+	static const struct rate limit = { .refill = 1000 * 1000 / ONE_PER_MS, .burst = AT_ONCE };
+	static struct bucket bucket = { .millitokens = AT_ONCE * 1000 };
+	static unsigned long withheld;
+	if (!is_verbose() && !take_token(&limit, &bucket, clock_ms())) {
+		withheld++;
+		return;
+	}
+	if (withheld > 0)
+		warning("%s: %s (%lu earlier reports withheld)", port->name, sentence, withheld);
+	else
+		warning("%s: %s", port->name, sentence);
+	withheld = 0;
+}

@@ -1,0 +1,186 @@
+/*
+ * The relay. A turn is: wait; signals; ports look after themselves; at most one batch from each side; what follows from a
+ * changed state. One batch, so that neither side can starve the other, nor a flood a signal.
+ */
+#include "loop.h"
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+#include "clock.h"
+#include "log.h"
+
+enum { TICK_MS = 1000 };
+
+static struct port *source_of(const struct relay *r, enum direction direction)
+{
+	return r->port[direction];
+}
+
+static struct port *target_of(const struct relay *r, enum direction direction)
+{
+	return r->port[direction == FROM_GUEST ? TO_GUEST : FROM_GUEST];
+}
+
+static enum relay_end end_of(const struct relay *r, const struct port *port)
+{
+	return port == source_of(r, FROM_GUEST) ? RELAY_GUEST_GONE : RELAY_UPLINK_GONE;
+}
+
+static enum relay_end handle_signals(struct relay *r)
+{
+	struct arrived_signal arrived;
+	while (next_signal(&arrived)) {
+		if (arrived.number == SIGUSR1)
+			print_summary(&r->counters, r->snoop.state, r->now_ms);
+		else if (arrived.number == SIGCHLD)
+			continue; /* it has only woken us */
+		else if (r->command != NULL)
+			signal_command(r->command, &arrived, r->now_ms);
+		else if (arrived.number != SIGUSR2)
+			return RELAY_STOPPED;
+	}
+	return r->command != NULL && command_has_ended(r->command) ? RELAY_COMMAND_ENDED : RELAY_GOES_ON;
+}
+
+static enum verdict decide_packet(struct relay *r, enum direction direction, const struct packet *packet)
+{
+	struct frame frame = { packet->bytes, packet->length };
+	return packet->truncated ? DROP_FRAME_OVERSIZE : decide(&r->snoop, direction, &frame, r->now_ms);
+}
+
+/*
+ * A frame counts as passed when the other port has taken it. Ports tell how many they took, not which: where a few of a
+ * batch were refused, the octets are those of as many from its front.
+ */
+static void count_sent(struct relay *r, enum direction direction, const struct packet *packets,
+		       const struct send_result *result)
+{
+	for (uint32_t i = 0; i < result->sent; i++)
+		r->counters.octets[direction] += packets[i].length;
+	r->counters.verdicts[direction][PASS] += result->sent;
+	count_drop(&r->counters, direction, DROP_QUEUE_FULL, result->full, r->now_ms);
+	count_drop(&r->counters, direction, DROP_WRITE_ERROR, result->failed, r->now_ms);
+}
+
+/* One batch. State changes while frames are decided, so before any of them, or any later one, is delivered. */
+static enum relay_end move_batch(struct relay *r, enum direction direction)
+{
+	struct packet packets[BATCH_MAX];
+	struct port *source = source_of(r, direction), *target = target_of(r, direction);
+	struct send_result result = { 0, 0, 0 };
+	uint32_t got = 0, passed = 0;
+	if (!source->kind->receive(source, packets, BATCH_MAX, &got))
+		return end_of(r, source);
+	r->has_more[direction] = got == BATCH_MAX;
+	for (uint32_t i = 0; i < got; i++) {
+		enum verdict verdict = decide_packet(r, direction, &packets[i]);
+		if (verdict == PASS)
+			packets[passed++] = packets[i];
+		else
+			count_drop(&r->counters, direction, verdict, 1, r->now_ms);
+	}
+	if (passed == 0)
+		return RELAY_GOES_ON;
+	bool is_there = target->kind->send(target, packets, passed, &result);
+	count_sent(r, direction, packets, &result);
+	return is_there ? RELAY_GOES_ON : end_of(r, target);
+}
+
+static struct moment this_moment(const struct relay *r)
+{
+	return (struct moment){ r->now_ms, wall_clock_ms() };
+}
+
+/* What needs no precision. */
+static enum relay_end tick(struct relay *r)
+{
+	if (r->now_ms - r->tick_ms < TICK_MS)
+		return RELAY_GOES_ON;
+	r->tick_ms = r->now_ms;
+	r->has_changed = true; /* events do not tell of client identifiers: look once a second */
+	tell_drops(&r->counters, r->now_ms);
+	return r->parent != 0 && getppid() != r->parent ? RELAY_PARENT_GONE : RELAY_GOES_ON;
+}
+
+static void follow_state(struct relay *r)
+{
+	r->expires_ms = expire_bindings(&r->snoop, r->now_ms);
+	follow_address(&r->exposes, r->snoop.state, r->now_ms);
+	if (!r->has_changed || r->file.path == NULL || r->now_ms - r->file.saved_ms < TICK_MS)
+		return;
+	save_state_file(&r->file, r->snoop.state, this_moment(r), false);
+	r->has_changed = false;
+}
+
+static int time_to_sleep(const struct relay *r)
+{
+	uint64_t until = r->tick_ms + TICK_MS;
+	if (r->expires_ms < until)
+		until = r->expires_ms;
+	for (int side = 0; side < DIRECTIONS; side++) {
+		uint64_t deadline = r->port[side]->kind->deadline_ms(r->port[side]);
+		if (r->has_more[side])
+			return 0;
+		if (deadline < until)
+			until = deadline;
+	}
+	return until > r->now_ms ? (int)(until - r->now_ms) : 0;
+}
+
+/* Sleeps until something happens; sets in `is_awake` which sides have something to tell. */
+static void sleep_until_event(struct relay *r, bool is_awake[DIRECTIONS])
+{
+	struct pollfd fds[1 + DIRECTIONS * PORT_POLL_MAX] = { { .fd = signal_fd(), .events = POLLIN } };
+	int first[DIRECTIONS + 1] = { 1, 0, 0 };
+	for (int side = 0; side < DIRECTIONS; side++)
+		first[side + 1] = first[side] + r->port[side]->kind->watch(r->port[side], fds + first[side]);
+	int timeout_ms = time_to_sleep(r);
+	bool has_slept = poll(fds, (nfds_t)first[DIRECTIONS], timeout_ms) >= 0;
+	if (!has_slept && errno != EINTR && errno != EAGAIN)
+		die("cannot wait for frames: %s", strerror(errno));
+	for (int side = 0; side < DIRECTIONS; side++) {
+		is_awake[side] = r->has_more[side];
+		for (int i = first[side]; has_slept && i < first[side + 1]; i++)
+			is_awake[side] |= fds[i].revents != 0;
+	}
+}
+
+static enum relay_end turn(struct relay *r)
+{
+	bool is_awake[DIRECTIONS];
+	sleep_until_event(r, is_awake);
+	r->now_ms = clock_ms();
+	enum relay_end end = handle_signals(r);
+	for (int side = 0; side < DIRECTIONS && end == RELAY_GOES_ON; side++)
+		if (!r->port[side]->kind->service(r->port[side], r->now_ms))
+			end = end_of(r, r->port[side]);
+	for (int side = 0; side < DIRECTIONS && end == RELAY_GOES_ON; side++)
+		if (is_awake[side])
+			end = move_batch(r, (enum direction)side);
+	if (end != RELAY_GOES_ON)
+		return end;
+	follow_state(r);
+	return tick(r);
+}
+
+enum relay_end run_relay(struct relay *r)
+{
+	enum relay_end end;
+	r->now_ms = r->tick_ms = clock_ms();
+	follow_state(r);
+	do
+		end = turn(r);
+	while (end == RELAY_GOES_ON);
+	return end;
+}
+
+void finish_relay(struct relay *r)
+{
+	r->now_ms = clock_ms();
+	save_state_file(&r->file, r->snoop.state, this_moment(r), true);
+	tell_drops(&r->counters, r->now_ms + TICK_MS); /* what the last second held back */
+	if (is_verbose())
+		print_summary(&r->counters, r->snoop.state, r->now_ms);
+}

@@ -1,0 +1,37 @@
+/* The relay: one thread that carries frames both ways, past the judge, until somebody ends it. */
+#pragma once
+#include "command.h"
+#include "counters.h"
+#include "exposes.h"
+#include "state_file.h"
+
+enum relay_end {
+	RELAY_GOES_ON,
+	RELAY_STOPPED,       /* by a signal */
+	RELAY_GUEST_GONE,    /* for good */
+	RELAY_PARENT_GONE,   /* Tart keeps our end of the guest's socket open, so only its own end tells */
+	RELAY_UPLINK_GONE,
+	RELAY_COMMAND_ENDED
+};
+
+/* Filled by setup.c; memory is static, nothing is allocated while frames flow. */
+struct relay {
+	struct snoop snoop;
+	struct port *port[DIRECTIONS];     /* the source of that direction's frames */
+	struct counters counters;
+	struct exposes exposes;
+	struct state_file file;
+	struct command *command;           /* NULL: somebody else has started us */
+	pid_t parent;                      /* 0: it does not matter whether it lives */
+
+	uint64_t now_ms;                   /* read once per turn */
+	uint64_t expires_ms;               /* when the next binding does */
+	uint64_t tick_ms;                  /* the last one; about one a second */
+	bool has_more[DIRECTIONS];         /* the last batch was full */
+	bool has_changed;                  /* state, since the file was written */
+};
+
+enum relay_end run_relay(struct relay *);
+
+/* The state file and, with -v, the summary. */
+void finish_relay(struct relay *);

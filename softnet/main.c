@@ -1,0 +1,219 @@
+/*
+ * softnet: lets through only what a virtual machine has the right to send and to receive.
+ *
+ * The order below is the security of the program: what was inherited is put in order; options are checked as a whole; every
+ * port is opened; the command of `softnet run` is forked; privileges go, with proof; only then is a file read that somebody
+ * may have written, and only then a frame.
+ */
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "clock.h"
+#include "command.h"
+#include "events.h"
+#include "log.h"
+#include "loop.h"
+#include "options.h"
+#include "platform.h"
+#include "privileges.h"
+#include "process.h"
+#include "setup.h"
+#include "signals.h"
+
+static struct options options;
+static struct identities identities;
+static struct config config;
+static struct state state;
+static struct buckets buckets;
+static struct command command;
+static struct relay relay;
+
+static void on_event(void *context, const struct event *event)
+{
+	struct relay *r = context;
+	r->has_changed = true;
+	tell_event(event, r->now_ms);
+}
+
+static _Noreturn void die_of_port(const char *option, const struct port_error *error)
+{
+	if (error->usage)
+		die_usage("%s: %s", option, error->text);
+	die("%s: %s", option, error->text);
+}
+
+static struct port_settings settings_for(enum port_side side)
+{
+	return (struct port_settings){
+		.side = side,
+		.max_frame = 14 + options.mtu,
+		.isolation = wants_isolation(&options),
+		.host_only = options.host_only,
+	};
+}
+
+static struct port *open_guest(int *peer_fd)
+{
+	struct port_settings settings = settings_for(GUEST_SIDE);
+	struct port_error error = { false, "" };
+	struct port *port;
+	char text[32];
+	*peer_fd = -1;
+	if (options.vm_fd >= 0) {
+		snprintf(text, sizeof text, "fd:%d", options.vm_fd);
+		port = port_open(text, &settings, &error);
+	} else if (options.guest != NULL) {
+		port = port_open(options.guest, &settings, &error);
+	} else {
+		port = port_open_pair(&settings, peer_fd, &error);
+	}
+	if (port == NULL)
+		die_of_port(options.vm_fd >= 0 ? "--vm-fd" : options.guest != NULL ? "--guest" : "run", &error);
+	return port;
+}
+
+/* slirp needs no privilege, and its processes keep the ids that we have when it is opened. */
+static bool opens_unprivileged(const char *uplink)
+{
+	return strcmp(uplink, "slirp") == 0;
+}
+
+static struct port *open_uplink(void)
+{
+	struct port_settings settings = settings_for(UPLINK_SIDE);
+	struct port_error error = { false, "" };
+	struct port *port = port_open(uplink_text(&options), &settings, &error);
+	if (port == NULL)
+		die_of_port("--uplink", &error);
+	if (options.expose_count > 0 && port->kind->expose == NULL)
+		die_usage("--expose: the uplink \"%s\" cannot forward ports", port->name);
+	return port;
+}
+
+/* A MAC address for the VM where the command can be told it: locally administered, unicast, random. */
+static void choose_mac(void)
+{
+	uint64_t random;
+	if (options.vm_mac != MAC_NONE)
+		return;
+	if (!command_uses(options.command, "{mac}"))
+		die_usage("--vm-mac-address: missing; give it, or write {mac} in the command to have one made up");
+	if (!platform_random(&random, sizeof random))
+		die("no random numbers can be had from the system");
+	options.vm_mac = (random & 0xfcffffffffffULL) | 0x020000000000ULL;
+	char text[MAC_TEXT];
+	info("the VM's MAC address is %s", format_mac(options.vm_mac, text));
+}
+
+static void prepare_command(void)
+{
+	choose_mac();
+	bool has_fd = command_uses(options.command, "{fd}");
+	if (has_fd && options.guest != NULL)
+		die_usage("run: {fd}: not together with --guest, which has no descriptor to hand over");
+	if (!has_fd && options.guest == NULL)
+		warning("run: no {fd} in the command: it cannot know its network socket");
+}
+
+static void load_state(void)
+{
+	static char boot_id[BOOT_ID_TEXT];
+	if (options.state_file == NULL)
+		return;
+	platform_boot_id(boot_id);
+	relay.file = (struct state_file){
+		.path = options.state_file,
+		.owner = { config.vm_mac, hash_setup(&options, &config), boot_id },
+	};
+	struct moment moment = { clock_ms(), wall_clock_ms() };
+	const char *cause = load_state_file(&relay.file, &config, &state, moment);
+	if (cause != NULL && cause[0] != '\0')
+		warning("--state: %s: not used: %s; starting without leases", options.state_file, cause);
+}
+
+static void prepare_relay(struct port *guest, struct port *uplink)
+{
+	fill_buckets(&config, &buckets, clock_ms());
+	relay.snoop = (struct snoop){ .config = &config, .state = &state, .buckets = &buckets,
+				      .event = on_event, .context = &relay };
+	relay.port[FROM_GUEST] = guest;
+	relay.port[TO_GUEST] = uplink;
+	relay.exposes = (struct exposes){ .items = options.exposes, .count = options.expose_count, .uplink = uplink };
+	relay.command = options.wanted == WANT_RUN ? &command : NULL;
+}
+
+/* Everything up to the first frame. EXIT_OK, or the status to end with. */
+static int prepare(struct usage_error *error)
+{
+	int peer_fd;
+	struct anchors anchors;
+	struct port *guest, *uplink = NULL;
+	pid_t parent = getppid();
+	memset(&anchors, 0, sizeof anchors);
+	if (!choose_identities(options.user, options.group, &identities, error))
+		return EXIT_USAGE;
+	if (options.wanted == WANT_RUN)
+		prepare_command();
+	guest = open_guest(&peer_fd);
+	if (!opens_unprivileged(uplink_text(&options)))
+		uplink = open_uplink();
+	if (options.wanted == WANT_RUN)
+		fork_command(&command, options.command, &identities, peer_fd, options.vm_mac);
+	drop_privileges(&identities);
+	if (uplink == NULL)
+		uplink = open_uplink();
+	if (uplink->kind->anchors != NULL)
+		uplink->kind->anchors(uplink, &anchors);
+	if (!make_config(&options, &anchors, &config, error) || !make_state(&options, &state, error))
+		return EXIT_USAGE;
+	tell_anchors(&options, &config);
+	load_state();
+	prepare_relay(guest, uplink);
+	if (options.wanted != WANT_RUN && options.vm_fd == 0)
+		relay.parent = parent; /* Tart's form */
+	return options.wanted == WANT_RUN ? start_command(&command) : EXIT_OK;
+}
+
+static int finish(enum relay_end end)
+{
+	const struct port *guest = relay.port[FROM_GUEST], *uplink = relay.port[TO_GUEST];
+	bool is_run = options.wanted == WANT_RUN;
+	if (end == RELAY_UPLINK_GONE)
+		warning("the network is gone: %s: %s", uplink->name, uplink->gone);
+	else if (end == RELAY_GUEST_GONE)
+		info("guest is gone: %s", guest->gone);
+	else if (end == RELAY_PARENT_GONE)
+		info("guest is gone: the process that started softnet has ended");
+	finish_relay(&relay);
+	if (is_run && end == RELAY_UPLINK_GONE)
+		end_command(&command);
+	else if (is_run && end == RELAY_GUEST_GONE)
+		await_command(&command);
+	return end == RELAY_UPLINK_GONE ? EXIT_RUNTIME : is_run ? command_exit_status(&command) : EXIT_OK;
+}
+
+int main(int argc, char **argv)
+{
+	struct usage_error error;
+	sanitize_process();
+	if (!parse_options(argc, argv, &options, &error))
+		die_usage("%s", error.text);
+	if (options.wanted == WANT_HELP)
+		print_help(stdout);
+	if (options.wanted == WANT_VERSION)
+		print_version(stdout);
+	if (options.wanted != WANT_GUARD && options.wanted != WANT_RUN)
+		return EXIT_OK;
+	set_verbosity(options.verbose);
+	port_report = tell_port_report;
+	claim_signals();
+	int status = prepare(&error);
+	if (status == EXIT_USAGE)
+		die_usage("%s", error.text);
+	if (status == EXIT_OK)
+		status = finish(run_relay(&relay));
+	for (int side = 0; side < DIRECTIONS; side++)
+		if (relay.port[side] != NULL)
+			relay.port[side]->kind->close(relay.port[side]);
+	return status;
+}

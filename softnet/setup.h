@@ -1,0 +1,18 @@
+/* From options to a config and a state that the relay can work with. */
+#pragma once
+#include "options.h"
+
+/* Anchors that flags do not give come from the port. False: options and port do not go together. */
+bool make_config(struct options *, const struct anchors *, struct config *, struct usage_error *);
+
+/* The --vm-ip addresses and the key of the hash over client identifiers. */
+bool make_state(const struct options *, struct state *, struct usage_error *);
+
+/* Changes whenever leases of an earlier run must not be taken over. */
+uint64_t hash_setup(const struct options *, const struct config *);
+
+/* With -v: whom the guard trusts, and on whose word. */
+void tell_anchors(const struct options *, const struct config *);
+
+/* The text for port_open(). */
+const char *uplink_text(const struct options *);

@@ -1,0 +1,127 @@
+/* --state FILE: read once at the start, replaced as a whole on change. */
+#include "state_file.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "log.h"
+
+enum { SAVE_INTERVAL_MS = 1000 };
+
+/* One more than a file may have, so that a longer one shows. */
+static char buffer[STATE_TEXT_MAX + 1];
+
+/* NULL, or why the file is not to be believed. */
+static const char *check_file(int fd)
+{
+	struct stat file;
+	if (fstat(fd, &file) < 0)
+		return strerror(errno);
+	if (!S_ISREG(file.st_mode))
+		return "it is no regular file";
+	if (file.st_uid != 0 && file.st_uid != geteuid())
+		return "it belongs to another user";
+	if ((file.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return "others may write to it";
+	if (file.st_size > STATE_TEXT_MAX)
+		return "it is too long";
+	return NULL;
+}
+
+static const char *read_file(int fd, size_t *length)
+{
+	const char *cause = check_file(fd);
+	if (cause != NULL)
+		return cause;
+	for (*length = 0; *length < sizeof buffer;) {
+		ssize_t got = read(fd, buffer + *length, sizeof buffer - *length);
+		if (got < 0 && errno != EINTR)
+			return strerror(errno);
+		if (got == 0)
+			return NULL;
+		if (got > 0)
+			*length += (size_t)got;
+	}
+	return "it is too long";
+}
+
+const char *load_state_file(struct state_file *file, const struct config *config, struct state *state,
+			    struct moment moment)
+{
+	size_t length;
+	/* O_NONBLOCK: a FIFO in its place must not hold us up. */
+	int fd = open(file->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? "" : errno == ELOOP ? "it is a symbolic link" : strerror(errno);
+	const char *cause = read_file(fd, &length);
+	close(fd);
+	if (cause != NULL)
+		return cause;
+	if (file->owner.boot_id[0] == '\0')
+		return "this system does not tell when it was started";
+	return read_state_text(buffer, length, &file->owner, config, state, moment);
+}
+
+static bool write_all(int fd, const char *text, size_t length)
+{
+	while (length > 0) {
+		ssize_t written = write(fd, text, length);
+		if (written < 0 && errno != EINTR)
+			return false;
+		if (written > 0) {
+			text += written;
+			length -= (size_t)written;
+		}
+	}
+	return fsync(fd) == 0;
+}
+
+/* Beside the file, because rename(2) replaces only within a file system; O_EXCL, so never through somebody's link. */
+static bool replace_file(const char *path, const char *text, size_t length)
+{
+	char temporary[PATH_MAX];
+	int needed = snprintf(temporary, sizeof temporary, "%s.%ld.new", path, (long)getpid());
+	if (needed < 0 || (size_t)needed >= sizeof temporary) {
+		errno = ENAMETOOLONG;
+		return false;
+	}
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	int fd = open(temporary, flags, 0600);
+	if (fd < 0 && errno == EEXIST && unlink(temporary) == 0) /* of a guard with our number that was killed */
+		fd = open(temporary, flags, 0600);
+	if (fd < 0)
+		return false;
+	bool is_written = write_all(fd, text, length);
+	int saved = errno;
+	is_written = close(fd) == 0 && is_written;
+	if (is_written && rename(temporary, path) == 0)
+		return true;
+	if (is_written)
+		saved = errno;
+	unlink(temporary);
+	errno = saved;
+	return false;
+}
+
+void save_state_file(struct state_file *file, const struct state *state, struct moment moment, bool at_once)
+{
+	if (file->path == NULL || (!at_once && moment.now_ms - file->saved_ms < SAVE_INTERVAL_MS))
+		return;
+	struct moment timeless = { moment.now_ms, 0 };
+	size_t length = write_state_text(state, &file->owner, timeless, buffer, sizeof buffer);
+	uint64_t hash = hash_bytes(0, buffer, length);
+	if (hash == file->saved_hash)
+		return;
+	length = write_state_text(state, &file->owner, moment, buffer, sizeof buffer);
+	file->saved_ms = moment.now_ms;
+	if (length > 0 && replace_file(file->path, buffer, length)) {
+		file->saved_hash = hash;
+		return;
+	}
+	if (!file->has_warned)
+		warning("--state: %s: cannot write: %s; leases will not outlive a restart", file->path, strerror(errno));
+	file->has_warned = true;
+}

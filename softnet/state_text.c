@@ -1,0 +1,308 @@
+/*
+ * The state that outlives a restart, as text.
+ *
+ * Each right carries its end twice: on the clock of this boot, and on the wall clock. The clock of the boot is exact, but a
+ * container may have been given another; the wall clock can be set. The earlier end counts.
+ */
+#include "state_text.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include "text.h"
+
+#define FIRST_LINE "softnet-state 1"
+
+enum { WORDS_MAX = 12, SUM_LINE = 4 + 16 + 1 };
+
+uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t octets)
+{
+	const uint8_t *b = bytes;
+	if (hash == 0)
+		hash = 0xcbf29ce484222325ULL;
+	for (size_t i = 0; i < octets; i++)
+		hash = (hash ^ b[i]) * 0x100000001b3ULL;
+	return hash;
+}
+
+/* --- writing ----------------------------------------------------------------------------------------------------- */
+
+struct writer {
+	char *text;
+	size_t size, length;
+	bool full;
+};
+
+__attribute__((format(printf, 2, 3))) static void put(struct writer *w, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	int length = w->full ? -1 : vsnprintf(w->text + w->length, w->size - w->length, format, arguments);
+	va_end(arguments);
+	w->full = length < 0 || (size_t)length >= w->size - w->length;
+	if (!w->full)
+		w->length += (size_t)length;
+}
+
+static void put_address(struct writer *w, struct address a)
+{
+	char text[ADDRESS_TEXT];
+	put(w, " %s", is_unset(a) ? "-" : format_address(a, text));
+}
+
+static void put_addresses(struct writer *w, const struct address_set *set)
+{
+	char text[ADDRESS_TEXT];
+	for (uint32_t i = 0; i < set->count && i < ADDRESS_SET_MAX; i++)
+		put(w, "%s%s", i == 0 ? " " : ",", format_address(set->item[i], text));
+	if (set->count == 0)
+		put(w, " -");
+}
+
+static void put_mac(struct writer *w, const char *before, uint64_t mac)
+{
+	char text[MAC_TEXT];
+	put(w, "%s%s", before, format_mac(mac, text));
+}
+
+/* wall_ms 0: without the wall clock, so that texts of two moments can be compared. */
+static void put_end(struct writer *w, uint64_t end_ms, struct moment moment)
+{
+	if (end_ms == NEVER_EXPIRES)
+		put(w, " never never");
+	else
+		put(w, " %" PRIu64 " %" PRIu64, end_ms, moment.wall_ms == 0 ? 0 : moment.wall_ms + (end_ms - moment.now_ms));
+}
+
+static void put_lease(struct writer *w, const struct binding *b, struct moment moment)
+{
+	put(w, "lease");
+	put_address(w, b->address);
+	put(w, " %" PRIu32 " %s", b->prefix_length, b->state == BINDING_GRACE ? "grace" : "bound");
+	put_end(w, b->expires_ms, moment);
+	put(w, " %" PRIu64 " %016" PRIx64, b->since_ms, b->client_id);
+	put_address(w, b->server);
+	put_mac(w, " ", b->server_mac);
+	put_addresses(w, &b->routers);
+	put_addresses(w, &b->resolvers);
+	put(w, "\n");
+}
+
+static void put_learned(struct writer *w, const struct learned *learned, struct moment moment)
+{
+	put(w, "learned");
+	put_end(w, learned->until_ms, moment);
+	put_address(w, learned->server);
+	put_mac(w, " ", learned->server_mac);
+	put_addresses(w, &learned->gateways);
+	for (uint32_t i = 0; i < learned->gateway_macs.count && i < MAC_SET_MAX; i++)
+		put_mac(w, i == 0 ? " " : ",", learned->gateway_macs.item[i]);
+	put(w, "%s\n", learned->gateway_macs.count == 0 ? " -" : "");
+}
+
+size_t write_state_text(const struct state *state, const struct state_owner *owner, struct moment moment, char *text,
+			size_t size)
+{
+	struct writer w = { .text = text, .size = size };
+	put(&w, FIRST_LINE "\n");
+	put_mac(&w, "mac ", owner->vm_mac);
+	put(&w, "\nboot %s\nconfig %016" PRIx64 "\n", owner->boot_id, owner->config_hash);
+	put(&w, "key %016" PRIx64 " %016" PRIx64 "\n", state->hash_key[0], state->hash_key[1]);
+	if (state->learned.until_ms > moment.now_ms)
+		put_learned(&w, &state->learned, moment);
+	for (int i = 0; i < BINDINGS4_MAX; i++) {
+		const struct binding *b = &state->ipv4[i];
+		if (is_live(b, moment.now_ms) && (b->state == BINDING_BOUND || b->state == BINDING_GRACE))
+			put_lease(&w, b, moment);
+	}
+	for (int i = 0; i < CLIENT_IDS_MAX; i++)
+		if (state->client_ids[i].until_ms > moment.now_ms) {
+			put(&w, "client %016" PRIx64, state->client_ids[i].hash);
+			put_end(&w, state->client_ids[i].until_ms, moment);
+			put(&w, "\n");
+		}
+	put(&w, "sum %016" PRIx64 "\n", hash_bytes(0, text, w.length));
+	return w.full ? 0 : w.length;
+}
+
+/* --- reading ----------------------------------------------------------------------------------------------------- */
+
+/* Cuts a line into words. 0: none, or too many. */
+static int split_words(char *line, char *words[WORDS_MAX])
+{
+	int count = 0;
+	for (char *word = strtok(line, " "); word != NULL; word = strtok(NULL, " ")) {
+		if (count == WORDS_MAX)
+			return 0;
+		words[count++] = word;
+	}
+	return count;
+}
+
+static bool take_address(const char *word, struct address *a)
+{
+	*a = (struct address){ 0, 0 };
+	return strcmp(word, "-") == 0 || parse_address(word, a);
+}
+
+static bool take_addresses(const char *word, struct address_set *set)
+{
+	char item[ADDRESS_TEXT];
+	const char *rest = word;
+	struct address a;
+	*set = (struct address_set){ 0 };
+	if (strcmp(word, "-") == 0)
+		return true;
+	while (next_item(&rest, item, sizeof item))
+		if (!parse_address(item, &a) || !set_add(set, a))
+			return false;
+	return rest == NULL;
+}
+
+static bool take_macs(const char *word, struct mac_set *set)
+{
+	char item[MAC_TEXT];
+	const char *rest = word;
+	uint64_t mac;
+	*set = (struct mac_set){ 0 };
+	if (strcmp(word, "-") == 0)
+		return true;
+	while (next_item(&rest, item, sizeof item))
+		if (!parse_mac(item, &mac) || !mac_set_add(set, mac))
+			return false;
+	return rest == NULL;
+}
+
+/* Two words. 0 in *end_ms: it has passed. */
+static bool take_end(char *const *words, struct moment moment, uint64_t *end_ms)
+{
+	uint64_t end = NEVER_EXPIRES, wall_end = NEVER_EXPIRES;
+	*end_ms = NEVER_EXPIRES;
+	if (strcmp(words[0], "never") == 0)
+		return strcmp(words[1], "never") == 0;
+	if (!parse_number(words[0], 0, NEVER_EXPIRES - 1, &end) || !parse_number(words[1], 0, NEVER_EXPIRES - 1, &wall_end))
+		return false;
+	uint64_t left = end > moment.now_ms ? end - moment.now_ms : 0;
+	uint64_t wall_left = wall_end > moment.wall_ms ? wall_end - moment.wall_ms : 0;
+	if (wall_left < left)
+		left = wall_left;
+	*end_ms = left == 0 ? 0 : moment.now_ms + left;
+	return true;
+}
+
+static bool take_lease(char *const *words, int count, const struct config *config, struct state *state,
+		       struct moment moment)
+{
+	struct binding b = { .used_ms = moment.now_ms };
+	uint64_t prefix_length;
+	if (count != 12 || !take_address(words[1], &b.address) || !is_ipv4(b.address) ||
+	    !parse_number(words[2], 0, 32, &prefix_length) || !take_end(words + 4, moment, &b.expires_ms) ||
+	    !parse_number(words[6], 0, moment.now_ms, &b.since_ms) || !parse_hex(words[7], &b.client_id) ||
+	    !take_address(words[8], &b.server) || !parse_mac(words[9], &b.server_mac) ||
+	    !take_addresses(words[10], &b.routers) || !take_addresses(words[11], &b.resolvers))
+		return false;
+	b.prefix_length = (uint32_t)prefix_length;
+	b.state = strcmp(words[3], "grace") == 0 ? BINDING_GRACE : BINDING_BOUND;
+	if (b.expires_ms == 0 || owns_address4(state, b.address, moment.now_ms))
+		return true;
+	if (!is_leasable4(config, state, b.address, moment.now_ms))
+		return true; /* it was, but is somebody else's address now */
+	for (int i = 0; i < BINDINGS4_MAX; i++)
+		if (state->ipv4[i].state == BINDING_NONE) {
+			state->ipv4[i] = b;
+			return true;
+		}
+	return true;
+}
+
+static bool take_client(char *const *words, int count, struct state *state, struct moment moment)
+{
+	struct client_id id;
+	if (count != 4 || !parse_hex(words[1], &id.hash) || !take_end(words + 2, moment, &id.until_ms))
+		return false;
+	for (int i = 0; id.until_ms != 0 && i < CLIENT_IDS_MAX; i++)
+		if (state->client_ids[i].until_ms == 0) {
+			state->client_ids[i] = id;
+			break;
+		}
+	return true;
+}
+
+static bool take_learned(char *const *words, int count, struct state *state, struct moment moment)
+{
+	struct learned learned = { 0 };
+	if (count != 7 || !take_end(words + 1, moment, &learned.until_ms) || !take_address(words[3], &learned.server) ||
+	    !parse_mac(words[4], &learned.server_mac) || !take_addresses(words[5], &learned.gateways) ||
+	    !take_macs(words[6], &learned.gateway_macs))
+		return false;
+	if (learned.until_ms != 0)
+		state->learned = learned;
+	return true;
+}
+
+static bool take_key(char *const *words, int count, struct state *state)
+{
+	return count == 3 && parse_hex(words[1], &state->hash_key[0]) && parse_hex(words[2], &state->hash_key[1]);
+}
+
+static const char *take_line(char *line, const struct state_owner *owner, const struct config *config,
+			     struct state *state, struct moment moment)
+{
+	static const char damaged[] = "a line cannot be read";
+	char *words[WORDS_MAX] = { NULL };
+	uint64_t number;
+	int count = split_words(line, words);
+	if (count < 2)
+		return damaged;
+	if (strcmp(words[0], "mac") == 0)
+		return parse_mac(words[1], &number) && number == owner->vm_mac ? NULL : "it belongs to another VM";
+	if (strcmp(words[0], "boot") == 0)
+		return strcmp(words[1], owner->boot_id) == 0 ? NULL : "the machine was restarted since";
+	if (strcmp(words[0], "config") == 0)
+		return parse_hex(words[1], &number) && number == owner->config_hash ? NULL : "the options are others now";
+	if (strcmp(words[0], "key") == 0)
+		return take_key(words, count, state) ? NULL : damaged;
+	if (strcmp(words[0], "learned") == 0)
+		return take_learned(words, count, state, moment) ? NULL : damaged;
+	if (strcmp(words[0], "lease") == 0)
+		return take_lease(words, count, config, state, moment) ? NULL : damaged;
+	if (strcmp(words[0], "client") == 0)
+		return take_client(words, count, state, moment) ? NULL : damaged;
+	return damaged;
+}
+
+static bool has_good_sum(const char *text, size_t length)
+{
+	uint64_t sum;
+	char digits[17];
+	if (length < SUM_LINE || text[length - 1] != '\n' || memcmp(text + length - SUM_LINE, "sum ", 4) != 0)
+		return false;
+	memcpy(digits, text + length - 17, 16);
+	digits[16] = '\0';
+	return parse_hex(digits, &sum) && sum == hash_bytes(0, text, length - SUM_LINE);
+}
+
+const char *read_state_text(char *text, size_t length, const struct state_owner *owner, const struct config *config,
+			    struct state *state, struct moment moment)
+{
+	static const char *const opening[] = { "mac ", "boot ", "config ", "key " };
+	struct state next = *state;
+	size_t lines = 0;
+	if (length < sizeof FIRST_LINE || memcmp(text, FIRST_LINE "\n", sizeof FIRST_LINE) != 0)
+		return "it is no state file of this version";
+	if (!has_good_sum(text, length))
+		return "it is damaged";
+	char *line = text + sizeof FIRST_LINE;
+	text[length - SUM_LINE] = '\0';
+	for (char *end; (end = strchr(line, '\n')) != NULL; line = end + 1, lines++) {
+		*end = '\0';
+		if (lines < 4 && strncmp(line, opening[lines], strlen(opening[lines])) != 0)
+			return "it is damaged";
+		const char *cause = take_line(line, owner, config, &next, moment);
+		if (cause != NULL)
+			return cause;
+	}
+	if (lines < 4)
+		return "it is damaged";
+	*state = next;
+	return NULL;
+}
