@@ -28,7 +28,7 @@ import threading
 import time
 
 OUTER = "SOFTNET_OUTER_NETWORK"     # names the network namespace outside, for the program inside to compare
-CLONE_NEWNET = 0x40000000
+CLONE_NEWNET, PR_SET_PDEATHSIG = 0x40000000, 1
 # From linux/if_packet.h; Python's socket module does not name them.
 ETH_P_ALL, SOL_PACKET, PACKET_ADD_MEMBERSHIP, PACKET_AUXDATA, PACKET_MR_PROMISC, TP_STATUS_VLAN_VALID = \
     0x0003, 263, 1, 8, 1, 0x10
@@ -76,14 +76,18 @@ def why_not():
 def isolated(arguments):
     """Run `arguments` in a network of its own; returns its exit status. To be called when not inside()."""
     environment = dict(os.environ, **{OUTER: os.readlink("/proc/self/ns/net")})
-    process = subprocess.Popen(unshare_command() + arguments, env=environment)
+    # Whatever ends this process ends unshare, and unshare --kill-child takes everything inside along.
+    process = subprocess.Popen(unshare_command() + arguments, env=environment,
+                               preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL))
     for number in signal.SIGTERM, signal.SIGHUP:
-        signal.signal(number, lambda *_: process.kill())    # unshare --kill-child takes everything along
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:       # the terminal tells the program inside as well; let it clean up
-            continue
+        signal.signal(number, lambda *_: process.kill())
+    try:
+        return process.wait()
+    except KeyboardInterrupt:           # the terminal told the program inside as well; let it say its last words
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+        process.kill()
+        return 128 + signal.SIGINT
 
 
 def prepare():
@@ -332,7 +336,7 @@ class Network:
     """Everything that one test makes; close() ends every process and removes every interface and namespace."""
 
     def __init__(self, log_directory=None):
-        self.logs = pathlib.Path(log_directory or tempfile.mkdtemp(prefix="softnet-network-"))
+        self.logs = pathlib.Path(log_directory or tempfile.mkdtemp(dir="/run"))
         self.host = Namespace()         # where bridges and softnet live
         self.links_before = self._links()
         self.namespaces = []
