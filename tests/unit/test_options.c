@@ -1,0 +1,334 @@
+/* The command line: what each option leaves behind, and the exact line for each that is wrong. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "softnet/options.h"
+
+#include <cmocka.h>
+
+#define MAC   "--vm-mac-address", "52:54:00:00:00:0a"
+#define TART  "--vm-fd", "0", MAC
+
+enum { WORDS_MAX = 40 };
+
+static struct options options;
+static struct usage_error error;
+
+static bool parse(const char *const *words)
+{
+	/* Options keep pointers into both, as into the real argv. */
+	static char text[WORDS_MAX][4096];
+	static char *argv[WORDS_MAX + 2] = { "softnet" };
+	int argc = 1;
+	for (; words[argc - 1] != NULL; argc++) {
+		snprintf(text[argc - 1], sizeof text[0], "%s", words[argc - 1]);
+		argv[argc] = text[argc - 1];
+	}
+	argv[argc] = NULL;
+	error.text[0] = '\0';
+	return parse_options(argc, argv, &options, &error);
+}
+
+#define PARSE(...) parse((const char *const[]){ __VA_ARGS__, NULL })
+
+#define TAKEN(...) \
+	do { \
+		if (!PARSE(__VA_ARGS__)) \
+			fail_msg("%s", error.text); \
+	} while (0)
+
+#define REFUSED(line, ...) \
+	do { \
+		assert_false(PARSE(__VA_ARGS__)); \
+		assert_string_equal(error.text, line); \
+	} while (0)
+
+static void tart_form(void **unused)
+{
+	(void)unused;
+	TAKEN("--vm-fd", "0", "--vm-mac-address", "52:54:0:0:0:a", "--vm-net-type", "host", "--allow",
+	      "192.168.0.0/16, @host", "--block", "10.0.0.0/8", "--expose", "2222:22,udp/127.0.0.1:53:5353,[::1]:80:8080");
+	assert_int_equal(options.wanted, WANT_GUARD);
+	assert_int_equal(options.vm_fd, 0);
+	assert_true(options.vm_mac == 0x52540000000aULL);
+	assert_true(options.host_only);
+	assert_int_equal(options.rules.count, 2);
+	assert_int_equal(options.rules.alias[ALIAS_HOST], CLASS_ALLOWED);
+	assert_int_equal(options.expose_count, 3);
+	assert_int_equal(options.exposes[0].protocol, 6);
+	assert_int_equal(options.exposes[0].external_port, 2222);
+	assert_int_equal(options.exposes[0].internal_port, 22);
+	assert_true(is_unset(options.exposes[0].external));
+	assert_int_equal(options.exposes[1].protocol, 17);
+	assert_true(same_address(options.exposes[1].external, address_of_ipv4(0x7f000001)));
+	assert_int_equal(options.exposes[1].external_port, 53);
+	assert_true(same_address(options.exposes[2].external, (struct address){ 0, 1 }));
+	assert_int_equal(options.exposes[2].internal_port, 8080);
+}
+
+static void defaults(void **unused)
+{
+	(void)unused;
+	TAKEN(TART);
+	assert_int_equal(options.mtu, 1500);
+	assert_false(options.host_only);
+	assert_true(wants_isolation(&options));
+	assert_null(options.uplink);
+	assert_null(options.state_file);
+	assert_int_equal(options.rates[RATE_OF_DECLINE].refill, 100);
+	assert_int_equal(options.rates[RATE_OF_DECLINE].burst, 3);
+}
+
+static void every_option_in_both_spellings(void **unused)
+{
+	(void)unused;
+	TAKEN("--vm-fd=5", "--vm-mac-address=52-54-00-00-00-0A", "--vm-net-type=nat", "--allow=10.0.0.0/8", "--block=@dns",
+	      "--gateway=10.0.0.1,fd00::1", "--gateway", "10.0.0.2", "--gateway-mac=02:00:00:00:00:01", "--mtu=9000",
+	      "--dhcp-server=10.0.0.3", "--dns=8.8.8.8,8.8.4.4", "--ipv6=auto", "--isolation=off", "--anchors=strict",
+	      "--dhcp-client-id=strict", "--arp-conflicts=pass", "--no-resync", "--rate=newlease=0.5/8", "--rate=arp=0/0",
+	      "-vv", "--bootpd-lease-time=600");
+	assert_int_equal(options.vm_fd, 5);
+	assert_int_equal(options.gateways.count, 3);
+	assert_int_equal(options.gateway_macs.count, 1);
+	assert_int_equal(options.servers.count, 1);
+	assert_int_equal(options.resolvers.count, 2);
+	assert_int_equal(options.mtu, 9000);
+	assert_false(wants_isolation(&options));
+	assert_true(options.strict_anchors && options.strict_client_id && options.arp_conflicts_pass && options.no_resync);
+	assert_int_equal(options.rates[RATE_OF_NEW_LEASE].refill, 500);
+	assert_int_equal(options.rates[RATE_OF_NEW_LEASE].burst, 8);
+	assert_int_equal(options.rates[RATE_OF_ARP].burst, 0);
+	assert_int_equal(options.verbose, 2);
+	TAKEN("--guest", "stream:/x", MAC, "--vm-ip", "10.0.0.5/24,10.0.0.6", "--no-dhcp", "--state", "/f", "--user", "u",
+	      "--group", "7", "--uplink", "tap:t0,bridge=br0", "--sudo-escalation-done", "--ipv6", "off", "-v", "--verbose");
+	assert_int_equal(options.static_count, 2);
+	assert_int_equal(options.statics[0].prefix_length, 24);
+	assert_true(same_address(options.statics[0].address, address_of_ipv4(0x0a000005)));
+	assert_int_equal(options.statics[1].prefix_length, 32);
+	assert_true(options.dhcp_off);
+	assert_int_equal(options.verbose, 2);
+}
+
+static void isolation_follows_the_rules_unless_told(void **unused)
+{
+	(void)unused;
+	TAKEN(TART, "--allow", "10.0.0.0/8,0.0.0.0/0", "--block", "0.0.0.0/0");
+	assert_false(wants_isolation(&options));
+	TAKEN(TART, "--allow", "0.0.0.0/0", "--isolation", "on");
+	assert_true(wants_isolation(&options));
+	TAKEN(TART, "--allow", "::/0");
+	assert_true(wants_isolation(&options));
+}
+
+static void questions_are_answered_from_anywhere(void **unused)
+{
+	(void)unused;
+	TAKEN("--help");
+	assert_int_equal(options.wanted, WANT_HELP);
+	TAKEN("--nonsense", "--vm-fd", "x", "-h");
+	assert_int_equal(options.wanted, WANT_HELP);
+	TAKEN("run", "-vh");
+	assert_int_equal(options.wanted, WANT_HELP);
+	TAKEN("replay", "--version", "--allow");
+	assert_int_equal(options.wanted, WANT_VERSION);
+	TAKEN(TART, "-V");
+	assert_int_equal(options.wanted, WANT_VERSION);
+	TAKEN("--sudo-escalation-probing", TART);
+	assert_int_equal(options.wanted, WANT_PROBE);
+	TAKEN("run", MAC, "--", "vm", "--help", "--version"); /* but not from the command */
+	assert_int_equal(options.wanted, WANT_RUN);
+}
+
+static void run_form(void **unused)
+{
+	(void)unused;
+	TAKEN("run", MAC, "--allow", "@host", "--", "qemu", "-v", "--", "{fd}");
+	assert_int_equal(options.wanted, WANT_RUN);
+	assert_string_equal(options.command[0], "qemu");
+	assert_string_equal(options.command[1], "-v");
+	assert_string_equal(options.command[2], "--");
+	assert_string_equal(options.command[3], "{fd}");
+	assert_null(options.command[4]);
+	TAKEN("run", "--", "vm", "{mac}"); /* its MAC address is made up later */
+	REFUSED("run: expected a command: softnet run [options] -- COMMAND ARGS...", "run", MAC);
+	REFUSED("run: expected a command: softnet run [options] -- COMMAND ARGS...", "run", MAC, "--");
+	REFUSED("\"qemu\": expected \"--\" before the command of `softnet run`", "run", MAC, "qemu", "-x");
+	REFUSED("--vm-fd: not with `softnet run`, which makes the socket itself", "run", TART, "--", "vm");
+	REFUSED("--state: expected a value: FILE", "run", MAC, "--state", "--", "vm");
+}
+
+static void wrong_words(void **unused)
+{
+	(void)unused;
+	REFUSED("--nonsense: unknown option; softnet --help lists them", "--nonsense=7", TART);
+	REFUSED("--allo: unknown option; softnet --help lists them", TART, "--allo", "@host"); /* no abbreviations */
+	REFUSED("--help: takes no value", "--help=yes");
+}
+
+static void wrong_forms(void **unused)
+{
+	(void)unused;
+	REFUSED("-x: unknown option; softnet --help lists them", "-x");
+	REFUSED("-vm-fd: unknown option; softnet --help lists them", "-vm-fd", "0");
+	REFUSED("--no-dhcp: takes no value", "--no-dhcp=1");
+	REFUSED("--vm-fd: expected a value: FD", MAC, "--vm-fd");
+	REFUSED("--allow: expected a value: RULE,...", TART, "--allow", "--block", "@host");
+	REFUSED("\"run\": expected an option, or `run` as the first word", TART, "run");
+	REFUSED("\"extra\": expected an option, or `run` as the first word", TART, "extra", "--mtu", "1");
+	REFUSED("replay: not available in this version", "replay", "--guest-pcap", "f");
+	REFUSED("status: not available in this version", "status");
+	REFUSED("watch: not available in this version", "watch");
+	REFUSED("policy: not available in this version", "policy", "set");
+	REFUSED("--control-fd: not available in this version", TART, "--control-fd", "1");
+	REFUSED("--control: not available in this version", TART, "--control=x");
+	REFUSED("--pcap: not available in this version", TART, "--pcap", "f");
+	REFUSED("--reject: not available in this version", TART, "--reject");
+	REFUSED("--inbound: not available in this version", TART, "--inbound", "none");
+	REFUSED("--policy: not available in this version", TART, "--policy", "f");
+}
+
+static void missing_and_twice(void **unused)
+{
+	(void)unused;
+	assert_false(parse((const char *const[]){ NULL }));
+	assert_string_equal(error.text, "--vm-fd: missing; give --vm-fd or --guest, or see softnet --help");
+	REFUSED("--vm-mac-address: missing; softnet --help lists the options", "--vm-fd", "0");
+	REFUSED("--vm-mac-address: given twice", TART, MAC);
+	REFUSED("--vm-fd: given twice", TART, "--vm-fd", "3");
+	REFUSED("--mtu: given twice", TART, "--mtu", "1500", "--mtu", "1500");
+	REFUSED("--guest: not together with --vm-fd", TART, "--guest", "fd:3");
+	REFUSED("--vm-net-type: \"host\": expected --uplink slirp with it", TART, "--vm-net-type", "host", "--uplink", "tap:x");
+	REFUSED("--no-dhcp: expected --vm-ip with it, or the VM could never send anything", TART, "--no-dhcp");
+}
+
+/* option, value, what the line says behind the option's name */
+static const char *const bad_values[][3] = {
+	{ "--vm-fd", "-1", "\"-1\": expected the number of an open descriptor" },
+	{ "--vm-fd", "0x0", "\"0x0\": expected the number of an open descriptor" },
+	{ "--vm-fd", "99999999999999999999", "\"99999999999999999999\": expected the number of an open descriptor" },
+	{ "--vm-mac-address", "52:54:00:00:00", "\"52:54:00:00:00\": expected a MAC address such as 52:54:00:12:34:56" },
+	{ "--vm-mac-address", "52:54:00:00:00:0a:0b",
+	  "\"52:54:00:00:00:0a:0b\": expected a MAC address such as 52:54:00:12:34:56" },
+	{ "--vm-mac-address", "00:00:00:00:00:00",
+	  "\"00:00:00:00:00:00\": expected a unicast MAC address: not zero, first octet even" },
+	{ "--vm-mac-address", "01:00:5e:00:00:01",
+	  "\"01:00:5e:00:00:01\": expected a unicast MAC address: not zero, first octet even" },
+	{ "--vm-net-type", "bridged", "\"bridged\": expected host or nat" },
+	{ "--allow", "10.0.0.0/33", "\"10.0.0.0/33\": expected a CIDR, an address, any, @host, @gateway, @dns, @lan or @global" },
+	{ "--allow", "10.0.0.0/8,", "\"10.0.0.0/8,\": expected a comma list of rules without empty items" },
+	{ "--block", "", "\"\": expected a comma list of rules without empty items" },
+	{ "--block", "in @host", "\"in @host\": rules with a direction are not available in this version" },
+	{ "--block", "10.0.0.0/8:443", "\"10.0.0.0/8:443\": rules with ports are not available in this version" },
+	{ "--expose", "80", "\"80\": expected [tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535" },
+	{ "--expose", "0:80", "\"0:80\": expected [tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535" },
+	{ "--expose", "80:65536", "\"80:65536\": expected [tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535" },
+	{ "--expose", "icmp/80:80", "\"icmp/80:80\": expected [tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535" },
+	{ "--expose", "::1:80:80", "\"::1:80:80\": expected [tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535" },
+	{ "--expose", ":80:80", "\":80:80\": expected [tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535" },
+	{ "--expose", "80:80,1.2.3.4:80:81", "\"1.2.3.4:80:81\": expected each external port only once" },
+	{ "--expose", "80:80,", "\"80:80,\": expected a comma list without empty items" },
+	{ "--guest", "", "\"\": expected KIND:ARGUMENT, see --help" },
+	{ "--uplink", "", "\"\": expected KIND or KIND:ARGUMENT, see --help" },
+	{ "--gateway", "10.0.0.0/8", "\"10.0.0.0/8\": expected an IP address" },
+	{ "--gateway", "0.0.0.0", "\"0.0.0.0\": expected an IP address" },
+	{ "--gateway", "1.1.1.1,,2.2.2.2", "\"1.1.1.1,,2.2.2.2\": expected a comma list without empty items" },
+	{ "--dns", "1.1.1.1,1.1.1.2,1.1.1.3,1.1.1.4,1.1.1.5,1.1.1.6,1.1.1.7,1.1.1.8,1.1.1.9", "more than 8 addresses" },
+	{ "--dhcp-server", "x", "\"x\": expected an IP address" },
+	{ "--gateway-mac", "ff:ff:ff:ff:ff:ff", "\"ff:ff:ff:ff:ff:ff\": expected a unicast MAC address" },
+	{ "--vm-ip", "10.0.0.1/33", "\"10.0.0.1/33\": expected ADDRESS or ADDRESS/LENGTH" },
+	{ "--vm-ip", "fd00::1/64", "\"fd00::1/64\": expected an IPv4 address: IPv6 is not guarded yet" },
+	{ "--vm-ip", "10.0.0.1,10.0.0.2,10.0.0.3,10.0.0.4,10.0.0.5", "more than 4 addresses" },
+	{ "--mtu", "575", "\"575\": expected a number of octets from 576 to 65535" },
+	{ "--mtu", "65536", "\"65536\": expected a number of octets from 576 to 65535" },
+	{ "--mtu", "1500 ", "\"1500 \": expected a number of octets from 576 to 65535" },
+	{ "--ipv6", "guard", "\"guard\": IPv6 is not guarded yet; off and auto (which means off) are available" },
+	{ "--ipv6", "on", "\"on\": expected auto or off" },
+	{ "--isolation", "yes", "\"yes\": expected on or off" },
+	{ "--anchors", "", "\"\": expected strict or learn" },
+	{ "--dhcp-client-id", "duid", "\"duid\": expected strict or any" },
+	{ "--arp-conflicts", "x", "\"x\": expected pass or drop" },
+	{ "--rate", "dhcp", "\"dhcp\": expected NAME=PERSECOND/BURST" },
+	{ "--rate", "dhcp/2=3", "\"dhcp/2=3\": expected NAME=PERSECOND/BURST" },
+	{ "--rate", "tcp=1/1", "\"tcp=1/1\": expected a rate that --help names" },
+	{ "--rate", "dhcp=1.2345/1",
+	  "\"dhcp=1.2345/1\": expected PERSECOND from 0.001 to 1000000 and BURST from 0 (no limit) to 1000000" },
+	{ "--rate", "dhcp=/1",
+	  "\"dhcp=/1\": expected PERSECOND from 0.001 to 1000000 and BURST from 0 (no limit) to 1000000" },
+	{ "--rate", "dhcp=0/1", "\"dhcp=0/1\": expected PERSECOND of at least 0.001, or BURST 0 for no limit" },
+	{ "--state", "", "\"\": expected the path of a file" },
+	{ "--user", "", "\"\": expected a user's name or number" },
+	{ "--group", "", "\"\": expected a group's name or number" },
+	{ "--bootpd-lease-time", "0", "\"0\": expected a number of seconds from 1 to 2147483647" },
+	{ "--bootpd-lease-time", "4294967296", "\"4294967296\": expected a number of seconds from 1 to 2147483647" },
+};
+
+static void each_bad_value_is_named(void **unused)
+{
+	(void)unused;
+	for (size_t i = 0; i < sizeof bad_values / sizeof *bad_values; i++) {
+		char line[320];
+		snprintf(line, sizeof line, "%s: %s", bad_values[i][0], bad_values[i][2]);
+		REFUSED(line, bad_values[i][0], bad_values[i][1]);
+		snprintf(line, sizeof line, "%s=%s", bad_values[i][0], bad_values[i][1]);
+		assert_false(PARSE(line));
+		assert_memory_equal(error.text, bad_values[i][0], strlen(bad_values[i][0]));
+	}
+}
+
+static void errors_stay_on_one_short_line(void **unused)
+{
+	char value[4000];
+	(void)unused;
+	memset(value, 'a', sizeof value);
+	value[sizeof value - 1] = '\0';
+	assert_false(PARSE(TART, "--allow", value));
+	assert_true(strlen(error.text) < sizeof error.text);
+	assert_false(PARSE(TART, "--mtu", "1\n2\033[2J"));
+	assert_null(strchr(error.text, '\n'));
+	assert_null(strchr(error.text, '\033'));
+	assert_false(PARSE(value));
+}
+
+/* Whatever is written, --help answers every option that is not hidden with its name. */
+static void help_names_every_option(void **unused)
+{
+	char *text = NULL;
+	size_t length = 0;
+	(void)unused;
+	FILE *to = open_memstream(&text, &length);
+	assert_non_null(to);
+	print_help(to);
+	fclose(to);
+	for (int i = 0; i < option_line_count; i++) {
+		char name[64];
+		snprintf(name, sizeof name, "--%s", option_lines[i].name);
+		bool is_shown = strstr(text, name) != NULL;
+		bool is_prefix = strcmp(name, "--control") == 0 || strcmp(name, "--policy") == 0;
+		if (!is_prefix && is_shown != (option_lines[i].help != NULL))
+			fail_msg("%s", name);
+	}
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(tart_form),
+		cmocka_unit_test(defaults),
+		cmocka_unit_test(every_option_in_both_spellings),
+		cmocka_unit_test(isolation_follows_the_rules_unless_told),
+		cmocka_unit_test(questions_are_answered_from_anywhere),
+		cmocka_unit_test(run_form),
+		cmocka_unit_test(wrong_words),
+		cmocka_unit_test(wrong_forms),
+		cmocka_unit_test(missing_and_twice),
+		cmocka_unit_test(each_bad_value_is_named),
+		cmocka_unit_test(errors_stay_on_one_short_line),
+		cmocka_unit_test(help_names_every_option),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,360 @@
+/* --state: what comes back after a restart, and all the ways in which a file is not believed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "softnet/state_file.h"
+
+#include <cmocka.h>
+
+enum { GUEST = 0xc0a8400a, SECOND = 0xc0a8400b, GATEWAY = 0xc0a84001 };
+
+static const struct moment start = { 1000000, 1700000000000 };
+
+static char directory[] = "/tmp/softnet-state-XXXXXX";
+static char path[256];
+static struct config config;
+static struct state state, loaded;
+static struct state_file file;
+
+static struct state full_state(void)
+{
+	struct state s;
+	memset(&s, 0, sizeof s);
+	s.hash_key[0] = 0x1111;
+	s.hash_key[1] = 0xffffffffffffffff;
+	s.ipv4[0] = (struct binding){ .address = address_of_ipv4(GUEST), .since_ms = 900000, .expires_ms = 1600000,
+				      .used_ms = start.now_ms, .client_id = 0xabc, .server_mac = 0x525400000001,
+				      .server = address_of_ipv4(GATEWAY), .state = BINDING_BOUND, .prefix_length = 24 };
+	set_add(&s.ipv4[0].routers, address_of_ipv4(GATEWAY));
+	set_add(&s.ipv4[0].resolvers, address_of_ipv4(0x08080808));
+	set_add(&s.ipv4[0].resolvers, address_of_ipv4(0x08080404));
+	s.ipv4[1] = (struct binding){ .address = address_of_ipv4(SECOND), .since_ms = 999000, .expires_ms = NEVER_EXPIRES,
+				      .used_ms = start.now_ms, .state = BINDING_GRACE, .prefix_length = 32 };
+	s.client_ids[0] = (struct client_id){ 0xabc, 4000000 };
+	s.learned = (struct learned){ .server = address_of_ipv4(GATEWAY), .server_mac = 0x525400000001,
+				      .until_ms = 1600000 };
+	set_add(&s.learned.gateways, address_of_ipv4(GATEWAY));
+	mac_set_add(&s.learned.gateway_macs, 0x525400000001);
+	return s;
+}
+
+static void open_file(void)
+{
+	file = (struct state_file){ .path = path, .owner = { 0x52540000000a, 42, "boot-1" } };
+}
+
+static int set_up(void **unused)
+{
+	(void)unused;
+	unlink(path);
+	state = full_state();
+	memset(&config, 0, sizeof config);
+	memset(&loaded, 0, sizeof loaded);
+	open_file();
+	save_state_file(&file, &state, start, true);
+	return 0;
+}
+
+static const char *load_at(uint64_t now_ms, uint64_t wall_ms)
+{
+	memset(&loaded, 0, sizeof loaded);
+	return load_state_file(&file, &config, &loaded, (struct moment){ now_ms, wall_ms });
+}
+
+static const char *load(void)
+{
+	return load_at(start.now_ms, start.wall_ms);
+}
+
+static bool is_empty(void)
+{
+	static const struct state empty;
+	return memcmp(&loaded, &empty, sizeof empty) == 0;
+}
+
+#define NOT_BELIEVED(cause) \
+	do { \
+		assert_string_equal(load(), cause); \
+		assert_true(is_empty()); \
+	} while (0)
+
+static void everything_comes_back(void **unused)
+{
+	struct stat status;
+	(void)unused;
+	assert_null(load());
+	assert_memory_equal(&loaded, &state, sizeof state);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 07777, 0600);
+}
+
+static void no_file_is_no_fault(void **unused)
+{
+	(void)unused;
+	unlink(path);
+	NOT_BELIEVED("");
+}
+
+static void transactions_and_static_addresses_stay_behind(void **unused)
+{
+	(void)unused;
+	state.dhcp4[0] = (struct transaction){ .id = 7, .deadline_ms = UINT64_MAX };
+	state.ipv4[0].state = BINDING_STATIC;
+	save_state_file(&file, &state, start, true);
+	assert_null(load());
+	assert_int_equal(loaded.dhcp4[0].deadline_ms, 0);
+	assert_true(same_address(loaded.ipv4[0].address, address_of_ipv4(SECOND)));
+	assert_int_equal(loaded.ipv4[1].state, BINDING_NONE);
+}
+
+static void the_earlier_clock_ends_a_lease(void **unused)
+{
+	(void)unused;
+	assert_null(load_at(start.now_ms + 100000, start.wall_ms + 100000)); /* both: 500 s left */
+	assert_true(loaded.ipv4[0].expires_ms == 1600000);
+	assert_null(load_at(start.now_ms + 100000, start.wall_ms + 300000)); /* wall: 300 s left */
+	assert_true(loaded.ipv4[0].expires_ms == start.now_ms + 100000 + 300000);
+	assert_true(loaded.learned.until_ms == start.now_ms + 100000 + 300000);
+	assert_null(load_at(start.now_ms + 599999, start.wall_ms - 86400000)); /* wall set back: boot clock has 1 ms */
+	assert_true(loaded.ipv4[0].expires_ms == 1600000);
+	assert_null(load_at(start.now_ms + 600000, start.wall_ms));
+	assert_false(owns_address4(&loaded, address_of_ipv4(GUEST), start.now_ms + 600000));
+	assert_true(loaded.learned.until_ms == 0);
+	assert_null(load_at(start.now_ms, start.wall_ms + 600000));
+	assert_false(owns_address4(&loaded, address_of_ipv4(GUEST), start.now_ms));
+	assert_true(owns_address4(&loaded, address_of_ipv4(SECOND), start.now_ms)); /* that one never ends */
+}
+
+static void another_vm_boot_or_configuration(void **unused)
+{
+	(void)unused;
+	file.owner.vm_mac++;
+	NOT_BELIEVED("it belongs to another VM");
+	open_file();
+	file.owner.boot_id = "boot-2";
+	NOT_BELIEVED("the machine was restarted since");
+	file.owner.boot_id = "";
+	NOT_BELIEVED("this system does not tell when it was started");
+	open_file();
+	file.owner.config_hash++;
+	NOT_BELIEVED("the options are others now");
+}
+
+static void addresses_that_became_somebody_elses(void **unused)
+{
+	(void)unused;
+	set_add(&config.host, address_of_ipv4(GUEST));
+	assert_null(load());
+	assert_false(owns_address4(&loaded, address_of_ipv4(GUEST), start.now_ms));
+	assert_true(owns_address4(&loaded, address_of_ipv4(SECOND), start.now_ms));
+}
+
+static size_t read_all(char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY);
+	ssize_t got = read(fd, text, size);
+	close(fd);
+	assert_true(got > 0);
+	return (size_t)got;
+}
+
+static void write_over(const char *text, size_t length)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	assert_int_equal(write(fd, text, length), length);
+	close(fd);
+}
+
+static void every_flipped_bit_is_seen(void **unused)
+{
+	char text[8192];
+	size_t length = read_all(text, sizeof text);
+	(void)unused;
+	for (size_t i = 0; i < length * 8; i++) {
+		text[i / 8] ^= (char)(1 << i % 8);
+		write_over(text, length);
+		/* The sum is written in hexadecimal, where a flipped bit may make a capital of a letter. */
+		if (load() == NULL)
+			assert_true(i / 8 >= length - 17 && (text[i / 8] & 0x40) != 0);
+		else
+			assert_true(is_empty());
+		text[i / 8] ^= (char)(1 << i % 8);
+	}
+}
+
+static void every_truncation_is_seen(void **unused)
+{
+	char text[8192];
+	size_t length = read_all(text, sizeof text);
+	(void)unused;
+	for (size_t i = 0; i < length; i++) {
+		write_over(text, i);
+		assert_non_null(load());
+		assert_true(is_empty());
+	}
+}
+
+/* Damage with a right sum: what a later version or a program with an error might write. */
+static void sealed_nonsense_is_no_state(void **unused)
+{
+	static const char *const bodies[] = {
+		"", "lease\n", "mac 52:54:00:00:00:0a\n", "lease a b c\n", "x y\n", "\n", "mac\n",
+		"mac 52:54:00:00:00:0a\nboot boot-1\nconfig 000000000000002a\n",
+		"mac 52:54:00:00:00:0a\nboot boot-1\nconfig 000000000000002a\nkey 1 2\nlease 1.2.3.4 24 bound 9999999999 9\n",
+		"mac 52:54:00:00:00:0a\nboot boot-1\nconfig 000000000000002a\nkey 1 2\nlease 10.0.0.1 33 bound never never 0 0 "
+		"- 0:0:0:0:0:0 - -\n",
+		"mac 52:54:00:00:00:0a\nboot boot-1\nconfig 000000000000002a\nkey 1 2\nlease fd00::1 24 bound never never 0 0 "
+		"- 0:0:0:0:0:0 - -\n",
+		"mac 52:54:00:00:00:0a\nboot boot-1\nconfig 000000000000002a\nkey 1 2\nclient 1 never 5\n",
+		"mac 52:54:00:00:00:0a\nboot boot-1\nconfig 000000000000002a\nkey 1\n",
+		"boot boot-1\nmac 52:54:00:00:00:0a\nconfig 000000000000002a\nkey 1 2\n",
+		"mac 52:54:00:00:00:0a\nboot boot-1\nconfig 000000000000002a\nkey 1 2\n1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7\n",
+	};
+	(void)unused;
+	for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+		char text[1024];
+		int length = snprintf(text, sizeof text, "softnet-state 1\n%s", bodies[i]);
+		length += snprintf(text + length, sizeof text - (size_t)length, "sum %016llx\n",
+				   (unsigned long long)hash_bytes(0, text, (size_t)length));
+		write_over(text, (size_t)length);
+		if (load() == NULL)
+			fail_msg("taken: %s", bodies[i]);
+		assert_true(is_empty());
+	}
+}
+
+static void other_versions(void **unused)
+{
+	(void)unused;
+	write_over("softnet-state 2\nsum 0000000000000000\n", 37);
+	NOT_BELIEVED("it is no state file of this version");
+	write_over("{}\n", 3);
+	NOT_BELIEVED("it is no state file of this version");
+}
+
+static void files_that_others_may_have_written(void **unused)
+{
+	char elsewhere[300];
+	(void)unused;
+	chmod(path, 0620);
+	NOT_BELIEVED("others may write to it");
+	chmod(path, 0602);
+	NOT_BELIEVED("others may write to it");
+	chmod(path, 0600);
+	if (geteuid() == 0) {
+		assert_int_equal(chown(path, 12345, 12345), 0);
+		NOT_BELIEVED("it belongs to another user");
+	}
+	snprintf(elsewhere, sizeof elsewhere, "%s.link", path);
+	rename(path, elsewhere);
+	assert_int_equal(symlink(elsewhere, path), 0);
+	NOT_BELIEVED("it is a symbolic link");
+	unlink(path);
+	unlink(elsewhere);
+	assert_int_equal(mkdir(path, 0700), 0);
+	NOT_BELIEVED("it is no regular file");
+	rmdir(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	NOT_BELIEVED("it is no regular file"); /* and does not wait for a writer */
+}
+
+static void files_of_any_size(void **unused)
+{
+	static char text[STATE_TEXT_MAX + 2];
+	(void)unused;
+	memset(text, 'x', sizeof text);
+	write_over(text, STATE_TEXT_MAX + 1);
+	NOT_BELIEVED("it is too long");
+	write_over(text, STATE_TEXT_MAX);
+	NOT_BELIEVED("it is no state file of this version");
+	write_over(text, 0);
+	NOT_BELIEVED("it is no state file of this version");
+}
+
+static ino_t file_number(void)
+{
+	struct stat status;
+	return stat(path, &status) == 0 ? status.st_ino : 0;
+}
+
+static void written_on_change_and_at_most_once_a_second(void **unused)
+{
+	struct moment later = { start.now_ms + 1500, start.wall_ms + 1502 };
+	char text[8192];
+	(void)unused;
+	ino_t first = file_number();
+	state.ipv4[0].used_ms += 1500; /* no right has changed */
+	save_state_file(&file, &state, later, false);
+	assert_true(file_number() == first);
+	state.ipv4[0].expires_ms += 60000;
+	save_state_file(&file, &state, (struct moment){ start.now_ms + 999, start.wall_ms }, false);
+	assert_true(file_number() == first);
+	save_state_file(&file, &state, later, false);
+	assert_true(file_number() != first);
+	assert_true(read_all(text, sizeof text) > 0);
+	assert_null(load_at(later.now_ms, later.wall_ms));
+	assert_true(loaded.ipv4[0].expires_ms == 1660000);
+}
+
+static void a_link_is_replaced_not_followed(void **unused)
+{
+	char elsewhere[300];
+	struct stat status;
+	(void)unused;
+	snprintf(elsewhere, sizeof elsewhere, "%s.victim", path);
+	unlink(path);
+	assert_int_equal(symlink(elsewhere, path), 0);
+	state.ipv4[0].expires_ms++;
+	save_state_file(&file, &state, start, true);
+	assert_int_equal(lstat(path, &status), 0);
+	assert_true(S_ISREG(status.st_mode));
+	assert_int_equal(access(elsewhere, F_OK), -1);
+}
+
+static void a_failed_write_leaves_the_old_file(void **unused)
+{
+	char missing[300];
+	(void)unused;
+	snprintf(missing, sizeof missing, "%s/none/state", directory);
+	file.path = missing;
+	state.ipv4[0].expires_ms++;
+	save_state_file(&file, &state, start, true); /* says so once, and goes on */
+	assert_true(file.has_warned);
+	open_file();
+	assert_null(load());
+}
+
+int main(void)
+{
+	if (mkdtemp(directory) == NULL)
+		return 1;
+	snprintf(path, sizeof path, "%s/state", directory);
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(everything_comes_back, set_up),
+		cmocka_unit_test_setup(no_file_is_no_fault, set_up),
+		cmocka_unit_test_setup(transactions_and_static_addresses_stay_behind, set_up),
+		cmocka_unit_test_setup(the_earlier_clock_ends_a_lease, set_up),
+		cmocka_unit_test_setup(another_vm_boot_or_configuration, set_up),
+		cmocka_unit_test_setup(addresses_that_became_somebody_elses, set_up),
+		cmocka_unit_test_setup(every_flipped_bit_is_seen, set_up),
+		cmocka_unit_test_setup(every_truncation_is_seen, set_up),
+		cmocka_unit_test_setup(sealed_nonsense_is_no_state, set_up),
+		cmocka_unit_test_setup(other_versions, set_up),
+		cmocka_unit_test_setup(files_that_others_may_have_written, set_up),
+		cmocka_unit_test_setup(files_of_any_size, set_up),
+		cmocka_unit_test_setup(written_on_change_and_at_most_once_a_second, set_up),
+		cmocka_unit_test_setup(a_link_is_replaced_not_followed, set_up),
+		cmocka_unit_test_setup(a_failed_write_leaves_the_old_file, set_up),
+	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	unlink(path);
+	rmdir(directory);
+	return failed;
+}
