@@ -26,18 +26,18 @@ class Screen:
         self._print(text)
 
     def typed(self, who, command):
-        self._print(f"  {who:<16}$ {command}", "bold")
+        self._print(f"  {who:<17}$ {command}", "bold")
 
     def output(self, who, text):
         for line in text.splitlines():
-            self._print(f"  {who:<16}| {line}", "blue")
+            self._print(f"  {who:<17}| {line}", "blue")
 
     def guard(self, name):
         """A listener for what softnet -v prints: what it learned, and what it dropped."""
         def listen(stream, line):
             if stream == "err" and line.startswith("softnet: "):
                 line = line[len("softnet: "):]
-                self._print(f"  {name:<16}| {line}", "yellow" if line.startswith("dropped") else "green")
+                self._print(f"  {name:<17}| {line}", "yellow" if line.startswith("dropped") else "green")
         return listen
 
     def row(self, tried, expected, happened, ok):

@@ -18,7 +18,7 @@ SECRETS = 8
 
 def build_segment(network):
     network.bridge("br0")
-    gateway = network.namespace("gateway")
+    gateway = network.namespace("gateway", ipv6=False)
     network.join(gateway, "eth0", "br0", f"{GATEWAY}/24", mac=GATEWAY_MAC)
     gateway.ip(f"address add {INTERNET}/32 dev lo")
     services.dnsmasq(network, gateway, "192.168.77.10", "192.168.77.50", router=GATEWAY)

@@ -267,8 +267,12 @@ class Namespace:
     def wire(self, interface):
         return Wire(self, interface)
 
+    # Not from /sys/class/net: that shows the network of whoever mounted it, which is the one outside.
+    def links(self):
+        return {line.split()[0].split("@")[0] for line in self.ip("-br link").splitlines()}
+
     def mac(self, interface):
-        return self.run("cat", f"/sys/class/net/{interface}/address").strip()
+        return self.ip(f"-br link show dev {interface}").split()[2]
 
     def remove(self):
         if self.name:
@@ -338,7 +342,7 @@ class Network:
     def __init__(self, log_directory=None):
         self.logs = pathlib.Path(log_directory or tempfile.mkdtemp(dir="/run"))
         self.host = Namespace()         # where bridges and softnet live
-        self.links_before = self._links()
+        self.links_before = self.host.links()
         self.namespaces = []
         self.processes = []
 
@@ -348,9 +352,13 @@ class Network:
     def __exit__(self, *_):
         self.close()
 
-    def namespace(self, name):
+    def namespace(self, name, ipv6=True):
+        """Without IPv6 it is silent until somebody uses it; a kernel with IPv6 sends of its own accord."""
         namespace = Namespace(name)
         self.namespaces.append(namespace)
+        if not ipv6:
+            namespace.run("sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; "
+                                      "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6")
         namespace.ip("link set lo up")
         return namespace
 
@@ -392,11 +400,8 @@ class Network:
         wait_for(self._remove_links, 10, "all interfaces to go")
         self.processes, self.namespaces = [], []
 
-    def _links(self):
-        return {line.split()[0].split("@")[0] for line in self.host.ip("-br link").splitlines()}
-
     def _remove_links(self):
-        extra = self._links() - self.links_before
+        extra = self.host.links() - self.links_before
         for name in extra:
             run("ip", "link", "delete", name, check=False)
         return not extra

@@ -68,7 +68,7 @@ def guard(network, guest, mac, bridge, *options, name="softnet", interface="eth0
     def ready():
         if not process.running:
             raise NetworkError("softnet ended: " + "; ".join(process.output()[-5:]))
-        return all(pathlib.Path(f"/sys/class/net/{link}").exists() for link in (tap, uplink))
+        return {tap, uplink} <= network.host.links()
     wait_for(ready, 10, "softnet's taps")
     network.host.ip(f"link set {tap} netns {guest.name}")
     guest.ip(f"link set {tap} name {interface} address {mac} up")
