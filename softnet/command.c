@@ -1,4 +1,4 @@
-/* The command of `softnet run`. Its signals: see command.h; its privileges: see privileges.c. */
+/* The command of `softnet run`, as the guard sees it: through its keeper (keeper.c). */
 #include "command.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -11,15 +11,8 @@
 #include <unistd.h>
 #include "clock.h"
 #include "log.h"
-#include "process.h"
 
-enum { PATIENCE_MS = 5000, SLICE_MS = 50 };
-
-/* What the child tells when it could not become the command. */
-struct failure {
-	int error;
-	bool by_identity; /* else by exec */
-};
+enum { PATIENCE_MS = 5000 };
 
 bool command_uses(char *const *words, const char *placeholder)
 {
@@ -29,7 +22,7 @@ bool command_uses(char *const *words, const char *placeholder)
 	return false;
 }
 
-/* A copy of the word with each placeholder replaced. Memory is never given back: it lives until exec. */
+/* A new copy of the word with each placeholder replaced. */
 static char *fill_word(const char *word, const char *placeholder, const char *value)
 {
 	size_t count = 0;
@@ -59,9 +52,19 @@ static char **fill_words(char *const *words, int peer_fd, uint64_t mac)
 		die("out of memory");
 	snprintf(fd_text, sizeof fd_text, "%d", peer_fd);
 	format_mac(mac, mac_text);
-	for (size_t i = 0; i < count; i++)
-		filled[i] = fill_word(fill_word(words[i], "{fd}", fd_text), "{mac}", mac_text);
+	for (size_t i = 0; i < count; i++) {
+		char *with_fd = fill_word(words[i], "{fd}", fd_text);
+		filled[i] = fill_word(with_fd, "{mac}", mac_text);
+		free(with_fd);
+	}
 	return filled;
+}
+
+static void free_words(char **words)
+{
+	for (char **word = words; *word != NULL; word++)
+		free(*word);
+	free(words);
 }
 
 static void make_pipe(int ends[2])
@@ -70,56 +73,49 @@ static void make_pipe(int ends[2])
 		die("run: cannot make a pipe: %s", strerror(errno));
 }
 
-static _Noreturn void become_the_command(char **words, const struct identities *ids, int go_fd, int result_fd)
+void fork_keeper(struct command *command, char *const *words, const struct identities *ids, int peer_fd, uint64_t mac)
 {
-	char go;
-	struct failure failure = { 0, true };
-	restore_signals();
-	restore_process();
-	if (read(go_fd, &go, 1) != 1)
-		_exit(EXIT_RUNTIME); /* the guard ended before it was ready; it has said why */
-	if (become_command(ids)) {
-		failure.by_identity = false;
-		execvp(words[0], words);
-	}
-	failure.error = errno;
-	ssize_t written = write(result_fd, &failure, sizeof failure);
-	_exit(written == (ssize_t)sizeof failure ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
-}
-
-void fork_command(struct command *command, char *const *words, const struct identities *ids, int peer_fd, uint64_t mac)
-{
-	int go[2], result[2];
+	int signals[2], result[2];
 	char **filled = fill_words(words, peer_fd, mac);
-	make_pipe(go);
+	make_pipe(signals);
 	make_pipe(result);
-	*command = (struct command){ .name = words[0], .go_fd = go[1], .result_fd = result[0] };
-	command->pid = fork();
-	if (command->pid == 0) {
-		close(go[1]); /* else it would wait for itself */
-		become_the_command(filled, ids, go[0], result[1]);
+	*command = (struct command){ .name = words[0], .signal_fd = signals[1], .result_fd = result[0] };
+	command->keeper = fork();
+	if (command->keeper == 0) {
+		close(signals[1]); /* else it could not see the guard end */
+		keep_command(filled, ids, signals[0], result[1]);
 	}
-	if (command->pid < 0)
+	if (command->keeper < 0)
 		die("run: cannot fork: %s", strerror(errno));
-	close(go[0]);
+	free_words(filled);
+	close(signals[0]);
 	close(result[1]);
 	if (peer_fd >= 0)
-		close(peer_fd); /* so that the guard sees when the command closes its end */
+		close(peer_fd);
+}
+
+static bool tell_keeper(const struct command *command, int number)
+{
+	unsigned char octet = (unsigned char)number;
+	return write(command->signal_fd, &octet, 1) == 1;
 }
 
 int start_command(struct command *command)
 {
-	struct failure failure;
+	struct start_failure failure;
+	struct arrived_signal arrived;
 	ssize_t got = -1;
-	if (write(command->go_fd, "", 1) == 1)
+	while (next_signal(&arrived)) /* whoever asked to stop before there was a command did not mean the command */
+		if (arrived.number != SIGCHLD && arrived.number != SIGUSR1 && arrived.number != SIGUSR2)
+			return 128 + arrived.number;
+	if (tell_keeper(command, 0))
 		while ((got = read(command->result_fd, &failure, sizeof failure)) < 0 && errno == EINTR)
 			;
-	close(command->go_fd);
 	close(command->result_fd);
 	if (got == 0)
 		return EXIT_OK; /* closed by exec */
 	if (got != (ssize_t)sizeof failure)
-		die("run: %s: ended before it started", command->name);
+		die("run: %s: could not be started", command->name);
 	warning("run: %s: %s%s", command->name, failure.by_identity ? "cannot change to its user: " : "",
 		strerror(failure.error));
 	return failure.error == ENOENT || failure.error == ENOTDIR ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
@@ -127,40 +123,39 @@ int start_command(struct command *command)
 
 void signal_command(struct command *command, const struct arrived_signal *arrived, uint64_t now_ms)
 {
-	int number = arrived->number;
-	bool asks_to_stop = number != SIGUSR2;
-	if (command_has_ended(command))
-		return;
+	bool asks_to_stop = arrived->number != SIGUSR2;
 	if (asks_to_stop && command->stop_asked_ms != 0 && now_ms - command->stop_asked_ms >= PATIENCE_MS) {
 		warning("run: %s does not end: killed", command->name);
-		kill(command->pid, SIGKILL);
+		tell_keeper(command, SIGKILL);
 		return;
 	}
 	if (asks_to_stop && command->stop_asked_ms == 0)
 		command->stop_asked_ms = now_ms;
 	if (!arrived->from_terminal)
-		kill(command->pid, number);
+		tell_keeper(command, arrived->number);
+}
+
+static void keep_status(struct command *command, int wait_status)
+{
+	command->has_ended = true;
+	command->status = WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
 }
 
 bool command_has_ended(struct command *command)
 {
+	int wait_status;
 	/* Only this child: ports have processes of their own, and wait for them. */
-	if (!command->has_ended && waitpid(command->pid, &command->wait_status, WNOHANG) == command->pid)
-		command->has_ended = true;
+	if (!command->has_ended && waitpid(command->keeper, &wait_status, WNOHANG) == command->keeper)
+		keep_status(command, wait_status);
 	return command->has_ended;
-}
-
-static void await_signal(int timeout_ms)
-{
-	struct pollfd wake = { .fd = signal_fd(), .events = POLLIN };
-	poll(&wake, 1, timeout_ms);
 }
 
 void await_command(struct command *command)
 {
 	struct arrived_signal arrived;
+	struct pollfd wake = { .fd = signal_fd(), .events = POLLIN };
 	while (!command_has_ended(command)) {
-		await_signal(1000);
+		poll(&wake, 1, -1);
 		while (next_signal(&arrived))
 			if (arrived.number != SIGCHLD && arrived.number != SIGUSR1)
 				signal_command(command, &arrived, clock_ms());
@@ -169,26 +164,12 @@ void await_command(struct command *command)
 
 void end_command(struct command *command)
 {
-	struct arrived_signal arrived;
-	uint64_t deadline_ms = clock_ms() + PATIENCE_MS;
-	if (!command_has_ended(command))
-		kill(command->pid, SIGTERM);
-	while (!command_has_ended(command) && clock_ms() < deadline_ms) {
-		await_signal(SLICE_MS);
-		while (next_signal(&arrived))
-			;
+	int wait_status;
+	close(command->signal_fd);
+	while (!command->has_ended) {
+		if (waitpid(command->keeper, &wait_status, 0) == command->keeper)
+			keep_status(command, wait_status);
+		else if (errno != EINTR)
+			return;
 	}
-	if (command_has_ended(command))
-		return;
-	kill(command->pid, SIGKILL);
-	while (waitpid(command->pid, &command->wait_status, 0) < 0 && errno == EINTR)
-		;
-	command->has_ended = true;
-}
-
-int command_exit_status(const struct command *command)
-{
-	if (WIFSIGNALED(command->wait_status))
-		return 128 + WTERMSIG(command->wait_status);
-	return WEXITSTATUS(command->wait_status);
 }

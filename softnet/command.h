@@ -1,4 +1,13 @@
-/* The command of `softnet run`: the hypervisor, as our child. */
+/*
+ * The command of `softnet run`: the hypervisor.
+ *
+ *     guard ──signals──▶ keeper ──fork, exec──▶ command
+ *           ◀──exit status──
+ *
+ * The keeper is a small process of ours with the command's own rights: the guard has given up the right to signal a command
+ * that keeps root. It is forked before privileges go, starts the command when told, hands signals on, and when the guard ends,
+ * in whatever way, it ends the command too: SIGTERM, and SIGKILL after 5 s.
+ */
 #pragma once
 #include <stdbool.h>
 #include <sys/types.h>
@@ -6,24 +15,31 @@
 #include "signals.h"
 
 struct command {
-	pid_t pid;
+	pid_t keeper;
 	const char *name;
-	int go_fd, result_fd;   /* it waits for a word on one, tells on the other why it could not start */
+	int signal_fd;          /* signal numbers to the keeper; 0: start */
+	int result_fd;          /* why the command could not start; closed without a word when it has */
 	bool has_ended;
-	int wait_status;
+	int status;             /* as a shell would put it: its own, or 128 + signal */
 	uint64_t stop_asked_ms; /* first request to stop; 0: none */
+};
+
+/* What keeper and command tell when there will be no command. */
+struct start_failure {
+	int error;
+	bool by_identity; /* else by exec */
 };
 
 /* True where some argument holds the placeholder, "{fd}" or "{mac}". */
 bool command_uses(char *const *words, const char *placeholder);
 
 /*
- * Forks the command, which then waits: it starts with start_command(), when the guard is ready, and not at all if the guard
- * ends before. peer_fd is -1 where there is none; it is closed here. Dies on failure.
+ * Forks the keeper. peer_fd is -1 where there is none; it is closed here, so that the guard sees when the command closes its
+ * end. Dies on failure.
  */
-void fork_command(struct command *, char *const *words, const struct identities *, int peer_fd, uint64_t mac);
+void fork_keeper(struct command *, char *const *words, const struct identities *, int peer_fd, uint64_t mac);
 
-/* EXIT_OK, or EXIT_NOT_FOUND or EXIT_NOT_EXECUTABLE with a line said. */
+/* EXIT_OK, or EXIT_NOT_FOUND or EXIT_NOT_EXECUTABLE with a line said, or 128 + the signal that came before. */
 int start_command(struct command *);
 
 /*
@@ -36,7 +52,8 @@ void signal_command(struct command *, const struct arrived_signal *, uint64_t no
 bool command_has_ended(struct command *);
 /* Waits for the end, handing signals on. */
 void await_command(struct command *);
-/* Asks it to end, kills it after 5 s, and waits. */
+/* Has the keeper end it, and waits. */
 void end_command(struct command *);
-/* As a shell would put it: its own, or 128 + signal. */
-int command_exit_status(const struct command *);
+
+/* keeper.c: never returns; both descriptors are inherited. */
+_Noreturn void keep_command(char **words, const struct identities *, int signal_fd, int result_fd);

@@ -1,9 +1,9 @@
 /*
  * softnet: lets through only what a virtual machine has the right to send and to receive.
  *
- * The order below is the security of the program: what was inherited is put in order; options are checked as a whole; every
- * port is opened; the command of `softnet run` is forked; privileges go, with proof; only then is a file read that somebody
- * may have written, and only then a frame.
+ * The order below is the security of the program: what was inherited is put in order; options are checked as a whole; ports
+ * are opened; the keeper of the command of `softnet run` is forked; privileges go, with proof; only then is a file read that
+ * somebody may have written, and only then a frame.
  */
 #include <string.h>
 #include <sys/stat.h>
@@ -52,30 +52,47 @@ static struct port_settings settings_for(enum port_side side)
 	};
 }
 
+/* In `softnet run` the command gets the other end of a socketpair, unless --guest says how it will come. */
+static bool makes_pair(void)
+{
+	return options.vm_fd < 0 && options.guest == NULL;
+}
+
 static struct port *open_guest(int *peer_fd)
 {
 	struct port_settings settings = settings_for(GUEST_SIDE);
 	struct port_error error = { false, "" };
 	struct port *port;
 	char text[32];
-	*peer_fd = -1;
-	if (options.vm_fd >= 0) {
-		snprintf(text, sizeof text, "fd:%d", options.vm_fd);
-		port = port_open(text, &settings, &error);
-	} else if (options.guest != NULL) {
-		port = port_open(options.guest, &settings, &error);
-	} else {
+	snprintf(text, sizeof text, "fd:%d", options.vm_fd);
+	if (makes_pair())
 		port = port_open_pair(&settings, peer_fd, &error);
-	}
+	else
+		port = port_open(options.guest != NULL ? options.guest : text, &settings, &error);
 	if (port == NULL)
 		die_of_port(options.vm_fd >= 0 ? "--vm-fd" : options.guest != NULL ? "--guest" : "run", &error);
 	return port;
 }
 
-/* slirp needs no privilege, and its processes keep the ids that we have when it is opened. */
-static bool opens_unprivileged(const char *uplink)
+static bool is_kind(const char *text, const char *kind)
 {
-	return strcmp(uplink, "slirp") == 0;
+	size_t length = strlen(kind);
+	return strncmp(text, kind, length) == 0 && (text[length] == ':' || text[length] == '\0');
+}
+
+/*
+ * Which ports are opened before privileges go, and before the keeper is forked: an inherited descriptor is closed on exec only
+ * from then on. Under set-user-id a stranger's paths and interfaces must be tried with the stranger's rights. Root's paths are
+ * root's only where no user is known whose they could be.
+ */
+static bool opens_early(const char *text)
+{
+	bool is_set_user_id = getuid() != geteuid();
+	if (is_kind(text, "tap"))
+		return !is_set_user_id; /* by root, or with capabilities that somebody gave on purpose */
+	if (is_kind(text, "stream") || is_kind(text, "unixgram"))
+		return !is_set_user_id && !identities.command.change;
+	return !is_kind(text, "slirp"); /* its processes keep the ids that we have when it is opened */
 }
 
 static struct port *open_uplink(void)
@@ -127,6 +144,8 @@ static void load_state(void)
 	};
 	struct moment moment = { clock_ms(), wall_clock_ms() };
 	const char *cause = load_state_file(&relay.file, &config, &state, moment);
+	if (cause == NULL)
+		info("--state: %s: taken over", options.state_file);
 	if (cause != NULL && cause[0] != '\0')
 		warning("--state: %s: not used: %s; starting without leases", options.state_file, cause);
 }
@@ -145,21 +164,24 @@ static void prepare_relay(struct port *guest, struct port *uplink)
 /* Everything up to the first frame. EXIT_OK, or the status to end with. */
 static int prepare(struct usage_error *error)
 {
-	int peer_fd;
+	int peer_fd = -1;
 	struct anchors anchors;
-	struct port *guest, *uplink = NULL;
+	struct port *guest = NULL, *uplink = NULL;
 	pid_t parent = getppid();
 	memset(&anchors, 0, sizeof anchors);
 	if (!choose_identities(options.user, options.group, &identities, error))
 		return EXIT_USAGE;
 	if (options.wanted == WANT_RUN)
 		prepare_command();
-	guest = open_guest(&peer_fd);
-	if (!opens_unprivileged(uplink_text(&options)))
+	if (options.guest == NULL || opens_early(options.guest))
+		guest = open_guest(&peer_fd);
+	if (opens_early(uplink_text(&options)))
 		uplink = open_uplink();
 	if (options.wanted == WANT_RUN)
-		fork_command(&command, options.command, &identities, peer_fd, options.vm_mac);
+		fork_keeper(&command, options.command, &identities, peer_fd, options.vm_mac);
 	drop_privileges(&identities);
+	if (guest == NULL)
+		guest = open_guest(&peer_fd);
 	if (uplink == NULL)
 		uplink = open_uplink();
 	if (uplink->kind->anchors != NULL)
@@ -189,7 +211,7 @@ static int finish(enum relay_end end)
 		end_command(&command);
 	else if (is_run && end == RELAY_GUEST_GONE)
 		await_command(&command);
-	return end == RELAY_UPLINK_GONE ? EXIT_RUNTIME : is_run ? command_exit_status(&command) : EXIT_OK;
+	return end == RELAY_UPLINK_GONE ? EXIT_RUNTIME : is_run ? command.status : EXIT_OK;
 }
 
 int main(int argc, char **argv)

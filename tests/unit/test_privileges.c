@@ -1,0 +1,163 @@
+/* Who the guard becomes, and that there is no way back. Each case runs in a child process; most need root to begin with. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "softnet/privileges.h"
+
+#include <cmocka.h>
+
+enum { GOOD = 0, BAD = 3, REFUSED = 4, STRANGER = 1000, NOBODY = 65534 };
+
+struct test_case {
+	const char *name;
+	enum { BY_ROOT, BY_STRANGER, BY_STRANGER_SET_USER_ID } caller;
+	const char *user, *group, *sudo_uid;
+	const char *refused;       /* the error; NULL: none */
+	unsigned uid, gid;         /* of the guard afterwards */
+	unsigned command_uid;
+};
+
+static const struct test_case cases[] = {
+	{ "root becomes nobody, its command stays root", BY_ROOT, NULL, NULL, NULL, NULL, NOBODY, NOBODY, 0 },
+	{ "a name", BY_ROOT, "daemon", NULL, NULL, NULL, 1, 1, 1 },
+	{ "a name wins over sudo", BY_ROOT, "daemon", NULL, "4711", NULL, 1, 1, 1 },
+	{ "numbers", BY_ROOT, "4711", "4712", NULL, NULL, 4711, 4712, 4711 },
+	{ "a group alone", BY_ROOT, NULL, "4712", NULL, NULL, NOBODY, 4712, NOBODY },
+	{ "whoever called sudo", BY_ROOT, NULL, NULL, "4711", NULL, 4711, 4711, 4711 },
+	{ "root called sudo", BY_ROOT, NULL, NULL, "0", NULL, NOBODY, NOBODY, 0 },
+	{ "nonsense of sudo", BY_ROOT, NULL, NULL, "-1", NULL, NOBODY, NOBODY, 0 },
+	{ "root may say root", BY_ROOT, "root", NULL, NULL, NULL, 0, 0, 0 },
+	{ "no such user", BY_ROOT, "no-such-user", NULL, NULL, "--user: \"no-such-user\": no such user", 0, 0, 0 },
+	{ "no such group", BY_ROOT, "daemon", "no-such-group", NULL, "--group: \"no-such-group\": no such group", 0, 0, 0 },
+	{ "a number without account", BY_ROOT, "4711", NULL, NULL,
+	  "--user: \"4711\": has no account, so --group is needed with it", 0, 0, 0 },
+	{ "a stranger stays", BY_STRANGER, NULL, NULL, NULL, NULL, STRANGER, STRANGER, STRANGER },
+	{ "a stranger cannot choose", BY_STRANGER, "root", NULL, NULL,
+	  "--user: \"root\": only root may choose another user than itself", 0, 0, 0 },
+	{ "set-user-id goes back to the caller", BY_STRANGER_SET_USER_ID, NULL, NULL, NULL, NULL, STRANGER, STRANGER, STRANGER },
+	{ "whatever sudo's variables say", BY_STRANGER_SET_USER_ID, NULL, NULL, "4711", NULL, STRANGER, STRANGER, STRANGER },
+	{ "set-user-id makes nobody root", BY_STRANGER_SET_USER_ID, "root", NULL, NULL,
+	  "--user: \"root\": only root may choose another user than itself", 0, 0, 0 },
+	{ "nor anybody else", BY_STRANGER_SET_USER_ID, "daemon", NULL, NULL,
+	  "--user: \"daemon\": only root may choose another user than itself", 0, 0, 0 },
+	{ "nor of root's group", BY_STRANGER_SET_USER_ID, NULL, "0", NULL,
+	  "--group: \"0\": only root may choose another group than its own", 0, 0, 0 },
+};
+
+static bool status_says(const char *line)
+{
+	char text[8192];
+	FILE *f = fopen("/proc/self/status", "r");
+	size_t length = f == NULL ? 0 : fread(text, 1, sizeof text - 1, f);
+	if (f != NULL)
+		fclose(f);
+	text[length] = '\0';
+	bool is_said = strstr(text, line) != NULL;
+	if (!is_said)
+		fprintf(stderr, "/proc/self/status does not say: %s", line);
+	return is_said;
+}
+
+static bool has_ids(unsigned uid, unsigned gid)
+{
+	char line[128];
+	snprintf(line, sizeof line, "\nUid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", uid, uid, uid, uid, gid, gid, gid, gid);
+	return status_says(line);
+}
+
+static void become_caller(const struct test_case *c)
+{
+	if (c->sudo_uid != NULL) {
+		setenv("SUDO_UID", c->sudo_uid, 1);
+		setenv("SUDO_GID", c->sudo_uid, 1);
+	}
+	if (c->caller == BY_ROOT)
+		return;
+	gid_t group = STRANGER;
+	bool set_user_id = c->caller == BY_STRANGER_SET_USER_ID;
+	if (setgroups(1, &group) != 0 || setresgid(STRANGER, STRANGER, STRANGER) != 0 ||
+	    setresuid(STRANGER, set_user_id ? 0 : STRANGER, set_user_id ? 0 : STRANGER) != 0)
+		_exit(BAD);
+}
+
+static int run_case(const struct test_case *c)
+{
+	struct identities ids;
+	struct usage_error error = { "" };
+	become_caller(c);
+	if (!choose_identities(c->user, c->group, &ids, &error))
+		return c->refused != NULL && strcmp(error.text, c->refused) == 0 ? REFUSED : BAD;
+	pid_t command = fork();
+	if (command == 0)
+		_exit(become_command(&ids) && geteuid() == c->command_uid && getuid() == c->command_uid ? GOOD : BAD);
+	int status;
+	waitpid(command, &status, 0);
+	if (status != 0)
+		return BAD;
+	drop_privileges(&ids);
+	if (!has_ids(c->uid, c->gid) || !status_says("\nNoNewPrivs:\t1\n") || !status_says("\nCapEff:\t0000000000000000\n") ||
+	    !status_says("\nCapPrm:\t0000000000000000\n") || !status_says("\nCapInh:\t0000000000000000\n"))
+		return BAD;
+	if (c->caller != BY_STRANGER && !status_says("\nCapBnd:\t0000000000000000\n"))
+		return BAD;
+	if (c->uid != 0 && (setuid(0) == 0 || seteuid(0) == 0 || setgid(0) == 0))
+		return BAD;
+	return GOOD;
+}
+
+static void every_caller_ends_without_rights(void **unused)
+{
+	(void)unused;
+	if (geteuid() != 0) {
+		print_message("needs root: SKIPPED\n");
+		skip();
+	}
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		pid_t child = fork();
+		if (child == 0)
+			_exit(run_case(&cases[i]));
+		int status;
+		assert_int_equal(waitpid(child, &status, 0), child);
+		int expected = cases[i].refused != NULL ? REFUSED : GOOD;
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != expected)
+			fail_msg("%s: status %x, %d expected", cases[i].name, (unsigned)status, expected);
+	}
+}
+
+/* Proof is not a formality: ids that did not change end the program. */
+static void a_drop_that_fails_ends_the_program(void **unused)
+{
+	(void)unused;
+	if (geteuid() != 0) {
+		print_message("needs root: SKIPPED\n");
+		skip();
+	}
+	pid_t child = fork();
+	if (child == 0) {
+		struct identities ids = { .guard = { .change = true, .uid = (uid_t)-1, .gid = (gid_t)-1 } };
+		fclose(stderr);
+		close(2);
+		drop_privileges(&ids); /* -1 means "leave as it is" to the kernel */
+		_exit(GOOD);
+	}
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_caller_ends_without_rights),
+		cmocka_unit_test(a_drop_that_fails_ends_the_program),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
