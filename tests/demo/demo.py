@@ -7,6 +7,7 @@ It runs in a network of its own (tests/network/netns.py): nothing that happens h
 stays. Exit status 0 if everything happened as expected.
 """
 
+import os
 import pathlib
 import sys
 
@@ -23,6 +24,8 @@ from two_tenants import two_tenants         # noqa: E402
 def main():
     if not netns.inside():
         obstacle = netns.why_not()
+        if not os.access(services.softnet_path(), os.X_OK):
+            obstacle = obstacle or f"{services.softnet_path()} is not built: run make first"
         if vm.image_directory() is None:
             obstacle = obstacle or "needs the guest: run tests/vm/image.sh build/vm"
         if obstacle:
