@@ -4,9 +4,9 @@
  *     guard ──signals──▶ keeper ──fork, exec──▶ command
  *           ◀──exit status──
  *
- * The keeper is a small process of ours with the command's own rights: the guard has given up the right to signal a command
- * that keeps root. It is forked before privileges go, starts the command when told, hands signals on, and when the guard ends,
- * in whatever way, it ends the command too: SIGTERM, and SIGKILL after 5 s.
+ * The keeper is a small process of ours with the command's own rights: the guard has given up the right to signal a
+ * command that keeps root. It is forked before privileges go, starts the command when told, hands signals on, and when
+ * the guard ends, in whatever way, it ends the command too: SIGTERM, and SIGKILL after 5 s.
  */
 #pragma once
 #include <stdbool.h>
@@ -34,8 +34,8 @@ struct start_failure {
 bool command_uses(char *const *words, const char *placeholder);
 
 /*
- * Forks the keeper. peer_fd is -1 where there is none; it is closed here, so that the guard sees when the command closes its
- * end. Dies on failure.
+ * Forks the keeper. peer_fd is -1 where there is none; it is closed here, so that the guard sees when the command
+ * closes its end. Dies on failure.
  */
 void fork_keeper(struct command *, char *const *words, const struct identities *, int peer_fd, uint64_t mac);
 
@@ -43,8 +43,8 @@ void fork_keeper(struct command *, char *const *words, const struct identities *
 int start_command(struct command *);
 
 /*
- * Hands a signal on. The guard stays until the command ends, because a VM that shuts down still wants its network. Whoever
- * asks again 5 s or more after the first time gets the command killed.
+ * Hands a signal on. The guard stays until the command ends, because a VM that shuts down still wants its network.
+ * Whoever asks again 5 s or more after the first time gets the command killed.
  */
 void signal_command(struct command *, const struct arrived_signal *, uint64_t now_ms);
 

@@ -43,8 +43,8 @@ void tell_event(const struct event *event, uint64_t now_ms)
 }
 
 /*
- * Shown without -v too: a port that reconnects or cannot forward is why a VM has no network. A flapping peer must not fill
- * the terminal, so after the first few only one in a while.
+ * Shown without -v too: a port that reconnects or cannot forward is why a VM has no network. A flapping peer must not
+ * fill the terminal, so after the first few only one in a while.
  */
 void tell_port_report(const struct port *port, const char *sentence)
 {

@@ -1,7 +1,7 @@
 /* --expose: forwardings follow the guest's address, old ones removed before new ones are added. */
 #include "exposes.h"
 
-/* Forwardings stay where they are while that address is a full lease; one that is on its way out gives way to another. */
+/* Forwardings stay while their address is a full lease; one that is on its way out gives way to another. */
 static struct address choose_address(const struct exposes *exposes, const struct state *state, uint64_t now_ms)
 {
 	struct address best = { 0, 0 };

@@ -43,7 +43,8 @@ void print_help(FILE *to)
 	fputs("softnet lets through only what a virtual machine has the right to send and to receive.\n\n"
 	      "softnet --vm-fd FD --vm-mac-address MAC [options]   guard the VM behind a socket\n"
 	      "softnet run [options] -- COMMAND ARGS...            start the VM, and guard it: {fd} and {mac}\n"
-	      "                                                    in ARGS become its socket and its MAC address\n", to);
+	      "                                                    in ARGS become its socket and its MAC address\n",
+	      to);
 	for (int i = 0; i < option_line_count; i++) {
 		if (option_lines[i].help == NULL)
 			continue;
@@ -54,9 +55,10 @@ void print_help(FILE *to)
 	fputs("\nPORTS:\n", to);
 	for (const struct port_kind *const *kind = port_kinds(); *kind != NULL; kind++)
 		fprintf(to, "  %s\n", (*kind)->form);
-	fputs("\nRULES: a CIDR, an address, any, @host, @gateway, @dns, @lan (private networks) or @global; separated by\n"
-	      "commas. The longest prefix decides, then block before allow. Without rules: global addresses, @host, and\n"
-	      "@dns for UDP and TCP port 53.\n", to);
+	fputs("\nRULES: a CIDR, an address, any, @host, @gateway, @dns, @lan (private networks) or @global,\n"
+	      "separated by commas. The longest prefix decides, then block before allow. Without rules: global\n"
+	      "addresses, @host, and @dns for UDP and TCP port 53.\n",
+	      to);
 	print_rates(to);
 	fputs("\nSIGUSR1 prints counters and leases to stderr. Exit status: 0 stopped or the VM is gone, 1 failure,\n"
 	      "2 wrong usage; `softnet run`: that of COMMAND, 127 not found, 126 cannot be started.\n", to);

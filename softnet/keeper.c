@@ -110,7 +110,7 @@ _Noreturn void keep_command(char **words, const struct identities *ids, int sign
 {
 	sigset_t while_asleep;
 	char go;
-	name_process("softnet-keeper");
+	name_process("softnet-run");
 	settle_signals(&while_asleep);
 	if (read(signal_fd, &go, 1) != 1)
 		_exit(EXIT_RUNTIME); /* the guard ended before it was ready; it has said why */

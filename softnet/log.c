@@ -23,8 +23,8 @@ bool is_verbose(void)
 }
 
 /*
- * A pipe that says POLLOUT has room for PIPE_BUF octets, so one short write does not block. O_NONBLOCK would do the same,
- * but stderr is shared with others who do not expect it.
+ * A pipe that says POLLOUT has room for PIPE_BUF octets, so one short write does not block. O_NONBLOCK would do the
+ * same, but stderr is shared with others who do not expect it.
  */
 static bool write_line(const char *line, size_t length, int patience_ms)
 {

@@ -1,6 +1,6 @@
 /*
- * The relay. A turn is: wait; signals; ports look after themselves; at most one batch from each side; what follows from a
- * changed state. One batch, so that neither side can starve the other, nor a flood a signal.
+ * The relay. A turn is: wait; signals; ports look after themselves; at most one batch from each side; what follows from
+ * a changed state. One batch, so that neither side can starve the other, nor a flood a signal.
  */
 #include "loop.h"
 #include <errno.h>

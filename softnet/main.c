@@ -1,9 +1,9 @@
 /*
  * softnet: lets through only what a virtual machine has the right to send and to receive.
  *
- * The order below is the security of the program: what was inherited is put in order; options are checked as a whole; ports
- * are opened; the keeper of the command of `softnet run` is forked; privileges go, with proof; only then is a file read that
- * somebody may have written, and only then a frame.
+ * The order below is the security of the program: what was inherited is put in order; options are checked as a whole;
+ * ports are opened; the keeper of the command of `softnet run` is forked; privileges go, with proof; only then is a
+ * file read that somebody may have written, and only then a frame.
  */
 #include <string.h>
 #include <sys/stat.h>
@@ -81,9 +81,9 @@ static bool is_kind(const char *text, const char *kind)
 }
 
 /*
- * Which ports are opened before privileges go, and before the keeper is forked: an inherited descriptor is closed on exec only
- * from then on. Under set-user-id a stranger's paths and interfaces must be tried with the stranger's rights. Root's paths are
- * root's only where no user is known whose they could be.
+ * Which ports are opened before privileges go, and before the keeper is forked: an inherited descriptor is closed on
+ * exec only from then on. Under set-user-id a stranger's paths and interfaces must be tried with the stranger's rights.
+ * Root's paths are root's only where no user is known whose they could be.
  */
 static bool opens_early(const char *text)
 {

@@ -216,7 +216,8 @@ bool take_ipv6(struct options *options, const char *value, struct usage_error *e
 {
 	(void)options;
 	if (strcmp(value, "guard") == 0)
-		return refuse(error, "\"guard\": IPv6 is not guarded yet; off and auto (which means off) are available");
+		return refuse(error,
+			      "\"guard\": IPv6 is not guarded yet; off and auto (which means off) are available");
 	if (strcmp(value, "off") == 0 || strcmp(value, "auto") == 0)
 		return true;
 	return refuse_value(error, value, "auto or off");
@@ -279,7 +280,8 @@ bool take_rate(struct options *options, const char *value, struct usage_error *e
 	if (found < 0)
 		return refuse_value(error, value, "a rate that --help names");
 	if (!parse_thousandths(equals + 1, &rate.refill) || !parse_number(slash + 1, 0, 1000000, &burst))
-		return refuse_value(error, value, "PERSECOND from 0.001 to 1000000 and BURST from 0 (no limit) to 1000000");
+		return refuse_value(error, value,
+				    "PERSECOND from 0.001 to 1000000 and BURST from 0 (no limit) to 1000000");
 	if (rate.refill == 0 && burst != 0)
 		return refuse_value(error, value, "PERSECOND of at least 0.001, or BURST 0 for no limit");
 	rate.burst = (uint32_t)burst;

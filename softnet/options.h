@@ -41,8 +41,8 @@ struct options {
 };
 
 /*
- * --help and --version win over everything else on the line, errors included. False: the error says what is wrong, in one
- * line. Strings in options point into argv.
+ * --help and --version win over everything else on the line, errors included. False: the error says what is wrong, in
+ * one line. Strings in options point into argv.
  */
 bool parse_options(int argc, char **argv, struct options *, struct usage_error *);
 void print_help(FILE *);

@@ -1,7 +1,7 @@
 /*
- * From root to somebody, for good. In four steps: (1) choose_identities() while names can be looked up, (2) ports that need
- * root are opened, (3) the command of `softnet run` is forked, (4) drop_privileges() gives everything up and proves it.
- * Frames are read only after that.
+ * From root to somebody, for good. In four steps: (1) choose_identities() while names can be looked up, (2) ports that
+ * need root are opened, (3) the command of `softnet run` is forked, (4) drop_privileges() gives everything up and
+ * proves it. Frames are read only after that.
  */
 #include "privileges.h"
 #include <errno.h>

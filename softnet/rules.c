@@ -93,8 +93,9 @@ static bool parse_target(const char *text, struct rule_text *rule)
 }
 
 /*
- * Cuts "TARGET:QUALIFIER" in two, in place; the qualifier is NULL where there is none. IPv6 has colons of its own, so it
- * stands in brackets where a qualifier follows ([fd00::]/8:443); brackets are taken out. False: a bracket is missing.
+ * Cuts "TARGET:QUALIFIER" in two, in place; the qualifier is NULL where there is none. IPv6 has colons of its own, so
+ * it stands in brackets where a qualifier follows ([fd00::]/8:443); brackets are taken out. False: a bracket is
+ * missing.
  */
 static bool split_target(char *text, char **qualifier)
 {
@@ -164,8 +165,8 @@ static bool is_available(const char *item, const struct rule_text *rule, struct 
 	return true;
 }
 
-static bool add_prefix(struct rule_list *list, struct address address, uint32_t prefix_length, enum destination_class class,
-		       struct usage_error *error)
+static bool add_prefix(struct rule_list *list, struct address address, uint32_t prefix_length,
+		       enum destination_class class, struct usage_error *error)
 {
 	if (list->count >= RULES_MAX)
 		return refuse(error, "more than %d rules", RULES_MAX);
@@ -173,7 +174,8 @@ static bool add_prefix(struct rule_list *list, struct address address, uint32_t 
 	return true;
 }
 
-static bool add_prefix_text(struct rule_list *list, const char *text, enum destination_class class, struct usage_error *error)
+static bool add_prefix_text(struct rule_list *list, const char *text, enum destination_class class,
+			    struct usage_error *error)
 {
 	struct address address;
 	uint32_t prefix_length;

@@ -1,4 +1,4 @@
-/* --allow and --block: the text of rules to what compile_policy() takes. docs/policy.md explains the grammar to users. */
+/* --allow and --block: from the text of rules to what compile_policy() takes. */
 #pragma once
 #include "../core/policy.h"
 #include "text.h"
@@ -7,8 +7,8 @@ enum rule_direction { BOTH_WAYS, INBOUND, OUTBOUND };
 enum rule_target { TARGET_PREFIX, TARGET_ANY, TARGET_HOST, TARGET_GATEWAY, TARGET_DNS, TARGET_LAN, TARGET_GLOBAL };
 
 /*
- * All that the grammar can say: [in|out] TARGET[:[PROTO/]PORT[-PORT]] or [in|out] TARGET:PROTO. This version refuses what
- * is beyond TARGET only after it was understood, so that a typing error is never reported as a missing feature.
+ * All that the grammar can say: [in|out] TARGET[:[PROTO/]PORT[-PORT]] or [in|out] TARGET:PROTO. This version refuses
+ * what is beyond TARGET only after it was understood, so that a typing error is never reported as a missing feature.
  */
 struct rule_text {
 	enum rule_direction direction;

@@ -29,7 +29,8 @@ static bool check_strict_anchors(const struct config *config, struct usage_error
 	return true;
 }
 
-bool make_config(struct options *options, const struct anchors *anchors, struct config *config, struct usage_error *error)
+bool make_config(struct options *options, const struct anchors *anchors, struct config *config,
+		 struct usage_error *error)
 {
 	memset(config, 0, sizeof *config);
 	config->vm_mac = options->vm_mac;
@@ -60,7 +61,8 @@ bool make_state(const struct options *options, struct state *state, struct usage
 	if (!platform_random(state->hash_key, sizeof state->hash_key))
 		return refuse(error, "no random numbers can be had from the system");
 	for (uint32_t i = 0; i < options->static_count; i++)
-		if (!add_static_binding(state, options->statics[i].address, options->statics[i].prefix_length, clock_ms()))
+		if (!add_static_binding(state, options->statics[i].address, options->statics[i].prefix_length,
+					clock_ms()))
 			return refuse(error, "--vm-ip: \"%s\": expected an address that a host may have, only once",
 				      format_address(options->statics[i].address, text));
 	return true;

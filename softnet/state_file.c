@@ -122,6 +122,7 @@ void save_state_file(struct state_file *file, const struct state *state, struct 
 		return;
 	}
 	if (!file->has_warned)
-		warning("--state: %s: cannot write: %s; leases will not outlive a restart", file->path, strerror(errno));
+		warning("--state: %s: cannot write: %s; leases will not outlive a restart", file->path,
+			strerror(errno));
 	file->has_warned = true;
 }

@@ -1,8 +1,8 @@
 /*
  * The state that outlives a restart, as text.
  *
- * Each right carries its end twice: on the clock of this boot, and on the wall clock. The clock of the boot is exact, but a
- * container may have been given another; the wall clock can be set. The earlier end counts.
+ * Each right carries its end twice: on the clock of this boot, and on the wall clock. The clock of the boot is exact,
+ * but a container may have been given another; the wall clock can be set. The earlier end counts.
  */
 #include "state_text.h"
 #include <inttypes.h>
@@ -70,7 +70,8 @@ static void put_end(struct writer *w, uint64_t end_ms, struct moment moment)
 	if (end_ms == NEVER_EXPIRES)
 		put(w, " never never");
 	else
-		put(w, " %" PRIu64 " %" PRIu64, end_ms, moment.wall_ms == 0 ? 0 : moment.wall_ms + (end_ms - moment.now_ms));
+		put(w, " %" PRIu64 " %" PRIu64, end_ms,
+		    moment.wall_ms == 0 ? 0 : moment.wall_ms + (end_ms - moment.now_ms));
 }
 
 static void put_lease(struct writer *w, const struct binding *b, struct moment moment)
@@ -179,7 +180,8 @@ static bool take_end(char *const *words, struct moment moment, uint64_t *end_ms)
 	*end_ms = NEVER_EXPIRES;
 	if (strcmp(words[0], "never") == 0)
 		return strcmp(words[1], "never") == 0;
-	if (!parse_number(words[0], 0, NEVER_EXPIRES - 1, &end) || !parse_number(words[1], 0, NEVER_EXPIRES - 1, &wall_end))
+	if (!parse_number(words[0], 0, NEVER_EXPIRES - 1, &end) ||
+	    !parse_number(words[1], 0, NEVER_EXPIRES - 1, &wall_end))
 		return false;
 	uint64_t left = end > moment.now_ms ? end - moment.now_ms : 0;
 	uint64_t wall_left = wall_end > moment.wall_ms ? wall_end - moment.wall_ms : 0;
@@ -258,7 +260,7 @@ static const char *take_line(char *line, const struct state_owner *owner, const 
 	if (strcmp(words[0], "boot") == 0)
 		return strcmp(words[1], owner->boot_id) == 0 ? NULL : "the machine was restarted since";
 	if (strcmp(words[0], "config") == 0)
-		return parse_hex(words[1], &number) && number == owner->config_hash ? NULL : "the options are others now";
+		return parse_hex(words[1], &number) && number == owner->config_hash ? NULL : "the options differ now";
 	if (strcmp(words[0], "key") == 0)
 		return take_key(words, count, state) ? NULL : damaged;
 	if (strcmp(words[0], "learned") == 0)

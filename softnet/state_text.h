@@ -29,5 +29,5 @@ size_t write_state_text(const struct state *, const struct state_owner *, struct
  * Adds what the text holds and is still valid. NULL, or why nothing was taken over; the state is unchanged then.
  * The text is cut up.
  */
-const char *read_state_text(char *text, size_t length, const struct state_owner *, const struct config *, struct state *,
-			    struct moment);
+const char *read_state_text(char *text, size_t length, const struct state_owner *, const struct config *,
+			    struct state *, struct moment);

@@ -44,9 +44,9 @@ const char *format_address(struct address a, char text[ADDRESS_TEXT])
 
 const char *format_mac(uint64_t mac, char text[MAC_TEXT])
 {
-	snprintf(text, MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", (unsigned)(mac >> 40 & 255), (unsigned)(mac >> 32 & 255),
-		 (unsigned)(mac >> 24 & 255), (unsigned)(mac >> 16 & 255), (unsigned)(mac >> 8 & 255),
-		 (unsigned)(mac & 255));
+	snprintf(text, MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", (unsigned)(mac >> 40 & 255),
+		 (unsigned)(mac >> 32 & 255), (unsigned)(mac >> 24 & 255), (unsigned)(mac >> 16 & 255),
+		 (unsigned)(mac >> 8 & 255), (unsigned)(mac & 255));
 	return text;
 }
 

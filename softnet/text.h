@@ -1,4 +1,5 @@
-/* Words to values and back: what options, rules and the state file are made of. Nothing here prints or ends the program. */
+/* Words to values and back: what options, rules and the state file are made of. Nothing here prints or ends the
+ * program. */
 #pragma once
 #include <stdarg.h>
 #include <stddef.h>

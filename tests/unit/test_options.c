@@ -51,7 +51,8 @@ static void tart_form(void **unused)
 {
 	(void)unused;
 	TAKEN("--vm-fd", "0", "--vm-mac-address", "52:54:0:0:0:a", "--vm-net-type", "host", "--allow",
-	      "192.168.0.0/16, @host", "--block", "10.0.0.0/8", "--expose", "2222:22,udp/127.0.0.1:53:5353,[::1]:80:8080");
+	      "192.168.0.0/16, @host", "--block", "10.0.0.0/8", "--expose",
+	      "2222:22,udp/127.0.0.1:53:5353,[::1]:80:8080");
 	assert_int_equal(options.wanted, WANT_GUARD);
 	assert_int_equal(options.vm_fd, 0);
 	assert_true(options.vm_mac == 0x52540000000aULL);
@@ -86,11 +87,11 @@ static void defaults(void **unused)
 static void every_option_in_both_spellings(void **unused)
 {
 	(void)unused;
-	TAKEN("--vm-fd=5", "--vm-mac-address=52-54-00-00-00-0A", "--vm-net-type=nat", "--allow=10.0.0.0/8", "--block=@dns",
-	      "--gateway=10.0.0.1,fd00::1", "--gateway", "10.0.0.2", "--gateway-mac=02:00:00:00:00:01", "--mtu=9000",
-	      "--dhcp-server=10.0.0.3", "--dns=8.8.8.8,8.8.4.4", "--ipv6=auto", "--isolation=off", "--anchors=strict",
-	      "--dhcp-client-id=strict", "--arp-conflicts=pass", "--no-resync", "--rate=newlease=0.5/8", "--rate=arp=0/0",
-	      "-vv", "--bootpd-lease-time=600");
+	TAKEN("--vm-fd=5", "--vm-mac-address=52-54-00-00-00-0A", "--vm-net-type=nat", "--allow=10.0.0.0/8",
+	      "--block=@dns", "--gateway=10.0.0.1,fd00::1", "--gateway", "10.0.0.2", "--gateway-mac=02:00:00:00:00:01",
+	      "--mtu=9000", "--dhcp-server=10.0.0.3", "--dns=8.8.8.8,8.8.4.4", "--ipv6=auto", "--isolation=off",
+	      "--anchors=strict", "--dhcp-client-id=strict", "--arp-conflicts=pass", "--no-resync",
+	      "--rate=newlease=0.5/8", "--rate=arp=0/0", "-vv", "--bootpd-lease-time=600");
 	assert_int_equal(options.vm_fd, 5);
 	assert_int_equal(options.gateways.count, 3);
 	assert_int_equal(options.gateway_macs.count, 1);
@@ -98,13 +99,15 @@ static void every_option_in_both_spellings(void **unused)
 	assert_int_equal(options.resolvers.count, 2);
 	assert_int_equal(options.mtu, 9000);
 	assert_false(wants_isolation(&options));
-	assert_true(options.strict_anchors && options.strict_client_id && options.arp_conflicts_pass && options.no_resync);
+	assert_true(options.strict_anchors && options.strict_client_id && options.arp_conflicts_pass &&
+		    options.no_resync);
 	assert_int_equal(options.rates[RATE_OF_NEW_LEASE].refill, 500);
 	assert_int_equal(options.rates[RATE_OF_NEW_LEASE].burst, 8);
 	assert_int_equal(options.rates[RATE_OF_ARP].burst, 0);
 	assert_int_equal(options.verbose, 2);
-	TAKEN("--guest", "stream:/x", MAC, "--vm-ip", "10.0.0.5/24,10.0.0.6", "--no-dhcp", "--state", "/f", "--user", "u",
-	      "--group", "7", "--uplink", "tap:t0,bridge=br0", "--sudo-escalation-done", "--ipv6", "off", "-v", "--verbose");
+	TAKEN("--guest", "stream:/x", MAC, "--vm-ip", "10.0.0.5/24,10.0.0.6", "--no-dhcp", "--state", "/f", "--user",
+	      "u", "--group", "7", "--uplink", "tap:t0,bridge=br0", "--sudo-escalation-done", "--ipv6", "off", "-v",
+	      "--verbose");
 	assert_int_equal(options.static_count, 2);
 	assert_int_equal(options.statics[0].prefix_length, 24);
 	assert_true(same_address(options.statics[0].address, address_of_ipv4(0x0a000005)));
@@ -201,7 +204,8 @@ static void missing_and_twice(void **unused)
 	REFUSED("--vm-fd: given twice", TART, "--vm-fd", "3");
 	REFUSED("--mtu: given twice", TART, "--mtu", "1500", "--mtu", "1500");
 	REFUSED("--guest: not together with --vm-fd", TART, "--guest", "fd:3");
-	REFUSED("--vm-net-type: \"host\": expected --uplink slirp with it", TART, "--vm-net-type", "host", "--uplink", "tap:x");
+	REFUSED("--vm-net-type: \"host\": expected --uplink slirp with it", TART, "--vm-net-type", "host", "--uplink",
+		"tap:x");
 	REFUSED("--no-dhcp: expected --vm-ip with it, or the VM could never send anything", TART, "--no-dhcp");
 }
 
@@ -210,7 +214,8 @@ static const char *const bad_values[][3] = {
 	{ "--vm-fd", "-1", "\"-1\": expected the number of an open descriptor" },
 	{ "--vm-fd", "0x0", "\"0x0\": expected the number of an open descriptor" },
 	{ "--vm-fd", "99999999999999999999", "\"99999999999999999999\": expected the number of an open descriptor" },
-	{ "--vm-mac-address", "52:54:00:00:00", "\"52:54:00:00:00\": expected a MAC address such as 52:54:00:12:34:56" },
+	{ "--vm-mac-address", "52:54:00:00:00",
+	  "\"52:54:00:00:00\": expected a MAC address such as 52:54:00:12:34:56" },
 	{ "--vm-mac-address", "52:54:00:00:00:0a:0b",
 	  "\"52:54:00:00:00:0a:0b\": expected a MAC address such as 52:54:00:12:34:56" },
 	{ "--vm-mac-address", "00:00:00:00:00:00",
@@ -218,7 +223,8 @@ static const char *const bad_values[][3] = {
 	{ "--vm-mac-address", "01:00:5e:00:00:01",
 	  "\"01:00:5e:00:00:01\": expected a unicast MAC address: not zero, first octet even" },
 	{ "--vm-net-type", "bridged", "\"bridged\": expected host or nat" },
-	{ "--allow", "10.0.0.0/33", "\"10.0.0.0/33\": expected a CIDR, an address, any, @host, @gateway, @dns, @lan or @global" },
+	{ "--allow", "10.0.0.0/33",
+	  "\"10.0.0.0/33\": expected a CIDR, an address, any, @host, @gateway, @dns, @lan or @global" },
 	{ "--allow", "10.0.0.0/8,", "\"10.0.0.0/8,\": expected a comma list of rules without empty items" },
 	{ "--block", "", "\"\": expected a comma list of rules without empty items" },
 	{ "--block", "in @host", "\"in @host\": rules with a direction are not available in this version" },
@@ -226,8 +232,10 @@ static const char *const bad_values[][3] = {
 	{ "--expose", "80", "\"80\": expected [tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535" },
 	{ "--expose", "0:80", "\"0:80\": expected [tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535" },
 	{ "--expose", "80:65536", "\"80:65536\": expected [tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535" },
-	{ "--expose", "icmp/80:80", "\"icmp/80:80\": expected [tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535" },
-	{ "--expose", "::1:80:80", "\"::1:80:80\": expected [tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535" },
+	{ "--expose", "icmp/80:80",
+	  "\"icmp/80:80\": expected [tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535" },
+	{ "--expose", "::1:80:80",
+	  "\"::1:80:80\": expected [tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535" },
 	{ "--expose", ":80:80", "\":80:80\": expected [tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535" },
 	{ "--expose", "80:80,1.2.3.4:80:81", "\"1.2.3.4:80:81\": expected each external port only once" },
 	{ "--expose", "80:80,", "\"80:80,\": expected a comma list without empty items" },

@@ -1,4 +1,5 @@
-/* Who the guard becomes, and that there is no way back. Each case runs in a child process; most need root to begin with. */
+/* Who the guard becomes, and that there is no way back. Each case runs in a child process; most need root to begin
+ * with. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,14 +37,17 @@ static const struct test_case cases[] = {
 	{ "nonsense of sudo", BY_ROOT, NULL, NULL, "-1", NULL, NOBODY, NOBODY, 0 },
 	{ "root may say root", BY_ROOT, "root", NULL, NULL, NULL, 0, 0, 0 },
 	{ "no such user", BY_ROOT, "no-such-user", NULL, NULL, "--user: \"no-such-user\": no such user", 0, 0, 0 },
-	{ "no such group", BY_ROOT, "daemon", "no-such-group", NULL, "--group: \"no-such-group\": no such group", 0, 0, 0 },
+	{ "no such group", BY_ROOT, "daemon", "no-such-group", NULL, "--group: \"no-such-group\": no such group", 0, 0,
+	  0 },
 	{ "a number without account", BY_ROOT, "4711", NULL, NULL,
 	  "--user: \"4711\": has no account, so --group is needed with it", 0, 0, 0 },
 	{ "a stranger stays", BY_STRANGER, NULL, NULL, NULL, NULL, STRANGER, STRANGER, STRANGER },
 	{ "a stranger cannot choose", BY_STRANGER, "root", NULL, NULL,
 	  "--user: \"root\": only root may choose another user than itself", 0, 0, 0 },
-	{ "set-user-id goes back to the caller", BY_STRANGER_SET_USER_ID, NULL, NULL, NULL, NULL, STRANGER, STRANGER, STRANGER },
-	{ "whatever sudo's variables say", BY_STRANGER_SET_USER_ID, NULL, NULL, "4711", NULL, STRANGER, STRANGER, STRANGER },
+	{ "set-user-id goes back to the caller", BY_STRANGER_SET_USER_ID, NULL, NULL, NULL, NULL, STRANGER, STRANGER,
+	  STRANGER },
+	{ "whatever sudo's variables say", BY_STRANGER_SET_USER_ID, NULL, NULL, "4711", NULL, STRANGER, STRANGER,
+	  STRANGER },
 	{ "set-user-id makes nobody root", BY_STRANGER_SET_USER_ID, "root", NULL, NULL,
 	  "--user: \"root\": only root may choose another user than itself", 0, 0, 0 },
 	{ "nor anybody else", BY_STRANGER_SET_USER_ID, "daemon", NULL, NULL,
@@ -69,7 +73,8 @@ static bool status_says(const char *line)
 static bool has_ids(unsigned uid, unsigned gid)
 {
 	char line[128];
-	snprintf(line, sizeof line, "\nUid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", uid, uid, uid, uid, gid, gid, gid, gid);
+	snprintf(line, sizeof line, "\nUid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", uid, uid, uid, uid, gid, gid, gid,
+		 gid);
 	return status_says(line);
 }
 
@@ -103,8 +108,9 @@ static int run_case(const struct test_case *c)
 	if (status != 0)
 		return BAD;
 	drop_privileges(&ids);
-	if (!has_ids(c->uid, c->gid) || !status_says("\nNoNewPrivs:\t1\n") || !status_says("\nCapEff:\t0000000000000000\n") ||
-	    !status_says("\nCapPrm:\t0000000000000000\n") || !status_says("\nCapInh:\t0000000000000000\n"))
+	if (!has_ids(c->uid, c->gid) || !status_says("\nNoNewPrivs:\t1\n") ||
+	    !status_says("\nCapEff:\t0000000000000000\n") || !status_says("\nCapPrm:\t0000000000000000\n") ||
+	    !status_says("\nCapInh:\t0000000000000000\n"))
 		return BAD;
 	if (c->caller != BY_STRANGER && !status_says("\nCapBnd:\t0000000000000000\n"))
 		return BAD;

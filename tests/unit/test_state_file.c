@@ -144,7 +144,7 @@ static void another_vm_boot_or_configuration(void **unused)
 	NOT_BELIEVED("this system does not tell when it was started");
 	open_file();
 	file.owner.config_hash++;
-	NOT_BELIEVED("the options are others now");
+	NOT_BELIEVED("the options differ now");
 }
 
 static void addresses_that_became_somebody_elses(void **unused)
