@@ -71,12 +71,18 @@ struct mac_set {
 	uint32_t count, reserved;
 };
 
+SUBPROGRAM bool is_in_set(const struct address_set *set, uint64_t high, uint64_t low)
+{
+	if (is_given(set))
+		for (uint32_t i = 0; i < ADDRESS_SET_MAX && i < set->count; i++)
+			if (set->item[i].low == low && set->item[i].high == high)
+				return true;
+	return false;
+}
+
 INLINE bool set_has(const struct address_set *set, struct address a)
 {
-	for (uint32_t i = 0; i < ADDRESS_SET_MAX && i < set->count; i++)
-		if (same_address(set->item[i], a))
-			return true;
-	return false;
+	return is_in_set(set, a.high, a.low);
 }
 
 /* True when the set now holds the address. */
@@ -90,11 +96,12 @@ INLINE bool set_add(struct address_set *set, struct address a)
 	return true;
 }
 
-INLINE bool mac_set_has(const struct mac_set *set, uint64_t mac)
+SUBPROGRAM bool mac_set_has(const struct mac_set *set, uint64_t mac)
 {
-	for (uint32_t i = 0; i < MAC_SET_MAX && i < set->count; i++)
-		if (set->item[i] == mac)
-			return true;
+	if (is_given(set))
+		for (uint32_t i = 0; i < MAC_SET_MAX && i < set->count; i++)
+			if (set->item[i] == mac)
+				return true;
 	return false;
 }
 

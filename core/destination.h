@@ -37,17 +37,24 @@ INLINE uint32_t host_rule(const struct config *config, const struct state *state
 }
 
 /* The network's own broadcast address in one of the guest's subnets (RFC 1812 5.3.5.2); /31 and /32 have none. */
-INLINE bool is_directed_broadcast(const struct state *state, struct address a, uint64_t now_ms)
+SUBPROGRAM bool is_broadcast_ipv4(const struct state *state, uint32_t ipv4, uint64_t now_ms)
 {
+	if (!is_given(state))
+		return false;
 	for (uint32_t i = 0; i < BINDINGS4_MAX; i++) {
 		const struct binding *b = &state->ipv4[i];
 		if (!is_live(b, now_ms) || b->prefix_length > 30)
 			continue;
 		uint32_t mask = ipv4_mask(b->prefix_length);
-		if (ipv4_of_address(a) == (ipv4_of_address(b->address) | ~mask))
+		if (ipv4 == (ipv4_of_address(b->address) | ~mask))
 			return true;
 	}
 	return false;
+}
+
+INLINE bool is_directed_broadcast(const struct state *state, struct address a, uint64_t now_ms)
+{
+	return is_ipv4(a) && is_broadcast_ipv4(state, ipv4_of_address(a), now_ms);
 }
 
 INLINE struct permission may_reach(const struct config *config, const struct state *state, const struct destination *to,

@@ -5,9 +5,17 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+/*
+ * The kernel's verifier walks every path through an inlined function again at every call, and gives up after a million
+ * instructions. A SUBPROGRAM it checks once, by itself, for any arguments: these are numbers and pointers to whole structs,
+ * and a pointer may be NULL as far as it knows, which is_given() asks. In user space both cost nothing.
+ */
 #if defined(__bpf__)
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+
+#define SUBPROGRAM __attribute__((noinline))
+#define is_given(pointer) ((pointer) != 0)
 
 struct frame {
 	struct xdp_md *xdp;
@@ -19,6 +27,9 @@ INLINE bool frame_copy(const struct frame *frame, uint32_t at, uint8_t *to, uint
 	return bpf_xdp_load_bytes(frame->xdp, at, to, n) == 0;
 }
 #else
+#define SUBPROGRAM INLINE
+#define is_given(pointer) true
+
 /* length is in octets, from the destination MAC to the last octet read; there is no frame check sequence. */
 struct frame {
 	const uint8_t *bytes;
@@ -44,6 +55,9 @@ INLINE bool frame_copy(const struct frame *frame, uint32_t at, uint8_t *to, uint
 	return true;
 }
 #endif
+
+/* The compiler may prove a bound and drop its test, or test a copy; the verifier then misses the test that it needs. */
+#define hide_from_optimizer(x) __asm__ volatile("" : "+r"(x))
 
 /*
  * A place in a frame, and where the data it may read ends. The first short read makes it fail, and so every later

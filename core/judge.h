@@ -147,6 +147,7 @@ INLINE bool is_wrong_next_hop(const struct config *config, const struct state *s
 	if (!config->isolation || mac_is_group(mac) || !knows_gateway(config, state, now_ms) ||
 	    is_gateway_mac(config, state, mac, now_ms))
 		return false;
+	hide_from_optimizer(binding);
 	if (binding >= BINDINGS4_MAX || !is_on_link(&state->ipv4[binding], to))
 		return true;
 	return !by_rule && !is_resolver4(config, state, to, now_ms);
@@ -271,6 +272,7 @@ INLINE struct decision judge_arp_to_guest(const struct config *config, const str
 	if (arp.sender_mac != eth->source)
 		return drop(DROP_ARP_SHA_SPOOF);
 	uint32_t binding = find_binding4(state, arp.sender, now_ms);
+	hide_from_optimizer(binding);
 	if (binding < BINDINGS4_MAX && !config->arp_conflicts_pass &&
 	    now_ms >= state->ipv4[binding].since_ms + CONFLICT_WINDOW_MS)
 		return drop(DROP_ARP_CLAIMS_GUEST);

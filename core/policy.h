@@ -41,12 +41,17 @@ struct policy {
 	struct interval interval[INTERVALS_MAX];
 };
 
-INLINE struct interval policy_lookup(const struct policy *policy, struct address a)
+/* The index of the interval that holds the address. */
+SUBPROGRAM uint32_t find_interval(const struct policy *policy, uint64_t address_high, uint64_t address_low)
 {
+	struct address a = { address_high, address_low };
+	if (!is_given(policy))
+		return INTERVALS_MAX;
 	/* Invariant: interval[low].first <= a < interval[high].first; the first interval starts at ::. */
 	uint32_t low = 0, high = policy->interval_count;
 	for (int i = 0; i < LOOKUP_STEPS && high - low > 1; i++) {
 		uint32_t middle = low + (high - low) / 2;
+		hide_from_optimizer(middle);
 		if (middle >= INTERVALS_MAX)
 			break;
 		if (address_before(a, policy->interval[middle].first))
@@ -54,9 +59,16 @@ INLINE struct interval policy_lookup(const struct policy *policy, struct address
 		else
 			low = middle;
 	}
-	if (low >= INTERVALS_MAX)
+	return low;
+}
+
+INLINE struct interval policy_lookup(const struct policy *policy, struct address a)
+{
+	uint32_t index = find_interval(policy, a.high, a.low);
+	hide_from_optimizer(index);
+	if (index >= INTERVALS_MAX)
 		return (struct interval){ .class = CLASS_NEVER };
-	return policy->interval[low];
+	return policy->interval[index];
 }
 
 /* A rule as the operator wrote it. prefix_length counts in 128 bits: an IPv4 /n is 96 + n. Host bits are ignored. */

@@ -4,6 +4,7 @@
  */
 #pragma once
 #include "address.h"
+#include "verdict.h"
 
 #define NEVER_EXPIRES UINT64_MAX
 
@@ -82,23 +83,31 @@ INLINE bool is_live(const struct binding *b, uint64_t now_ms)
 }
 
 /* The index of the live binding of this address, or NO_BINDING. */
+SUBPROGRAM uint32_t find_binding_of(const struct state *state, uint64_t high, uint64_t low, uint64_t now_ms)
+{
+	if (is_given(state))
+		for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
+			if (is_live(&state->ipv4[i], now_ms) && state->ipv4[i].address.low == low &&
+			    state->ipv4[i].address.high == high)
+				return i;
+	return NO_BINDING;
+}
+
 INLINE uint32_t find_binding4(const struct state *state, struct address a, uint64_t now_ms)
 {
-	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
-		if (is_live(&state->ipv4[i], now_ms) && same_address(state->ipv4[i].address, a))
-			return i;
-	return 0xff;
+	return find_binding_of(state, a.high, a.low, now_ms);
 }
 
 INLINE bool owns_address4(const struct state *state, struct address a, uint64_t now_ms)
 {
-	return find_binding4(state, a, now_ms) != 0xff;
+	return find_binding4(state, a, now_ms) != NO_BINDING;
 }
 
-INLINE bool has_lease4(const struct state *state, uint64_t now_ms)
+SUBPROGRAM bool has_lease4(const struct state *state, uint64_t now_ms)
 {
-	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
-		if (is_live(&state->ipv4[i], now_ms))
-			return true;
+	if (is_given(state))
+		for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
+			if (is_live(&state->ipv4[i], now_ms))
+				return true;
 	return false;
 }

@@ -23,14 +23,22 @@ INLINE bool is_gateway_mac(const struct config *config, const struct state *stat
 }
 
 /* The next-hop routers: the host, and option 3 of the live leases. */
-INLINE bool is_router4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+SUBPROGRAM bool is_router_ipv4(const struct config *config, const struct state *state, uint32_t ipv4, uint64_t now_ms)
 {
+	struct address a = address_of_ipv4(ipv4);
+	if (!is_given(config) || !is_given(state))
+		return false;
 	if (set_has(&config->host, a))
 		return true;
 	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
 		if (is_live(&state->ipv4[i], now_ms) && set_has(&state->ipv4[i].routers, a))
 			return true;
 	return false;
+}
+
+INLINE bool is_router4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+{
+	return is_ipv4(a) && is_router_ipv4(config, state, ipv4_of_address(a), now_ms);
 }
 
 /* The MAC of this router is known, by anchors that hold for all of them or because it was learned. */
@@ -56,8 +64,10 @@ INLINE bool is_unlearned_router4(const struct config *config, const struct state
 	       !knows_mac_of(config, state, a, now_ms);
 }
 
-INLINE bool has_router4(const struct config *config, const struct state *state, uint64_t now_ms)
+SUBPROGRAM bool has_router4(const struct config *config, const struct state *state, uint64_t now_ms)
 {
+	if (!is_given(config) || !is_given(state))
+		return false;
 	for (uint32_t i = 0; i < ADDRESS_SET_MAX && i < config->host.count; i++)
 		if (is_ipv4(config->host.item[i]))
 			return true;
@@ -68,8 +78,11 @@ INLINE bool has_router4(const struct config *config, const struct state *state, 
 }
 
 /* Resolvers: --dns, or option 6 of the live leases. */
-INLINE bool is_resolver4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+SUBPROGRAM bool is_resolver_ipv4(const struct config *config, const struct state *state, uint32_t ipv4, uint64_t now_ms)
 {
+	struct address a = address_of_ipv4(ipv4);
+	if (!is_given(config) || !is_given(state))
+		return false;
 	if (config->resolvers.count > 0)
 		return set_has(&config->resolvers, a);
 	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
@@ -78,9 +91,17 @@ INLINE bool is_resolver4(const struct config *config, const struct state *state,
 	return false;
 }
 
-/* Servers that a client message may be sent to by unicast. */
-INLINE bool is_dhcp_server4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+INLINE bool is_resolver4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
 {
+	return is_ipv4(a) && is_resolver_ipv4(config, state, ipv4_of_address(a), now_ms);
+}
+
+/* Servers that a client message may be sent to by unicast. */
+SUBPROGRAM bool is_server_ipv4(const struct config *config, const struct state *state, uint32_t ipv4, uint64_t now_ms)
+{
+	struct address a = address_of_ipv4(ipv4);
+	if (!is_given(config) || !is_given(state))
+		return false;
 	const struct address_set *known = config->servers.count > 0 ? &config->servers : &config->host;
 	if (set_has(known, a) || (anchors_are_locked(state, now_ms) && same_address(state->learned.server, a)))
 		return true;
@@ -88,4 +109,9 @@ INLINE bool is_dhcp_server4(const struct config *config, const struct state *sta
 		if (is_live(&state->ipv4[i], now_ms) && same_address(state->ipv4[i].server, a))
 			return true;
 	return false;
+}
+
+INLINE bool is_dhcp_server4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+{
+	return is_ipv4(a) && is_server_ipv4(config, state, ipv4_of_address(a), now_ms);
 }

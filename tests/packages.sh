@@ -28,7 +28,8 @@ check           python3-pytest        -           network tests
 check           python3-scapy         -
 check           isc-dhcp-client       -           real DHCP clients; udhcpc comes with the guest
 check           dhcpcd-base           -
-check           clang                 llvm        sanitizers, fuzz targets
+check           clang                 llvm        eBPF
+check           libbpf-dev            -
 check           clang-format          clang-format
 check           mandoc                -           the man page; macOS has it
 '

@@ -1,0 +1,156 @@
+/*
+ * The judge in the kernel and the judge in user space must agree: on the verdict, the bucket and the binding, for every
+ * frame. Frames are the catalogue of attacks, what unit tests build, and seeded mutations of all of them.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "core/judge.h"
+#include "world.h"
+
+#include <cmocka.h>
+
+enum { SKIPPED = 77, MUTATIONS = 40, FRAME_MAX = 3000 }; /* a test run takes one page, less what XDP keeps for itself */
+
+static struct bpf_object *object;
+static int programs[DIRECTIONS], config_map, state_map, clock_map;
+static uint32_t compared, refused, seen[VERDICTS];
+static uint64_t random_state = 88172645463325252ULL;
+
+static uint32_t next_random(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return (uint32_t)(random_state >> 16);
+}
+
+static void load_state(const struct world *w)
+{
+	uint32_t zero = 0;
+	assert_int_equal(bpf_map_update_elem(config_map, &zero, &w->config, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(state_map, &zero, &w->state, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(clock_map, &zero, &w->now_ms, BPF_ANY), 0);
+}
+
+static void compare(const struct world *w, enum direction direction, const uint8_t *bytes, uint32_t length)
+{
+	struct frame frame = { bytes, length };
+	struct decision d = direction == FROM_GUEST ? judge_from_guest(&w->config, &w->state, &frame, w->now_ms)
+						    : judge_to_guest(&w->config, &w->state, &frame, w->now_ms);
+	uint32_t wanted = (uint32_t)(d.verdict | d.bucket << 8 | d.binding << 16);
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = bytes, .data_size_in = length, .repeat = 1);
+	if (length > FRAME_MAX || bpf_prog_test_run_opts(programs[direction], &run) != 0) {
+		refused++; /* the kernel hands no frame under 14 octets to a program */
+		assert_true(length < 14 || length > FRAME_MAX);
+		return;
+	}
+	if (run.retval != wanted) {
+		for (uint32_t i = 0; i < length; i++)
+			fprintf(stderr, "%02x", bytes[i]);
+		fail_msg(": user space says %s (%06x), the kernel %06x", verdict_name(d.verdict), wanted, run.retval);
+	}
+	compared++;
+	seen[d.verdict]++;
+}
+
+/* The frame as it is, then with a few octets changed, or cut, or padded. */
+static void compare_mutations(const struct world *w, enum direction direction, const uint8_t *bytes, uint32_t length)
+{
+	static uint8_t mutant[FRAME_MAX];
+	compare(w, direction, bytes, length);
+	if (length < 14 || length > FRAME_MAX)
+		return;
+	for (int i = 0; i < MUTATIONS; i++) {
+		memcpy(mutant, bytes, length);
+		for (uint32_t n = next_random() % 4; n > 0; n--) /* mostly in the headers, where verdicts are made */
+			mutant[next_random() % (next_random() % 3 ? 64 : length) % length] = (uint8_t)next_random();
+		compare(w, direction, mutant, next_random() % 4 ? length : 14 + next_random() % (length - 13));
+	}
+}
+
+static void catalogue(struct world *w)
+{
+	static char line[50000], hex[40001], direction[8];
+	static uint8_t bytes[20000];
+	FILE *file = fopen(getenv("ATTACKS") ? getenv("ATTACKS") : "tests/unit/attacks.hex.tsv", "r");
+	assert_non_null(file);
+	while (fgets(line, sizeof line, file)) {
+		uint32_t length = 0;
+		unsigned octet;
+		if (sscanf(line, "%*s %*d %7s %*s %*s %40000s", direction, hex) != 2)
+			continue;
+		for (const char *at = hex; sscanf(at, "%2x", &octet) == 1; at += 2)
+			bytes[length++] = (uint8_t)octet;
+		compare_mutations(w, strcmp(direction, "g2n") == 0 ? FROM_GUEST : TO_GUEST, bytes, length);
+	}
+	fclose(file);
+}
+
+static void judges_agree(void **state)
+{
+	(void)state;
+	static struct world w;
+	struct rule rules[] = { { address_of_ipv4(0x0a000000), 104, CLASS_ALLOWED },
+				{ address_of_ipv4(0x01010100), 120, CLASS_BLOCKED },
+				{ address_of_ipv4(VICTIM_IP), 128, CLASS_ALLOWED } };
+	for (int round = 0; round < 4; round++) {
+		start_world(&w, round != 3);
+		if (round > 0)
+			lease(&w, GUEST_IP, 600);
+		w.now_ms += round > 0 ? 20000 : 0;
+		if (round == 2) {
+			assert_true(compile_policy(&w.config.policy, rules, 3));
+			w.config.policy.alias[ALIAS_HOST] = CLASS_BLOCKED;
+		}
+		load_state(&w);
+		catalogue(&w);
+		for (uint32_t to = 0; to < 0xff000000; to += 0x00ffff3b) { /* destinations over the whole range */
+			put_ethernet(&w, GATEWAY_MAC, GUEST_MAC, 0x0800);
+			put_ipv4(&w, GUEST_IP, to, 17, 0, 8);
+			put_udp(&w, 4000, 53, 0);
+			compare(&w, FROM_GUEST, w.frame, w.length);
+		}
+	}
+	int different = 0;
+	for (int v = 0; v < VERDICTS; v++)
+		different += seen[v] > 0;
+	print_message("%u frames, %u refused by the kernel, %d different verdicts\n", compared, refused, different);
+	assert_true(compared >= 2000);
+	assert_true(different >= 30);
+}
+
+static int load_programs(const char *path)
+{
+	object = bpf_object__open_file(path, NULL);
+	if (!object || bpf_object__load(object) != 0)
+		return -errno;
+	programs[FROM_GUEST] = bpf_program__fd(bpf_object__find_program_by_name(object, "from_guest"));
+	programs[TO_GUEST] = bpf_program__fd(bpf_object__find_program_by_name(object, "to_guest"));
+	config_map = bpf_object__find_map_fd_by_name(object, "configs");
+	state_map = bpf_object__find_map_fd_by_name(object, "states");
+	clock_map = bpf_object__find_map_fd_by_name(object, "clocks");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(judges_agree) };
+	int error = argc == 2 ? load_programs(argv[1]) : -EINVAL;
+	if (error == -EPERM) {
+		puts("SKIPPED: loading eBPF needs root here; the program was compiled all the same");
+		return SKIPPED;
+	}
+	if (error != 0) {
+		fprintf(stderr, "same_verdict: cannot load the program: %s\n", strerror(-error));
+		return 1;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
