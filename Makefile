@@ -24,10 +24,19 @@ demo: all vm
 vm:
 	tests/vm/image.sh build/vm
 
+# FUZZ_SECONDS long. What it finds is written to the folder it is started in; make a unit test of it.
+FUZZ_SECONDS = 60
+fuzz:
+	mkdir -p build
+	/usr/bin/env python3 tests/fuzz/corpus.py build/fuzz-corpus
+	clang -std=gnu17 -g -O1 -I. -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		tests/fuzz/fuzz_decide.c core/*.c -o build/fuzz_decide
+	build/fuzz_decide -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 build/fuzz-corpus
+
 clean:
 	rm -rf build build-check
 
 install: all
 	meson install -C build
 
-.PHONY: all check demo vm clean install
+.PHONY: all check demo vm fuzz clean install

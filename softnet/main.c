@@ -48,6 +48,8 @@ static struct port_settings settings_for(enum port_side side)
 		.side = side,
 		.max_frame = 14 + options.mtu,
 		.isolation = wants_isolation(&options),
+		/* Only by name: 0.0.0.0/0 is said by people who think of the network, not of this host's own services. */
+		.host_loopback = options.rules.alias[ALIAS_HOST] == CLASS_ALLOWED,
 		.host_only = options.host_only,
 	};
 }

@@ -20,7 +20,7 @@ const struct option_line option_lines[] = {
 	{ "gateway", "ADDR,...", 0, GIVE_OFTEN, NULL, "the host's addresses on the network (@host)", take_gateway },
 	{ "gateway-mac", "MAC,...", 0, GIVE_OFTEN, NULL, "MAC addresses of the network's routers", take_gateway_mac },
 	{ "dhcp-server", "ADDR,...", 0, GIVE_OFTEN, NULL, "trusted DHCP servers (the gateway)", take_dhcp_server },
-	{ "dns", "ADDR,...", 0, GIVE_OFTEN, NULL, "resolvers to allow besides those of the lease", take_dns },
+	{ "dns", "ADDR,...", 0, GIVE_OFTEN, NULL, "the resolvers to allow (those of the lease)", take_dns },
 	{ "bootpd-lease-time", "SECONDS", 0, GIVE_ONCE, NULL,
 	  "DHCP lease time of vmnet on macOS; no effect on other systems", take_lease_time },
 	{ "allow", "RULE,...", 0, GIVE_OFTEN, "What may pass", "let the VM send there; see RULES", take_allow },
