@@ -290,8 +290,32 @@ INLINE bool is_impossible_source4(struct address a, uint8_t protocol)
 	return source >> 24 == 127 || source >> 28 >= 14 || (source >> 24 == 0 && protocol != PROTOCOL_IGMP);
 }
 
-INLINE struct decision judge_dhcp4_to_guest(const struct config *config, const struct ethernet *eth,
-					    const struct ipv4 *ip, const struct udp *udp)
+/*
+ * What is wrong with a reply that the fixed fields already tell (RFC 2131 2). Only what is left costs a token of the
+ * snooper: a flood of forged replies must not drown the one that the guest waits for.
+ */
+INLINE uint8_t fault_of_reply(const struct config *config, const struct state *state, const struct frame *frame,
+			      const struct ethernet *eth, const struct ipv4 *ip, uint64_t now_ms)
+{
+	const struct address_set *servers = anchored_servers(config);
+	struct reader r = read_from(frame, ip->payload + 8, ip->end);
+	skip_bytes(&r, 4);
+	uint32_t transaction_id = read_be32(&r);
+	skip_bytes(&r, 20);
+	uint64_t client_mac = read_be48(&r);
+	if (!r.ok)
+		return DROP_DHCP4_MALFORMED;
+	if ((servers->count > 0 && !set_has(servers, ip->source)) ||
+	    poses_as_router4(config, state, ip->source, eth->source, now_ms))
+		return DROP_DHCP4_ROGUE_SERVER;
+	if (client_mac != config->vm_mac)
+		return DROP_DHCP4_NOT_FOR_GUEST;
+	return awaits_answer(state, transaction_id, now_ms) ? PASS : DROP_DHCP4_NO_TRANSACTION;
+}
+
+INLINE struct decision judge_dhcp4_to_guest(const struct config *config, const struct state *state,
+					    const struct frame *frame, const struct ethernet *eth,
+					    const struct ipv4 *ip, const struct udp *udp, uint64_t now_ms)
 {
 	if (udp->source != DHCP_SERVER_PORT && udp->destination != DHCP_CLIENT_PORT)
 		return drop(DROP_DHCP4_CLIENT);
@@ -303,7 +327,8 @@ INLINE struct decision judge_dhcp4_to_guest(const struct config *config, const s
 		return drop(DROP_DHCP4_DISABLED);
 	if (eth->destination != config->vm_mac && eth->destination != MAC_BROADCAST)
 		return drop(DROP_L2_NOT_FOR_GUEST);
-	return punt(PUNT_DHCP4_SERVER, RATE_OF_UPLINK_DHCP);
+	uint8_t fault = fault_of_reply(config, state, frame, eth, ip, now_ms);
+	return fault == PASS ? punt(PUNT_DHCP4_SERVER, RATE_OF_UPLINK_DHCP) : drop(fault);
 }
 
 INLINE struct decision judge_ipv4_to_guest(const struct config *config, const struct state *state,
@@ -318,7 +343,7 @@ INLINE struct decision judge_ipv4_to_guest(const struct config *config, const st
 			return drop(DROP_L4_MALFORMED);
 		/* The guest's client message comes back to it only from another machine: port 68 as source. */
 		if (is_dhcp_port(udp.source) || is_dhcp_port(udp.destination))
-			return judge_dhcp4_to_guest(config, eth, &ip, &udp);
+			return judge_dhcp4_to_guest(config, state, frame, eth, &ip, &udp, now_ms);
 	}
 	if (owns_address4(state, ip.source, now_ms))
 		return drop(DROP_IP4_SRC_IS_GUEST);

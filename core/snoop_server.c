@@ -22,7 +22,7 @@ static bool is_trusted_server(const struct snoop *s, const struct dhcp_frame *f,
 {
 	const struct config *config = s->config;
 	const struct learned *lock = &s->state->learned;
-	const struct address_set *anchors = config->servers.count > 0 ? &config->servers : &config->host;
+	const struct address_set *anchors = anchored_servers(config);
 	bool locked = anchors_are_locked(s->state, now_ms) && !is_unset(lock->server);
 	bool same_server = same_address(lock->server, f->source), same_mac = lock->server_mac == f->source_mac;
 	if (poses_as_router4(config, s->state, f->source, f->source_mac, now_ms))
@@ -45,7 +45,7 @@ static bool is_server_identifier(const struct snoop *s, const struct dhcp *m, co
 		return false;
 	if (t->kind == TRANSACTION_SELECT)
 		return same_address(m->server, t->server);
-	const struct address_set *anchors = config->servers.count > 0 ? &config->servers : &config->host;
+	const struct address_set *anchors = anchored_servers(config);
 	return anchors->count == 0 || set_has(anchors, m->server);
 }
 

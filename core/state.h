@@ -98,6 +98,16 @@ INLINE uint32_t find_binding4(const struct state *state, struct address a, uint6
 	return find_binding_of(state, a.high, a.low, now_ms);
 }
 
+/* The guest sent a message with this transaction id that may still be answered. */
+SUBPROGRAM bool awaits_answer(const struct state *state, uint32_t transaction_id, uint64_t now_ms)
+{
+	if (is_given(state))
+		for (uint32_t i = 0; i < TRANSACTIONS_MAX; i++)
+			if (now_ms < state->dhcp4[i].deadline_ms && state->dhcp4[i].id == transaction_id)
+				return true;
+	return false;
+}
+
 INLINE bool owns_address4(const struct state *state, struct address a, uint64_t now_ms)
 {
 	return find_binding4(state, a, now_ms) != NO_BINDING;

@@ -96,14 +96,19 @@ INLINE bool is_resolver4(const struct config *config, const struct state *state,
 	return is_ipv4(a) && is_resolver_ipv4(config, state, ipv4_of_address(a), now_ms);
 }
 
+/* The servers that anchors name; none: they are learned. */
+INLINE const struct address_set *anchored_servers(const struct config *config)
+{
+	return config->servers.count > 0 ? &config->servers : &config->host;
+}
+
 /* Servers that a client message may be sent to by unicast. */
 SUBPROGRAM bool is_server_ipv4(const struct config *config, const struct state *state, uint32_t ipv4, uint64_t now_ms)
 {
 	struct address a = address_of_ipv4(ipv4);
 	if (!is_given(config) || !is_given(state))
 		return false;
-	const struct address_set *known = config->servers.count > 0 ? &config->servers : &config->host;
-	if (set_has(known, a) || (anchors_are_locked(state, now_ms) && same_address(state->learned.server, a)))
+	if (set_has(anchored_servers(config), a) || (anchors_are_locked(state, now_ms) && same_address(state->learned.server, a)))
 		return true;
 	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
 		if (is_live(&state->ipv4[i], now_ms) && same_address(state->ipv4[i].server, a))

@@ -441,6 +441,27 @@ static void dhcp_to_guest(void **state)
 	GUEST_GETS(DROP_DHCP4_PORT_MISUSE);
 }
 
+/* Peers that flood the segment with forged replies take no token from the real one. */
+static void forged_replies_do_not_drown_the_real_one(void **state)
+{
+	(void)state;
+	start_world(&w, true);
+	put_client_message(&w, &(struct dhcp_spec){ .type = 3, .requested = GUEST_IP, .server = GATEWAY_IP });
+	assert_int_equal(from_guest(&w), PASS);
+	struct dhcp_spec forged[] = {
+		{ .type = 6, .server = GATEWAY_IP, .ip_from = VICTIM_IP, .mac_from = VICTIM_MAC },
+		{ .type = 6, .server = GATEWAY_IP, .mac_from = VICTIM_MAC },
+		{ .type = 6, .server = GATEWAY_IP, .xid = 99 },
+		{ .type = 6, .server = GATEWAY_IP, .chaddr = VICTIM_MAC },
+	};
+	for (int i = 0; i < 1000; i++) {
+		put_server_message(&w, &forged[i % 4]);
+		assert_true(to_guest(&w) != PASS);
+	}
+	put_server_message(&w, &(struct dhcp_spec){ .type = 5, .yiaddr = GUEST_IP, .server = GATEWAY_IP, .lease_s = 60 });
+	GUEST_GETS(PASS);
+}
+
 static void claims_and_churn(void **state)
 {
 	(void)state;
@@ -491,7 +512,7 @@ int main(void)
 		cmocka_unit_test(arp_to_guest), cmocka_unit_test(ipv4_header), cmocka_unit_test(fragments),
 		cmocka_unit_test(sources_and_next_hops), cmocka_unit_test(icmp_and_igmp), cmocka_unit_test(destinations),
 		cmocka_unit_test(dhcp_of_guest), cmocka_unit_test(dhcp_limits_of_guest), cmocka_unit_test(dhcp_to_guest),
-		cmocka_unit_test(claims_and_churn), cmocka_unit_test(storms_from_the_network),
+		cmocka_unit_test(forged_replies_do_not_drown_the_real_one), cmocka_unit_test(claims_and_churn), cmocka_unit_test(storms_from_the_network),
 		cmocka_unit_test(every_reason_was_earned),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
