@@ -32,6 +32,12 @@ check           clang                 llvm        eBPF
 check           libbpf-dev            -
 check           clang-format          clang-format
 check           mandoc                -           the man page; macOS has it
+check           dsniff                -           attacks with the tools that attackers use
+check           ettercap-text-only    -
+check           yersinia              -
+check           arp-scan              -
+check           hping3                -
+check           passt                 -           an uplink that other people wrote
 '
 
 usage() { echo "usage: $0 [--list] demo | check" >&2; exit 2; }

@@ -1,0 +1,461 @@
+"""What a guest may put on the wire and what may reach it, stated a second time, in Python and from the standards, with
+nothing taken from core/. Every frame that a guard let through is held against this; one forbidden frame fails a test.
+
+    port = oracle.Port(mac="52:54:00:00:00:0a", router="192.168.77.1", router_mac="52:54:00:00:00:01")
+    faults = oracle.judge(port, records)        # records: what capture.py has seen, in the order of time
+    oracle.check(port, records)                 # the same, as an assertion
+
+The oracle believes nobody but the wire: it knows a lease because it saw the client's request leave and the real
+server's ACK arrive, and it knows when that lease is over by the same means. Numbers in brackets are properties of the
+filter specification, part J.
+"""
+
+import dataclasses
+import ipaddress
+import struct
+
+# Where a record was seen: LEFT, from the guest, on the uplink; ARRIVED, from the network, in front of the guard;
+# DELIVERED, from the network, behind the guard. What arrived is not judged: it is what the guard is there for.
+LEFT, ARRIVED, DELIVERED = "left", "arrived", "delivered"
+
+BROADCAST_MAC, BROADCAST_IP, NOBODY = "ff:ff:ff:ff:ff:ff", "255.255.255.255", "0.0.0.0"
+DISCOVER, OFFER, REQUEST, DECLINE, ACK, NAK, RELEASE, INFORM = range(1, 9)
+ICMP, IGMP, TCP, UDP = 1, 2, 6, 17
+TRANSACTION_LIFE = 75       # s; a client repeats itself after 64 s at most (RFC 2131 4.1)
+CONFLICT_WINDOW = 10        # s; RFC 5227: a new holder of an address must hear that another has it
+GRACE = 30                  # s; for the connections of an address that another has replaced
+SLACK = 0.5                 # s; between the guard's decision and the capture's timestamp
+
+# Python's ipaddress knows IANA's registry; these are special, or not, by later RFCs (6890, 7526, 7723, 8155).
+NOT_GLOBAL = [ipaddress.ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "240.0.0.0/4")]
+GLOBAL_AFTER_ALL = {ipaddress.ip_address("192.0.0.9"), ipaddress.ip_address("192.0.0.10")}
+NEVER = [ipaddress.ip_network(text) for text in ("0.0.0.0/8", "127.0.0.0/8")]
+OPEN_GROUPS = ipaddress.ip_network("224.0.0.0/4")
+CLOSED_GROUPS = [ipaddress.ip_network(text) for text in ("224.0.0.0/24", "239.0.0.0/8")]
+MDNS = "224.0.0.251", 5353
+
+
+@dataclasses.dataclass
+class Record:
+    time: float
+    where: str
+    data: bytes
+
+
+@dataclasses.dataclass
+class Fault:
+    record: Record
+    why: str
+
+    def __str__(self):
+        return f"{self.record.time:.3f} {self.record.where}: {self.why}: {self.record.data[:80].hex()}"
+
+
+@dataclasses.dataclass
+class Lease:
+    address: str
+    since: float
+    until: float
+    subnet: ipaddress.IPv4Network
+    resolvers: tuple = ()
+    client_id: bytes = b""
+
+
+@dataclasses.dataclass
+class Transaction:
+    since: float            # the first message of this id
+    last: float
+    client_id: bytes
+    wanted: str = NOBODY
+    promised: set = dataclasses.field(default_factory=set)      # offered or given by the server
+    requested: float = None     # when the first REQUEST left: a lease counts from there
+
+
+@dataclasses.dataclass
+class Port:
+    """A guarded port: who is behind it, and what the operator said. Rules are CIDRs."""
+    mac: str
+    router: str                     # the one router and DHCP server
+    router_mac: str
+    allow: tuple = ()
+    block: tuple = ()
+    isolated: bool = True
+    host: bool = False              # --gateway: the router is the host as well, and may be spoken to
+    resolvers: tuple = ()           # --dns, or an alias that opens them
+    rates: bool = True              # the guard's usual limits hold
+    max_frame: int = 1514
+    leases: dict = dataclasses.field(default_factory=dict)          # address: Lease
+    transactions: dict = dataclasses.field(default_factory=dict)    # xid: Transaction
+    sent_dhcp: list = dataclasses.field(default_factory=list)       # times
+    sent_arp: list = dataclasses.field(default_factory=list)
+
+    def owns(self, address, now):
+        lease = self.leases.get(address)
+        return lease is not None and now < lease.until + SLACK
+
+    def live(self, now):
+        return [lease for lease in self.leases.values() if now < lease.until + SLACK]
+
+    def known_resolvers(self, now):
+        return set(self.resolvers).union(*(lease.resolvers for lease in self.live(now)))
+
+    def rule_for(self, address):
+        """True: allowed by a rule; False: blocked by one; None: no rule speaks of it."""
+        rules = [(ipaddress.ip_network(cidr).prefixlen, blocks, not blocks)
+                 for blocks, cidrs in ((False, self.allow), (True, self.block)) for cidr in cidrs
+                 if ipaddress.ip_address(address) in ipaddress.ip_network(cidr)]
+        return max(rules)[2] if rules else None
+
+
+class Forbidden(Exception):
+    pass
+
+
+def require(condition, why):
+    if not condition:
+        raise Forbidden(why)
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+def mac_at(data, at):
+    return data[at:at + 6].hex(":")
+
+
+def ip_at(data, at):
+    return ".".join(map(str, data[at:at + 4]))
+
+
+def u16(data, at):
+    return data[at] << 8 | data[at + 1]
+
+
+def is_group(mac):
+    return int(mac[:2], 16) & 1 == 1
+
+
+def is_multicast(address):
+    return ipaddress.ip_address(address) in OPEN_GROUPS
+
+
+def group_mac(address):
+    """RFC 1112 6.4."""
+    low = int(ipaddress.ip_address(address)) & 0x7FFFFF
+    return bytes([0x01, 0, 0x5E, low >> 16, low >> 8 & 255, low & 255]).hex(":")
+
+
+def is_global(address):
+    a = ipaddress.ip_address(address)
+    return a in GLOBAL_AFTER_ALL or (a.is_global and not any(a in network for network in NOT_GLOBAL))
+
+
+class Ip:
+    """An IPv4 header (RFC 791), with the ports where the packet has them."""
+
+    def __init__(self, data):
+        require(len(data) >= 20 and data[0] >> 4 == 4, "not IPv4")
+        self.header, self.total = (data[0] & 15) * 4, u16(data, 2)
+        require(20 <= self.header <= self.total <= len(data), "IPv4 lengths")
+        flags = u16(data, 6)
+        self.reserved, self.more, self.offset = flags & 0x8000, bool(flags & 0x2000), (flags & 0x1FFF) * 8
+        self.ttl, self.protocol = data[8], data[9]
+        self.source, self.destination = ip_at(data, 12), ip_at(data, 16)
+        self.options, self.payload = data[20:self.header], data[self.header:self.total]
+        self.is_fragment = self.more or self.offset > 0
+        self.source_port = self.port = None
+        if self.protocol in (TCP, UDP) and self.offset == 0 and len(self.payload) >= 4:
+            self.source_port, self.port = struct.unpack("!HH", self.payload[:4])
+
+
+class Dhcp:
+    """A DHCP message (RFC 2131 figure 1)."""
+
+    def __init__(self, data):
+        require(len(data) >= 240 and data[236:240] == bytes.fromhex("63825363"), "not a DHCP message")
+        self.op, self.htype, self.hlen, self.hops = data[:4]
+        self.xid = data[4:8]
+        self.ciaddr, self.yiaddr, self.giaddr = ip_at(data, 12), ip_at(data, 16), ip_at(data, 24)
+        self.chaddr = mac_at(data, 28)
+        self.options, at = {}, 240
+        while at < len(data) and data[at] != 255:
+            if data[at] == 0:
+                at += 1
+                continue
+            require(at + 1 < len(data) and at + 2 + data[at + 1] <= len(data), "DHCP option runs past the end")
+            self.options[data[at]] = self.options.get(data[at], b"") + data[at + 2:at + 2 + data[at + 1]]
+            at += 2 + data[at + 1]
+        self.type = self.options[53][0] if len(self.options.get(53, b"")) == 1 else None
+
+    def addresses(self, option):
+        value = self.options.get(option, b"")
+        return tuple(ip_at(value, at) for at in range(0, len(value) - 3, 4))
+
+    def address(self, option):
+        return (self.addresses(option) + (NOBODY,))[0]
+
+
+def dhcp_of(data):
+    """The DHCP message in a frame, and its IP header; None for whatever else."""
+    try:
+        require(len(data) >= 34 and u16(data, 12) == 0x0800, "not IPv4")
+        ip = Ip(data[14:])
+        require(ip.protocol == UDP and not ip.is_fragment and {ip.source_port, ip.port} == {67, 68}, "not DHCP")
+        return ip, Dhcp(ip.payload[8:u16(ip.payload, 4)])
+    except Forbidden:
+        return None
+
+
+# --- from the guest ---------------------------------------------------------------------------------------------------
+
+def judge_ethernet(port, data):
+    require(14 <= len(data) <= port.max_frame, "length [P11]")
+    destination, source, kind = mac_at(data, 0), mac_at(data, 6), u16(data, 12)
+    require(source == port.mac, "source MAC is not the guest's [P8]")
+    require(destination not in ("00:00:00:00:00:00", port.mac), "destination MAC is nobody's or the guest's")
+    require(not destination.startswith("01:80:c2:00:00:0"), "bridge control group [P12]")
+    require(kind in (0x0800, 0x0806), "EtherType: a tag, a length, IPv6 or something else [P9 P10 P64]")
+    return destination, kind
+
+
+def judge_arp(port, now, destination, data):
+    require(len(data) >= 28 and data[:6] == bytes.fromhex("000108000604"), "ARP not for IPv4 over Ethernet [P14]")
+    operation, sender_mac, sender, target = u16(data, 6), mac_at(data, 8), ip_at(data, 14), ip_at(data, 24)
+    require(operation in (1, 2), "ARP operation [P14]")
+    require(sender_mac == port.mac, "ARP sender MAC is not the guest's [P14]")
+    require(destination == BROADCAST_MAC or not is_group(destination), "ARP to a multicast group")
+    if sender == NOBODY:
+        promised = set().union(*(t.promised for t in port.transactions.values() if now < t.last + TRANSACTION_LIFE))
+        require(operation == 1 and (port.owns(target, now) or target in promised), "ARP probe [P16]")
+    else:
+        require(port.owns(sender, now), "ARP sender address is not the guest's [P15]")
+        if operation == 1 and target != sender:
+            may_ask = target == port.router or target in port.known_resolvers(now) or port.owns(target, now)
+            require(may_ask or may_reach(port, now, target, None, None, None), "ARP scan")
+
+
+def header_octets(protocol):
+    return {TCP: 20, UDP: 8, ICMP: 8}.get(protocol, 0)
+
+
+def judge_ip_header(ip):
+    require(ip.ttl > 0 and not ip.reserved, "IPv4 TTL 0 or reserved flag")
+    require(not ip.options or (ip.protocol == IGMP and ip.options == bytes.fromhex("94040000")), "IP options [P22]")
+    need, octets = header_octets(ip.protocol), len(ip.payload)
+    require(ip.offset + octets <= 65535, "fragment past the end")
+    if ip.offset == 0:
+        require(octets >= need, "first fragment without its header [P24]")
+    else:
+        require(ip.offset >= need, "fragment over the first header [P24]")
+    if ip.protocol == UDP and ip.offset == 0:
+        length = u16(ip.payload, 4)
+        require(length >= 8 and (ip.is_fragment or length <= octets), "UDP length")
+
+
+def judge_client_message(port, now, destination, ip):
+    """P18 to P21 and P25: the one thing that a guest may say before it has an address."""
+    require((ip.source_port, ip.port) == (68, 67), "ports 67 and 68 in another pairing than client to server [P20 P21]")
+    require(not ip.is_fragment, "DHCP in fragments [P25]")
+    message = Dhcp(ip.payload[8:u16(ip.payload, 4)])
+    require((message.op, message.htype, message.hlen, message.hops) == (1, 1, 6, 0), "DHCP fixed fields [P21]")
+    require(message.chaddr == port.mac, "DHCP for another MAC [P21]")
+    require(message.giaddr == NOBODY and message.yiaddr == NOBODY and 82 not in message.options, "DHCP relay [P21]")
+    require(message.type in (DISCOVER, REQUEST, DECLINE, RELEASE, INFORM), "DHCP message type")
+    identifier = message.options.get(61, b"")
+    require(identifier[:1] != b"\1" or identifier[1:] == bytes.fromhex(port.mac.replace(":", "")),
+            "DHCP client identifier of another MAC")
+    to_all = ip.destination == BROADCAST_IP
+    require(to_all == (destination == BROADCAST_MAC) and (to_all or not is_group(destination)), "DHCP addressing")
+    require(to_all or ip.destination == port.router, "DHCP to a host that is no server")
+    resync = message.type == REQUEST and not port.live(now)
+    if ip.source == NOBODY:
+        require(to_all and message.ciaddr == NOBODY and message.type in (DISCOVER, REQUEST, DECLINE), "DHCP form [P18]")
+    else:
+        require(message.ciaddr == ip.source, "DHCP ciaddr is not the sender [P18]")
+        require(message.type in (REQUEST, RELEASE, INFORM), "DHCP form [P18]")
+        require(port.owns(ip.source, now) or resync, "DHCP source is not the guest's [P18]")
+    if message.type == DECLINE:
+        wanted = message.address(50)
+        given = any(wanted in t.promised for t in port.transactions.values())
+        require(given or port.owns(wanted, now), "DHCP declines another's address")
+    if port.rates:
+        charge(port.sent_dhcp, now, 16, 2, "more DHCP messages than the limit")
+
+
+def charge(times, now, burst, per_second, why):
+    """A leaky bucket over the times that were seen; a little more than the guard's, for the clocks differ."""
+    times.append(now)
+    window = [time for time in times if time > now - 60]
+    times[:] = window
+    for at, first in enumerate(window):
+        require(len(window) - at <= (burst + 2) + per_second * (now - first + 1), why)
+
+
+def may_reach(port, now, address, protocol, source_port, destination_port):
+    """The destination policy; the ports are None where the frame does not tell them."""
+    a = ipaddress.ip_address(address)
+    if any(a in network for network in NEVER) or port.owns(address, now):
+        return False
+    rule = port.rule_for(address)
+    if rule is not None:
+        return rule
+    if a in OPEN_GROUPS:
+        mdns = protocol == UDP and (address, source_port) == MDNS and destination_port == MDNS[1]
+        return mdns or not any(a in network for network in CLOSED_GROUPS)
+    if is_global(address) and address != BROADCAST_IP:
+        return True
+    if port.host and address == port.router:
+        return True
+    return protocol in (TCP, UDP) and destination_port == 53 and address in port.known_resolvers(now)
+
+
+def is_broadcast(port, now, address):
+    return address == BROADCAST_IP or any(address == str(lease.subnet.broadcast_address) and lease.subnet.prefixlen < 31
+                                          for lease in port.live(now))
+
+
+def judge_data(port, now, destination, ip):
+    require(port.owns(ip.source, now), "IPv4 source is not the guest's [P18 P19 P26]")
+    require(ip.protocol not in (0, 43, 44, 58, 59, 60), "IPv6 header over IPv4")
+    to = ip.destination
+    if is_multicast(to):
+        require(destination == group_mac(to), "multicast under another MAC")
+    elif is_broadcast(port, now, to):
+        require(destination == BROADCAST_MAC, "broadcast under another MAC")
+    else:
+        require(not is_group(destination), "unicast address under a group MAC")
+    if ip.protocol == IGMP:
+        require(ip.ttl == 1 and is_multicast(to) and not ip.is_fragment and len(ip.payload) >= 8 and
+                ip.payload[0] in (0x12, 0x16, 0x17, 0x22), "IGMP other than a report or a leave")
+        return
+    if ip.protocol == ICMP:
+        require(ip.offset > 0 or ip.payload[0] not in (5, 9, 18), "ICMP redirect, router advertisement, mask reply")
+        require(not (ip.is_fragment and is_multicast(to)), "ICMP to a group in fragments")
+    require(may_reach(port, now, to, ip.protocol, ip.source_port, ip.port), f"destination {to}")
+    if port.isolated and not is_group(destination) and destination != port.router_mac:
+        on_link = any(ipaddress.ip_address(to) in lease.subnet for lease in port.live(now))
+        require(on_link and (port.rule_for(to) or to in port.known_resolvers(now)), "next hop is not the router")
+
+
+def judge_from_guest(port, now, data):
+    destination, kind = judge_ethernet(port, data)
+    if kind == 0x0806:
+        judge_arp(port, now, destination, data[14:])
+        if port.rates:
+            charge(port.sent_arp, now, 100, 50, "more ARP than the limit")
+        return
+    ip = Ip(data[14:])
+    judge_ip_header(ip)
+    if ip.protocol == UDP and ip.offset == 0 and {ip.source_port, ip.port} & {67, 68}:
+        judge_client_message(port, now, destination, ip)
+    else:
+        judge_data(port, now, destination, ip)
+
+
+# --- to the guest -----------------------------------------------------------------------------------------------------
+
+def judge_server_message(port, now, source, ip):
+    require((ip.source_port, ip.port) == (67, 68) and not ip.is_fragment, "DHCP other than from server to client")
+    message = Dhcp(ip.payload[8:u16(ip.payload, 4)])
+    require((source, ip.source) == (port.router_mac, port.router), "DHCP from another server")
+    require(message.op == 2 and message.chaddr == port.mac, "DHCP reply for another machine")
+    require(message.type in (OFFER, ACK, NAK), "DHCP message type")
+    require(message.xid in port.transactions, "DHCP reply that the guest did not ask for")
+
+
+def judge_to_guest(port, now, data):
+    require(14 <= len(data) <= port.max_frame, "length [P11]")
+    destination, source, kind = mac_at(data, 0), mac_at(data, 6), u16(data, 12)
+    require(not is_group(source) and source not in ("00:00:00:00:00:00", port.mac), "source MAC")
+    require(destination == port.mac or is_group(destination), "unicast for another machine [P62]")
+    require(not destination.startswith("01:80:c2:00:00:0"), "bridge control group")
+    require(kind in (0x0800, 0x0806), "EtherType [P9 P61 P64]")
+    held = {lease.address for lease in port.live(now) if now < lease.until - SLACK}
+    old = {address for address in held if now > port.leases[address].since + CONFLICT_WINDOW + SLACK}
+    if kind == 0x0806:
+        arp = data[14:]
+        require(len(arp) >= 28 and arp[:6] == bytes.fromhex("000108000604") and u16(arp, 6) in (1, 2), "odd ARP")
+        require(mac_at(arp, 8) == source, "ARP sender MAC is not the frame's")
+        require(ip_at(arp, 14) not in old, "ARP claims the guest's address [P60]")
+        require(not held or ip_at(arp, 14) != port.router or source == port.router_mac, "ARP claims the router [P60]")
+        return
+    ip = Ip(data[14:])
+    if ip.protocol == UDP and ip.offset == 0 and {ip.source_port, ip.port} & {67, 68}:
+        judge_server_message(port, now, source, ip)
+        return
+    require(ip.source not in held, "the guest's own address from outside")
+    first = int(ip.source.split(".")[0])
+    require(first != 127 and first < 224 and (first != 0 or ip.protocol == IGMP), "source that no host has")
+    require(not held or ip.source != port.router or source == port.router_mac, "the router's address from another")
+    require(is_multicast(ip.destination) or is_broadcast(port, now, ip.destination) or not is_group(destination),
+            "unicast address under a group MAC")
+    require(ip.protocol != ICMP or ip.offset > 0 or ip.payload[:1] not in (b"\5", b"\t", b"\x12"), "ICMP that steers")
+
+
+# --- what the wire tells of leases ------------------------------------------------------------------------------------
+
+def learn_from_client(port, now, message):
+    if message.type in (DISCOVER, REQUEST, INFORM):
+        identifier = message.options.get(61, b"")
+        t = port.transactions.setdefault(message.xid, Transaction(now, now, identifier))
+        t.last, t.client_id = now, identifier
+        if message.type == REQUEST:
+            t.wanted = message.ciaddr if message.ciaddr != NOBODY else message.address(50)
+            t.requested = t.requested or now
+    elif message.type == RELEASE:
+        port.leases.pop(message.ciaddr, None)       # the server may give it away at once [P31]
+    elif message.type == DECLINE:
+        port.leases.pop(message.address(50), None)
+
+
+def learn_from_server(port, now, message):
+    t = port.transactions.get(message.xid)
+    if t is None or message.op != 2 or message.chaddr != port.mac:
+        return
+    if message.type == NAK and t.wanted in port.leases:
+        port.leases[t.wanted].until = min(port.leases[t.wanted].until, now + SLACK)     # [P32]
+    if message.type in (OFFER, ACK) and message.yiaddr != NOBODY:
+        t.promised.add(message.yiaddr)
+    if message.type == ACK and message.yiaddr != NOBODY and len(message.options.get(51, b"")) == 4:
+        seconds = int.from_bytes(message.options[51], "big")
+        mask = message.address(1) if 1 in message.options else BROADCAST_IP
+        subnet = ipaddress.ip_network(f"{message.yiaddr}/{mask}", strict=False)
+        for other in port.leases.values():
+            if other.address != message.yiaddr and other.client_id == t.client_id:
+                other.until = min(other.until, now + GRACE)
+        old = port.leases.get(message.yiaddr)
+        since = old.since if old and now < old.until else now
+        begin = t.requested if t.requested is not None else t.since
+        port.leases[message.yiaddr] = Lease(message.yiaddr, since, begin + seconds, subnet, message.addresses(6),
+                                            t.client_id)
+
+
+def learn(port, record):
+    found = dhcp_of(record.data) if record.where != DELIVERED else None
+    if found is None:
+        return
+    ip, message = found
+    if record.where == LEFT:
+        learn_from_client(port, record.time, message)
+    elif (mac_at(record.data, 6), ip.source) == (port.router_mac, port.router):
+        learn_from_server(port, record.time, message)
+
+
+def judge(port, records):
+    """Every forbidden frame among the records, with the reason."""
+    faults = []
+    for record in sorted(records, key=lambda record: record.time):
+        try:
+            if record.where == LEFT:
+                judge_from_guest(port, record.time, record.data)
+            elif record.where == DELIVERED:
+                judge_to_guest(port, record.time, record.data)
+        except Forbidden as why:
+            faults.append(Fault(record, str(why)))
+        learn(port, record)
+    return faults
+
+
+def check(port, records, name="the guest"):
+    faults = judge(port, records)
+    assert not faults, f"{name}: {len(faults)} of {len(records)} frames are forbidden:\n" + \
+        "\n".join(map(str, faults[:10]))

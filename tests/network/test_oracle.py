@@ -1,0 +1,185 @@
+"""The oracle itself: a judge who finds nothing forbidden would let every other test pass. So here is one frame for each
+thing it must object to, beside the honest frames that it must not, all made by scapy."""
+
+import pytest
+from scapy.all import (ARP, BOOTP, DHCP, ICMP, IP, TCP, UDP, Dot1Q, Ether, IPOption_Router_Alert, IPOption_RR, IPv6,
+                       Raw)
+
+import capture
+import netns
+import oracle
+import services
+from conftest import needs
+
+ME, OTHER, ROUTER, FOREIGN = ("52:54:00:00:00:0a", "52:54:00:00:00:0b", "52:54:00:00:00:01", "02:00:00:00:00:99")
+MY_IP, OTHER_IP, ROUTER_IP, EXTERNAL = "192.168.77.10", "192.168.77.11", "192.168.77.1", "1.1.1.1"
+BROADCAST = "ff:ff:ff:ff:ff:ff"
+MAC = bytes.fromhex("52540000000a")
+
+
+def client_message(kind, source="0.0.0.0", to="255.255.255.255", mac=BROADCAST, xid=1, options=(), **fields):
+    fields = {"chaddr": MAC, "xid": xid, **fields}
+    return Ether(src=ME, dst=mac) / IP(src=source, dst=to) / UDP(sport=68, dport=67) / BOOTP(**fields) / \
+        DHCP(options=[("message-type", kind), *options, "end"])
+
+
+def server_message(kind, xid=1, mac=ROUTER, source=ROUTER_IP, to=ME, yiaddr=MY_IP, lease=600):
+    return Ether(src=mac, dst=to) / IP(src=source, dst=yiaddr) / UDP(sport=67, dport=68) / \
+        BOOTP(op=2, chaddr=MAC, xid=xid, yiaddr=yiaddr) / \
+        DHCP(options=[("message-type", kind), ("server_id", ROUTER_IP), ("lease_time", lease),
+                      ("subnet_mask", "255.255.255.0"), ("router", ROUTER_IP), ("name_server", "192.168.77.5"), "end"])
+
+
+def arp(op=1, sha=ME, spa=MY_IP, tpa=ROUTER_IP, source=ME, to=BROADCAST, **fields):
+    return Ether(src=source, dst=to) / ARP(op=op, hwsrc=sha, psrc=spa, hwdst="00:00:00:00:00:00", pdst=tpa, **fields)
+
+
+def data(source=MY_IP, to=EXTERNAL, mac=ROUTER, ether=ME, above=None, **ip):
+    return Ether(src=ether, dst=mac) / IP(src=source, dst=to, **ip) / (above or UDP(sport=4000, dport=4001)) / Raw(b"x" * 8)
+
+
+def bound(until=600, **options):
+    """A port with a lease since t = 0, and its records so far."""
+    port = oracle.Port(mac=ME, router=ROUTER_IP, router_mac=ROUTER, **options)
+    records = [(0, oracle.LEFT, client_message("discover")), (0, oracle.ARRIVED, server_message("offer")),
+               (0, oracle.LEFT, client_message("request", options=[("requested_addr", MY_IP), ("server_id", ROUTER_IP)])),
+               (0, oracle.ARRIVED, server_message("ack", lease=until)), (0, oracle.DELIVERED, server_message("ack"))]
+    return port, records
+
+
+def faults(frames, port=None, records=()):
+    records = [oracle.Record(at, where, bytes(frame)) for at, where, frame in [*records, *frames]]
+    return [fault.why for fault in oracle.judge(port, records)]
+
+
+HONEST = {
+    "request": arp(), "announcement": arp(tpa=MY_IP), "reply": arp(op=2, to=OTHER, tpa=OTHER_IP), "data": data(),
+    "later probe": arp(spa="0.0.0.0", tpa=MY_IP), "resolver": data(to="192.168.77.5", mac=OTHER, above=UDP(dport=53)),
+    "mdns": data(to="224.0.0.251", mac="01:00:5e:00:00:fb", above=UDP(sport=5353, dport=5353)),
+    "igmp": data(to="224.0.0.22", mac="01:00:5e:00:00:16", proto=2, ttl=1, above=Raw(b"\x22" + bytes(15)),
+                 options=[IPOption_Router_Alert()]),
+    "renew": client_message("request", source=MY_IP, to=ROUTER_IP, mac=ROUTER, ciaddr=MY_IP, xid=9),
+    "first fragment": data(flags="MF", above=UDP(dport=9) / Raw(bytes(16))), "last fragment": data(frag=3),
+    "ping": data(above=ICMP()), "syn": data(above=TCP(dport=80)), "release": client_message(
+        "release", source=MY_IP, to=ROUTER_IP, mac=ROUTER, ciaddr=MY_IP, options=[("server_id", ROUTER_IP)]),
+}
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_honest_frame_is_no_fault(name):
+    port, records = bound()
+    assert faults([(1, oracle.LEFT, HONEST[name])], port, records) == []
+
+
+FORBIDDEN = {
+    "spoofed mac": data(ether=OTHER), "multicast source": data(ether="53:54:00:00:00:0a"),
+    "to itself": data(mac=ME), "to nobody": data(mac="00:00:00:00:00:00"), "bpdu": arp(to="01:80:c2:00:00:00"),
+    "runt": b"\xff" * 13, "oversize": data(above=UDP() / Raw(bytes(1500))),
+    "vlan": Ether(src=ME, dst=ROUTER) / Dot1Q(vlan=0) / IP(src=MY_IP, dst=EXTERNAL),
+    "length": Ether(src=ME, dst=ROUTER, type=64) / Raw(bytes(64)), "ipv6": Ether(src=ME, dst=ROUTER) / IPv6(),
+    "arp hardware": arp(hwtype=6), "arp lengths": arp(hwlen=5), "arp operation": arp(op=3), "arp sha": arp(sha=OTHER),
+    "arp spa": arp(spa=ROUTER_IP), "arp reply spa": arp(op=2, spa=OTHER_IP), "arp probe": arp(spa="0.0.0.0", tpa=OTHER_IP),
+    "arp probe reply": arp(op=2, spa="0.0.0.0", tpa=MY_IP), "arp scan": arp(tpa=OTHER_IP), "short arp": bytes(arp())[:40],
+    "spoofed source": data(source=OTHER_IP), "source 0": data(source="0.0.0.0"), "private": data(to=OTHER_IP),
+    "other next hop": data(mac=OTHER), "loopback": data(to="127.0.0.1"), "record route": data(options=[
+        IPOption_RR(routers=["0.0.0.0"])]), "ttl 0": data(ttl=0), "version": data(version=5),
+    "resolver, other port": data(to="192.168.77.5", above=UDP(dport=54)), "evil bit": data(flags="evil"),
+    "resolver, later fragment": data(to="192.168.77.5", frag=3), "private broadcast": data(to="192.168.77.255", mac=BROADCAST),
+    "broadcast": data(to="255.255.255.255", mac=BROADCAST), "unicast as group": data(mac=BROADCAST),
+    "closed group": data(to="224.0.0.18", mac="01:00:5e:00:00:12"), "site group": data(to="239.1.2.3", mac="01:00:5e:01:02:03"),
+    "group under other mac": data(to="224.0.1.1", mac=ROUTER), "igmp query": data(
+        to="224.0.0.1", mac="01:00:5e:00:00:01", proto=2, ttl=1, above=Raw(b"\x11" + bytes(7))),
+    "redirect": data(above=ICMP(type=5)), "router advertisement": data(above=ICMP(type=9)), "icmpv6": data(proto=58),
+    "tiny fragment": data(flags="MF", above=Raw(b""), proto=6), "overlap": data(frag=1, proto=6), "short tcp": data(
+        proto=6, above=Raw(b"x")), "udp length": data(above=UDP(len=500)), "past the end": data(frag=8191),
+    "server port": data(above=UDP(sport=67, dport=4000)), "to client port": data(above=UDP(sport=4000, dport=68)),
+    "client port elsewhere": data(above=UDP(sport=68, dport=53)), "offer": Ether(src=ME, dst=OTHER) / IP(
+        src=MY_IP, dst=OTHER_IP) / UDP(sport=67, dport=68) / BOOTP(op=2) / DHCP(options=[("message-type", "offer"), "end"]),
+    "chaddr": client_message("discover", chaddr=b"\2\0\0\0\0\x99"), "giaddr": client_message("discover", giaddr=MY_IP),
+    "hops": client_message("discover", hops=1), "option 82": client_message("discover", options=[(82, b"\1\1a")]),
+    "op 2": client_message("discover", op=2), "client id": client_message("discover", options=[("client_id", b"\1" + bytes(6))]),
+    "message type": client_message("offer"), "dhcp unicast elsewhere": client_message(
+        "request", source=MY_IP, to=OTHER_IP, mac=OTHER, ciaddr=MY_IP), "dhcp foreign source": client_message(
+        "request", source=OTHER_IP, to=ROUTER_IP, mac=ROUTER, ciaddr=OTHER_IP), "release of another's": client_message(
+        "release", source=MY_IP, to=ROUTER_IP, mac=ROUTER, ciaddr=OTHER_IP), "decline of another's": client_message(
+        "decline", options=[("requested_addr", OTHER_IP), ("server_id", ROUTER_IP)]),
+    "dhcp to group mac": client_message("discover", mac="01:00:5e:00:00:01"),
+    "fragmented dhcp": Ether(bytes(client_message("discover"))[:14]) / IP(bytes(IP(
+        src="0.0.0.0", dst="255.255.255.255", proto=17, flags="MF") / bytes(client_message("discover")[UDP]))),
+}
+
+
+@pytest.mark.parametrize("name", FORBIDDEN)
+def test_forbidden_frame_is_a_fault(name):
+    port, records = bound()
+    assert len(faults([(1, oracle.LEFT, FORBIDDEN[name])], port, records)) == 1
+    assert faults([], *bound()) == []       # and nothing else is
+
+
+TO_GUEST = {
+    "not for the guest": data(source=EXTERNAL, to=OTHER_IP, ether=ROUTER, mac=OTHER), "vlan": Ether(
+        src=ROUTER, dst=ME) / Dot1Q(vlan=1) / IP(src=EXTERNAL, dst=MY_IP), "ipv6": Ether(src=ROUTER, dst=ME) / IPv6(),
+    "own mac": data(ether=ME, source=EXTERNAL, mac=BROADCAST), "group source": data(ether="01:00:5e:00:00:01", mac=ME),
+    "gateway arp": arp(op=2, sha=OTHER, spa=ROUTER_IP, source=OTHER, to=ME), "claims the guest": arp(
+        op=2, sha=OTHER, spa=MY_IP, source=OTHER, to=ME), "arp sha": arp(sha=ROUTER, spa=OTHER_IP, source=OTHER, to=ME),
+    "own address": data(source=MY_IP, to=MY_IP, ether=ROUTER, mac=ME), "loopback": data(source="127.0.0.1", to=MY_IP, ether=ROUTER, mac=ME),
+    "gateway address": data(source=ROUTER_IP, to=MY_IP, ether=OTHER, mac=ME), "redirect": data(
+        source=ROUTER_IP, to=MY_IP, ether=ROUTER, mac=ME, above=ICMP(type=5)), "unicast as group": data(
+        source=EXTERNAL, to=MY_IP, ether=ROUTER, mac=BROADCAST), "rogue server": server_message("ack", mac=OTHER, source=OTHER_IP),
+    "rogue server as router": server_message("nak", mac=OTHER), "unasked": server_message("ack", xid=77),
+    "client message": Ether(src=OTHER, dst=BROADCAST) / bytes(client_message("discover"))[14:],
+}
+
+
+@pytest.mark.parametrize("name", TO_GUEST)
+def test_forbidden_frame_to_the_guest_is_a_fault(name):
+    port, records = bound()
+    assert len(faults([(20, oracle.DELIVERED, TO_GUEST[name])], port, records)) == 1
+
+
+def test_frame_to_the_guest_may_be_honest():
+    port, records = bound()
+    assert faults([(1, oracle.DELIVERED, frame) for frame in (
+        data(source=EXTERNAL, to=MY_IP, ether=ROUTER, mac=ME), arp(op=2, sha=ROUTER, spa=ROUTER_IP, source=ROUTER, to=ME),
+        arp(sha=OTHER, spa=OTHER_IP, tpa=MY_IP, source=OTHER))], port, records) == []
+
+
+def test_a_lease_begins_and_ends():
+    port, records = bound(until=60)
+    early = oracle.Port(mac=ME, router=ROUTER_IP, router_mac=ROUTER)
+    assert len(faults([(1, oracle.LEFT, data()), (1, oracle.LEFT, arp())], early)) == 2     # never leased
+    assert faults([(59, oracle.LEFT, data())], port, records) == []
+    assert len(faults([(61, oracle.LEFT, data())], *bound(until=60))) == 1                  # over
+    assert len(faults([(1, oracle.LEFT, HONEST["release"]), (1, oracle.LEFT, data())], *bound())) == 1
+    nak = server_message("nak", yiaddr="0.0.0.0")
+    assert len(faults([(1, oracle.ARRIVED, nak), (3, oracle.LEFT, data())], *bound())) == 1
+    forged = server_message("ack", mac=OTHER, yiaddr=OTHER_IP)
+    assert len(faults([(1, oracle.ARRIVED, forged), (2, oracle.LEFT, data(source=OTHER_IP))], *bound())) == 1
+    assert len(faults([(1, oracle.LEFT, data(source=OTHER_IP)), (2, oracle.ARRIVED, server_message(
+        "ack", yiaddr=OTHER_IP))], *bound())) == 1                                          # used before it was given
+
+
+def test_rules_and_rates():
+    lan = {"allow": ("192.168.0.0/16",), "block": ("192.168.77.12/32", "1.0.0.0/8")}
+    assert faults([(1, oracle.LEFT, data(to=OTHER_IP, mac=OTHER))], *bound(**lan)) == []
+    assert len(faults([(1, oracle.LEFT, data(to="192.168.77.12", mac=OTHER)), (1, oracle.LEFT, data())], *bound(**lan))) == 2
+    assert faults([(1, oracle.LEFT, data(mac=OTHER))], *bound(isolated=False)) == []
+    assert "more DHCP messages than the limit" in faults([(1, oracle.LEFT, client_message("discover"))] * 40, *bound())
+    assert "more ARP than the limit" in faults([(1, oracle.LEFT, arp())] * 300, *bound())
+
+
+@needs("arp-scan")
+def test_oracle_sees_what_an_unguarded_guest_does(segment):
+    """The whole way, with a real tool and a real capture, and no guard: faults must show."""
+    guest = segment.namespace("guest", ipv6=False)
+    uplink = segment.join(guest, "eth0", "br0", mac=ME)
+    seen = capture.Capture(segment.host, uplink, oracle.LEFT, oracle.ARRIVED)
+    services.udhcpc(segment, guest)
+    port = oracle.Port(mac=ME, router=ROUTER_IP, router_mac=ROUTER)
+    assert oracle.judge(port, seen.so_far()) == []
+    guest.run("arp-scan", "-I", "eth0", f"--arpspa={ROUTER_IP}", "--retry=1", "192.168.77.77", check=False)
+    netns.wait_for(lambda: [record for record in seen.so_far() if b"\x08\x06" == record.data[12:14] and
+                            record.data[28:32] == b"\xc0\xa8\x4d\x01"], what="the forged ARP")
+    with pytest.raises(AssertionError, match="ARP sender address is not the guest's"):
+        oracle.check(oracle.Port(mac=ME, router=ROUTER_IP, router_mac=ROUTER), seen.stop())
+    assert seen.lost == 0
