@@ -1,5 +1,6 @@
-/* Bindings, transactions and client identifiers: fixed tables, each with a stated answer to being full. */
+/* Bindings, anchors, transactions and client identifiers: fixed tables, each with a stated answer to being full. */
 #include "lease.h"
+#include "trust.h"
 
 #include <stddef.h>
 
@@ -34,6 +35,55 @@ void remove_lease(struct snoop *snoop, struct binding *b, const char *why)
 	if (snoop->release)
 		snoop->release(snoop->context, gone.address);
 	report(snoop, EVENT_LEASE_LOST, &gone, why);
+}
+
+bool is_leasable4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+{
+	uint32_t host = ipv4_of_address(a);
+	if (!is_ipv4(a) || host >> 24 == 0 || host >> 24 == 127 || host >> 29 == 7) /* 224.0.0.0/3 */
+		return false;
+	if (host >> 16 == 0xa9fe) /* 169.254/16: self-assigned, never leased (RFC 3927 1.6) */
+		return false;
+	bool learned_server = anchors_are_locked(state, now_ms) && same_address(state->learned.server, a);
+	return !is_router4(config, state, a, now_ms) && !set_has(&config->servers, a) && !learned_server;
+}
+
+bool add_static_binding(struct state *state, struct address a, uint32_t prefix_length, uint64_t now_ms)
+{
+	static const struct config no_anchors;
+	if (prefix_length > 32 || !is_leasable4(&no_anchors, state, a, now_ms) || find_lease(state, a))
+		return false;
+	for (uint32_t i = 0; i < BINDINGS4_MAX; i++) {
+		if (state->ipv4[i].state != BINDING_NONE)
+			continue;
+		state->ipv4[i] = (struct binding){ .address = a, .since_ms = now_ms, .expires_ms = NEVER_EXPIRES,
+						   .used_ms = now_ms, .state = BINDING_STATIC,
+						   .prefix_length = prefix_length };
+		return true;
+	}
+	return false;
+}
+
+uint64_t expire_bindings(struct snoop *snoop, uint64_t now_ms)
+{
+	uint64_t next_ms = NEVER_EXPIRES;
+	for (uint32_t i = 0; i < BINDINGS4_MAX; i++) {
+		struct binding *b = &snoop->state->ipv4[i];
+		if (b->state == BINDING_NONE)
+			continue;
+		if (!is_live(b, now_ms))
+			remove_lease(snoop, b, "expired");
+		else if (b->expires_ms < next_ms)
+			next_ms = b->expires_ms;
+	}
+	return next_ms;
+}
+
+void forget_old_lock(struct state *state, uint64_t now_ms)
+{
+	struct learned *lock = &state->learned;
+	if (!anchors_are_locked(state, now_ms))
+		*lock = (struct learned){ .asked = lock->asked, .asked_ms = lock->asked_ms };
 }
 
 /* Which entry a new binding takes; the lower the rank, the sooner it goes. */
