@@ -129,7 +129,7 @@ def wait_for(predicate, timeout=10, what="a condition"):
 class Process:
     """A background process whose output is collected line by line, and kept in a log file as well."""
 
-    def __init__(self, command, name, log_directory, on_line=None):
+    def __init__(self, command, name, log_directory, on_line=None, pass_fds=()):
         self.name = name
         self.lines = []                 # (stream, text); stream is "out" or "err"
         self.on_line = on_line
@@ -138,7 +138,7 @@ class Process:
         self.log.write(f"$ {' '.join(map(str, command))}\n")
         self.popen = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                       stderr=subprocess.PIPE, text=True, errors="replace", bufsize=1,
-                                      start_new_session=True)
+                                      start_new_session=True, pass_fds=pass_fds)
         self.readers = [threading.Thread(target=self._read, args=pair, daemon=True)
                         for pair in ((self.popen.stdout, "out"), (self.popen.stderr, "err"))]
         for reader in self.readers:
@@ -385,9 +385,9 @@ class Network:
         self.host.ip(f"link set {name} master {bridge} up")
         return name
 
-    def start(self, command, namespace=None, name=None, on_line=None, kind=Process):
+    def start(self, command, namespace=None, name=None, on_line=None, kind=Process, pass_fds=()):
         name = name or f"{len(self.processes)}-{pathlib.Path(str(command[0])).name}"
-        process = kind((namespace or self.host).command(*command), name, self.logs, on_line)
+        process = kind((namespace or self.host).command(*command), name, self.logs, on_line, pass_fds)
         self.processes.append(process)
         return process
 
