@@ -197,8 +197,11 @@ struct transaction *open_transaction(struct state *state, uint32_t id, enum tran
 	uint64_t requested_ms = now_ms;
 	struct address offered = { 0, 0 };
 	if (t) {
-		/* A repeated REQUEST keeps its first time; the first REQUEST behind a DISCOVER starts its own. */
-		bool first_request = t->kind == TRANSACTION_DISCOVER && kind != TRANSACTION_DISCOVER;
+		/*
+		 * A repeated REQUEST keeps its first time. The first one behind a DISCOVER starts its own, and so does
+		 * one behind an ACK: systemd-networkd keeps its xid over all renewals.
+		 */
+		bool first_request = t->done || (t->kind == TRANSACTION_DISCOVER && kind != TRANSACTION_DISCOVER);
 		if (!first_request)
 			requested_ms = t->requested_ms;
 		offered = t->offered;

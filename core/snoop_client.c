@@ -148,14 +148,17 @@ static enum verdict decline(struct snoop *s, const struct request *q, uint64_t n
 	return PASS;
 }
 
-/* The server may give the address away at once, so the guest loses it before the message leaves. */
+/*
+ * The server may give the address away at once, so the guest loses it before the message leaves. RFC 2131 table 5 wants
+ * the server identifier, but systemd-networkd leaves it out; the address that the message goes to says as much.
+ */
 static enum verdict release(struct snoop *s, const struct request *q, uint64_t now_ms)
 {
 	const struct dhcp *m = q->message;
 	struct binding *b = find_lease(s->state, m->ciaddr);
 	if (!b || b->state == BINDING_STATIC || !is_live(b, now_ms) || !same_address(q->frame->source, m->ciaddr))
 		return DROP_DHCP4_NOT_OWNER;
-	if (m->has_requested || !m->has_server)
+	if (m->has_requested)
 		return DROP_DHCP4_FORM;
 	if (q->broadcast || !is_dhcp_server4(s->config, s->state, q->frame->destination, now_ms))
 		return DROP_DHCP4_ADDRESSING;

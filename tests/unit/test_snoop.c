@@ -134,6 +134,41 @@ static void release_takes_it_before_the_message_leaves(void **state)
 	assert_false(owns(GUEST_IP));
 }
 
+/* As systemd-networkd sends it: without option 54. */
+static void release_needs_no_server_identifier(void **state)
+{
+	(void)state;
+	start_world(&w, true);
+	lease(&w, GUEST_IP, 600);
+	struct dhcp_spec release = { .type = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP, .ip_to = VICTIM_IP,
+				     .mac_to = VICTIM_MAC };
+	assert_int_equal(client(release), DROP_DHCP4_ADDRESSING); /* no server */
+	assert_true(owns(GUEST_IP));
+	release.ip_to = GATEWAY_IP;
+	release.mac_to = GATEWAY_MAC;
+	assert_int_equal(client(release), PASS);
+	assert_false(owns(GUEST_IP));
+}
+
+/* systemd-networkd uses one xid for all: each answered REQUEST counts from itself, or a short lease would run out. */
+static void renewal_may_repeat_the_xid(void **state)
+{
+	(void)state;
+	start_world(&w, true);
+	lease(&w, GUEST_IP, 20);
+	for (int i = 0; i < 5; i++) {
+		w.now_ms += 8000; /* within the time that the answered exchange is kept */
+		assert_int_equal(renew(XID), PASS);
+		w.now_ms += 500;
+		assert_int_equal(renew(XID), PASS); /* not answered yet: the same exchange */
+		assert_int_equal(ack(XID, GUEST_IP, 20), PASS);
+	}
+	w.now_ms += 19000; /* 19.5 s after the first of the two */
+	assert_true(owns(GUEST_IP));
+	w.now_ms += 500;
+	assert_false(owns(GUEST_IP));
+}
+
 static void decline_takes_it_and_is_limited(void **state)
 {
 	(void)state;
@@ -347,6 +382,7 @@ int main(void)
 		cmocka_unit_test(lease_ends_by_the_clock_alone), cmocka_unit_test(slow_ack_does_not_lengthen_the_lease),
 		cmocka_unit_test(infinite_lease_never_ends), cmocka_unit_test(renewal_extends_and_silence_does_not),
 		cmocka_unit_test(nak_takes_the_address), cmocka_unit_test(release_takes_it_before_the_message_leaves),
+		cmocka_unit_test(release_needs_no_server_identifier), cmocka_unit_test(renewal_may_repeat_the_xid),
 		cmocka_unit_test(decline_takes_it_and_is_limited),
 		cmocka_unit_test(state_changes_before_the_guest_sees_the_ack), cmocka_unit_test(probe_needs_an_offer),
 		cmocka_unit_test(answer_comes_too_late), cmocka_unit_test(rapid_commit_needs_both_sides),
