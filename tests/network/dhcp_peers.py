@@ -1,0 +1,223 @@
+"""What the DHCP tests have in common: the server Kea, every client by its name, and a guest behind a guard."""
+
+import concurrent.futures
+import itertools
+import json
+import re
+import shutil
+import signal
+import struct
+
+import netns
+import services
+from netns import NetworkError, wait_for
+
+CLIENTS = ["udhcpc", "dhclient", "dhcpcd", "networkd"]
+NETWORKD = "/lib/systemd/systemd-networkd"
+GATEWAY = "192.168.77.1"
+INTERNET = "1.1.1.1"
+FIRST_MAC = 0x52540000000a
+
+
+# --- the server that can give short leases ----------------------------------------------------------------------------
+
+def kea(network, namespace, pool, lease, renew=None, rebind=None, *, interface="eth0", router=GATEWAY, name="kea",
+        subnet="192.168.77.0/24"):
+    """A DHCP server whose times may be a few seconds. A second call with the same name goes on with its leases."""
+    leases = network.logs / f"{name}.csv"
+    config = {
+        "interfaces-config": {"interfaces": [interface], "dhcp-socket-type": "raw"},
+        "lease-database": {"type": "memfile", "name": str(leases), "lfc-interval": 0},
+        "valid-lifetime": lease, "authoritative": True,
+        "subnet4": [{"subnet": subnet, "pools": [{"pool": pool}],
+                     "option-data": [{"name": "routers", "data": router}] if router else []}],
+        "loggers": [{"name": "kea-dhcp4", "severity": "INFO", "output_options": [{"output": "stdout"}]}]}
+    if renew:
+        config.update({"renew-timer": renew, "rebind-timer": rebind})
+    path = network.logs / f"{name}.conf"
+    path.write_text(json.dumps({"Dhcp4": config}))
+    process = network.start(["env", f"KEA_PIDFILE_DIR={network.logs}", f"KEA_LOCKFILE_DIR={network.logs}",
+                             "kea-dhcp4", "-c", path], namespace, name=f"{name}-{len(network.processes)}")
+    process.wait_line("DHCP4_STARTED", 10)
+    process.leases = leases
+    return process
+
+
+# --- clients: each returns its process when the interface has an address ----------------------------------------------
+
+def start_udhcpc(network, guest, *options):
+    return services.udhcpc(network, guest.namespace, *options)
+
+
+def start_dhclient(network, guest, *options):
+    return services.dhclient(network, guest.namespace, *options)
+
+
+def start_dhcpcd(network, guest, *options):
+    """With its check for address conflicts, and without the leases and sockets of others: it has fixed places for them."""
+    return start_hidden(network, guest, "dhcpcd", "mkdir /run/dhcpcd && mount -t tmpfs tmpfs /var/lib/dhcpcd",
+                        "dhcpcd --nobackground --ipv4only --noipv4ll --config /dev/null --script /bin/true "
+                        f"{' '.join(options)} eth0")
+
+
+def start_networkd(network, guest):
+    """No more of systemd than this one program: it goes its way without a bus, and without udev if /sys is read-only."""
+    file = network.logs / f"{guest.name}.network"
+    # A DUID of its own kind, as a container may lack /etc/machine-id, of which the usual one is made.
+    file.write_text("[Match]\nName=eth0\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n"
+                    "[DHCPv4]\nClientIdentifier=duid\nDUIDType=link-layer\nUseHostname=no\nSendHostname=no\n")
+    before = ("mkdir -p /run/systemd/network /run/systemd/netif/links /run/systemd/netif/leases /run/systemd/netif/lldp"
+              " && { id systemd-network >/dev/null && chown -R systemd-network /run/systemd/netif; }"
+              f" && cp {file} /run/systemd/network/10-eth0.network && mount -o bind,ro /sys /sys")
+    return start_hidden(network, guest, "networkd", before, f"env SYSTEMD_LOG_LEVEL=debug SYSTEMD_LOG_TARGET=console "
+                                                            f"{NETWORKD}")
+
+
+def start_hidden(network, guest, name, before, command):
+    """A client that has /run and more for itself."""
+    script = f"mount -t tmpfs tmpfs /run && {before} && exec {command}"
+    process = network.start(["unshare", "--mount", "sh", "-c", script], guest.namespace, f"{guest.name}-{name}")
+
+    def has_address():
+        if not process.running:
+            raise NetworkError(f"{name} ended: " + "; ".join(process.output()[-5:]))
+        return services.address_of(guest.namespace)
+    wait_for(has_address, 20, f"the address of {name}")
+    return process
+
+
+def start_client(network, guest, client, *options):
+    starter = {"udhcpc": start_udhcpc, "dhclient": start_dhclient, "dhcpcd": start_dhcpcd, "networkd": start_networkd}
+    guest.client = starter[client](network, guest, *options)
+    guest.address = services.address_of(guest.namespace)
+    return guest.client
+
+
+def release(network, guest, client):
+    """Tell the client to give its lease back, in its own way."""
+    if client == "dhclient":
+        files = network.logs / f"dhclient-{guest.name}"
+        guest.namespace.run("dhclient", "-r", "-4", "-cf", "/dev/null", "-lf", f"{files}.leases", "-pf",
+                            f"{files}.pid", "-sf", services.HERE / "dhclient.sh", "eth0")
+    else:
+        guest.client.signal({"udhcpc": signal.SIGUSR2, "dhcpcd": signal.SIGALRM, "networkd": signal.SIGTERM}[client])
+
+
+def missing_clients(clients):
+    return [client for client in clients
+            if not shutil.which(NETWORKD if client == "networkd" else client) and client != "udhcpc"]
+
+
+# --- a guest ----------------------------------------------------------------------------------------------------------
+
+class Guest:
+    """A namespace behind a guard.
+
+        eth0 (tap) -- softnet -- tap -- br0
+
+    With `walled` the guest keeps its interface when the guard ends, as a VM does:
+
+        eth0 (veth) -- bridge in a namespace in between -- tap -- softnet -- tap -- br0
+    """
+    numbers = itertools.count(1)
+
+    def __init__(self, network, name, *options, walled=False):
+        self.network, self.name, self.options = network, name, options
+        self.mac = ":".join(re.findall("..", f"{FIRST_MAC + len(network.namespaces):012x}"))
+        self.namespace = network.namespace(name, ipv6=False)
+        self.client = self.address = self.wall = None
+        if walled:
+            self.wall = network.namespace(f"w-{name}", ipv6=False)
+            self.wall.ip("link add wall type bridge stp_state 0 mcast_snooping 0")
+            self.wall.ip(f"link add port type veth peer name eth0 netns {name}")
+            self.wall.ip("link set port master wall up")
+            self.wall.ip("link set wall up")
+            self.namespace.ip(f"link set eth0 address {self.mac} up")
+        self.start_guard()
+
+    def start_guard(self, *more):
+        name = f"softnet-{len(self.network.processes)}"
+        options = [*self.options, *more]
+        if self.wall:
+            self.guard = services.guard(self.network, self.wall, self.mac, "br0", *options, name=name, interface="tap")
+            # The port of a bridge must not have the address of a machine behind it.
+            self.wall.ip("link set tap address 02:00:00:00:00:01 master wall up")
+        else:
+            self.guard = services.guard(self.network, self.namespace, self.mac, "br0", *options, name=name)
+        return self.guard
+
+    def stop_guard(self):
+        self.guard.stop()
+        assert self.guard.popen.returncode == 0, self.guard.output("err")[-5:]
+
+    # Raw frames: what the guest may do, whatever its kernel or client thinks that it should.
+
+    def frame_from(self, source, to_mac, to=INTERNET, payload=b""):
+        udp = struct.pack("!HHHH", 40000, 9, 8 + len(payload), 0) + payload
+        header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, ip_bytes(source), ip_bytes(to))
+        header = header[:10] + struct.pack("!H", checksum(header)) + header[12:]
+        return mac_bytes(to_mac) + mac_bytes(self.mac) + b"\x08\x00" + header + udp
+
+    def try_to_send(self, source, far, reason=None):
+        """Send a frame from this address to the internet. The guard must drop it for this reason, or pass it if None."""
+        mark = b"frame %d of %s" % (next(self.numbers), self.name.encode())
+        watch = far.namespace.wire(far.interface)
+        wire = self.namespace.wire("eth0")
+        before = self.guard.counters().dropped("guest", reason)
+        wire.send(self.frame_from(source, far.mac, payload=mark))
+        if reason is None:
+            watch.wait_frame(lambda frame: mark in frame, what=f"the frame of {self.name} from {source}")
+        else:
+            self.guard.wait_counters(lambda now: now.dropped("guest", reason) > before,
+                                     what=f"{reason} for {self.name} from {source}")
+            assert not any(mark in frame for frame in watch.frames()), f"{self.name} could send from {source}"
+        wire.close()
+        watch.close()
+
+    def must_reach(self, *addresses):
+        for address in addresses or (GATEWAY, INTERNET):
+            self.namespace.run("ping", "-c", "3", "-i", "0.2", "-W", "2", address)
+
+    def fetch(self, address=INTERNET):
+        return self.namespace.run(services.busybox(), "wget", "-q", "-O", "-", f"http://{address}/{self.name}")
+
+    def leases(self):
+        """The addresses that the guard grants now."""
+        mark = self.guard.mark()
+        self.guard.counters()
+        return [text.split()[1] for _, text in self.guard.since(mark) if re.match(r"lease \d", text)]
+
+
+class Far:
+    """Where the guests' frames come out: the gateway's interface."""
+
+    def __init__(self, namespace, interface):
+        self.namespace, self.interface, self.mac = namespace, interface, namespace.mac(interface)
+
+
+def all_of(function, items):
+    """Call it for all at once, as most of the time is spent waiting; the first failure is this function's."""
+    with concurrent.futures.ThreadPoolExecutor(len(items)) as pool:
+        return list(pool.map(function, items))
+
+
+def is_dhcp(frame, kind=None, to=None):
+    """A client's message, perhaps only of this type (option 53 is the first in all clients) and to this address."""
+    if frame[12:14] != b"\x08\x00" or frame[23] != 17 or frame[34:38] != b"\x00\x44\x00\x43":
+        return False
+    options = frame[42 + 240:]
+    return (kind is None or b"\x35\x01" + bytes([kind]) in options) and (to is None or frame[30:34] == ip_bytes(to))
+
+
+def ip_bytes(text):
+    return bytes(map(int, text.split(".")))
+
+
+def mac_bytes(text):
+    return bytes.fromhex(text.replace(":", ""))
+
+
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total & 0xffff) + (total >> 16)
+    return ~(total + (total >> 16)) & 0xffff
