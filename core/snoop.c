@@ -14,11 +14,6 @@ void fill_buckets(const struct config *config, struct buckets *buckets, uint64_t
 		buckets->of[i] = (struct bucket){ (uint64_t)config->rates[i].burst * 1000, now_ms };
 }
 
-void relearn_anchors(struct state *state)
-{
-	state->learned = (struct learned){ 0 };
-}
-
 /*
  * A router's MAC is learned from its answer to the guest's own question, so that nobody can speak first. Both frames pass
  * whatever is learned: the judge has found nothing against them.

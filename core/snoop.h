@@ -56,6 +56,3 @@ uint64_t expire_bindings(struct snoop *snoop, uint64_t now_ms);
 
 /* True for an address that a server may lease: not the network's own machines, nor one that no host may have. */
 bool is_leasable4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms);
-
-/* Forgets learned servers and gateways; bindings stay. */
-void relearn_anchors(struct state *state);

@@ -101,13 +101,14 @@ static enum verdict request_new(struct snoop *s, const struct request *q, uint64
 /*
  * RENEWING (unicast) and REBINDING (broadcast). A renewal of an address that the guard knows nothing of is let through when
  * it could be real: the guard may have restarted while the guest kept its lease. It gives no right before a matching ACK, and a
- * guest that holds a lease has no need of it.
+ * guest that holds a lease has no need of it. systemd-networkd rebinds from 0.0.0.0, which RFC 2131 4.3.2 leaves open.
  */
 static enum verdict renew(struct snoop *s, const struct request *q, uint64_t now_ms)
 {
 	const struct dhcp *m = q->message;
 	const struct config *config = s->config;
-	if (!same_address(q->frame->source, m->ciaddr))
+	bool from_nobody = q->broadcast && is_unset(q->frame->source);
+	if (!from_nobody && !same_address(q->frame->source, m->ciaddr))
 		return DROP_DHCP4_NOT_OWNER;
 	if (m->has_requested && !same_address(m->requested, m->ciaddr))
 		return DROP_DHCP4_FORM;

@@ -32,9 +32,9 @@ static void print_rates(FILE *to)
 		RATE_CLASSES(X)
 #undef X
 	};
-	fputs("\nRATES (per second / burst):\n ", to);
+	fputs("\nRATES (per second / burst):", to);
 	for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
-		fprintf(to, " %s=%g/%u%s", rates[i].name, rates[i].per_second, rates[i].burst, i % 5 == 4 ? "\n " : "");
+		fprintf(to, "%s %s=%g/%u", i % 5 == 0 ? "\n " : "", rates[i].name, rates[i].per_second, rates[i].burst);
 	fputs("\n", to);
 }
 

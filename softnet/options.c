@@ -14,7 +14,7 @@ const struct option_line option_lines[] = {
 	{ "vm-ip", "ADDR[/LEN],...", 0, GIVE_OFTEN, NULL, "addresses that the VM may use without a lease", take_vm_ip },
 	{ "mtu", "N", 0, GIVE_ONCE, NULL, "longest packet, 576-65535 octets (1500)", take_mtu },
 	{ "uplink", "PORT", 0, GIVE_ONCE, "The network", "way to the network; see PORTS", take_uplink },
-	{ "vm-net-type", "nat|host", 0, GIVE_ONCE, NULL, "host: no network beyond this host (nat)", take_net_type },
+	{ "vm-net-type", "nat|host", 0, GIVE_ONCE, NULL, "host: only DHCP and exposed ports (nat)", take_net_type },
 	{ "expose", "[ADDR:]EXT:INT,...", 0, GIVE_OFTEN, NULL,
 	  "forward this host's port EXT to the VM's port INT; tcp/ (default) or udp/ in front", take_expose },
 	{ "gateway", "ADDR,...", 0, GIVE_OFTEN, NULL, "the host's addresses on the network (@host)", take_gateway },

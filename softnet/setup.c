@@ -17,7 +17,7 @@ static void choose_set(struct address_set *to, const struct address_set *flags, 
 	*to = flags->count > 0 ? *flags : *platform;
 }
 
-/* Filter specification A.5: without flags and platform there would be nobody to trust, and strict learns nobody. */
+/* docs/filter.md, Trust anchors: without flags and platform there would be nobody to trust, and strict learns nobody. */
 static bool check_strict_anchors(const struct config *config, struct usage_error *error)
 {
 	if (!config->strict_anchors)
@@ -35,7 +35,6 @@ bool make_config(struct options *options, const struct anchors *anchors, struct 
 	memset(config, 0, sizeof *config);
 	config->vm_mac = options->vm_mac;
 	config->max_frame = 14 + options->mtu;
-	config->ipv6_off = true;
 	config->dhcp_off = options->dhcp_off;
 	config->isolation = wants_isolation(options);
 	config->strict_anchors = options->strict_anchors;
@@ -49,6 +48,11 @@ bool make_config(struct options *options, const struct anchors *anchors, struct 
 	memcpy(config->rates, options->rates, sizeof config->rates);
 	if (mac_set_has(&config->gateway_macs, config->vm_mac))
 		return refuse(error, "--vm-mac-address: expected another address than the gateway's");
+	for (uint32_t i = 0; i < options->static_count; i++)
+		if (set_has(&config->host, options->statics[i].address) ||
+		    set_has(&config->servers, options->statics[i].address))
+			return refuse(error, "--vm-ip: \"%s\": expected another address than the host's",
+				      format_address(options->statics[i].address, (char[ADDRESS_TEXT]){ "" }));
 	if (!compile_rules(&options->rules, &config->policy))
 		return refuse(error, "--allow, --block: more than %d rules", RULES_MAX);
 	return check_strict_anchors(config, error);

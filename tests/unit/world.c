@@ -31,7 +31,6 @@ void start_world(struct world *w, bool anchored)
 	w->now_ms = 1000000;
 	w->config.vm_mac = GUEST_MAC;
 	w->config.max_frame = 1514;
-	w->config.ipv6_off = 1;
 	w->config.isolation = 1;
 	memcpy(w->config.rates, rates, sizeof rates);
 	if (anchored) {
