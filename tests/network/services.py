@@ -6,6 +6,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socketserver
 import threading
 
 from netns import NetworkError, Process, wait_for
@@ -152,8 +153,11 @@ class WebServer:
             def log_message(self, *_):
                 pass
 
+        class Server(socketserver.ThreadingTCPServer):      # an HTTPServer asks the resolver for its own name
+            allow_reuse_address = daemon_threads = True
+
         with namespace.entered():
-            self.server = http.server.ThreadingHTTPServer((address, port), Handler)
+            self.server = Server((address, port), Handler)
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
         self.thread.start()
 
