@@ -355,7 +355,7 @@ static void dhcp_of_guest(void **state)
 		{ { .type = 1, .server = GATEWAY_IP }, DROP_DHCP4_FORM },
 		{ { .type = 1, .ip_from = VICTIM_IP }, DROP_DHCP4_FORM },
 		{ { .type = 3 }, DROP_DHCP4_FORM },
-		{ { .type = 3, .ciaddr = VICTIM_IP }, DROP_DHCP4_NOT_OWNER },
+		{ { .type = 3, .ciaddr = VICTIM_IP, .ip_from = GUEST_IP }, DROP_DHCP4_NOT_OWNER },
 		{ { .type = 4, .requested = VICTIM_IP, .server = GATEWAY_IP }, DROP_DHCP4_NOT_OWNER },
 		{ { .type = 7, .ciaddr = VICTIM_IP, .ip_from = VICTIM_IP, .server = GATEWAY_IP }, DROP_DHCP4_NOT_OWNER },
 		{ { .type = 8, .ciaddr = VICTIM_IP, .ip_from = VICTIM_IP }, DROP_DHCP4_NOT_OWNER },

@@ -101,6 +101,30 @@ static void renewal_extends_and_silence_does_not(void **state)
 	assert_false(owns(GUEST_IP));
 }
 
+/* As systemd-networkd does it; by unicast the source must be the guest's address. */
+static void rebinding_from_nobody(void **state)
+{
+	(void)state;
+	struct dhcp_spec rebind = { .type = 3, .xid = 7, .ciaddr = GUEST_IP };
+	start_world(&w, true);
+	lease(&w, GUEST_IP, 600);
+	w.now_ms += 550 * 1000;
+	assert_int_equal(client(rebind), PASS);
+	assert_int_equal(ack(7, GUEST_IP, 600), PASS);
+	w.now_ms += 100 * 1000;
+	assert_true(owns(GUEST_IP));
+	rebind.xid = 8;
+	rebind.ciaddr = VICTIM_IP;
+	assert_int_equal(client(rebind), DROP_DHCP4_NOT_OWNER);
+	rebind.ciaddr = GUEST_IP;
+	rebind.ip_from = VICTIM_IP;
+	assert_int_equal(client(rebind), DROP_DHCP4_NOT_OWNER);
+	rebind.ip_from = 0;
+	rebind.ip_to = GATEWAY_IP;
+	rebind.mac_to = GATEWAY_MAC;
+	assert_int_not_equal(client(rebind), PASS);
+}
+
 static void nak_takes_the_address(void **state)
 {
 	(void)state;
@@ -382,6 +406,7 @@ int main(void)
 		cmocka_unit_test(lease_ends_by_the_clock_alone), cmocka_unit_test(slow_ack_does_not_lengthen_the_lease),
 		cmocka_unit_test(infinite_lease_never_ends), cmocka_unit_test(renewal_extends_and_silence_does_not),
 		cmocka_unit_test(nak_takes_the_address), cmocka_unit_test(release_takes_it_before_the_message_leaves),
+		cmocka_unit_test(rebinding_from_nobody),
 		cmocka_unit_test(release_needs_no_server_identifier), cmocka_unit_test(renewal_may_repeat_the_xid),
 		cmocka_unit_test(decline_takes_it_and_is_limited),
 		cmocka_unit_test(state_changes_before_the_guest_sees_the_ack), cmocka_unit_test(probe_needs_an_offer),
