@@ -1,0 +1,156 @@
+"""Real VMs: QEMU behind `softnet run`, in the ways that hypervisors are connected, and with uplinks that need no root.
+
+    guest eth0 == QEMU == softnet == slirp or passt == sockets of the namespace "host"
+    (there, lo has 1.1.1.1 with a web server; behind passt it is one hop away)
+"""
+
+import pathlib
+import signal
+import socket
+
+import pytest
+
+import netns
+import services
+import vm
+from conftest import needs
+
+MAC, INTERNET = "52:54:00:00:00:0a", "1.1.1.1"
+DGRAM = "dgram,id=n0,local.type=fd,local.str={fd}"
+LEASE = "udhcpc -i eth0 -n -q -t 10 -T 1 -s /bin/udhcpc.sh"
+FETCH = f"wget -q -O - http://{INTERNET}/file"
+SOCKET = pathlib.Path("/run/vm/socket")
+
+
+@pytest.fixture
+def host(network):
+    """Where softnet and QEMU run."""
+    host = network.namespace("host", ipv6=False)
+    host.ip(f"address add {INTERNET}/32 dev lo")
+    network.web = services.WebServer(host, INTERNET)
+    yield host
+    network.web.close()
+
+
+@pytest.fixture
+def boot(network, host, softnet, guest_image):
+    """A function that boots a guest behind `softnet run` with these options."""
+    def start(*options, netdev=DGRAM):
+        guard = [softnet, "run", "-v", "--vm-mac-address", MAC, *options, "--"]
+        guest = vm.VM(network, "guest", guest_image, "{mac}", netdev, guard, namespace=host, kind=services.Softnet)
+        assert guest.boot()[1] == MAC
+        return guest
+    return start
+
+
+def qemu_of(guest):
+    """The process id of QEMU: the child of softnet's child."""
+    def children(pid):
+        return [int(word) for word in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def find():
+        return [pid for child in children(guest.process.pid) for pid in children(child)
+                if vm.qemu_name()[:15] == pathlib.Path(f"/proc/{pid}/comm").read_text().strip()]
+    return netns.wait_for(find, 5, "QEMU among softnet's processes")[0]
+
+
+def test_slirp_over_datagrams(network, boot):
+    guest = boot("--uplink", "slirp")
+    assert "lease 10.0.2.15/24" in guest.run(LEASE)
+    assert guest.run(FETCH) == "hello"
+    assert guest.process.counters().passed["guest"] > 5
+    # What the guest's kernel sends by itself is honest; a forged frame is not, and is told apart.
+    guest.run("rawframe send eth0 -c 3 " + "ff" * 6 + "5254000000ff" + "0806" + "00" * 46)
+    guest.process.wait_counters(lambda counters: counters.dropped("guest", "eth-src-spoof") == 3)
+    assert guest.run(FETCH) == "hello"
+    assert guest.power_off() == 0
+
+
+def test_stream_to_qemu(network, boot):
+    SOCKET.parent.mkdir(exist_ok=True)
+    SOCKET.parent.chmod(0o777)      # softnet is nobody when it takes its socket away
+    guest = boot("--uplink", "slirp", "--guest", f"stream:{SOCKET}",
+                 netdev=f"stream,id=n0,server=off,addr.type=unix,addr.path={SOCKET}")
+    assert "lease 10.0.2.15/24" in guest.run(LEASE)
+    assert guest.run(FETCH) == "hello"
+    assert guest.power_off() == 0
+    assert not SOCKET.exists()
+
+
+def test_exposed_port_reaches_a_listener_in_the_guest(network, host, boot):
+    def answer():
+        with host.entered():
+            client = socket.socket()
+        with client:
+            client.settimeout(2)
+            try:
+                client.connect(("127.0.0.1", 8080))
+                return client.recv(100)
+            except OSError:
+                return b""
+    guest = boot("--uplink", "slirp", "--expose", "127.0.0.1:8080:80")
+    guest.run("nc -ll -p 80 -e echo hello from the guest >/dev/null 2>&1 &")
+    assert answer() == b""                                  # no lease, no port
+    guest.run("udhcpc -i eth0 -b -R -p /tmp/udhcpc.pid -s /bin/udhcpc.sh >/dev/null 2>&1")
+    assert netns.wait_for(answer, 10, "the exposed port") == b"hello from the guest\n"
+    guest.run("kill -TERM $(cat /tmp/udhcpc.pid)")          # -R: it releases the lease before it ends
+    netns.wait_for(lambda: answer() == b"", 10, "the port to close")
+    assert guest.power_off() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_signal_to_softnet_ends_qemu(boot, number):
+    guest = boot("--uplink", "slirp")
+    qemu = qemu_of(guest)
+    guest.process.signal(number)
+    assert guest.process.wait(10) == 0                      # QEMU's own status: it takes these for a wish
+    assert not pathlib.Path(f"/proc/{qemu}").exists()
+
+
+def test_status_is_that_of_qemu(boot):
+    guest = boot("--uplink", "slirp")
+    netns.run("kill", "-KILL", qemu_of(guest))
+    assert guest.process.wait(10) == 128 + signal.SIGKILL
+
+
+def test_qemu_ends_when_softnet_is_killed(boot):
+    """Fail closed: a guest without its guard has no network, and does not stay behind."""
+    guest = boot("--uplink", "slirp")
+    qemu = qemu_of(guest)
+    guest.process.signal(signal.SIGKILL)
+    netns.wait_for(lambda: not pathlib.Path(f"/proc/{qemu}").exists(), 15, "QEMU to end")
+
+
+@pytest.fixture
+def passt(network):
+    """passt in "host", which has 10.7.0.2 and behind its router 1.1.1.1; it gives the guest the host's own address."""
+    network.bridge("br0")
+    router = network.namespace("router", ipv6=False)
+    network.join(router, "eth0", "br0", "10.7.0.1/24")
+    router.ip(f"address add {INTERNET}/32 dev lo")
+    network.web = services.WebServer(router, INTERNET)
+    host = network.namespace("host", ipv6=False)
+    network.join(host, "eth0", "br0", "10.7.0.2/24")
+    host.ip("route add default via 10.7.0.1")
+    # Not in the directory of a test: passt gives up the right to read it.
+    path = pathlib.Path("/run/passt.socket")
+    process = network.start(["passt", "-f", "--runas", "0", "-4", "-s", path, "--mtu", "1500"], host)
+    netns.wait_for(path.exists, 10, "passt's socket")
+    process.path = path
+    yield process
+    network.web.close()
+    path.unlink(missing_ok=True)
+
+
+@needs("passt")
+def test_passt_is_an_uplink(network, passt, softnet, guest_image):
+    guard = [softnet, "run", "-v", "--vm-mac-address", MAC, "--uplink", f"stream:{passt.path}", "--"]
+    guest = vm.VM(network, "guest", guest_image, "{mac}", DGRAM, guard, kind=services.Softnet)
+    guest.boot()
+    output = guest.run(LEASE)
+    assert "lease 10.7.0.2/24" in output and "gateway 10.7.0.1" in output
+    assert guest.run(FETCH) == "hello"
+    assert network.web.requests == [("10.7.0.2", "/file")]
+    counters = guest.process.counters()
+    assert counters.dropped("uplink", "dhcp4-rogue-server", "dhcp4-bad-lease", "arp-gateway-spoof") == 0
+    assert guest.power_off() == 0
