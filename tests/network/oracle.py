@@ -6,8 +6,8 @@ nothing taken from core/. Every frame that a guard let through is held against t
     oracle.check(port, records)                 # the same, as an assertion
 
 The oracle believes nobody but the wire: it knows a lease because it saw the client's request leave and the real
-server's ACK arrive, and it knows when that lease is over by the same means. Numbers in brackets are properties of the
-filter specification, part J.
+server's ACK arrive, and it knows when that lease is over by the same means. Numbers in brackets are those of
+docs/properties.md.
 """
 
 import dataclasses
