@@ -8,7 +8,8 @@ import shutil
 import signal
 import struct
 
-import netns
+import pytest
+
 import services
 from netns import NetworkError, wait_for
 
@@ -16,6 +17,7 @@ CLIENTS = ["udhcpc", "dhclient", "dhcpcd", "networkd"]
 NETWORKD = "/lib/systemd/systemd-networkd"
 GATEWAY = "192.168.77.1"
 INTERNET = "1.1.1.1"
+NEIGHBOUR = "192.168.77.200"
 FIRST_MAC = 0x52540000000a
 
 
@@ -54,7 +56,7 @@ def start_dhclient(network, guest, *options):
 
 
 def start_dhcpcd(network, guest, *options):
-    """With its check for address conflicts, and without the leases and sockets of others: it has fixed places for them."""
+    """Without the leases and sockets of others: it has fixed places for them."""
     return start_hidden(network, guest, "dhcpcd", "mkdir /run/dhcpcd && mount -t tmpfs tmpfs /var/lib/dhcpcd",
                         "dhcpcd --nobackground --ipv4only --noipv4ll --config /dev/null --script /bin/true "
                         f"{' '.join(options)} eth0")
@@ -103,9 +105,11 @@ def release(network, guest, client):
         guest.client.signal({"udhcpc": signal.SIGUSR2, "dhcpcd": signal.SIGALRM, "networkd": signal.SIGTERM}[client])
 
 
-def missing_clients(clients):
-    return [client for client in clients
-            if not shutil.which(NETWORKD if client == "networkd" else client) and client != "udhcpc"]
+def needs_peers(*clients, server="kea-dhcp4"):
+    """A mark for tests of these clients; udhcpc comes with the guest's busybox."""
+    names = {"networkd": NETWORKD, "udhcpc": "sh"}
+    missing = [client for client in (*clients, server) if not shutil.which(names.get(client, client))]
+    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
 
 
 # --- a guest ----------------------------------------------------------------------------------------------------------
@@ -193,6 +197,40 @@ class Far:
 
     def __init__(self, namespace, interface):
         self.namespace, self.interface, self.mac = namespace, interface, namespace.mac(interface)
+
+
+def hosted(network):
+    """A bridge with the host's address, as on a machine that runs VMs: anchors come from there."""
+    network.bridge("br0")
+    network.host.ip("link set br0 address 52:54:00:00:00:01")
+    network.host.ip(f"address add {GATEWAY}/24 dev br0")
+    network.host.ip("link add internet type bridge")
+    network.host.ip(f"address add {INTERNET}/32 dev internet")
+    network.host.ip("link set internet up")
+    network.far = Far(network.host, "br0")
+    # Somebody else on the segment; besides, a bridge has no carrier before it has a port.
+    network.neighbour = network.namespace("neighbour", ipv6=False)
+    network.join(network.neighbour, "eth0", "br0", f"{NEIGHBOUR}/24", mac="52:54:00:00:00:02")
+    return network
+
+
+def serve(network, server, lease=120, renew=3, rebind=7, *options, first=10, **more):
+    """A server on the host, with renewal after 3 s; dnsmasq gives no lease of less than 120 s. Addresses are given in
+    order."""
+    if server == "kea":
+        return kea(network, network.host, f"192.168.77.{first}-192.168.77.{first + 40}", lease, renew, rebind,
+                   interface="br0", **more)
+    return services.dnsmasq(network, network.host, f"192.168.77.{first}", f"192.168.77.{first + 40}", f"{lease}s",
+                            f"--dhcp-option-force=58,{renew}", f"--dhcp-option-force=59,{rebind}",
+                            "--dhcp-sequential-ip", *options, interface="br0", router=GATEWAY, **more)
+
+
+def guests_of(network, clients, *options, **more):
+    """One guest for each client, with a lease."""
+    guests = {client: Guest(network, f"vm-{client}", *options, **more) for client in clients}
+    # Probing takes dhcpcd six seconds; one test is about that.
+    all_of(lambda client: start_client(network, guests[client], client, *["--noarp"] * (client == "dhcpcd")), clients)
+    return guests
 
 
 def all_of(function, items):
