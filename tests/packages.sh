@@ -28,6 +28,9 @@ check           python3-pytest        -           network tests
 check           python3-scapy         -
 check           isc-dhcp-client       -           real DHCP clients; udhcpc comes with the guest
 check           dhcpcd-base           -
+check           systemd               -           for systemd-networkd alone
+check           kea-dhcp4-server      -           a DHCP server that gives leases of seconds
+check           iputils-ping          -
 check           clang                 llvm        eBPF
 check           libbpf-dev            -
 check           clang-format          clang-format
