@@ -216,6 +216,13 @@ struct transaction *open_transaction(struct state *state, uint32_t id, enum tran
 	return t;
 }
 
+void close_transactions(struct state *state)
+{
+	for (uint32_t i = 0; i < TRANSACTIONS_MAX; i++)
+		if (!state->dhcp4[i].done) /* the copies of an ACK that was seen bind nothing */
+			state->dhcp4[i] = (struct transaction){ 0 };
+}
+
 bool has_room_for_client_id(const struct state *state, uint64_t hash, uint64_t now_ms)
 {
 	for (uint32_t i = 0; i < CLIENT_IDS_MAX; i++)

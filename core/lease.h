@@ -37,6 +37,9 @@ struct transaction *find_transaction(struct state *state, uint32_t id, uint64_t 
 struct transaction *open_transaction(struct state *state, uint32_t id, enum transaction_kind kind, uint64_t client_id,
 				     uint64_t now_ms);
 
+/* Nothing that the guest asked for so far may still be given: it is giving back an address, and the server will too. */
+void close_transactions(struct state *state);
+
 /* True for an identifier that is known or for which there is room; it is remembered by remember_client_id(). */
 bool has_room_for_client_id(const struct state *state, uint64_t hash, uint64_t now_ms);
 void remember_client_id(struct state *state, uint64_t hash, uint64_t until_ms, uint64_t now_ms);

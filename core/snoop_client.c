@@ -146,11 +146,13 @@ static enum verdict decline(struct snoop *s, const struct request *q, uint64_t n
 		return DROP_RATE_DHCP;
 	if (b)
 		remove_lease(s, b, "declined");
+	close_transactions(s->state);
 	return PASS;
 }
 
 /*
- * The server may give the address away at once, so the guest loses it before the message leaves. RFC 2131 table 5 wants
+ * The server may give the address away at once, so the guest loses it before the message leaves; and for good, even where
+ * the ACK of a renewal that it sent just before is still on its way (RFC 2131 4.4.6). RFC 2131 table 5 wants
  * the server identifier, but systemd-networkd leaves it out; the address that the message goes to says as much.
  */
 static enum verdict release(struct snoop *s, const struct request *q, uint64_t now_ms)
@@ -164,6 +166,7 @@ static enum verdict release(struct snoop *s, const struct request *q, uint64_t n
 	if (q->broadcast || !is_dhcp_server4(s->config, s->state, q->frame->destination, now_ms))
 		return DROP_DHCP4_ADDRESSING;
 	remove_lease(s, b, "released");
+	close_transactions(s->state);
 	return PASS;
 }
 

@@ -158,6 +158,29 @@ static void release_takes_it_before_the_message_leaves(void **state)
 	assert_false(owns(GUEST_IP));
 }
 
+/* A renewal, and a RELEASE right behind it: the server answers the first and frees the address; its ACK comes too late. */
+static void release_overtakes_an_ack(void **state)
+{
+	(void)state;
+	start_world(&w, true);
+	lease(&w, GUEST_IP, 600);
+	assert_int_equal(renew(7), PASS);
+	struct dhcp_spec release = { .type = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP, .ip_to = GATEWAY_IP,
+				     .mac_to = GATEWAY_MAC, .server = GATEWAY_IP };
+	assert_int_equal(client(release), PASS);
+	assert_int_equal(ack(7, GUEST_IP, 600), DROP_DHCP4_NO_TRANSACTION);
+	assert_false(owns(GUEST_IP));
+
+	/* The same with a DECLINE, and a REQUEST that asks for the address once more. */
+	lease(&w, GUEST_IP, 600);
+	struct dhcp_spec again = { .type = 3, .xid = 8, .requested = GUEST_IP };
+	assert_int_equal(client(again), PASS);
+	struct dhcp_spec decline = { .type = 4, .xid = 9, .requested = GUEST_IP, .server = GATEWAY_IP };
+	assert_int_equal(client(decline), PASS);
+	assert_int_equal(ack(8, GUEST_IP, 600), DROP_DHCP4_NO_TRANSACTION);
+	assert_false(owns(GUEST_IP));
+}
+
 /* As systemd-networkd sends it: without option 54. */
 static void release_needs_no_server_identifier(void **state)
 {
@@ -407,6 +430,7 @@ int main(void)
 		cmocka_unit_test(infinite_lease_never_ends), cmocka_unit_test(renewal_extends_and_silence_does_not),
 		cmocka_unit_test(nak_takes_the_address), cmocka_unit_test(release_takes_it_before_the_message_leaves),
 		cmocka_unit_test(rebinding_from_nobody),
+		cmocka_unit_test(release_overtakes_an_ack),
 		cmocka_unit_test(release_needs_no_server_identifier), cmocka_unit_test(renewal_may_repeat_the_xid),
 		cmocka_unit_test(decline_takes_it_and_is_limited),
 		cmocka_unit_test(state_changes_before_the_guest_sees_the_ack), cmocka_unit_test(probe_needs_an_offer),
