@@ -69,6 +69,7 @@ class Transaction:
     wanted: str = NOBODY
     promised: set = dataclasses.field(default_factory=set)      # offered or given by the server
     requested: float = None     # when the first REQUEST left: a lease counts from there
+    closed: bool = False        # the client gave its address back since
 
 
 @dataclasses.dataclass
@@ -266,7 +267,8 @@ def judge_client_message(port, now, destination, ip):
     to_all = ip.destination == BROADCAST_IP
     require(to_all == (destination == BROADCAST_MAC) and (to_all or not is_group(destination)), "DHCP addressing")
     require(to_all or ip.destination == port.router, "DHCP to a host that is no server")
-    resync = message.type == REQUEST and not port.live(now)
+    # What renews a lease that the guard does not know; it may not yet have read an ACK that is there already.
+    resync = message.type == REQUEST and not any(now > lease.since + SLACK for lease in port.live(now))
     if ip.source == NOBODY:
         require(to_all and message.ciaddr == NOBODY and message.type in (DISCOVER, REQUEST, DECLINE), "DHCP form [P18]")
     else:
@@ -397,14 +399,15 @@ def learn_from_client(port, now, message):
     if message.type in (DISCOVER, REQUEST, INFORM):
         identifier = message.options.get(61, b"")
         t = port.transactions.setdefault(message.xid, Transaction(now, now, identifier))
-        t.last, t.client_id = now, identifier
+        t.last, t.client_id, t.closed = now, identifier, False
         if message.type == REQUEST:
             t.wanted = message.ciaddr if message.ciaddr != NOBODY else message.address(50)
             t.requested = t.requested or now
-    elif message.type == RELEASE:
-        port.leases.pop(message.ciaddr, None)       # the server may give it away at once [P31]
-    elif message.type == DECLINE:
-        port.leases.pop(message.address(50), None)
+    elif message.type in (RELEASE, DECLINE):
+        # The server may give it away at once; an answer to what was asked before gives it back to nobody [P31].
+        port.leases.pop(message.ciaddr if message.type == RELEASE else message.address(50), None)
+        for t in port.transactions.values():
+            t.closed = True
 
 
 def learn_from_server(port, now, message):
@@ -415,7 +418,7 @@ def learn_from_server(port, now, message):
         port.leases[t.wanted].until = min(port.leases[t.wanted].until, now + SLACK)     # [P32]
     if message.type in (OFFER, ACK) and message.yiaddr != NOBODY:
         t.promised.add(message.yiaddr)
-    if message.type == ACK and message.yiaddr != NOBODY and len(message.options.get(51, b"")) == 4:
+    if message.type == ACK and not t.closed and message.yiaddr != NOBODY and len(message.options.get(51, b"")) == 4:
         seconds = int.from_bytes(message.options[51], "big")
         mask = message.address(1) if 1 in message.options else BROADCAST_IP
         subnet = ipaddress.ip_network(f"{message.yiaddr}/{mask}", strict=False)

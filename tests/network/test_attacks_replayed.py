@@ -6,6 +6,7 @@ tests know what the judge says to each; here, whatever leaves on the real uplink
 
 import pathlib
 import random
+import signal
 
 import pytest
 
@@ -35,7 +36,8 @@ def guest(network, softnet):
     gateway = network.namespace("gateway", ipv6=False)
     network.join(gateway, "eth0", "br0", f"{ROUTER}/24", mac=ROUTER_MAC)
     gateway.ip(f"address add {EXTERNAL}/32 dev lo")
-    services.dnsmasq(network, gateway, ME, ME, router=ROUTER)
+    gateway.ip(f"neigh replace {ME} lladdr {MAC} dev eth0 nud permanent")       # a raw guest answers no ARP
+    network.dhcp_server = services.dnsmasq(network, gateway, ME, ME, router=ROUTER)
     guest = rawguest.RawGuest(network, MAC, "--uplink", "tap:u-raw,bridge=br0", "--gateway", ROUTER, *NO_LIMITS)
     seen = capture.Capture(network.host, "u-raw", oracle.LEFT, oracle.ARRIVED)
     yield guest
@@ -96,6 +98,20 @@ def test_catalogue_of_the_network_does_not_harm_the_guard(guest, network):
         guest.send(rawguest.udp(MAC, ROUTER_MAC, address, EXTERNAL, 4000, 4001))
     guest.send(rawguest.udp(MAC, ROUTER_MAC, ME, EXTERNAL, 4000, 4001))
     assert guest.wait_counted().dropped("guest", "ip4-src-spoof") == 4
+
+
+def test_release_overtakes_an_ack(guest, network):
+    """The server answers a renewal, then frees the address; the guard reads that answer behind the RELEASE."""
+    assert guest.take_lease() == ME
+    network.dhcp_server.signal(signal.SIGSTOP)
+    server = b"\x36\x04" + bytes([192, 168, 64, 1])
+    guest.send(rawguest.udp(MAC, ROUTER_MAC, ME, ROUTER, 68, 67, rawguest.dhcp(MAC, 3, 8, ciaddr=ME)),
+               rawguest.udp(MAC, ROUTER_MAC, ME, ROUTER, 68, 67, rawguest.dhcp(MAC, 7, 9, server, ciaddr=ME)))
+    guest.wait_counted()
+    network.dhcp_server.signal(signal.SIGCONT)
+    guest.guard.wait_counters(lambda now: now.dropped("uplink", "dhcp4-no-transaction") == 1, what="the late ACK")
+    guest.send(rawguest.udp(MAC, ROUTER_MAC, ME, EXTERNAL, 4000, 4001))
+    assert guest.wait_counted().dropped("guest", "ip4-no-lease") == 1
 
 
 def honest_frames():

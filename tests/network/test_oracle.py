@@ -153,6 +153,10 @@ def test_a_lease_begins_and_ends():
     assert len(faults([(1, oracle.LEFT, HONEST["release"]), (1, oracle.LEFT, data())], *bound())) == 1
     nak = server_message("nak", yiaddr="0.0.0.0")
     assert len(faults([(1, oracle.ARRIVED, nak), (3, oracle.LEFT, data())], *bound())) == 1
+    again = client_message("request", source=MY_IP, to=ROUTER_IP, mac=ROUTER, ciaddr=MY_IP, xid=9)
+    late = [(1, oracle.LEFT, again), (1.01, oracle.LEFT, HONEST["release"]), (1.02, oracle.ARRIVED, server_message(
+        "ack", xid=9)), (1.03, oracle.LEFT, data())]
+    assert len(faults(late, *bound())) == 1                                                 # given back for good
     forged = server_message("ack", mac=OTHER, yiaddr=OTHER_IP)
     assert len(faults([(1, oracle.ARRIVED, forged), (2, oracle.LEFT, data(source=OTHER_IP))], *bound())) == 1
     assert len(faults([(1, oracle.LEFT, data(source=OTHER_IP)), (2, oracle.ARRIVED, server_message(
