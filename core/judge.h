@@ -297,7 +297,6 @@ INLINE bool is_impossible_source4(struct address a, uint8_t protocol)
 INLINE uint8_t fault_of_reply(const struct config *config, const struct state *state, const struct frame *frame,
 			      const struct ethernet *eth, const struct ipv4 *ip, uint64_t now_ms)
 {
-	const struct address_set *servers = anchored_servers(config);
 	struct reader r = read_from(frame, ip->payload + 8, ip->end);
 	skip_bytes(&r, 4);
 	uint32_t transaction_id = read_be32(&r);
@@ -305,8 +304,7 @@ INLINE uint8_t fault_of_reply(const struct config *config, const struct state *s
 	uint64_t client_mac = read_be48(&r);
 	if (!r.ok)
 		return DROP_DHCP4_MALFORMED;
-	if ((servers->count > 0 && !set_has(servers, ip->source)) ||
-	    poses_as_router4(config, state, ip->source, eth->source, now_ms))
+	if (!is_trusted_server4(config, state, ipv4_of_address(ip->source), eth->source, now_ms))
 		return DROP_DHCP4_ROGUE_SERVER;
 	if (client_mac != config->vm_mac)
 		return DROP_DHCP4_NOT_FOR_GUEST;

@@ -4,36 +4,6 @@
 
 #include <stddef.h>
 
-/* The address of a server whose answers the guest holds a lease from: a relay may have stood in between at first. */
-static bool serves_a_lease(const struct snoop *s, struct address a, uint64_t now_ms)
-{
-	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
-		if (is_live(&s->state->ipv4[i], now_ms) && same_address(s->state->ipv4[i].server, a))
-			return true;
-	return false;
-}
-
-/*
- * Is this the server? With anchors its address is one of theirs. Without, it is the first one that completed an exchange,
- * by MAC and address, or the server identifier of a lease (RFC 2131 4.3.6: renewals go past the relay). In both cases a
- * router's address comes with a router's MAC, and a server's with the MAC it had at its first ACK.
- */
-static bool is_trusted_server(const struct snoop *s, const struct dhcp_frame *f, uint64_t now_ms)
-{
-	const struct config *config = s->config;
-	const struct learned *lock = &s->state->learned;
-	const struct address_set *anchors = anchored_servers(config);
-	bool locked = anchors_are_locked(s->state, now_ms) && !is_unset(lock->server);
-	bool same_server = same_address(lock->server, f->source), same_mac = lock->server_mac == f->source_mac;
-	if (poses_as_router4(config, s->state, f->source, f->source_mac, now_ms))
-		return false;
-	if (anchors->count > 0)
-		return set_has(anchors, f->source) && (!locked || !same_server || same_mac);
-	if (config->strict_anchors)
-		return false;
-	return !locked || (same_mac && (same_server || serves_a_lease(s, f->source, now_ms)));
-}
-
 static bool is_server_identifier(const struct snoop *s, const struct dhcp *m, const struct transaction *t,
 				 uint64_t now_ms)
 {
@@ -162,15 +132,12 @@ static enum verdict accept_nak(struct snoop *s, struct transaction *t)
 	return PASS;
 }
 
+/* The judge has seen to it that the message comes from a trusted server and names the guest and an exchange of its own. */
 enum verdict snoop_dhcp4_server(struct snoop *s, const struct dhcp_frame *f, uint64_t now_ms)
 {
 	const struct dhcp *m = &f->message;
 	if (m->op != BOOTREPLY || m->hardware_type != 1 || m->hardware_length != 6)
 		return DROP_DHCP4_MALFORMED;
-	if (!is_trusted_server(s, f, now_ms))
-		return DROP_DHCP4_ROGUE_SERVER;
-	if (m->chaddr != s->config->vm_mac)
-		return DROP_DHCP4_NOT_FOR_GUEST;
 	if (m->type != DHCPOFFER && m->type != DHCPACK && m->type != DHCPNAK)
 		return DROP_DHCP4_TYPE;
 	struct transaction *t = find_transaction(s->state, m->xid, now_ms);

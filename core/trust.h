@@ -102,6 +102,15 @@ INLINE const struct address_set *anchored_servers(const struct config *config)
 	return config->servers.count > 0 ? &config->servers : &config->host;
 }
 
+/* The address of a server whose answers the guest holds a lease from: a relay may have stood in between at first. */
+INLINE bool serves_a_lease(const struct state *state, struct address a, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
+		if (is_live(&state->ipv4[i], now_ms) && same_address(state->ipv4[i].server, a))
+			return true;
+	return false;
+}
+
 /* Servers that a client message may be sent to by unicast. */
 SUBPROGRAM bool is_server_ipv4(const struct config *config, const struct state *state, uint32_t ipv4, uint64_t now_ms)
 {
@@ -110,13 +119,31 @@ SUBPROGRAM bool is_server_ipv4(const struct config *config, const struct state *
 		return false;
 	if (set_has(anchored_servers(config), a) || (anchors_are_locked(state, now_ms) && same_address(state->learned.server, a)))
 		return true;
-	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
-		if (is_live(&state->ipv4[i], now_ms) && same_address(state->ipv4[i].server, a))
-			return true;
-	return false;
+	return serves_a_lease(state, a, now_ms);
 }
 
 INLINE bool is_dhcp_server4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
 {
 	return is_ipv4(a) && is_server_ipv4(config, state, ipv4_of_address(a), now_ms);
+}
+
+/*
+ * Is this the server? With anchors its address is one of theirs. Without, it is the first one that completed an exchange,
+ * by MAC and address, or the server identifier of a lease (RFC 2131 4.3.6: renewals go past the relay). In both cases a
+ * router's address comes with a router's MAC, and a server's with the MAC it had at its first ACK.
+ */
+SUBPROGRAM bool is_trusted_server4(const struct config *config, const struct state *state, uint32_t ipv4, uint64_t mac,
+				   uint64_t now_ms)
+{
+	struct address source = address_of_ipv4(ipv4);
+	if (!is_given(config) || !is_given(state) || poses_as_router4(config, state, source, mac, now_ms))
+		return false;
+	const struct learned *lock = &state->learned;
+	bool locked = anchors_are_locked(state, now_ms) && !is_unset(lock->server);
+	bool same_server = same_address(lock->server, source), same_mac = lock->server_mac == mac;
+	if (anchored_servers(config)->count > 0)
+		return set_has(anchored_servers(config), source) && (!locked || !same_server || same_mac);
+	if (config->strict_anchors)
+		return false;
+	return !locked || (same_mac && (same_server || serves_a_lease(state, source, now_ms)));
 }
