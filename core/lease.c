@@ -221,6 +221,33 @@ void close_transactions(struct state *state)
 	for (uint32_t i = 0; i < TRANSACTIONS_MAX; i++)
 		if (!state->dhcp4[i].done) /* the copies of an ACK that was seen bind nothing */
 			state->dhcp4[i] = (struct transaction){ 0 };
+	for (uint32_t i = 0; i < REQUEST_IDS_MAX; i++)
+		state->request_ids[i].spent = 1;
+}
+
+void remember_request_id(struct state *state, uint32_t id, uint64_t now_ms)
+{
+	struct request_id *slot = &state->request_ids[0];
+	for (uint32_t i = 0; i < REQUEST_IDS_MAX; i++) {
+		struct request_id *r = &state->request_ids[i];
+		if (r->id == id && r->until_ms > 0 && !r->spent) {
+			slot = r;
+			break;
+		}
+		if (r->until_ms < slot->until_ms)
+			slot = r;
+	}
+	*slot = (struct request_id){ .id = id, .until_ms = now_ms + TRANSACTION_LIFE_MS };
+}
+
+bool is_spent_request_id(const struct state *state, uint32_t id, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < REQUEST_IDS_MAX; i++) {
+		const struct request_id *r = &state->request_ids[i];
+		if (r->spent && r->id == id && now_ms < r->until_ms)
+			return true;
+	}
+	return false;
 }
 
 bool has_room_for_client_id(const struct state *state, uint64_t hash, uint64_t now_ms)

@@ -8,7 +8,7 @@
 
 #define NEVER_EXPIRES UINT64_MAX
 
-enum { BINDINGS4_MAX = 4, TRANSACTIONS_MAX = 4, CLIENT_IDS_MAX = 4 };
+enum { BINDINGS4_MAX = 4, TRANSACTIONS_MAX = 4, CLIENT_IDS_MAX = 4, REQUEST_IDS_MAX = 32 };
 
 enum binding_state {
 	BINDING_NONE,
@@ -58,6 +58,17 @@ struct client_id {
 	uint64_t until_ms; /* 0: free */
 };
 
+/*
+ * The xid of a REQUEST that left. It is spent when the guest gives an address back: an answer that is still on its way
+ * could not be told from one to a later REQUEST of the same xid. Full: the oldest goes; the rate of DHCP sees to it that
+ * this takes longer than an answer.
+ */
+struct request_id {
+	uint32_t id;
+	uint32_t spent;
+	uint64_t until_ms; /* 0: free */
+};
+
 /* Anchors learned from traffic where neither flags nor platform gave any: locked on first use. */
 struct learned {
 	struct address server;       /* unset: none */
@@ -73,6 +84,7 @@ struct state {
 	struct binding ipv4[BINDINGS4_MAX];
 	struct transaction dhcp4[TRANSACTIONS_MAX];
 	struct client_id client_ids[CLIENT_IDS_MAX];
+	struct request_id request_ids[REQUEST_IDS_MAX];
 	struct learned learned;
 	uint64_t hash_key[2]; /* of the client id hash: random at start */
 };

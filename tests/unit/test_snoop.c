@@ -171,7 +171,19 @@ static void release_overtakes_an_ack(void **state)
 	assert_int_equal(ack(7, GUEST_IP, 600), DROP_DHCP4_NO_TRANSACTION);
 	assert_false(owns(GUEST_IP));
 
+	/* Nor does another REQUEST of the same xid open the door for it, however many others came between. */
+	for (uint32_t xid = 100; xid < 108; xid++) {
+		struct dhcp_spec other = { .type = 3, .xid = xid, .requested = VICTIM_IP };
+		assert_int_equal(client(other), PASS);
+	}
+	struct dhcp_spec once_more = { .type = 3, .xid = 7, .requested = GUEST_IP };
+	assert_int_equal(client(once_more), DROP_DHCP4_FORM);
+	assert_int_equal(ack(7, GUEST_IP, 600), DROP_DHCP4_NO_TRANSACTION);
+	w.now_ms += 64000; /* no answer takes that long */
+	assert_int_equal(client(once_more), PASS);
+
 	/* The same with a DECLINE, and a REQUEST that asks for the address once more. */
+	start_world(&w, true);
 	lease(&w, GUEST_IP, 600);
 	struct dhcp_spec again = { .type = 3, .xid = 8, .requested = GUEST_IP };
 	assert_int_equal(client(again), PASS);
@@ -222,6 +234,7 @@ static void decline_takes_it_and_is_limited(void **state)
 	start_world(&w, true);
 	for (int i = 0; i < 4; i++) {
 		w.now_ms += 1000;
+		memset(w.state.request_ids, 0, sizeof w.state.request_ids); /* a client would take another xid now */
 		lease(&w, GUEST_IP, 600);
 		enum verdict verdict = client((struct dhcp_spec){ .type = 4, .requested = GUEST_IP, .server = GATEWAY_IP });
 		assert_int_equal(verdict, i < 3 ? PASS : DROP_RATE_DHCP);
