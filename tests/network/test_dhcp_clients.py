@@ -85,10 +85,10 @@ def test_rebinding_with_the_other_server(hosted):
 @needs_peers(*CLIENTS, server="dnsmasq")
 def test_server_that_forgot_refuses(hosted):
     """networkd does not hear a broadcast DHCPNAK while it renews; it asks again when it rebinds."""
-    first_server = serve(hosted, "dnsmasq", renew=2, rebind=4)
+    first_server = serve(hosted, "dnsmasq")
     guests = guests_of(hosted, CLIENTS)
     first_server.stop()
-    serve(hosted, "dnsmasq", renew=2, rebind=4, first=100, name="other")
+    serve(hosted, "dnsmasq", first=100, name="other")
     guests["udhcpc"].client.signal(signal.SIGUSR1)
     for client, guest in guests.items():
         guest.guard.wait_line(f"lease lost: {guest.address}, refused by the server", 15)
@@ -102,7 +102,7 @@ def test_server_that_forgot_refuses(hosted):
 @needs_peers("dhclient", "networkd")
 def test_lease_of_a_frozen_client_runs_out(hosted):
     clients = "udhcpc", "dhclient", "networkd"
-    serve(hosted, "kea", 6, 2, 4)
+    serve(hosted, "kea", 5, 2, 3)
     guests = guests_of(hosted, clients)
     for guest in guests.values():
         guest.client.signal(signal.SIGSTOP)
