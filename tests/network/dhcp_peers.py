@@ -63,7 +63,7 @@ def start_dhcpcd(network, guest, *options):
 
 
 def start_networkd(network, guest):
-    """No more of systemd than this one program: it goes its way without a bus, and without udev if /sys is read-only."""
+    """No more of systemd than this one program: it goes on without a bus, and without udev if /sys is read-only."""
     file = network.logs / f"{guest.name}.network"
     # A DUID of its own kind, as a container may lack /etc/machine-id, of which the usual one is made.
     file.write_text("[Match]\nName=eth0\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n"
