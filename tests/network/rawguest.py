@@ -51,7 +51,8 @@ def arp(mac, operation, sender, target, destination="ff:ff:ff:ff:ff:ff", target_
 
 def dhcp(mac, kind, xid, options=b"", ciaddr="0.0.0.0", flags=0x8000):
     return struct.pack("!BBBBIHH", 1, 1, 6, 0, xid, 0, flags) + socket.inet_aton(ciaddr) + bytes(12) + \
-        mac_bytes(mac).ljust(16, b"\0") + bytes(192) + bytes.fromhex("63825363") + bytes([53, 1, kind]) + options + b"\xff"
+        mac_bytes(mac).ljust(16, b"\0") + bytes(192) + bytes.fromhex("63825363") + \
+        bytes([53, 1, kind]) + options + b"\xff"
 
 
 class RawGuest:
@@ -104,7 +105,8 @@ class RawGuest:
             self.send(request)
             with contextlib.suppress(netns.NetworkError):
                 return self.wait_frame(is_answer, 3)
-        raise netns.NetworkError(f"no DHCP answer of type {wanted}; softnet said: " + "; ".join(self.guard.output()[-5:]))
+        said = "; ".join(self.guard.output()[-5:])
+        raise netns.NetworkError(f"no DHCP answer of type {wanted}; softnet said: {said}")
 
     def take_lease(self, xid=XID):
         offer = self.ask(DISCOVER, xid, b"", OFFER)

@@ -88,8 +88,8 @@ def scene(segment, watch):  # noqa: F811
 def run_all(network, namespace, commands):
     """Run command lines side by side until they end, or their time is up."""
     logs = network.logs                 # yersinia leaves a file where it is started
-    tools = [network.start(["timeout", "-s", "INT", "-k", "1", str(SECONDS), "sh", "-c", f"cd {logs}; {command}"], namespace)
-             for command in commands]
+    bounded = ["timeout", "-s", "INT", "-k", "1", str(SECONDS), "sh", "-c"]
+    tools = [network.start([*bounded, f"cd {logs}; {command}"], namespace) for command in commands]
     for tool in tools:
         tool.wait(SECONDS + 5)
     return tools

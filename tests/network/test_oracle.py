@@ -35,14 +35,16 @@ def arp(op=1, sha=ME, spa=MY_IP, tpa=ROUTER_IP, source=ME, to=BROADCAST, **field
 
 
 def data(source=MY_IP, to=EXTERNAL, mac=ROUTER, ether=ME, above=None, **ip):
-    return Ether(src=ether, dst=mac) / IP(src=source, dst=to, **ip) / (above or UDP(sport=4000, dport=4001)) / Raw(b"x" * 8)
+    return Ether(src=ether, dst=mac) / IP(src=source, dst=to, **ip) / (above or UDP(sport=4000, dport=4001)) / \
+        Raw(b"x" * 8)
 
 
 def bound(until=600, **options):
     """A port with a lease since t = 0, and its records so far."""
     port = oracle.Port(mac=ME, router=ROUTER_IP, router_mac=ROUTER, **options)
     records = [(0, oracle.LEFT, client_message("discover")), (0, oracle.ARRIVED, server_message("offer")),
-               (0, oracle.LEFT, client_message("request", options=[("requested_addr", MY_IP), ("server_id", ROUTER_IP)])),
+               (0, oracle.LEFT, client_message("request", options=[("requested_addr", MY_IP),
+                                                                   ("server_id", ROUTER_IP)])),
                (0, oracle.ARRIVED, server_message("ack", lease=until)), (0, oracle.DELIVERED, server_message("ack"))]
     return port, records
 
@@ -78,15 +80,19 @@ FORBIDDEN = {
     "vlan": Ether(src=ME, dst=ROUTER) / Dot1Q(vlan=0) / IP(src=MY_IP, dst=EXTERNAL),
     "length": Ether(src=ME, dst=ROUTER, type=64) / Raw(bytes(64)), "ipv6": Ether(src=ME, dst=ROUTER) / IPv6(),
     "arp hardware": arp(hwtype=6), "arp lengths": arp(hwlen=5), "arp operation": arp(op=3), "arp sha": arp(sha=OTHER),
-    "arp spa": arp(spa=ROUTER_IP), "arp reply spa": arp(op=2, spa=OTHER_IP), "arp probe": arp(spa="0.0.0.0", tpa=OTHER_IP),
-    "arp probe reply": arp(op=2, spa="0.0.0.0", tpa=MY_IP), "arp scan": arp(tpa=OTHER_IP), "short arp": bytes(arp())[:40],
+    "arp spa": arp(spa=ROUTER_IP), "arp reply spa": arp(op=2, spa=OTHER_IP),
+    "arp probe": arp(spa="0.0.0.0", tpa=OTHER_IP),
+    "arp probe reply": arp(op=2, spa="0.0.0.0", tpa=MY_IP), "arp scan": arp(tpa=OTHER_IP),
+    "short arp": bytes(arp())[:40],
     "spoofed source": data(source=OTHER_IP), "source 0": data(source="0.0.0.0"), "private": data(to=OTHER_IP),
     "other next hop": data(mac=OTHER), "loopback": data(to="127.0.0.1"), "record route": data(options=[
         IPOption_RR(routers=["0.0.0.0"])]), "ttl 0": data(ttl=0), "version": data(version=5),
     "resolver, other port": data(to="192.168.77.5", above=UDP(dport=54)), "evil bit": data(flags="evil"),
-    "resolver, later fragment": data(to="192.168.77.5", frag=3), "private broadcast": data(to="192.168.77.255", mac=BROADCAST),
+    "resolver, later fragment": data(to="192.168.77.5", frag=3),
+    "private broadcast": data(to="192.168.77.255", mac=BROADCAST),
     "broadcast": data(to="255.255.255.255", mac=BROADCAST), "unicast as group": data(mac=BROADCAST),
-    "closed group": data(to="224.0.0.18", mac="01:00:5e:00:00:12"), "site group": data(to="239.1.2.3", mac="01:00:5e:01:02:03"),
+    "closed group": data(to="224.0.0.18", mac="01:00:5e:00:00:12"),
+    "site group": data(to="239.1.2.3", mac="01:00:5e:01:02:03"),
     "group under other mac": data(to="224.0.1.1", mac=ROUTER), "igmp query": data(
         to="224.0.0.1", mac="01:00:5e:00:00:01", proto=2, ttl=1, above=Raw(b"\x11" + bytes(7))),
     "redirect": data(above=ICMP(type=5)), "router advertisement": data(above=ICMP(type=9)), "icmpv6": data(proto=58),
@@ -94,10 +100,12 @@ FORBIDDEN = {
         proto=6, above=Raw(b"x")), "udp length": data(above=UDP(len=500)), "past the end": data(frag=8191),
     "server port": data(above=UDP(sport=67, dport=4000)), "to client port": data(above=UDP(sport=4000, dport=68)),
     "client port elsewhere": data(above=UDP(sport=68, dport=53)), "offer": Ether(src=ME, dst=OTHER) / IP(
-        src=MY_IP, dst=OTHER_IP) / UDP(sport=67, dport=68) / BOOTP(op=2) / DHCP(options=[("message-type", "offer"), "end"]),
+        src=MY_IP, dst=OTHER_IP) / UDP(sport=67, dport=68) / BOOTP(op=2) / DHCP(
+        options=[("message-type", "offer"), "end"]),
     "chaddr": client_message("discover", chaddr=b"\2\0\0\0\0\x99"), "giaddr": client_message("discover", giaddr=MY_IP),
     "hops": client_message("discover", hops=1), "option 82": client_message("discover", options=[(82, b"\1\1a")]),
-    "op 2": client_message("discover", op=2), "client id": client_message("discover", options=[("client_id", b"\1" + bytes(6))]),
+    "op 2": client_message("discover", op=2),
+    "client id": client_message("discover", options=[("client_id", b"\1" + bytes(6))]),
     "message type": client_message("offer"), "dhcp unicast elsewhere": client_message(
         "request", source=MY_IP, to=OTHER_IP, mac=OTHER, ciaddr=MY_IP), "dhcp foreign source": client_message(
         "request", source=OTHER_IP, to=ROUTER_IP, mac=ROUTER, ciaddr=OTHER_IP), "release of another's": client_message(
@@ -122,10 +130,12 @@ TO_GUEST = {
     "own mac": data(ether=ME, source=EXTERNAL, mac=BROADCAST), "group source": data(ether="01:00:5e:00:00:01", mac=ME),
     "gateway arp": arp(op=2, sha=OTHER, spa=ROUTER_IP, source=OTHER, to=ME), "claims the guest": arp(
         op=2, sha=OTHER, spa=MY_IP, source=OTHER, to=ME), "arp sha": arp(sha=ROUTER, spa=OTHER_IP, source=OTHER, to=ME),
-    "own address": data(source=MY_IP, to=MY_IP, ether=ROUTER, mac=ME), "loopback": data(source="127.0.0.1", to=MY_IP, ether=ROUTER, mac=ME),
+    "own address": data(source=MY_IP, to=MY_IP, ether=ROUTER, mac=ME),
+    "loopback": data(source="127.0.0.1", to=MY_IP, ether=ROUTER, mac=ME),
     "gateway address": data(source=ROUTER_IP, to=MY_IP, ether=OTHER, mac=ME), "redirect": data(
         source=ROUTER_IP, to=MY_IP, ether=ROUTER, mac=ME, above=ICMP(type=5)), "unicast as group": data(
-        source=EXTERNAL, to=MY_IP, ether=ROUTER, mac=BROADCAST), "rogue server": server_message("ack", mac=OTHER, source=OTHER_IP),
+        source=EXTERNAL, to=MY_IP, ether=ROUTER, mac=BROADCAST),
+    "rogue server": server_message("ack", mac=OTHER, source=OTHER_IP),
     "rogue server as router": server_message("nak", mac=OTHER), "unasked": server_message("ack", xid=77),
     "client message": Ether(src=OTHER, dst=BROADCAST) / bytes(client_message("discover"))[14:],
 }
@@ -140,7 +150,8 @@ def test_forbidden_frame_to_the_guest_is_a_fault(name):
 def test_frame_to_the_guest_may_be_honest():
     port, records = bound()
     assert faults([(1, oracle.DELIVERED, frame) for frame in (
-        data(source=EXTERNAL, to=MY_IP, ether=ROUTER, mac=ME), arp(op=2, sha=ROUTER, spa=ROUTER_IP, source=ROUTER, to=ME),
+        data(source=EXTERNAL, to=MY_IP, ether=ROUTER, mac=ME),
+        arp(op=2, sha=ROUTER, spa=ROUTER_IP, source=ROUTER, to=ME),
         arp(sha=OTHER, spa=OTHER_IP, tpa=MY_IP, source=OTHER))], port, records) == []
 
 
@@ -166,7 +177,8 @@ def test_a_lease_begins_and_ends():
 def test_rules_and_rates():
     lan = {"allow": ("192.168.0.0/16",), "block": ("192.168.77.12/32", "1.0.0.0/8")}
     assert faults([(1, oracle.LEFT, data(to=OTHER_IP, mac=OTHER))], *bound(**lan)) == []
-    assert len(faults([(1, oracle.LEFT, data(to="192.168.77.12", mac=OTHER)), (1, oracle.LEFT, data())], *bound(**lan))) == 2
+    blocked = [(1, oracle.LEFT, data(to="192.168.77.12", mac=OTHER)), (1, oracle.LEFT, data())]
+    assert len(faults(blocked, *bound(**lan))) == 2
     assert faults([(1, oracle.LEFT, data(mac=OTHER))], *bound(isolated=False)) == []
     assert "more DHCP messages than the limit" in faults([(1, oracle.LEFT, client_message("discover"))] * 40, *bound())
     assert "more ARP than the limit" in faults([(1, oracle.LEFT, arp())] * 300, *bound())
