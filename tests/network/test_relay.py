@@ -316,16 +316,17 @@ def test_memory_is_small_and_does_not_grow(network):
     guest = rawguest.RawGuest(network, MAC, "--uplink", "tap:u-raw,bridge=br0", *STATIC, program=OPTIMIZED)
     if b"libasan" in pathlib.Path(f"/proc/{guest.guard.pid}/maps").read_bytes():
         pytest.skip("build/softnet has a sanitizer in it")
-    guest.send(*[DATA, SPOOFED] * 1000)                     # so that all its memory has been touched
+    frames = [DATA, SPOOFED, LONG, DATA[:13]]
+    guest.send(*frames * (FLOOD // 20))                     # so that its buffers have been touched
     guest.wait_counted()
     before = memory_kib(guest.guard.pid)
-    flood = Flood(guest, [DATA, SPOOFED, LONG, DATA[:13]], FLOOD)
+    flood = Flood(guest, frames, FLOOD)
     flood.thread.join(30)
     guest.wait_counted()
     after = memory_kib(guest.guard.pid)
     guest.close()
     assert after < 8 * 1024, f"{after} KiB"
-    assert after - before <= 64, f"from {before} to {after} KiB in {FLOOD} frames"
+    assert after - before <= 128, f"from {before} to {after} KiB in {FLOOD} frames"
 
 
 def has_other_users():
