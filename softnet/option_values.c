@@ -270,11 +270,11 @@ bool take_rate(struct options *options, const char *value, struct usage_error *e
 	struct rate rate;
 	uint64_t burst;
 	if (strlen(value) >= sizeof text)
-		return refuse_value(error, value, "NAME=PERSECOND/BURST");
+		return refuse_value(error, value, "one NAME=PERSECOND/BURST; --rate may be repeated");
 	memcpy(text, value, strlen(value) + 1);
 	char *equals = strchr(text, '='), *slash = strchr(text, '/');
-	if (equals == NULL || slash == NULL || slash < equals)
-		return refuse_value(error, value, "NAME=PERSECOND/BURST");
+	if (equals == NULL || slash == NULL || slash < equals || strchr(text, ',') != NULL)
+		return refuse_value(error, value, "one NAME=PERSECOND/BURST; --rate may be repeated");
 	*equals = *slash = '\0';
 	int found = find_rate(text);
 	if (found < 0)

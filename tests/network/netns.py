@@ -56,8 +56,10 @@ def unshare_command():
     if os.geteuid() == 0:
         candidates = [base + ["--mount-proc"], base] + candidates
     for command in candidates:
-        if subprocess.run(command + ["true"], stdin=subprocess.DEVNULL, capture_output=True).returncode == 0:
+        tried = subprocess.run(command + ["true"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if tried.returncode == 0:
             return command
+        unshare_command.cause = tried.stderr.strip()
     return None
 
 
@@ -66,8 +68,10 @@ def why_not():
     if not sys.platform.startswith("linux"):
         return "needs Linux: its networks are made of Linux namespaces"
     if unshare_command() is None:
-        return "cannot make namespaces: run as root, or permit user namespaces (sysctl user.max_user_namespaces, " \
+        cure = "a container or chroot may forbid them even to root" if os.geteuid() == 0 else \
+               "run as root, or permit user namespaces (sysctl user.max_user_namespaces, " \
                "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)"
+        return f"cannot make namespaces ({unshare_command.cause}): {cure}"
     if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
         return "cannot open /dev/net/tun: run as root, or load the tun module and give the device its usual mode 0666"
     return None

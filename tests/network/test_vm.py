@@ -4,6 +4,7 @@
     (there, lo has 1.1.1.1 with a web server; behind passt it is one hop away)
 """
 
+import os
 import pathlib
 import signal
 import socket
@@ -109,7 +110,7 @@ def test_signal_to_softnet_ends_qemu(boot, number):
 
 def test_status_is_that_of_qemu(boot):
     guest = boot("--uplink", "slirp")
-    netns.run("kill", "-KILL", qemu_of(guest))
+    os.kill(int(qemu_of(guest)), signal.SIGKILL)
     assert guest.process.wait(10) == 128 + signal.SIGKILL
 
 
