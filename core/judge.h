@@ -278,7 +278,8 @@ INLINE struct decision judge_arp_to_guest(const struct config *config, const str
 		return drop(DROP_ARP_CLAIMS_GUEST);
 	if (poses_as_router4(config, state, arp.sender, arp.sender_mac, now_ms))
 		return drop(DROP_ARP_GATEWAY_SPOOF);
-	if (arp.operation == ARP_REPLY && is_unlearned_router4(config, state, arp.sender, now_ms))
+	if (arp.operation == ARP_REPLY && was_asked_for(state, arp.sender, now_ms) &&
+	    is_unlearned_router4(config, state, arp.sender, now_ms))
 		return punt(PUNT_GATEWAY_ARP, bucket);
 	return pass(bucket, NO_BINDING);
 }

@@ -8,8 +8,7 @@ enum {
 	TRANSACTION_LIFE_MS = 64000,     /* the largest retransmission gap of RFC 2131 4.1 */
 	TRANSACTION_DONE_MS = 10000,     /* duplicates of the ACK pass without effect */
 	GRACE_MS = 30000,                /* closes the connections of the replaced address */
-	CLIENT_ID_LIFE_MS = 3600 * 1000,
-	GATEWAY_ANSWER_MS = 3000
+	CLIENT_ID_LIFE_MS = 3600 * 1000
 };
 
 /* True when the bucket of the class still had a token. */

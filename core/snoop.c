@@ -30,7 +30,7 @@ static void snoop_gateway_arp(struct snoop *snoop, const struct frame *frame, ui
 		lock->asked_ms = now_ms;
 		return;
 	}
-	bool asked = same_address(lock->asked, arp.sender) && now_ms < lock->asked_ms + GATEWAY_ANSWER_MS;
+	bool asked = was_asked_for(snoop->state, arp.sender, now_ms);
 	if (asked)
 		forget_old_lock(snoop->state, now_ms);
 	if (!asked || !mac_set_add(&lock->gateway_macs, arp.sender_mac))

@@ -64,6 +64,14 @@ INLINE bool is_unlearned_router4(const struct config *config, const struct state
 	       !knows_mac_of(config, state, a, now_ms);
 }
 
+enum { GATEWAY_ANSWER_MS = 3000 };
+
+/* The guest asked ARP for this router a moment ago: only an answer to its own question teaches a MAC. */
+INLINE bool was_asked_for(const struct state *state, struct address a, uint64_t now_ms)
+{
+	return same_address(state->learned.asked, a) && now_ms < state->learned.asked_ms + GATEWAY_ANSWER_MS;
+}
+
 SUBPROGRAM bool has_router4(const struct config *config, const struct state *state, uint64_t now_ms)
 {
 	if (!is_given(config) || !is_given(state))

@@ -408,6 +408,23 @@ static void router_is_learned_from_its_answer(void **state)
 	assert_int_equal(to_guest(&w), DROP_ARP_GATEWAY_SPOOF);
 }
 
+/* Answers that nobody asked for cost the snooper nothing: a flood of them must not drown the ACK of a renewal. */
+static void unasked_arp_answers_do_not_drown_dhcp(void **state)
+{
+	(void)state;
+	start_world(&w, false);
+	lease(&w, GUEST_IP, 600);
+	w.state.ipv4[0].routers.item[0] = address_of_ipv4(OTHER_IP); /* a router whose MAC is still to be learned */
+	w.now_ms += 400 * 1000;
+	assert_int_equal(renew(9), PASS);
+	for (int i = 0; i < 1000; i++) {
+		put_ethernet(&w, GUEST_MAC, VICTIM_MAC, 0x0806);
+		put_arp(&w, 2, VICTIM_MAC, OTHER_IP, GUEST_IP);
+		to_guest(&w);
+	}
+	assert_int_equal(ack(9, GUEST_IP, 600), PASS);
+}
+
 /* Whatever octets arrive, in whatever order, tables stay in bounds and only an answered request grants an address. */
 static void random_messages_grant_nothing(void **state)
 {
@@ -451,7 +468,8 @@ int main(void)
 		cmocka_unit_test(resync_binds_through_an_ack_only), cmocka_unit_test(address_change_leaves_a_grace),
 		cmocka_unit_test(inform_never_binds), cmocka_unit_test(static_address_is_for_ever),
 		cmocka_unit_test(first_server_is_locked), cmocka_unit_test(strict_anchors_learn_nobody),
-		cmocka_unit_test(router_is_learned_from_its_answer), cmocka_unit_test(random_messages_grant_nothing),
+		cmocka_unit_test(router_is_learned_from_its_answer),
+		cmocka_unit_test(unasked_arp_answers_do_not_drown_dhcp), cmocka_unit_test(random_messages_grant_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
