@@ -124,6 +124,12 @@ static int attach_tap(struct tap_setup *s)
 		setup_error(s, error == EBUSY ? "open (another process has it)" : "open", s->name);
 		return -1;
 	}
+	/* A hypervisor that had this tap before may have left offloads on: frames would come without checksums. */
+	if (ioctl(fd, TUNSETOFFLOAD, 0UL) < 0) {
+		setup_error(s, "switch off the offloads of", s->name);
+		close(fd);
+		return -1;
+	}
 	return fd;
 }
 

@@ -3,6 +3,9 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <linux/ethtool.h>
+#include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <net/ethernet.h>
 #include <netpacket/packet.h>
@@ -296,6 +299,35 @@ static void a_plain_tap_with_an_address_is_a_gateway_too(void **state)
 	run("ip link del t4");
 }
 
+static uint32_t ask_ethtool(const char *interface, uint32_t command)
+{
+	struct ethtool_value value = { .cmd = command };
+	struct ifreq request = { .ifr_data = (void *)&value };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+	assert_int_equal(ioctl(fd, SIOCETHTOOL, &request), 0);
+	close(fd);
+	return value.data;
+}
+
+/* A tap that stays keeps its offloads. Nobody of ours would fill in the checksums that the kernel then leaves out. */
+static void offloads_of_an_earlier_user_are_off(void **state)
+{
+	(void)state;
+	struct ifreq request = { .ifr_name = "t8", .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	assert_int_equal(ioctl(fd, TUNSETIFF, &request), 0);
+	assert_int_equal(ioctl(fd, TUNSETPERSIST, 1UL), 0);
+	assert_int_equal(ioctl(fd, TUNSETOFFLOAD, (unsigned long)(TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)), 0);
+	close(fd);
+	assert_int_not_equal(ask_ethtool("t8", ETHTOOL_GTSO), 0);
+	struct port *port = open_port("tap:t8", &guest);
+	assert_int_equal(ask_ethtool("t8", ETHTOOL_GTSO), 0);
+	assert_int_equal(ask_ethtool("t8", ETHTOOL_GTXCSUM), 0);
+	port->kind->close(port);
+	run("ip link delete t8");
+}
+
 static void what_is_wrong_with_the_name_is_said(void **state)
 {
 	(void)state;
@@ -337,6 +369,7 @@ int main(void)
 		IN_TIME(a_tap_goes_on_working_in_another_namespace),
 		IN_TIME(a_bridge_tells_who_the_gateway_is),
 		IN_TIME(a_plain_tap_with_an_address_is_a_gateway_too),
+		IN_TIME(offloads_of_an_earlier_user_are_off),
 		IN_TIME(what_is_wrong_with_the_name_is_said),
 		IN_TIME(without_the_right_it_says_what_to_do),
 	};
