@@ -16,7 +16,8 @@ static bool is_server_identifier(const struct snoop *s, const struct dhcp *m, co
 	if (t->kind == TRANSACTION_SELECT)
 		return same_address(m->server, t->server);
 	const struct address_set *anchors = anchored_servers(config);
-	return anchors->count == 0 || set_has(anchors, m->server);
+	/* RFC 2131 4.3.6: a rebinding goes through the relay, and that may be all that the anchors name. */
+	return anchors->count == 0 || set_has(anchors, m->server) || serves_a_lease(s->state, m->server, now_ms);
 }
 
 static bool answers(const struct dhcp *m, const struct transaction *t)

@@ -375,6 +375,23 @@ static void first_server_is_locked(void **state)
 	assert_int_equal(server(rogue), PASS);
 }
 
+/* Only the relay is named: the server behind it answers a rebinding through it, under the identifier of the lease. */
+static void server_behind_a_named_relay_may_rebind(void **state)
+{
+	(void)state;
+	start_world(&w, true);
+	struct dhcp_spec answer = { .type = 5, .yiaddr = GUEST_IP, .server = GLOBAL_IP, .lease_s = 600,
+				    .mask = 0xffffff00, .router = GATEWAY_IP };
+	assert_int_equal(client((struct dhcp_spec){ .type = 3, .requested = GUEST_IP, .server = GLOBAL_IP }), PASS);
+	assert_int_equal(server(answer), PASS);
+	answer.xid = 7;
+	assert_int_equal(client((struct dhcp_spec){ .type = 3, .xid = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP }), PASS);
+	answer.server = OTHER_IP;
+	assert_int_equal(server(answer), DROP_DHCP4_ROGUE_SERVER);
+	answer.server = GLOBAL_IP;
+	assert_int_equal(server(answer), PASS);
+}
+
 static void strict_anchors_learn_nobody(void **state)
 {
 	(void)state;
@@ -468,6 +485,7 @@ int main(void)
 		cmocka_unit_test(resync_binds_through_an_ack_only), cmocka_unit_test(address_change_leaves_a_grace),
 		cmocka_unit_test(inform_never_binds), cmocka_unit_test(static_address_is_for_ever),
 		cmocka_unit_test(first_server_is_locked), cmocka_unit_test(strict_anchors_learn_nobody),
+		cmocka_unit_test(server_behind_a_named_relay_may_rebind),
 		cmocka_unit_test(router_is_learned_from_its_answer),
 		cmocka_unit_test(unasked_arp_answers_do_not_drown_dhcp), cmocka_unit_test(random_messages_grant_nothing),
 	};
