@@ -44,6 +44,31 @@ INLINE bool address_before(struct address a, struct address b)
 	return a.high < b.high || (a.high == b.high && a.low < b.low);
 }
 
+#define LINK_LOCAL_PREFIX 0xfe80000000000000ULL
+
+/* RFC 4291 2.5.6: fe80::/64. The 54 bits behind fe80::/10 are zero on every link. */
+INLINE bool is_link_local(struct address a)
+{
+	return a.high == LINK_LOCAL_PREFIX;
+}
+
+INLINE bool is_group6(struct address a)
+{
+	return a.high >> 56 == 0xff;
+}
+
+/* RFC 4291 appendix A: the modified EUI-64 interface identifier of a MAC. */
+INLINE uint64_t interface_id_of(uint64_t mac)
+{
+	return ((mac & 0xffffff000000ULL) << 16 ^ 0x0200000000000000ULL) | 0xfffe000000ULL | (mac & 0xffffff);
+}
+
+/* RFC 4291 2.7.1: ff02::1:ff00:0/104 and the low 24 bits of the address. */
+INLINE struct address solicited_node_of(struct address a)
+{
+	return (struct address){ 0xff02000000000000ULL, 0x1ff000000ULL | (a.low & 0xffffff) };
+}
+
 INLINE bool is_unset(struct address a)
 {
 	return a.high == 0 && (a.low == 0 || a.low == MAPPED_IPV4);
@@ -95,6 +120,19 @@ INLINE bool set_add(struct address_set *set, struct address a)
 	set->item[set->count++] = a;
 	return true;
 }
+
+/* Prefixes behind which a translator puts IPv4 addresses, RFC 6052 2.2: 32, 40, 48, 56, 64 or 96 bits. */
+enum { NAT64_PREFIXES_MAX = 4 };
+
+struct nat64_prefix {
+	struct address prefix;
+	uint32_t length, reserved;
+};
+
+struct nat64_set {
+	struct nat64_prefix item[NAT64_PREFIXES_MAX];
+	uint32_t count, reserved;
+};
 
 SUBPROGRAM bool mac_set_has(const struct mac_set *set, uint64_t mac)
 {

@@ -4,6 +4,18 @@
 #include "policy.h"
 #include "rate.h"
 
+/*
+ * The sites whose global IPv6 addresses are local all the same: a LAN of IPv6 has no private addresses to be known by.
+ * RFC 6177: a site has a /48 or less; the upper 48 bits of an address, the lower 16 zero.
+ */
+enum { SITES_MAX = 32 };
+#define SITE_MASK 0xffffffffffff0000ULL
+
+struct site_set {
+	uint64_t item[SITES_MAX];
+	uint32_t count, reserved;
+};
+
 /* Zero it before filling: it is hashed and copied to the kernel as bytes. */
 struct config {
 	uint64_t vm_mac;
@@ -14,11 +26,18 @@ struct config {
 	uint8_t no_resync;              /* a renewal of an unknown lease is dropped */
 	uint8_t arp_conflicts_pass;     /* let later claims of the guest's address through to it */
 	uint8_t strict_client_id;       /* DUID-LL/LLT in option 61 must name vm_mac too */
-	uint8_t reserved[6];
-	struct address_set host;        /* the host's own addresses on the segment */
-	struct address_set servers;     /* trusted DHCP servers; empty: host; that empty too: learned */
-	struct address_set resolvers;   /* --dns */
-	struct mac_set gateway_macs;    /* trusted next hops; empty: learned */
+	uint8_t ipv6_off;
+	uint8_t ipv6_eui64_only;        /* no address but those made from vm_mac, leased or static ones */
+	uint8_t reserved[4];
+	struct address_set host;        /* the host's own IPv4 addresses on the segment */
+	struct address_set servers;     /* trusted DHCPv4 servers; empty: host; that empty too: learned */
+	struct address_set resolvers;   /* --dns, IPv4 */
+	struct address_set host6;       /* each family has its own sets: what is known of one says nothing of the other */
+	struct address_set servers6;    /* trusted DHCPv6 servers, link-local; empty: learned, from a router if those are known */
+	struct address_set resolvers6;
+	struct nat64_set nat64;         /* --nat64; the well-known prefix (RFC 6052) needs no mention */
+	struct mac_set gateway_macs;    /* trusted next hops of both families; empty: learned */
 	struct rate rates[RATE_CLASSES_END];
 	struct policy policy;
+	struct site_set sites;          /* of this host; the last member: it changes while the guard runs */
 };

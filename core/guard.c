@@ -15,6 +15,14 @@ static bool may_charge(struct snoop *snoop, uint8_t class, uint64_t now_ms)
 	return class == RATE_FREE || take_token(&snoop->config->rates[class], &snoop->buckets->of[class], now_ms);
 }
 
+static void stamp_binding(struct state *state, uint32_t index, uint64_t now_ms)
+{
+	uint64_t *used_ms = index < BINDINGS4_MAX ? &state->ipv4[index].used_ms
+						  : &state->ipv6.bindings[(index - BINDINGS4_MAX) % BINDINGS6_MAX].used_ms;
+	if (now_ms >= *used_ms + USED_STEP_MS) /* to the second: the order of eviction needs no more */
+		*used_ms = now_ms;
+}
+
 enum verdict decide(struct snoop *snoop, enum direction direction, const struct frame *frame, uint64_t now_ms)
 {
 	bool from_guest = direction == FROM_GUEST;
@@ -24,11 +32,8 @@ enum verdict decide(struct snoop *snoop, enum direction direction, const struct 
 		return d.verdict;
 	if (!may_charge(snoop, d.bucket, now_ms))
 		return reason_of_rate[d.bucket];
-	if (d.binding < BINDINGS4_MAX) {
-		struct binding *b = &snoop->state->ipv4[d.binding];
-		if (now_ms >= b->used_ms + USED_STEP_MS) /* to the second: the order of eviction needs no more */
-			b->used_ms = now_ms;
-	}
+	if (d.binding != NO_BINDING)
+		stamp_binding(snoop->state, d.binding, now_ms);
 	if (d.verdict == PASS)
 		return PASS;
 	uint8_t slow = from_guest ? RATE_OF_FROM_GUEST : RATE_OF_FROM_UPLINK;

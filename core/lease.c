@@ -1,5 +1,6 @@
 /* Bindings, anchors, transactions and client identifiers: fixed tables, each with a stated answer to being full. */
 #include "lease.h"
+#include "lease6.h"
 #include "trust.h"
 
 #include <stddef.h>
@@ -51,6 +52,8 @@ bool is_leasable4(const struct config *config, const struct state *state, struct
 bool add_static_binding(struct state *state, struct address a, uint32_t prefix_length, uint64_t now_ms)
 {
 	static const struct config no_anchors;
+	if (!is_ipv4(a))
+		return add_static_binding6(state, a, prefix_length, now_ms);
 	if (prefix_length > 32 || !is_leasable4(&no_anchors, state, a, now_ms) || find_lease(state, a))
 		return false;
 	for (uint32_t i = 0; i < BINDINGS4_MAX; i++) {
@@ -66,7 +69,7 @@ bool add_static_binding(struct state *state, struct address a, uint32_t prefix_l
 
 uint64_t expire_bindings(struct snoop *snoop, uint64_t now_ms)
 {
-	uint64_t next_ms = NEVER_EXPIRES;
+	uint64_t next_ms = expire_bindings6(snoop, now_ms);
 	for (uint32_t i = 0; i < BINDINGS4_MAX; i++) {
 		struct binding *b = &snoop->state->ipv4[i];
 		if (b->state == BINDING_NONE)
@@ -221,15 +224,20 @@ void close_transactions(struct state *state)
 	for (uint32_t i = 0; i < TRANSACTIONS_MAX; i++)
 		if (!state->dhcp4[i].done) /* the copies of an ACK that was seen bind nothing */
 			state->dhcp4[i] = (struct transaction){ 0 };
-	for (uint32_t i = 0; i < REQUEST_IDS_MAX; i++)
-		state->request_ids[i].spent = 1;
+	spend_request_ids(state->request_ids);
 }
 
-void remember_request_id(struct state *state, uint32_t id, uint64_t now_ms)
+void spend_request_ids(struct request_id table[REQUEST_IDS_MAX])
 {
-	struct request_id *slot = &state->request_ids[0];
+	for (uint32_t i = 0; i < REQUEST_IDS_MAX; i++)
+		table[i].spent = 1;
+}
+
+void remember_request_id(struct request_id table[REQUEST_IDS_MAX], uint32_t id, uint64_t now_ms)
+{
+	struct request_id *slot = &table[0];
 	for (uint32_t i = 0; i < REQUEST_IDS_MAX; i++) {
-		struct request_id *r = &state->request_ids[i];
+		struct request_id *r = &table[i];
 		if (r->id == id && r->until_ms > 0 && !r->spent) {
 			slot = r;
 			break;
@@ -240,29 +248,29 @@ void remember_request_id(struct state *state, uint32_t id, uint64_t now_ms)
 	*slot = (struct request_id){ .id = id, .until_ms = now_ms + TRANSACTION_LIFE_MS };
 }
 
-bool is_spent_request_id(const struct state *state, uint32_t id, uint64_t now_ms)
+bool is_spent_request_id(const struct request_id table[REQUEST_IDS_MAX], uint32_t id, uint64_t now_ms)
 {
 	for (uint32_t i = 0; i < REQUEST_IDS_MAX; i++) {
-		const struct request_id *r = &state->request_ids[i];
+		const struct request_id *r = &table[i];
 		if (r->spent && r->id == id && now_ms < r->until_ms)
 			return true;
 	}
 	return false;
 }
 
-bool has_room_for_client_id(const struct state *state, uint64_t hash, uint64_t now_ms)
+bool has_room_for_client_id(const struct client_id table[CLIENT_IDS_MAX], uint64_t hash, uint64_t now_ms)
 {
 	for (uint32_t i = 0; i < CLIENT_IDS_MAX; i++)
-		if (now_ms >= state->client_ids[i].until_ms || state->client_ids[i].hash == hash)
+		if (now_ms >= table[i].until_ms || table[i].hash == hash)
 			return true;
 	return false;
 }
 
-void remember_client_id(struct state *state, uint64_t hash, uint64_t until_ms, uint64_t now_ms)
+void remember_client_id(struct client_id table[CLIENT_IDS_MAX], uint64_t hash, uint64_t until_ms, uint64_t now_ms)
 {
 	struct client_id *slot = NULL;
 	for (uint32_t i = 0; i < CLIENT_IDS_MAX; i++) {
-		struct client_id *c = &state->client_ids[i];
+		struct client_id *c = &table[i];
 		if (now_ms < c->until_ms && c->hash == hash) {
 			if (c->until_ms < until_ms)
 				c->until_ms = until_ms;

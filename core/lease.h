@@ -39,13 +39,14 @@ struct transaction *open_transaction(struct state *state, uint32_t id, enum tran
 /* Nothing that the guest asked for so far may still be given: it is giving back an address, and the server will too. */
 void close_transactions(struct state *state);
 
-/* The xids of REQUESTs, and those among them that may not be used again; see struct request_id. */
-void remember_request_id(struct state *state, uint32_t id, uint64_t now_ms);
-bool is_spent_request_id(const struct state *state, uint32_t id, uint64_t now_ms);
+/* The ids of requests, and those among them that may not be used again; see struct request_id. */
+void remember_request_id(struct request_id table[REQUEST_IDS_MAX], uint32_t id, uint64_t now_ms);
+void spend_request_ids(struct request_id table[REQUEST_IDS_MAX]);
+bool is_spent_request_id(const struct request_id table[REQUEST_IDS_MAX], uint32_t id, uint64_t now_ms);
 
 /* True for an identifier that is known or for which there is room; it is remembered by remember_client_id(). */
-bool has_room_for_client_id(const struct state *state, uint64_t hash, uint64_t now_ms);
-void remember_client_id(struct state *state, uint64_t hash, uint64_t until_ms, uint64_t now_ms);
+bool has_room_for_client_id(const struct client_id table[CLIENT_IDS_MAX], uint64_t hash, uint64_t now_ms);
+void remember_client_id(struct client_id table[CLIENT_IDS_MAX], uint64_t hash, uint64_t until_ms, uint64_t now_ms);
 
 /* Clears what was learned when its lock has run out. */
 void forget_old_lock(struct state *state, uint64_t now_ms);

@@ -10,9 +10,13 @@
 	X(RESYNC,     "resync",     500,      2,    RATE_DHCP)      /* a renewal that the guard knows no lease of */ \
 	X(NEW_LEASE,  "newlease",   17,       4,    BINDING_CHURN)  /* one guest cannot drain a /24 within a 600 s lease */ \
 	X(ARP,        "arp",        50000,    100,  RATE_ARP)       /* a /24 sweep still ends when the LAN is allowed */ \
+	X(ND,         "nd",         50000,    100,  RATE_ND)        /* as arp */ \
+	X(ROUTER_SOLICITATION, "rs", 1000,    4,    RATE_ND)        /* RFC 4861 10: MAX_RTR_SOLICITATIONS is 3 */ \
+	X(NEW_ADDRESS, "newbind6",  200,      16,   BINDING_CHURN)  /* a reboot with two prefixes makes up to 7 */ \
 	X(MULTICAST,  "mcast",      50000,    150,  RATE_MULTICAST) /* mDNS at boot */ \
 	X(FROM_GUEST, "slowpath",   200000,   400,  RATE_SLOW_PATH) /* messages to the snooper, per direction */ \
 	X(UPLINK_DHCP, "u-dhcp",    20000,    40,   RATE_UPLINK) \
+	X(UPLINK_ROUTER, "u-ra",    20000,    40,   RATE_UPLINK) \
 	X(UPLINK_GROUP, "uplink-bum", 1000000, 2000, RATE_UPLINK)   /* a brake for broadcast storms */ \
 	X(FROM_UPLINK, "u-slowpath", 200000,  400,  RATE_SLOW_PATH)
 

@@ -4,6 +4,7 @@
 #include "ethernet.h"
 #include "ipv4.h"
 #include "lease.h"
+#include "lease6.h"
 #include "trust.h"
 
 #include <stddef.h>
@@ -67,6 +68,16 @@ enum verdict snoop_frame(struct snoop *snoop, enum verdict punted, const struct 
 		snoop_gateway_arp(snoop, frame, now_ms);
 		return PASS;
 	}
+	if (punted == PUNT_DAD)
+		return snoop_dad(snoop, frame, now_ms);
+	if (punted == PUNT_ND_CONFLICT)
+		return snoop_nd_conflict(snoop, frame, now_ms);
+	if (punted == PUNT_ROUTER)
+		return snoop_router(snoop, frame, now_ms);
+	if (punted == PUNT_DHCP6_CLIENT)
+		return snoop_dhcp6_client(snoop, frame, now_ms);
+	if (punted == PUNT_DHCP6_SERVER)
+		return snoop_dhcp6_server(snoop, frame, now_ms);
 	if (!parse_dhcp_frame(frame, &f))
 		return DROP_DHCP4_MALFORMED;
 	return punted == PUNT_DHCP4_CLIENT ? snoop_dhcp4_client(snoop, &f, now_ms)

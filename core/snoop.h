@@ -14,7 +14,8 @@ enum event_kind {
 	EVENT_LEASE_LOST,       /* why says how: released, declined, refused by the server, expired, replaced */
 	EVENT_LEASE_GRACE,      /* replaced by a newer lease, still usable for a moment */
 	EVENT_SERVER_LEARNED,   /* first DHCP server seen is now the only one */
-	EVENT_GATEWAY_LEARNED   /* MAC of the router */
+	EVENT_GATEWAY_LEARNED,  /* MAC of the router */
+	EVENT_PREFIX_LEARNED    /* an IPv6 prefix that the guest may make addresses in */
 };
 
 /* What changed. Valid during the call only. */
@@ -24,7 +25,9 @@ struct event {
 	struct address server;    /* of the lease */
 	uint64_t mac;             /* of a learned server or gateway */
 	uint64_t expires_ms;      /* same clock as now_ms; NEVER_EXPIRES */
-	const char *why;          /* EVENT_LEASE_LOST: one word or two */
+	uint32_t prefix_length;   /* EVENT_PREFIX_LEARNED */
+	/* EVENT_LEASE_LOST: one word or two. IPv6 EVENT_LEASE_NEW: "link-local", "slaac", "dhcp"; NULL for IPv4. */
+	const char *why;
 };
 
 struct snoop {
@@ -42,7 +45,10 @@ struct snoop {
 /* Fills the buckets; to be called once with the config that holds the rates. */
 void fill_buckets(const struct config *config, struct buckets *buckets, uint64_t now_ms);
 
-/* Adds a binding that never expires (--vm-ip). False: no room, or not an address a guest may have. */
+/*
+ * Adds a binding that never expires (--vm-ip), of either family; prefix_length is that of its subnet, 0..32 or 0..128.
+ * False: no room, or not an address a guest may have.
+ */
 bool add_static_binding(struct state *state, struct address a, uint32_t prefix_length, uint64_t now_ms);
 
 /* Decides a frame that the judge punted: PASS or a DROP. */

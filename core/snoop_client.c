@@ -211,16 +211,16 @@ enum verdict snoop_dhcp4_client(struct snoop *s, const struct dhcp_frame *f, uin
 	if (verdict != PASS)
 		return verdict;
 	uint64_t client_id = siphash(s->state->hash_key, m->client_id, m->client_id_length);
-	if (!has_room_for_client_id(s->state, client_id, now_ms))
+	if (!has_room_for_client_id(s->state->client_ids, client_id, now_ms))
 		return DROP_DHCP4_CLIENT_ID_LIMIT;
 	bool asks = m->type == DHCPREQUEST || m->type == DHCPDISCOVER;
-	if (asks && is_spent_request_id(s->state, m->xid, now_ms))
+	if (asks && is_spent_request_id(s->state->request_ids, m->xid, now_ms))
 		return DROP_DHCP4_FORM;
 	struct request q = { f, m, client_id, ipv4_of_address(f->destination) == IPV4_BROADCAST };
 	verdict = judge_message(s, &q, now_ms);
 	if (verdict == PASS && (m->type == DHCPREQUEST || m->rapid_commit))
-		remember_request_id(s->state, m->xid, now_ms);
+		remember_request_id(s->state->request_ids, m->xid, now_ms);
 	if (verdict == PASS)
-		remember_client_id(s->state, client_id, now_ms + CLIENT_ID_LIFE_MS, now_ms);
+		remember_client_id(s->state->client_ids, client_id, now_ms + CLIENT_ID_LIFE_MS, now_ms);
 	return verdict;
 }

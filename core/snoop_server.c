@@ -116,7 +116,7 @@ static enum verdict accept_ack(struct snoop *s, const struct dhcp_frame *f, stru
 	if (b)
 		learn_anchors(s, f, b, now_ms);
 	if (b && b->expires_ms != NEVER_EXPIRES)
-		remember_client_id(s->state, t->client_id, b->expires_ms, now_ms);
+		remember_client_id(s->state->client_ids, t->client_id, b->expires_ms, now_ms);
 	t->acked = m->yiaddr;
 	t->server = m->server;
 	t->done = 1;

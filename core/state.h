@@ -4,11 +4,10 @@
  */
 #pragma once
 #include "address.h"
+#include "state6.h"
 #include "verdict.h"
 
-#define NEVER_EXPIRES UINT64_MAX
-
-enum { BINDINGS4_MAX = 4, TRANSACTIONS_MAX = 4, CLIENT_IDS_MAX = 4, REQUEST_IDS_MAX = 32 };
+enum { BINDINGS4_MAX = 4, TRANSACTIONS_MAX = 4 };
 
 enum binding_state {
 	BINDING_NONE,
@@ -53,22 +52,6 @@ struct transaction {
 	uint8_t done;           /* answered; kept for a while so that duplicates of the ACK pass */
 };
 
-struct client_id {
-	uint64_t hash;
-	uint64_t until_ms; /* 0: free */
-};
-
-/*
- * The xid of a REQUEST that left. It is spent when the guest gives an address back: an answer that is still on its way
- * could not be told from one to a later REQUEST of the same xid. Full: the oldest goes; the rate of DHCP sees to it that
- * this takes longer than an answer.
- */
-struct request_id {
-	uint32_t id;
-	uint32_t spent;
-	uint64_t until_ms; /* 0: free */
-};
-
 /* Anchors learned from traffic where neither flags nor platform gave any: locked on first use. */
 struct learned {
 	struct address server;       /* unset: none */
@@ -86,6 +69,7 @@ struct state {
 	struct client_id client_ids[CLIENT_IDS_MAX];
 	struct request_id request_ids[REQUEST_IDS_MAX];
 	struct learned learned;
+	struct state6 ipv6;
 	uint64_t hash_key[2]; /* of the client id hash: random at start */
 };
 

@@ -58,17 +58,60 @@
 	X(DHCP4_BAD_LEASE,       "dhcp4-bad-lease",        "lease whose address or time cannot be used") \
 	X(DHCP4_CLIENT,          "dhcp4-client-to-guest",  "another machine's client message") \
 	X(IP6_DISABLED,          "ip6-disabled",           "IPv6 is switched off") \
+	X(IP6_MALFORMED,         "ip6-malformed",          "IPv6 header or a header behind it is broken or cut") \
+	X(IP6_EXT_HEADER,        "ip6-ext-header",         "extension header that is not allowed, misplaced, too long or one too many") \
+	X(IP6_ROUTING_HEADER,    "ip6-routing-header",     "IPv6 routing header") \
+	X(IP6_FRAGMENT,          "ip6-fragment",           "fragment that hides headers, overlaps, is too long, or stays on the link") \
+	X(IP6_SRC_UNBOUND,       "ip6-src-unbound",        "IPv6 source that is not the guest's") \
+	X(IP6_SRC_TENTATIVE,     "ip6-src-tentative",      "IPv6 source before its duplicate address detection is over") \
+	X(IP6_SRC_SCOPE,         "ip6-src-scope",          "link-local source to a destination beyond the link") \
+	X(IP6_SRC_IS_GUEST,      "ip6-src-is-guest",       "the guest's own IPv6 source arrives from the network") \
+	X(IP6_SRC_INVALID,       "ip6-src-invalid",        "IPv6 source that no host has, from the network") \
+	X(IP6_GATEWAY_SPOOF,     "ip6-gateway-spoof",      "a router's IPv6 source from another MAC") \
+	X(ICMP6_TYPE,            "icmp6-type",             "ICMPv6 type that has no place in this direction") \
+	X(ICMP6_REDIRECT,        "icmp6-redirect",         "ICMPv6 redirect") \
+	X(RA_FROM_GUEST,         "ra-from-guest",          "guest poses as an IPv6 router") \
+	X(RA_UNTRUSTED,          "ra-untrusted",           "router advertisement from a router that is not trusted") \
+	X(ND_MALFORMED,          "nd-malformed",           "neighbor discovery that cannot be parsed, or a code other than 0") \
+	X(ND_HOP_LIMIT,          "nd-hop-limit",           "neighbor discovery with a hop limit other than 255: not from this link") \
+	X(ND_EXT_HEADER,         "nd-ext-header",          "neighbor discovery behind an extension or fragment header") \
+	X(ND_LLA_SPOOF,          "nd-lla-spoof",           "neighbor discovery with another MAC than the guest's own") \
+	X(ND_FORM,               "nd-form",                "field mix that RFC 4861 or RFC 4862 forbids to a host") \
+	X(ND_TARGET_RESERVED,    "nd-target-reserved",     "guest claims the address of a router, resolver or server") \
+	X(ND_PREFIX_UNKNOWN,     "nd-prefix-unknown",      "guest claims an address outside the prefixes that a router announced") \
+	X(ND_TARGET_DENIED,      "nd-target-denied",       "neighbor solicitation for a host that the policy refuses anyway") \
+	X(ND_TARGET_FOREIGN,     "nd-target-foreign",      "neighbor advertisement for an address that is not the guest's") \
+	X(ND_CLAIMS_GUEST,       "nd-claims-guest",        "an outsider claims the guest's IPv6 address") \
+	X(ND_GATEWAY_SPOOF,      "nd-gateway-spoof",       "an outsider claims a router's IPv6 address") \
+	X(MLD_INVALID,           "mld-invalid",            "MLD other than a plain report or done") \
+	X(DHCP6_SERVER,          "dhcp6-server-from-guest", "guest speaks as a DHCPv6 server or relay") \
+	X(DHCP6_PORT_MISUSE,     "dhcp6-port-misuse",      "port 546 with another port than the server's") \
+	X(DHCP6_DISABLED,        "dhcp6-disabled",         "DHCP is switched off") \
+	X(DHCP6_MALFORMED,       "dhcp6-malformed",        "DHCPv6 message that cannot be parsed, or a fragment of one") \
+	X(DHCP6_ADDRESSING,      "dhcp6-addressing",       "DHCPv6 message with the wrong Ethernet or IPv6 addresses") \
+	X(DHCP6_TYPE,            "dhcp6-type",             "DHCPv6 message type that has no place in this direction") \
+	X(DHCP6_CLIENT_ID_SPOOF, "dhcp6-client-id-spoof",  "client DUID names another MAC") \
+	X(DHCP6_CLIENT_ID_LIMIT, "dhcp6-client-id-limit",  "too many client DUIDs from one guest") \
+	X(DHCP6_NOT_OWNER,       "dhcp6-not-owner",        "releases or declines an address that was not leased to the guest") \
+	X(DHCP6_ROGUE_SERVER,    "dhcp6-rogue-server",     "reply from a server that is not trusted") \
+	X(DHCP6_NO_TRANSACTION,  "dhcp6-no-transaction",   "reply that the guest did not ask for") \
+	X(DHCP6_BAD_LEASE,       "dhcp6-bad-lease",        "lease whose address cannot be used") \
+	X(DHCP6_CLIENT,          "dhcp6-client-to-guest",  "another machine's client message") \
+	X(BINDING_LIMIT,         "binding-limit",          "the guest holds as many addresses as it may") \
 	X(BINDING_CLAIMED,       "binding-claimed",        "another guard on this host holds the address") \
 	X(BINDING_CHURN,         "binding-churn",          "too many new addresses in a short time") \
 	X(DST_INVALID,           "dst-invalid",            "destination that never belongs on the wire, or the guest itself") \
 	X(DST_BLOCKED,           "dst-blocked",            "a --block rule refuses the destination") \
 	X(DST_PRIVATE,           "dst-private",            "destination is not global and no rule allows it") \
+	X(DST_LOCAL_NET,         "dst-local-net",          "global IPv6 address of the host's own site") \
+	X(DST_NAT64_PRIVATE,     "dst-nat64-private",      "IPv6 destination that stands for an IPv4 address which the policy refuses") \
 	X(DST_BROADCAST,         "dst-broadcast",          "IPv4 broadcast") \
 	X(DST_MULTICAST,         "dst-multicast",          "multicast group that is not open to guests") \
 	X(RATE_DHCP,             "rate-dhcp",              "too many DHCP messages") \
 	X(RATE_ARP,              "rate-arp",               "too many ARP frames") \
+	X(RATE_ND,               "rate-nd",                "too much neighbor discovery") \
 	X(RATE_MULTICAST,        "rate-mcast",             "too much multicast or broadcast from the guest") \
-	X(RATE_UPLINK,           "rate-uplink",            "too much broadcast, multicast or DHCP from the network") \
+	X(RATE_UPLINK,           "rate-uplink",            "too much broadcast, multicast, DHCP or router advertisement from the network") \
 	X(RATE_SLOW_PATH,        "rate-slowpath",          "more messages than the snooper takes") \
 	X(QUEUE_FULL,            "queue-full",             "the receiver's queue was full") \
 	X(WRITE_ERROR,           "write-error",            "the port refused the frame")
@@ -79,17 +122,23 @@ enum verdict {
 	PUNT_DHCP4_CLIENT,
 	PUNT_DHCP4_SERVER,
 	PUNT_GATEWAY_ARP,
+	PUNT_DAD,           /* the guest claims a new IPv6 address */
+	PUNT_ND_CONFLICT,   /* a neighbor holds or wants the same one */
+	PUNT_ROUTER,        /* router advertisement of a trusted router */
+	PUNT_DHCP6_CLIENT,
+	PUNT_DHCP6_SERVER,
 #define X(name, text, meaning) DROP_##name,
 	DROP_REASONS(X)
 #undef X
 	VERDICTS
 };
 
-enum { FIRST_DROP = PUNT_GATEWAY_ARP + 1 };
+enum { FIRST_DROP = PUNT_DHCP6_SERVER + 1 };
 
 /*
  * What the judge says. It is a value: the judge charges no bucket and stamps no entry, its caller does.
- * bucket: enum rate_class that a PASS or a PUNT costs a token of. binding: index of the source's binding, or NO_BINDING.
+ * bucket: enum rate_class that a PASS or a PUNT costs a token of. binding: index of the source's binding, those of IPv6
+ * behind those of IPv4, or NO_BINDING.
  */
 struct decision {
 	uint8_t verdict;

@@ -39,6 +39,9 @@ void tell_event(const struct event *event, uint64_t now_ms)
 	case EVENT_GATEWAY_LEARNED:
 		info("gateway learned: %s at %s", address, format_mac(event->mac, mac));
 		return;
+	case EVENT_PREFIX_LEARNED:
+		info("prefix learned: %s/%u", address, event->prefix_length);
+		return;
 	}
 }
 

@@ -32,6 +32,7 @@ void start_world(struct world *w, bool anchored)
 	w->config.vm_mac = GUEST_MAC;
 	w->config.max_frame = 1514;
 	w->config.isolation = 1;
+	w->config.ipv6_off = 1; /* world6.h turns it on */
 	memcpy(w->config.rates, rates, sizeof rates);
 	if (anchored) {
 		set_add(&w->config.host, address_of_ipv4(GATEWAY_IP));
@@ -196,4 +197,14 @@ void lease(struct world *w, uint32_t address, uint32_t seconds)
 	answer.type = 5;
 	put_server_message(w, &answer);
 	assert_int_equal(to_guest(w), PASS);
+}
+
+bool is_ipv6_reason(enum verdict verdict)
+{
+	static const char *const starts[] = { "ip6-m", "ip6-e", "ip6-r", "ip6-f", "ip6-s", "ip6-g", "icmp6-", "ra-", "nd-", "mld-", "dhcp6-", "binding-limit",
+					      "dst-local-net", "dst-nat64-", "rate-nd" };
+	for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++)
+		if (strncmp(verdict_name(verdict), starts[i], strlen(starts[i])) == 0)
+			return true;
+	return false;
 }

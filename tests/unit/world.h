@@ -64,3 +64,6 @@ enum verdict to_guest(struct world *w);
 
 /* The four messages of a lease, each of which must pass. */
 void lease(struct world *w, uint32_t address, uint32_t seconds);
+
+/* Reasons that only IPv6 frames earn: test_judge6.c and test_snoop6.c have their frames. */
+bool is_ipv6_reason(enum verdict verdict);

@@ -1,0 +1,132 @@
+/* What the guard has learned of its guest's IPv6. All tables are fixed; each says what happens when it is full. */
+#pragma once
+#include "address.h"
+
+#define NEVER_EXPIRES UINT64_MAX
+
+enum {
+	BINDINGS6_MAX = 16, PREFIXES_MAX = 8, ROUTERS6_MAX = 4, RESOLVERS6_MAX = 8, TRANSLATORS_MAX = 2,
+	TRANSACTIONS6_MAX = 4, IDENTITIES_MAX = 4, CLIENT_IDS_MAX = 4, REQUEST_IDS_MAX = 32
+};
+
+enum origin6 {
+	ORIGIN_LINK_LOCAL, /* claimed by duplicate address detection (DAD, RFC 4862 5.4) in fe80::/64 */
+	ORIGIN_SLAAC,      /* the same in a prefix that a trusted router announced for it */
+	ORIGIN_DHCP,
+	ORIGIN_STATIC      /* --vm-ip */
+};
+
+/*
+ * An address that the guest holds while now_ms < expires_ms, and may send data from when now_ms >= valid_ms, too. Full: an
+ * expired entry goes, then the SLAAC one that was used least recently if it is a minute old; else the claim is refused.
+ */
+struct binding6 {
+	struct address address;
+	uint64_t since_ms;
+	uint64_t valid_ms;     /* until then tentative: DAD is going on */
+	uint64_t conflict_ms;  /* until then the guest listens for others that hold the address, so their claims pass */
+	uint64_t expires_ms;   /* 0: free. SLAAC: when the prefix does */
+	uint64_t used_ms;      /* last frame from it, to the second */
+	uint64_t client_id;    /* ORIGIN_DHCP: keyed hash of the DUID */
+	struct address server; /* ORIGIN_DHCP: who leased it */
+	uint32_t origin;       /* enum origin6 */
+	uint32_t identity;     /* ORIGIN_DHCP: IAID */
+};
+
+/* Prefix Information of a trusted router (RFC 4861 4.6.2). Full: the one nearest to its end goes if it is over. */
+struct prefix6 {
+	struct address prefix;
+	uint64_t expires_ms; /* 0: free */
+	uint32_t length;     /* 0..128 */
+	uint8_t autonomous, on_link;
+	uint8_t reserved[2];
+};
+
+/*
+ * A router that advertised itself and was trusted. Without anchors the first one is the only one (docs/filter.md) until
+ * locked_ms has passed, and its MAC the only one that its address may come from.
+ */
+struct router6 {
+	struct address address; /* link-local */
+	uint64_t mac;
+	uint64_t expires_ms;    /* as a next hop */
+	uint64_t locked_ms;     /* 0: free */
+};
+
+struct resolver6 {
+	struct address address;
+	uint64_t expires_ms; /* 0: free */
+};
+
+struct translator {
+	struct nat64_prefix nat64;
+	uint64_t expires_ms; /* 0: free */
+};
+
+/* A DHCPv6 message the guest sent and may get an answer to. Full: the entry nearest to its deadline goes. */
+struct transaction6 {
+	uint64_t client_id;     /* keyed hash of the DUID; 0: the message had none */
+	uint64_t requested_ms;  /* first message of this id: a lease counts from here */
+	uint64_t deadline_ms;   /* 0: free */
+	uint32_t id;            /* 24 bits */
+	uint8_t kind;           /* message type, RFC 8415 7.3 */
+	uint8_t rapid_commit;
+	uint8_t done;           /* answered; kept for a while so that duplicates of the Reply pass */
+	uint8_t identity_count;
+	uint32_t identities[IDENTITIES_MAX]; /* IAIDs of its IA_NA and IA_TA */
+};
+
+struct client_id {
+	uint64_t hash;
+	uint64_t until_ms; /* 0: free */
+};
+
+/*
+ * The id of a request that left. It is spent when the guest gives an address back: an answer that is still on its way
+ * could not be told from one to a later request of the same id. Full: the oldest goes; the rate of DHCP sees to it that
+ * this takes longer than an answer.
+ */
+struct request_id {
+	uint32_t id;
+	uint32_t spent;
+	uint64_t until_ms; /* 0: free */
+};
+
+/* The DHCPv6 server of the first Reply that completed an exchange, where nothing names one. */
+struct learned_server6 {
+	struct address address;
+	uint64_t mac;
+	uint64_t until_ms; /* the lock holds until the leases behind it have run out, never released by traffic */
+};
+
+struct state6 {
+	struct binding6 bindings[BINDINGS6_MAX];
+	struct prefix6 prefixes[PREFIXES_MAX];
+	struct router6 routers[ROUTERS6_MAX];
+	struct resolver6 resolvers[RESOLVERS6_MAX];
+	struct translator translators[TRANSLATORS_MAX];
+	struct transaction6 transactions[TRANSACTIONS6_MAX];
+	struct client_id client_ids[CLIENT_IDS_MAX];
+	struct request_id request_ids[REQUEST_IDS_MAX];
+	struct learned_server6 server;
+};
+
+enum binding_status { STATUS_FOREIGN, STATUS_TENTATIVE, STATUS_VALID };
+
+INLINE enum binding_status status_of(const struct binding6 *b, uint64_t now_ms)
+{
+	if (now_ms >= b->expires_ms)
+		return STATUS_FOREIGN;
+	return now_ms < b->valid_ms ? STATUS_TENTATIVE : STATUS_VALID;
+}
+
+/* The index of the live binding of the address, tentative ones included; BINDINGS6_MAX: none. */
+SUBPROGRAM uint32_t find_binding_of6(const struct state6 *state, uint64_t high, uint64_t low, uint64_t now_ms)
+{
+	if (is_given(state))
+		for (uint32_t i = 0; i < BINDINGS6_MAX; i++)
+			if (now_ms < state->bindings[i].expires_ms && state->bindings[i].address.low == low &&
+			    state->bindings[i].address.high == high)
+				return i;
+	return BINDINGS6_MAX;
+}

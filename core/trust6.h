@@ -1,0 +1,182 @@
+/* Who is trusted on the segment in IPv6: the operator's word, else the platform's, else what was learned. */
+#pragma once
+#include "config.h"
+#include "state.h"
+
+INLINE bool is_live_router6(const struct router6 *r, uint64_t now_ms)
+{
+	return now_ms < r->expires_ms;
+}
+
+INLINE bool is_locked_router6(const struct router6 *r, uint64_t now_ms)
+{
+	return now_ms < r->locked_ms;
+}
+
+/* A next hop: the host, or a router whose advertisement still holds. */
+SUBPROGRAM bool is_router_of6(const struct config *config, const struct state6 *state, uint64_t high, uint64_t low,
+			      uint64_t now_ms)
+{
+	if (!is_given(config) || !is_given(state))
+		return false;
+	if (is_in_set(&config->host6, high, low))
+		return true;
+	for (uint32_t i = 0; i < ROUTERS6_MAX; i++)
+		if (is_live_router6(&state->routers[i], now_ms) && state->routers[i].address.low == low &&
+		    state->routers[i].address.high == high)
+			return true;
+	return false;
+}
+
+INLINE bool is_router6(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+{
+	return is_router_of6(config, &state->ipv6, a.high, a.low, now_ms);
+}
+
+SUBPROGRAM bool has_router6(const struct config *config, const struct state6 *state, uint64_t now_ms)
+{
+	if (!is_given(config) || !is_given(state))
+		return false;
+	for (uint32_t i = 0; i < ROUTERS6_MAX; i++)
+		if (is_live_router6(&state->routers[i], now_ms))
+			return true;
+	return config->host6.count > 0;
+}
+
+enum gateway_mac { GATEWAY_UNKNOWN, GATEWAY_MAC, OTHER_MAC };
+
+/* What is known of a MAC: a next hop, none of them, or nothing since no next hop's MAC is known. */
+SUBPROGRAM uint32_t gateway_mac6(const struct config *config, const struct state6 *state, uint64_t mac, uint64_t now_ms)
+{
+	bool any = false;
+	if (!is_given(config) || !is_given(state))
+		return OTHER_MAC;
+	if (config->gateway_macs.count > 0)
+		return mac_set_has(&config->gateway_macs, mac) ? GATEWAY_MAC : OTHER_MAC;
+	for (uint32_t i = 0; i < ROUTERS6_MAX; i++) {
+		if (!is_locked_router6(&state->routers[i], now_ms))
+			continue;
+		if (state->routers[i].mac == mac)
+			return GATEWAY_MAC;
+		any = true;
+	}
+	return any ? OTHER_MAC : GATEWAY_UNKNOWN;
+}
+
+/* Somebody at `mac` uses the address of the host or of a router, whose MAC is another. */
+SUBPROGRAM bool poses_as_router_of6(const struct config *config, const struct state6 *state, uint64_t high, uint64_t low,
+				    uint64_t mac, uint64_t now_ms)
+{
+	if (!is_given(config) || !is_given(state))
+		return true;
+	if (config->gateway_macs.count > 0 && is_in_set(&config->host6, high, low))
+		return !mac_set_has(&config->gateway_macs, mac);
+	for (uint32_t i = 0; i < ROUTERS6_MAX; i++)
+		if (is_locked_router6(&state->routers[i], now_ms) && state->routers[i].address.low == low &&
+		    state->routers[i].address.high == high)
+			return state->routers[i].mac != mac && !mac_set_has(&config->gateway_macs, mac);
+	return false;
+}
+
+INLINE bool poses_as_router6(const struct config *config, const struct state *state, struct address a, uint64_t mac,
+			     uint64_t now_ms)
+{
+	return poses_as_router_of6(config, &state->ipv6, a.high, a.low, mac, now_ms);
+}
+
+SUBPROGRAM bool has_link_local(const struct address_set *set)
+{
+	if (is_given(set))
+		for (uint32_t i = 0; i < ADDRESS_SET_MAX && i < set->count; i++)
+			if (is_link_local(set->item[i]))
+				return true;
+	return false;
+}
+
+/*
+ * May this router be believed (RFC 6105)? Its MAC is a known gateway's; its address is one of the host's, where link-local
+ * ones are named. Where nothing is named it is the router that was heard first, until its lock is over.
+ */
+SUBPROGRAM bool is_trusted_router_of6(const struct config *config, const struct state6 *state, uint64_t low, uint64_t mac,
+				      uint64_t now_ms)
+{
+	if (!is_given(config) || !is_given(state))
+		return false;
+	if (config->gateway_macs.count > 0 && !mac_set_has(&config->gateway_macs, mac))
+		return false;
+	if (has_link_local(&config->host6) && !is_in_set(&config->host6, LINK_LOCAL_PREFIX, low))
+		return false;
+	bool anchored = config->gateway_macs.count > 0 || has_link_local(&config->host6), any = false;
+	for (uint32_t i = 0; i < ROUTERS6_MAX; i++) {
+		const struct router6 *r = &state->routers[i];
+		if (!is_locked_router6(r, now_ms))
+			continue;
+		if (r->address.low == low)
+			return r->mac == mac || config->gateway_macs.count > 0;
+		any = true;
+	}
+	return anchored || (!any && !config->strict_anchors);
+}
+
+INLINE bool is_trusted_router6(const struct config *config, const struct state *state, struct address source, uint64_t mac,
+			       uint64_t now_ms)
+{
+	return is_link_local(source) && is_trusted_router_of6(config, &state->ipv6, source.low, mac, now_ms);
+}
+
+/* --dns, else what routers and servers named. */
+SUBPROGRAM bool is_resolver_of6(const struct config *config, const struct state6 *state, uint64_t high, uint64_t low,
+				uint64_t now_ms)
+{
+	if (!is_given(config) || !is_given(state))
+		return false;
+	if (config->resolvers6.count > 0)
+		return is_in_set(&config->resolvers6, high, low);
+	for (uint32_t i = 0; i < RESOLVERS6_MAX; i++)
+		if (now_ms < state->resolvers[i].expires_ms && state->resolvers[i].address.low == low &&
+		    state->resolvers[i].address.high == high)
+			return true;
+	return false;
+}
+
+INLINE bool is_resolver6(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+{
+	return is_resolver_of6(config, &state->ipv6, a.high, a.low, now_ms);
+}
+
+INLINE bool is_locked_server6(const struct state *state, uint64_t now_ms)
+{
+	return now_ms < state->ipv6.server.until_ms;
+}
+
+INLINE bool is_dhcp_server6(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+{
+	return set_has(&config->servers6, a) ||
+	       (is_locked_server6(state, now_ms) && same_address(state->ipv6.server.address, a));
+}
+
+/*
+ * RFC 8415 answers come from a link-local address, a relay's included. With named servers it is one of theirs, and from
+ * the MAC that it had at first; with known gateways it is theirs; else the first server that completed an exchange.
+ */
+SUBPROGRAM bool is_trusted_server_of6(const struct config *config, const struct state6 *state, uint64_t low, uint64_t mac,
+				      uint64_t now_ms)
+{
+	if (!is_given(config) || !is_given(state) ||
+	    poses_as_router_of6(config, state, LINK_LOCAL_PREFIX, low, mac, now_ms))
+		return false;
+	const struct learned_server6 *lock = &state->server;
+	bool locked = now_ms < lock->until_ms;
+	bool same_server = lock->address.low == low, same_mac = lock->mac == mac;
+	if (config->servers6.count > 0)
+		return is_in_set(&config->servers6, LINK_LOCAL_PREFIX, low) && (!locked || !same_server || same_mac);
+	if (config->gateway_macs.count > 0)
+		return mac_set_has(&config->gateway_macs, mac);
+	return locked ? same_server && same_mac : !config->strict_anchors;
+}
+
+INLINE bool is_trusted_server6(const struct config *config, const struct state *state, struct address source, uint64_t mac,
+			       uint64_t now_ms)
+{
+	return is_link_local(source) && is_trusted_server_of6(config, &state->ipv6, source.low, mac, now_ms);
+}
