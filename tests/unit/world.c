@@ -45,7 +45,7 @@ void start_world(struct world *w, bool anchored)
 	fill_buckets(&w->config, &w->buckets, w->now_ms);
 }
 
-static void put(struct world *w, uint64_t value, uint32_t octets)
+void put_number(struct world *w, uint64_t value, uint32_t octets)
 {
 	assert_true(w->length + octets <= sizeof w->frame);
 	for (uint32_t i = octets; i > 0; i--)
@@ -70,63 +70,63 @@ void put_bytes(struct world *w, const void *bytes, uint32_t n)
 void put_ethernet(struct world *w, uint64_t to, uint64_t from, uint16_t type)
 {
 	w->length = 0;
-	put(w, to, 6);
-	put(w, from, 6);
-	put(w, type, 2);
+	put_number(w, to, 6);
+	put_number(w, from, 6);
+	put_number(w, type, 2);
 }
 
 void put_arp(struct world *w, uint16_t op, uint64_t sha, uint32_t spa, uint32_t tpa)
 {
-	put(w, 0x000108000604, 6);
-	put(w, op, 2);
-	put(w, sha, 6);
-	put(w, spa, 4);
-	put(w, 0, 6);
-	put(w, tpa, 4);
+	put_number(w, 0x000108000604, 6);
+	put_number(w, op, 2);
+	put_number(w, sha, 6);
+	put_number(w, spa, 4);
+	put_number(w, 0, 6);
+	put_number(w, tpa, 4);
 }
 
 void put_ipv4(struct world *w, uint32_t from, uint32_t to, uint8_t protocol, uint16_t flags_offset, uint32_t payload)
 {
-	put(w, 0x4500, 2);
-	put(w, 20 + payload, 2);
-	put(w, 1, 2);
-	put(w, flags_offset, 2);
-	put(w, 64, 1);
-	put(w, protocol, 1);
-	put(w, 0, 2);
-	put(w, from, 4);
-	put(w, to, 4);
+	put_number(w, 0x4500, 2);
+	put_number(w, 20 + payload, 2);
+	put_number(w, 1, 2);
+	put_number(w, flags_offset, 2);
+	put_number(w, 64, 1);
+	put_number(w, protocol, 1);
+	put_number(w, 0, 2);
+	put_number(w, from, 4);
+	put_number(w, to, 4);
 }
 
 void put_udp(struct world *w, uint16_t from, uint16_t to, uint32_t payload)
 {
-	put(w, from, 2);
-	put(w, to, 2);
-	put(w, 8 + payload, 2);
-	put(w, 0, 2);
+	put_number(w, from, 2);
+	put_number(w, to, 2);
+	put_number(w, 8 + payload, 2);
+	put_number(w, 0, 2);
 }
 
 static void put_option(struct world *w, uint8_t code, uint64_t value, uint8_t octets)
 {
-	put(w, code, 1);
-	put(w, octets, 1);
-	put(w, value, octets);
+	put_number(w, code, 1);
+	put_number(w, octets, 1);
+	put_number(w, value, octets);
 }
 
 static void put_dhcp(struct world *w, const struct dhcp_spec *s, uint8_t op)
 {
-	put(w, op, 1);
-	put(w, 0x0106, 2);
-	put(w, s->hops, 1);
-	put(w, s->xid ? s->xid : XID, 4);
-	put(w, 0, 4);
-	put(w, s->ciaddr, 4);
-	put(w, s->yiaddr, 4);
-	put(w, 0, 4);
-	put(w, s->giaddr, 4);
-	put(w, s->chaddr ? s->chaddr : GUEST_MAC, 6);
+	put_number(w, op, 1);
+	put_number(w, 0x0106, 2);
+	put_number(w, s->hops, 1);
+	put_number(w, s->xid ? s->xid : XID, 4);
+	put_number(w, 0, 4);
+	put_number(w, s->ciaddr, 4);
+	put_number(w, s->yiaddr, 4);
+	put_number(w, 0, 4);
+	put_number(w, s->giaddr, 4);
+	put_number(w, s->chaddr ? s->chaddr : GUEST_MAC, 6);
 	put_zeros(w, 10 + 64 + 128);
-	put(w, 0x63825363, 4);
+	put_number(w, 0x63825363, 4);
 	if (s->type)
 		put_option(w, 53, s->type, 1);
 	if (s->requested)
@@ -144,7 +144,7 @@ static void put_dhcp(struct world *w, const struct dhcp_spec *s, uint8_t op)
 	if (s->rapid_commit)
 		put_option(w, 80, 0, 0);
 	put_bytes(w, s->extra, s->extra_octets);
-	put(w, 255, 1);
+	put_number(w, 255, 1);
 }
 
 static void put_dhcp_frame(struct world *w, const struct dhcp_spec *s, bool client)
@@ -201,8 +201,9 @@ void lease(struct world *w, uint32_t address, uint32_t seconds)
 
 bool is_ipv6_reason(enum verdict verdict)
 {
-	static const char *const starts[] = { "ip6-m", "ip6-e", "ip6-r", "ip6-f", "ip6-s", "ip6-g", "icmp6-", "ra-", "nd-", "mld-", "dhcp6-", "binding-limit",
-					      "dst-local-net", "dst-nat64-", "rate-nd" };
+	static const char *const starts[] = { "ip6-m", "ip6-e", "ip6-r", "ip6-f", "ip6-s", "ip6-g", "icmp6-", "ra-", "nd-",
+					      "mld-", "dhcp6-", "binding-limit", "dst-local-net", "dst-nat64-",
+					      "rate-nd" };
 	for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++)
 		if (strncmp(verdict_name(verdict), starts[i], strlen(starts[i])) == 0)
 			return true;

@@ -38,6 +38,7 @@ void put_arp(struct world *w, uint16_t op, uint64_t sha, uint32_t spa, uint32_t 
 void put_ipv4(struct world *w, uint32_t from, uint32_t to, uint8_t protocol, uint16_t flags_offset, uint32_t payload);
 void put_udp(struct world *w, uint16_t from, uint16_t to, uint32_t payload);
 void put_zeros(struct world *w, uint32_t n);
+void put_number(struct world *w, uint64_t value, uint32_t octets); /* in network order */
 void put_bytes(struct world *w, const void *bytes, uint32_t n);
 
 /* A whole DHCP message with its headers. Fields left 0 are 0 on the wire. */
