@@ -1,6 +1,7 @@
 /* Builds frames octet by octet, independently of the parsers under test. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "world.h"
@@ -182,6 +183,24 @@ enum verdict to_guest(struct world *w)
 {
 	struct frame frame = { w->frame, w->length };
 	return decide(&w->snoop, TO_GUEST, &frame, w->now_ms);
+}
+
+static bool seen[VERDICTS];
+
+void expect_verdict(const struct world *w, enum verdict got, enum verdict wanted, const char *file, int line)
+{
+	seen[got] = true;
+	if (got == wanted)
+		return;
+	print_error("%s:%d: expected %s, got %s: ", file, line, verdict_name(wanted), verdict_name(got));
+	for (uint32_t i = 0; i < w->length; i++)
+		fprintf(stderr, "%02x", w->frame[i]);
+	fail_msg("%s", "");
+}
+
+bool was_seen(enum verdict verdict)
+{
+	return seen[verdict];
 }
 
 void lease(struct world *w, uint32_t address, uint32_t seconds)

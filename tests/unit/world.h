@@ -63,6 +63,10 @@ void put_server_message(struct world *w, const struct dhcp_spec *spec);
 enum verdict from_guest(struct world *w);
 enum verdict to_guest(struct world *w);
 
+/* Fails, and shows the frame, unless the verdict is the wanted one. What was seen is remembered for was_seen(). */
+void expect_verdict(const struct world *w, enum verdict got, enum verdict wanted, const char *file, int line);
+bool was_seen(enum verdict verdict);
+
 /* The four messages of a lease, each of which must pass. */
 void lease(struct world *w, uint32_t address, uint32_t seconds);
 

@@ -1,0 +1,15 @@
+/* What the files of the test of the IPv4 judge share. */
+#pragma once
+#include "world.h"
+
+extern struct world w;
+
+#define GUEST_SENDS(wanted) expect_verdict(&w, from_guest(&w), wanted, __FILE__, __LINE__)
+#define GUEST_GETS(wanted)  expect_verdict(&w, to_guest(&w), wanted, __FILE__, __LINE__)
+
+/* test_judge_dhcp.c */
+void dhcp_of_guest(void **state);
+void dhcp_limits_of_guest(void **state);
+void dhcp_to_guest(void **state);
+void forged_replies_do_not_drown_the_real_one(void **state);
+void claims_and_churn(void **state);
