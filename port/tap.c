@@ -280,29 +280,51 @@ static struct address address_of_ipv6(const uint8_t *octets)
 	return a;
 }
 
+/* False: no address of a family that we know. */
+static bool read_address(const struct sockaddr *from, struct address *to)
+{
+	if (from && from->sa_family == AF_INET) {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)from;
+		*to = address_of_ipv4(ntohl(in->sin_addr.s_addr));
+		return true;
+	}
+	if (from && from->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)from;
+		*to = address_of_ipv6(in6->sin6_addr.s6_addr);
+		return true;
+	}
+	return false;
+}
+
+/* Link-local ones are apart: routers speak from them, so they come first where not all find room. */
+static void read_addresses(const char *interface, struct address_set *links, struct address_set *others)
+{
+	struct ifaddrs *list;
+	struct address a;
+	if (getifaddrs(&list) < 0)
+		return;
+	for (const struct ifaddrs *i = list; i; i = i->ifa_next)
+		if (strcmp(i->ifa_name, interface) == 0 && read_address(i->ifa_addr, &a))
+			set_add(is_link_local(a) ? links : others, a);
+	freeifaddrs(list);
+}
+
+/*
+ * An interface without an address is a wire: the gateway is somebody else. A link-local address does not count, for the
+ * kernel gives one to every interface that is up.
+ */
 static void read_anchors(struct tap_setup *s, struct anchors *anchors)
 {
 	const char *interface = s->bridge[0] ? s->bridge : s->name;
-	struct ifaddrs *list;
-	if (getifaddrs(&list) < 0)
-		return;
-	for (const struct ifaddrs *i = list; i; i = i->ifa_next) {
-		if (!i->ifa_addr || strcmp(i->ifa_name, interface) != 0)
-			continue;
-		if (i->ifa_addr->sa_family == AF_INET) {
-			const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)i->ifa_addr;
-			set_add(&anchors->host, address_of_ipv4(ntohl(in->sin_addr.s_addr)));
-		} else if (i->ifa_addr->sa_family == AF_INET6) {
-			const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)i->ifa_addr;
-			set_add(&anchors->host, address_of_ipv6(in6->sin6_addr.s6_addr));
-		}
-	}
-	freeifaddrs(list);
-
-	/* An interface without an address is a wire: the gateway is somebody else. */
+	struct address_set others = { .count = 0 };
+	read_addresses(interface, &anchors->host, &others);
 	struct ifreq request = request_for(interface);
-	if (anchors->host.count == 0 || ioctl(s->control, SIOCGIFHWADDR, &request) < 0)
+	if (others.count == 0 || ioctl(s->control, SIOCGIFHWADDR, &request) < 0) {
+		anchors->host = others;
 		return;
+	}
+	for (uint32_t i = 0; i < others.count; i++)
+		set_add(&anchors->host, others.item[i]);
 	uint64_t mac = 0;
 	for (int i = 0; i < 6; i++)
 		mac = mac << 8 | (uint8_t)request.ifr_hwaddr.sa_data[i];

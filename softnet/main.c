@@ -51,6 +51,7 @@ static struct port_settings settings_for(enum port_side side)
 		/* Only by name: 0.0.0.0/0 is said by people who think of the network, not of this host's own services. */
 		.host_loopback = options.rules.alias[ALIAS_HOST] == CLASS_ALLOWED,
 		.host_only = options.host_only,
+		.ipv6 = wants_ipv6(&options, NULL),
 	};
 }
 

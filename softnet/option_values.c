@@ -127,7 +127,10 @@ bool take_uplink(struct options *options, const char *value, struct usage_error 
 	return keep_text(&options->uplink, value, "KIND or KIND:ARGUMENT, see --help", error);
 }
 
-static bool take_addresses(struct address_set *set, const char *value, struct usage_error *error)
+/* What an option's addresses must be beyond that. */
+typedef bool (*address_check)(struct address, const char *item, struct usage_error *);
+
+static bool take_addresses(struct address_set *set, const char *value, address_check check, struct usage_error *error)
 {
 	char item[ITEM_TEXT_MAX];
 	const char *rest = value;
@@ -135,6 +138,8 @@ static bool take_addresses(struct address_set *set, const char *value, struct us
 		struct address address;
 		if (!parse_address(item, &address) || is_unset(address))
 			return refuse_value(error, item, "an IP address");
+		if (check != NULL && !check(address, item, error))
+			return false;
 		if (!set_add(set, address))
 			return refuse(error, "more than %d addresses", ADDRESS_SET_MAX);
 	}
@@ -143,17 +148,24 @@ static bool take_addresses(struct address_set *set, const char *value, struct us
 
 bool take_gateway(struct options *options, const char *value, struct usage_error *error)
 {
-	return take_addresses(&options->gateways, value, error);
+	return take_addresses(&options->gateways, value, NULL, error);
+}
+
+/* RFC 8415 18.3.10: an answer goes to the client's link-local address, so it comes from one (RFC 6724 5, rule 2). */
+static bool answers_from(struct address address, const char *item, struct usage_error *error)
+{
+	return is_ipv4(address) || is_link_local(address) ||
+	       refuse_value(error, item, "an IPv4 or a link-local address: DHCPv6 servers answer from those");
 }
 
 bool take_dhcp_server(struct options *options, const char *value, struct usage_error *error)
 {
-	return take_addresses(&options->servers, value, error);
+	return take_addresses(&options->servers, value, answers_from, error);
 }
 
 bool take_dns(struct options *options, const char *value, struct usage_error *error)
 {
-	return take_addresses(&options->resolvers, value, error);
+	return take_addresses(&options->resolvers, value, NULL, error);
 }
 
 bool take_gateway_mac(struct options *options, const char *value, struct usage_error *error)
@@ -170,23 +182,56 @@ bool take_gateway_mac(struct options *options, const char *value, struct usage_e
 	return rest == NULL || refuse_list(error, value);
 }
 
+static bool add_static(struct options *options, const struct static_address *entry, struct usage_error *error)
+{
+	bool ipv4 = is_ipv4(entry->address);
+	uint32_t most = ipv4 ? BINDINGS4_MAX : STATICS6_MAX, count = 0;
+	for (uint32_t i = 0; i < options->static_count; i++)
+		count += is_ipv4(options->statics[i].address) == ipv4;
+	if (count >= most)
+		return refuse(error, "more than %u %s addresses", most, ipv4 ? "IPv4" : "IPv6");
+	options->statics[options->static_count++] = *entry;
+	return true;
+}
+
 bool take_vm_ip(struct options *options, const char *value, struct usage_error *error)
 {
 	char item[ITEM_TEXT_MAX], head[ITEM_TEXT_MAX];
 	const char *rest = value;
 	while (next_item(&rest, item, sizeof item)) {
-		struct static_address entry = { .prefix_length = 32 };
+		struct static_address entry = { .prefix_length = 0 };
 		struct address network;
 		memcpy(head, item, sizeof head);
 		head[strcspn(head, "/")] = '\0'; /* the address with its host bits, which parse_prefix() clears */
 		if (!parse_prefix(item, &network, &entry.prefix_length) || !parse_address(head, &entry.address))
 			return refuse_value(error, item, "ADDRESS or ADDRESS/LENGTH");
-		if (!is_ipv4(entry.address))
-			return refuse_value(error, item, "an IPv4 address: IPv6 is not guarded yet");
-		entry.prefix_length -= 96;
-		if (options->static_count >= BINDINGS4_MAX)
-			return refuse(error, "more than %d addresses", BINDINGS4_MAX);
-		options->statics[options->static_count++] = entry;
+		if (is_ipv4(entry.address))
+			entry.prefix_length -= 96;
+		if (!add_static(options, &entry, error))
+			return false;
+	}
+	return rest == NULL || refuse_list(error, value);
+}
+
+/* RFC 6052 2.2: these lengths only, and bits 64 to 71 are zero. */
+static bool is_nat64_prefix(const struct nat64_prefix *p)
+{
+	bool fits = p->length == 96 || p->length == 64 || p->length == 56 || p->length == 48 || p->length == 40 ||
+		    p->length == 32;
+	return fits && !is_ipv4(p->prefix) && !is_unset(p->prefix) && p->prefix.low >> 56 == 0;
+}
+
+bool take_nat64(struct options *options, const char *value, struct usage_error *error)
+{
+	char item[ITEM_TEXT_MAX];
+	const char *rest = value;
+	while (next_item(&rest, item, sizeof item)) {
+		struct nat64_prefix prefix = { .reserved = 0 };
+		if (!parse_prefix(item, &prefix.prefix, &prefix.length) || !is_nat64_prefix(&prefix))
+			return refuse_value(error, item, "an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits (RFC 6052)");
+		if (options->nat64.count >= NAT64_PREFIXES_MAX)
+			return refuse(error, "more than %d prefixes", NAT64_PREFIXES_MAX);
+		options->nat64.item[options->nat64.count++] = prefix;
 	}
 	return rest == NULL || refuse_list(error, value);
 }
@@ -214,13 +259,20 @@ bool take_isolation(struct options *options, const char *value, struct usage_err
 
 bool take_ipv6(struct options *options, const char *value, struct usage_error *error)
 {
-	(void)options;
-	if (strcmp(value, "guard") == 0)
-		return refuse(error,
-			      "\"guard\": IPv6 is not guarded yet; off and auto (which means off) are available");
-	if (strcmp(value, "off") == 0 || strcmp(value, "auto") == 0)
-		return true;
-	return refuse_value(error, value, "auto or off");
+	if (strcmp(value, "auto") == 0)
+		options->ipv6 = IPV6_AUTO;
+	else if (strcmp(value, "guard") == 0)
+		options->ipv6 = IPV6_GUARD;
+	else if (strcmp(value, "off") == 0)
+		options->ipv6 = IPV6_OFF;
+	else
+		return refuse_value(error, value, "auto, guard or off");
+	return true;
+}
+
+bool take_ipv6_iid(struct options *options, const char *value, struct usage_error *error)
+{
+	return choose(value, "eui64", "any", &options->ipv6_eui64_only, error);
 }
 
 bool take_mtu(struct options *options, const char *value, struct usage_error *error)

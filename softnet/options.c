@@ -19,15 +19,20 @@ const struct option_line option_lines[] = {
 	  "forward this host's port EXT to the VM's port INT; tcp/ (default) or udp/ in front", take_expose },
 	{ "gateway", "ADDR,...", 0, GIVE_OFTEN, NULL, "the host's addresses on the network (@host)", take_gateway },
 	{ "gateway-mac", "MAC,...", 0, GIVE_OFTEN, NULL, "MAC addresses of the network's routers", take_gateway_mac },
-	{ "dhcp-server", "ADDR,...", 0, GIVE_OFTEN, NULL, "trusted DHCP servers (the gateway)", take_dhcp_server },
-	{ "dns", "ADDR,...", 0, GIVE_OFTEN, NULL, "the resolvers to allow (those of the lease)", take_dns },
+	{ "dhcp-server", "ADDR,...", 0, GIVE_OFTEN, NULL, "trusted DHCP servers (the gateway); IPv6: link-local",
+	  take_dhcp_server },
+	{ "dns", "ADDR,...", 0, GIVE_OFTEN, NULL, "the resolvers to allow (those that lease and router name)", take_dns },
+	{ "nat64", "PREFIX,...", 0, GIVE_OFTEN, NULL, "prefixes that stand for IPv4, besides 64:ff9b::/96", take_nat64 },
 	{ "bootpd-lease-time", "SECONDS", 0, GIVE_ONCE, NULL,
 	  "DHCP lease time of vmnet on macOS; no effect on other systems", take_lease_time },
 	{ "allow", "RULE,...", 0, GIVE_OFTEN, "What may pass", "let the VM send there; see RULES", take_allow },
 	{ "block", "RULE,...", 0, GIVE_OFTEN, NULL, "do not let it; see RULES", take_block },
 	{ "isolation", "on|off", 0, GIVE_ONCE, NULL,
 	  "only routers as next hop, no traffic with other VMs (on, unless --allow 0.0.0.0/0)", take_isolation },
-	{ "ipv6", "auto|off", 0, GIVE_ONCE, NULL, "IPv6 is off in this version; auto means off", take_ipv6 },
+	{ "ipv6", "auto|guard|off", 0, GIVE_ONCE, NULL,
+	  "auto: off where rules name prefixes of IPv4 and none of IPv6, else guard (auto)", take_ipv6 },
+	{ "ipv6-iid", "any|eui64", 0, GIVE_ONCE, NULL,
+	  "eui64: of SLAAC only addresses made from the MAC address, no temporary ones (any)", take_ipv6_iid },
 	{ "no-dhcp", NULL, 0, GIVE_ONCE, NULL, "drop DHCP; for use with --vm-ip", take_no_dhcp },
 	{ "no-resync", NULL, 0, GIVE_ONCE, NULL, "drop renewals of leases given before softnet started",
 	  take_no_resync },
@@ -172,6 +177,18 @@ static bool refuse_planned(const char *word, struct usage_error *error)
 	return refuse_value(error, word, "an option, or `run` as the first word");
 }
 
+/* An address that could never be used is an error of whoever wrote it. */
+static bool check_static_ipv6(const struct options *options, struct usage_error *error)
+{
+	char text[ADDRESS_TEXT];
+	for (uint32_t i = 0; i < options->static_count; i++)
+		if (!is_ipv4(options->statics[i].address) && !wants_ipv6(options, NULL))
+			return refuse(error, "--vm-ip: \"%s\": expected --ipv6 guard with it: IPv6 is off by %s",
+				      format_address(options->statics[i].address, text),
+				      options->ipv6 == IPV6_OFF ? "--ipv6" : "the rules, which are all of IPv4");
+	return true;
+}
+
 /* What no option can tell by itself. */
 static bool check_together(const struct options *options, struct usage_error *error)
 {
@@ -187,7 +204,7 @@ static bool check_together(const struct options *options, struct usage_error *er
 		return refuse(error, "--vm-net-type: \"host\": expected --uplink slirp with it");
 	if (options->dhcp_off && options->static_count == 0)
 		return refuse(error, "--no-dhcp: expected --vm-ip with it, or the VM could never send anything");
-	return true;
+	return check_static_ipv6(options, error);
 }
 
 static void set_defaults(struct options *options)
@@ -232,4 +249,18 @@ bool parse_options(int argc, char **argv, struct options *options, struct usage_
 bool wants_isolation(const struct options *options)
 {
 	return options->isolation_given ? options->isolation : !options->rules.opens_ipv4;
+}
+
+bool wants_ipv6(const struct options *options, const char **why)
+{
+	const struct rule_list *rules = &options->rules;
+	bool off = rules->names_ipv4 && !rules->names_ipv6;
+	const char *reason = off                ? "auto: rules name prefixes of IPv4 and none of IPv6"
+			     : rules->names_ipv6 ? "auto: a rule names a prefix of IPv6"
+						 : "auto: no rule names a prefix of IPv4";
+	if (options->ipv6 != IPV6_AUTO)
+		reason = "--ipv6";
+	if (why != NULL)
+		*why = reason;
+	return options->ipv6 == IPV6_AUTO ? !off : options->ipv6 == IPV6_GUARD;
 }

@@ -7,13 +7,16 @@
 #include "../port/port.h"
 #include "rules.h"
 
-enum { EXPOSES_MAX = 64 };
+enum { EXPOSES_MAX = 64, STATICS6_MAX = 4, STATICS_MAX = BINDINGS4_MAX + STATICS6_MAX };
 
 enum wanted { WANT_GUARD, WANT_RUN, WANT_HELP, WANT_VERSION, WANT_PROBE };
 
+enum ipv6_mode { IPV6_AUTO, IPV6_GUARD, IPV6_OFF };
+
 struct static_address {
 	struct address address;
-	uint32_t prefix_length; /* 0..32 */
+	uint32_t prefix_length; /* 0..32, or 0..128 in IPv6 */
+	uint32_t reserved;      /* hashed as bytes */
 };
 
 struct options {
@@ -29,11 +32,14 @@ struct options {
 	bool host_only;         /* --vm-net-type host */
 	bool strict_anchors, dhcp_off, no_resync, arp_conflicts_pass, strict_client_id;
 	bool isolation_given, isolation;
+	bool ipv6_eui64_only;
+	enum ipv6_mode ipv6;
+	struct nat64_set nat64;
 	uint32_t mtu;
-	struct address_set gateways, servers, resolvers;
+	struct address_set gateways, servers, resolvers; /* both families */
 	struct mac_set gateway_macs;
 	uint32_t static_count, expose_count;
-	struct static_address statics[BINDINGS4_MAX];
+	struct static_address statics[STATICS_MAX];
 	struct expose exposes[EXPOSES_MAX];
 	struct rate rates[RATE_CLASSES_END];
 	struct rule_list rules;
@@ -50,6 +56,12 @@ void print_version(FILE *);
 
 /* Isolation as --isolation says, or as the rules imply. */
 bool wants_isolation(const struct options *);
+
+/*
+ * IPv6 as --ipv6 says. auto: rules written for IPv4 alone must not leave a second family open, so with those it is off.
+ * *why, unless NULL, is what decided.
+ */
+bool wants_ipv6(const struct options *, const char **why);
 
 /* One option of the table; help.c prints it, options.c takes it. */
 struct option_line {

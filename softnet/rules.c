@@ -170,6 +170,10 @@ static bool add_prefix(struct rule_list *list, struct address address, uint32_t 
 {
 	if (list->count >= RULES_MAX)
 		return refuse(error, "more than %d rules", RULES_MAX);
+	if (is_ipv4(address))
+		list->names_ipv4 = true;
+	else
+		list->names_ipv6 = true;
 	list->rule[list->count++] = (struct rule){ address, (uint8_t)prefix_length, (uint8_t)class };
 	return true;
 }

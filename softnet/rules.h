@@ -27,6 +27,7 @@ bool parse_rule(const char *text, struct rule_text *, struct usage_error *);
 struct rule_list {
 	uint32_t count;
 	bool opens_ipv4;        /* an --allow of exactly 0.0.0.0/0: no isolation unless --isolation says so */
+	bool names_ipv4, names_ipv6; /* by a prefix; @host, @gateway, @dns and @global name neither */
 	uint8_t alias[ALIASES]; /* as in struct policy */
 	uint8_t global_blocked;
 	struct rule rule[RULES_MAX];

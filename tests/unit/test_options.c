@@ -108,12 +108,88 @@ static void every_option_in_both_spellings(void **unused)
 	TAKEN("--guest", "stream:/x", MAC, "--vm-ip", "10.0.0.5/24,10.0.0.6", "--no-dhcp", "--state", "/f", "--user",
 	      "u", "--group", "7", "--uplink", "tap:t0,bridge=br0", "--sudo-escalation-done", "--ipv6", "off", "-v",
 	      "--verbose");
+	assert_int_equal(options.ipv6, IPV6_OFF);
 	assert_int_equal(options.static_count, 2);
 	assert_int_equal(options.statics[0].prefix_length, 24);
 	assert_true(same_address(options.statics[0].address, address_of_ipv4(0x0a000005)));
 	assert_int_equal(options.statics[1].prefix_length, 32);
 	assert_true(options.dhcp_off);
 	assert_int_equal(options.verbose, 2);
+}
+
+static void options_of_ipv6(void **unused)
+{
+	(void)unused;
+	TAKEN(TART, "--ipv6=guard", "--ipv6-iid=eui64", "--nat64=2001:db8:64::/96,2001:db8:65::9/48", "--gateway",
+	      "fe80::1,10.0.0.1,2001:db8::1", "--dhcp-server", "fe80::2,10.0.0.2", "--dns", "2001:db8::53", "--vm-ip",
+	      "fd00::5/64,10.0.0.5/24,fd00::6,fd00::7/0", "--rate", "nd=1/2", "--rate", "rs=3/4", "--rate",
+	      "newbind6=5/6", "--rate", "u-ra=7/8");
+	assert_int_equal(options.ipv6, IPV6_GUARD);
+	assert_true(options.ipv6_eui64_only);
+	assert_int_equal(options.nat64.count, 2);
+	assert_int_equal(options.nat64.item[0].length, 96);
+	assert_int_equal(options.nat64.item[1].length, 48);
+	assert_true(same_address(options.nat64.item[1].prefix, (struct address){ 0x20010db800650000ULL, 0 }));
+	assert_int_equal(options.gateways.count, 3);
+	assert_int_equal(options.servers.count, 2);
+	assert_int_equal(options.resolvers.count, 1);
+	assert_int_equal(options.static_count, 4);
+	assert_true(same_address(options.statics[0].address, (struct address){ 0xfd00000000000000ULL, 5 }));
+	assert_int_equal(options.statics[0].prefix_length, 64);
+	assert_int_equal(options.statics[1].prefix_length, 24);
+	assert_int_equal(options.statics[2].prefix_length, 128);
+	assert_int_equal(options.statics[3].prefix_length, 0);
+	assert_int_equal(options.rates[RATE_OF_ND].refill, 1000);
+	assert_int_equal(options.rates[RATE_OF_ROUTER_SOLICITATION].burst, 4);
+	assert_int_equal(options.rates[RATE_OF_NEW_ADDRESS].burst, 6);
+	assert_int_equal(options.rates[RATE_OF_UPLINK_ROUTER].burst, 8);
+	TAKEN(TART, "--vm-ip", "10.0.0.1,10.0.0.2,10.0.0.3,10.0.0.4,fd00::1,fd00::2,fd00::3,fd00::4");
+	assert_int_equal(options.static_count, STATICS_MAX);
+}
+
+/* docs/filter-ipv6.md: rules that were written for one family must not leave the other one open. */
+static void ipv6_follows_the_rules_unless_told(void **unused)
+{
+	static const struct {
+		const char *rules, *mode;
+		bool guarded;
+		const char *why;
+	} cases[] = {
+		{ "@host", "auto", true, "auto: no rule names a prefix of IPv4" },
+		{ "@gateway,@dns,@global", "auto", true, "auto: no rule names a prefix of IPv4" },
+		{ "10.0.0.0/8", "auto", false, "auto: rules name prefixes of IPv4 and none of IPv6" },
+		{ "10.1.2.3,@host", "auto", false, "auto: rules name prefixes of IPv4 and none of IPv6" },
+		{ "0.0.0.0/0", "auto", false, "auto: rules name prefixes of IPv4 and none of IPv6" },
+		{ "0.0.0.0/0,::/0", "auto", true, "auto: a rule names a prefix of IPv6" },
+		{ "fd00::/8", "auto", true, "auto: a rule names a prefix of IPv6" },
+		{ "10.0.0.0/8,2001:db8::1", "auto", true, "auto: a rule names a prefix of IPv6" },
+		{ "any", "auto", true, "auto: a rule names a prefix of IPv6" },
+		{ "10.0.0.0/8,@lan", "auto", true, "auto: a rule names a prefix of IPv6" },
+		{ "10.0.0.0/8", "guard", true, "--ipv6" },
+		{ "fd00::/8", "off", false, "--ipv6" },
+	};
+	const char *why;
+	(void)unused;
+	TAKEN(TART);
+	assert_true(wants_ipv6(&options, &why));
+	assert_string_equal(why, "auto: no rule names a prefix of IPv4");
+	for (size_t i = 0; i < 2 * (sizeof cases / sizeof *cases); i++) {
+		TAKEN(TART, i % 2 ? "--allow" : "--block", cases[i / 2].rules, "--ipv6", cases[i / 2].mode);
+		if (wants_ipv6(&options, &why) != cases[i / 2].guarded || strcmp(why, cases[i / 2].why) != 0)
+			fail_msg("%s, %s: %s", cases[i / 2].rules, cases[i / 2].mode, why);
+	}
+	TAKEN(TART, "--allow", "10.0.0.0/8", "--block", "fd00::/8");
+	assert_true(wants_ipv6(&options, NULL));
+}
+
+static void an_address_that_could_not_be_used(void **unused)
+{
+	(void)unused;
+	REFUSED("--vm-ip: \"fd00::5\": expected --ipv6 guard with it: IPv6 is off by --ipv6", TART, "--vm-ip",
+		"10.0.0.5,fd00::5/64", "--ipv6", "off");
+	REFUSED("--vm-ip: \"fd00::5\": expected --ipv6 guard with it: IPv6 is off by the rules, which are all of IPv4",
+		TART, "--vm-ip", "fd00::5", "--allow", "10.0.0.0/8");
+	TAKEN(TART, "--vm-ip", "fd00::5", "--allow", "10.0.0.0/8", "--ipv6", "guard");
 }
 
 static void isolation_follows_the_rules_unless_told(void **unused)
@@ -246,15 +322,32 @@ static const char *const bad_values[][3] = {
 	{ "--gateway", "1.1.1.1,,2.2.2.2", "\"1.1.1.1,,2.2.2.2\": expected a comma list without empty items" },
 	{ "--dns", "1.1.1.1,1.1.1.2,1.1.1.3,1.1.1.4,1.1.1.5,1.1.1.6,1.1.1.7,1.1.1.8,1.1.1.9", "more than 8 addresses" },
 	{ "--dhcp-server", "x", "\"x\": expected an IP address" },
+	{ "--dhcp-server", "10.0.0.1,fd00::1",
+	  "\"fd00::1\": expected an IPv4 or a link-local address: DHCPv6 servers answer from those" },
+	{ "--gateway", "::", "\"::\": expected an IP address" },
+	{ "--gateway", "fe80::1%eth0", "\"fe80::1%eth0\": expected an IP address" },
+	{ "--nat64", "64:ff9b:1::/95",
+	  "\"64:ff9b:1::/95\": expected an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits (RFC 6052)" },
+	{ "--nat64", "64:ff9b:1::",
+	  "\"64:ff9b:1::\": expected an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits (RFC 6052)" },
+	{ "--nat64", "2001:db8:0:0:100::/96",
+	  "\"2001:db8:0:0:100::/96\": expected an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits (RFC 6052)" },
+	{ "--nat64", "10.0.0.0/32",
+	  "\"10.0.0.0/32\": expected an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits (RFC 6052)" },
+	{ "--nat64", "::/96", "\"::/96\": expected an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits (RFC 6052)" },
+	{ "--nat64", "1::/96,2::/96,3::/96,4::/96,5::/96", "more than 4 prefixes" },
+	{ "--nat64", "1::/96,", "\"1::/96,\": expected a comma list without empty items" },
 	{ "--gateway-mac", "ff:ff:ff:ff:ff:ff", "\"ff:ff:ff:ff:ff:ff\": expected a unicast MAC address" },
 	{ "--vm-ip", "10.0.0.1/33", "\"10.0.0.1/33\": expected ADDRESS or ADDRESS/LENGTH" },
-	{ "--vm-ip", "fd00::1/64", "\"fd00::1/64\": expected an IPv4 address: IPv6 is not guarded yet" },
-	{ "--vm-ip", "10.0.0.1,10.0.0.2,10.0.0.3,10.0.0.4,10.0.0.5", "more than 4 addresses" },
+	{ "--vm-ip", "fd00::1/129", "\"fd00::1/129\": expected ADDRESS or ADDRESS/LENGTH" },
+	{ "--vm-ip", "fd00::g", "\"fd00::g\": expected ADDRESS or ADDRESS/LENGTH" },
+	{ "--vm-ip", "10.0.0.1,10.0.0.2,10.0.0.3,10.0.0.4,10.0.0.5", "more than 4 IPv4 addresses" },
+	{ "--vm-ip", "10.0.0.1,fd00::1,fd00::2,fd00::3,fd00::4,fd00::5", "more than 4 IPv6 addresses" },
 	{ "--mtu", "575", "\"575\": expected a number of octets from 576 to 65535" },
 	{ "--mtu", "65536", "\"65536\": expected a number of octets from 576 to 65535" },
 	{ "--mtu", "1500 ", "\"1500 \": expected a number of octets from 576 to 65535" },
-	{ "--ipv6", "guard", "\"guard\": IPv6 is not guarded yet; off and auto (which means off) are available" },
-	{ "--ipv6", "on", "\"on\": expected auto or off" },
+	{ "--ipv6", "on", "\"on\": expected auto, guard or off" },
+	{ "--ipv6-iid", "stable", "\"stable\": expected eui64 or any" },
 	{ "--isolation", "yes", "\"yes\": expected on or off" },
 	{ "--anchors", "", "\"\": expected strict or learn" },
 	{ "--dhcp-client-id", "duid", "\"duid\": expected strict or any" },
@@ -330,6 +423,9 @@ int main(void)
 		cmocka_unit_test(tart_form),
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(every_option_in_both_spellings),
+		cmocka_unit_test(options_of_ipv6),
+		cmocka_unit_test(ipv6_follows_the_rules_unless_told),
+		cmocka_unit_test(an_address_that_could_not_be_used),
 		cmocka_unit_test(isolation_follows_the_rules_unless_told),
 		cmocka_unit_test(questions_are_answered_from_anywhere),
 		cmocka_unit_test(run_form),

@@ -145,6 +145,57 @@ static void the_anchors_are_what_the_library_says(void **state)
 	port->kind->close(port);
 }
 
+static struct bytes neighbor_solicitation(uint64_t high, uint64_t low)
+{
+	struct bytes b = { .n = 0 };
+	put(&b, 0x3333ff000000ULL | (low & 0xffffff), 6);
+	put_bytes(&b, guest_mac, 6);
+	put(&b, 0x86dd60000000ULL, 6);
+	put(&b, 32, 2);
+	put(&b, 58 << 8 | 255, 2);
+	put(&b, 0xfe80000000000000ULL, 8);
+	put(&b, 0x505400fffe123456ULL, 8);
+	put(&b, 0xff02000000000000ULL, 8);
+	put(&b, 0x1ff000000ULL | (low & 0xffffff), 8);
+	put(&b, 135 << 8, 2);
+	put(&b, 0, 6);
+	put(&b, high, 8);
+	put(&b, low, 8);
+	put(&b, 0x0101, 2);
+	put_bytes(&b, guest_mac, 6);
+	set16(b.at + 56, ~sum(b.at + 54, 32, sum(b.at + 22, 32, 58 + 32)));
+	return b;
+}
+
+static bool is_neighbor_advertisement(const struct packet *p, uint32_t low)
+{
+	return p->length >= 78 && get(p->bytes + 12, 2) == 0x86dd && p->bytes[20] == 58 && p->bytes[54] == 136 &&
+	       get(p->bytes + 74, 4) == low;
+}
+
+/* libslirp makes a MAC out of each of its addresses; an answer from one that no anchor names would be an impostor's. */
+static void every_mac_of_ipv6_is_an_anchor(void **state)
+{
+	(void)state;
+	static const uint64_t addresses[][2] = {
+		{ 0xfe80000000000000ULL, 2 }, { 0xfd00001000000002ULL, 2 }, { 0xfd00001000000002ULL, 3 },
+	};
+	struct anchors a;
+	struct port_settings settings = plain;
+	settings.ipv6 = true;
+	struct port *port = open_port("slirp", &settings);
+	port->kind->anchors(port, &a);
+	for (int i = 0; i < 3; i++) {
+		struct address asked = { addresses[i][0], addresses[i][1] };
+		struct bytes b = neighbor_solicitation(asked.high, asked.low);
+		send_frame(port, &b);
+		struct packet p = await_frame(port, is_neighbor_advertisement, (uint32_t)asked.low);
+		assert_true(mac_set_has(&a.gateway_macs, get(p.bytes + 6, 6)));
+		assert_true(set_has(&a.host, asked) || set_has(&a.resolvers, asked));
+	}
+	port->kind->close(port);
+}
+
 static bool is_router_advertisement(const struct packet *p, uint32_t detail)
 {
 	(void)detail;
@@ -457,6 +508,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_TIME(a_guest_gets_a_lease),
 		IN_TIME(the_anchors_are_what_the_library_says),
+		IN_TIME(every_mac_of_ipv6_is_an_anchor),
 		IN_TIME(ipv6_is_advertised_where_it_is_wanted),
 		IN_TIME(ports_are_exposed_and_closed),
 		IN_TIME(a_port_that_is_taken_is_named),

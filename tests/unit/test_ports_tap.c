@@ -279,6 +279,35 @@ static void a_bridge_tells_who_the_gateway_is(void **state)
 	run("ip link del br7 && ip link del br8 && ip link del t2");
 }
 
+/* The kernel gives every interface that is up a link-local address, so that one says nothing about routers. */
+static void a_bridge_with_a_link_local_address_only_is_a_wire(void **state)
+{
+	(void)state;
+	struct anchors a;
+	const struct address link = { LINK_LOCAL_PREFIX, 0x77 };
+	run("ip link add br9 type bridge && ip link set br9 up && ip addr add fe80::77/64 dev br9 nodad");
+	struct port *port = open_port("tap:t5,bridge=br9", &uplink);
+	port->kind->anchors(port, &a);
+	assert_int_equal(a.host.count + a.gateway_macs.count, 0);
+	port->kind->close(port);
+
+	static const char *const others[] = { "192.0.2.1/24", "2001:db8::1/64", "fd00::1/64" };
+	for (int i = 0; i < 3; i++) {
+		char command[128];
+		snprintf(command, sizeof(command), "ip addr add %s dev br9", others[i]);
+		run(command);
+		port = open_port("tap:t5,bridge=br9", &uplink);
+		port->kind->anchors(port, &a);
+		assert_true(set_has(&a.host, link)); /* now it is the gateway's, with which it advertises itself */
+		assert_true(a.host.count >= 2);
+		assert_true(a.gateway_macs.count == 1 && a.gateway_macs.item[0] == mac_of("br9"));
+		port->kind->close(port);
+		snprintf(command, sizeof(command), "ip addr del %s dev br9", others[i]);
+		run(command);
+	}
+	run("ip link del br9");
+}
+
 static void a_plain_tap_with_an_address_is_a_gateway_too(void **state)
 {
 	(void)state;
@@ -291,7 +320,7 @@ static void a_plain_tap_with_an_address_is_a_gateway_too(void **state)
 	port->kind->close(port);
 	run("ip link del t4");
 
-	run("ip tuntap add dev t4 mode tap && ip link set t4 addrgenmode none");
+	run("ip tuntap add dev t4 mode tap && ip addr add fe80::4/64 dev t4 nodad");
 	port = open_port("tap:t4", &uplink);
 	port->kind->anchors(port, &a);
 	assert_int_equal(a.host.count + a.gateway_macs.count, 0); /* a wire */
@@ -368,6 +397,7 @@ int main(void)
 		IN_TIME(an_interface_that_is_down_is_not_gone),
 		IN_TIME(a_tap_goes_on_working_in_another_namespace),
 		IN_TIME(a_bridge_tells_who_the_gateway_is),
+		IN_TIME(a_bridge_with_a_link_local_address_only_is_a_wire),
 		IN_TIME(a_plain_tap_with_an_address_is_a_gateway_too),
 		IN_TIME(offloads_of_an_earlier_user_are_off),
 		IN_TIME(what_is_wrong_with_the_name_is_said),

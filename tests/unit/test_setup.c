@@ -1,0 +1,201 @@
+/* From options and what the uplink knows to a config: which anchors count, by family. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "softnet/setup.h"
+
+#include <cmocka.h>
+
+#define UPLINK_MAC 0x525400000001ULL
+#define OTHER_MAC  0x525400000002ULL
+
+static const struct address router4 = { 0, 0xffffc0a84001ULL }, router6 = { 0x20010db800000000ULL, 1 };
+static const struct address link_local = { LINK_LOCAL_PREFIX, 1 }, other_link_local = { LINK_LOCAL_PREFIX, 2 };
+
+static struct options options;
+static struct config config;
+static struct anchors anchors;
+static struct usage_error error;
+
+/* What a bridge of both families knows. */
+static int set_up(void **unused)
+{
+	(void)unused;
+	memset(&anchors, 0, sizeof anchors);
+	set_add(&anchors.host, router4);
+	set_add(&anchors.host, link_local);
+	set_add(&anchors.host, router6);
+	mac_set_add(&anchors.gateway_macs, UPLINK_MAC);
+	return 0;
+}
+
+static bool make(const char *const *words)
+{
+	static char text[20][256];
+	static char *argv[22] = { "softnet", "--vm-fd=0", "--vm-mac-address=52:54:00:00:00:0a" };
+	int argc = 3;
+	for (; words[argc - 3] != NULL; argc++) {
+		snprintf(text[argc - 3], sizeof text[0], "%s", words[argc - 3]);
+		argv[argc] = text[argc - 3];
+	}
+	argv[argc] = NULL;
+	error.text[0] = '\0';
+	return parse_options(argc, argv, &options, &error) && make_config(&options, &anchors, &config, &error);
+}
+
+#define MADE(...) \
+	do { \
+		if (!make((const char *const[]){ __VA_ARGS__, NULL })) \
+			fail_msg("%s", error.text); \
+	} while (0)
+
+#define REFUSED(line, ...) \
+	do { \
+		assert_false(make((const char *const[]){ __VA_ARGS__, NULL })); \
+		assert_string_equal(error.text, line); \
+	} while (0)
+
+static bool is_only(const struct address_set *set, struct address a)
+{
+	return set->count == 1 && set_has(set, a);
+}
+
+static void the_uplinks_anchors_are_split_by_family(void **unused)
+{
+	(void)unused;
+	set_add(&anchors.servers, router4);
+	set_add(&anchors.resolvers, router6);
+	MADE("-v");
+	assert_true(is_only(&config.host, router4) && is_only(&config.servers, router4));
+	assert_true(config.host6.count == 2 && set_has(&config.host6, link_local) && set_has(&config.host6, router6));
+	assert_true(is_only(&config.resolvers6, router6));
+	assert_int_equal(config.servers6.count + config.resolvers.count, 0);
+	assert_true(config.gateway_macs.count == 1 && !config.ipv6_off);
+}
+
+static void flags_win_in_their_family_only(void **unused)
+{
+	struct address flag4 = address_of_ipv4(0x0a000001);
+	(void)unused;
+	set_add(&anchors.servers, router4);
+	set_add(&anchors.resolvers, router4);
+	MADE("--gateway=10.0.0.1", "--dns=2001:db8::1", "--dhcp-server=fe80::2");
+	assert_true(is_only(&config.host, flag4) && config.host6.count == 2);
+	assert_true(is_only(&config.resolvers, router4) && is_only(&config.resolvers6, router6));
+	assert_true(is_only(&config.servers, router4) && is_only(&config.servers6, other_link_local));
+	MADE("--gateway=fe80::2");
+	assert_true(is_only(&config.host, router4) && is_only(&config.host6, other_link_local));
+	MADE("--gateway=fe80::2,10.0.0.1");
+	assert_true(is_only(&config.host, flag4) && is_only(&config.host6, other_link_local));
+}
+
+/* A bridge with addresses whose router is another machine: it advertises itself from a link-local address of its own. */
+static void the_host_is_no_router_beside_a_named_mac(void **unused)
+{
+	(void)unused;
+	MADE("--gateway=192.168.64.9", "--gateway-mac=52:54:00:00:00:02");
+	assert_int_equal(config.host6.count, 0);
+	assert_true(config.gateway_macs.count == 1 && config.gateway_macs.item[0] == OTHER_MAC);
+	MADE("--gateway-mac=52:54:00:00:00:02", "--gateway=fe80::2");
+	assert_true(is_only(&config.host6, other_link_local));
+	MADE("--gateway-mac=52:54:00:00:00:02,52:54:00:00:00:01");
+	assert_int_equal(config.host6.count, 2);
+}
+
+static void the_rest_of_ipv6_reaches_the_config(void **unused)
+{
+	(void)unused;
+	MADE("--ipv6-iid=eui64", "--nat64=2001:db8:64::/96");
+	assert_true(config.ipv6_eui64_only && !config.ipv6_off);
+	assert_true(config.nat64.count == 1 && config.nat64.item[0].length == 96);
+	MADE("--allow=10.0.0.0/8");
+	assert_true(config.ipv6_off);
+	MADE("--allow=10.0.0.0/8", "--ipv6=guard");
+	assert_false(config.ipv6_off);
+}
+
+static void strict_wants_anchors_of_some_family(void **unused)
+{
+	static const char server[] = "--anchors: \"strict\": expected --gateway or --dhcp-server with this uplink";
+	static const char mac[] = "--anchors: \"strict\": expected --gateway-mac with this uplink";
+	(void)unused;
+	MADE("--anchors=strict");
+	memset(&anchors, 0, sizeof anchors);
+	REFUSED(server, "--anchors=strict");
+	REFUSED(server, "--anchors=strict", "--gateway-mac=52:54:00:00:00:02");
+	REFUSED(mac, "--anchors=strict", "--gateway=10.0.0.1");
+	REFUSED(mac, "--anchors=strict", "--gateway=fe80::2");
+	MADE("--anchors=strict", "--gateway=10.0.0.1", "--gateway-mac=52:54:00:00:00:02");
+	MADE("--anchors=strict", "--gateway=fe80::2", "--gateway-mac=52:54:00:00:00:02");
+	MADE("--anchors=strict", "--dhcp-server=fe80::2", "--gateway-mac=52:54:00:00:00:02");
+	REFUSED(server, "--anchors=strict", "--gateway=fe80::2", "--gateway-mac=52:54:00:00:00:02", "--ipv6=off");
+}
+
+static void the_networks_own_addresses_are_not_the_guests(void **unused)
+{
+	static const char *const taken[] = { "192.168.64.1", "2001:db8::1", "fe80::1", "fe80::2", "10.0.0.2" };
+	(void)unused;
+	for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+		char option[64], line[128];
+		snprintf(option, sizeof option, "--vm-ip=%s", taken[i]);
+		snprintf(line, sizeof line, "--vm-ip: \"%s\": expected another address than the host's", taken[i]);
+		REFUSED(line, option, "--dhcp-server=fe80::2,10.0.0.2");
+	}
+}
+
+static void static_addresses_of_both_families(void **unused)
+{
+	static struct state state;
+	(void)unused;
+	MADE("--vm-ip=192.168.64.5/24,fd00::5/64,2001:db8:1::5,fe80::5");
+	assert_true(make_state(&options, &state, &error));
+	assert_int_equal(state.ipv4[0].prefix_length, 24);
+	assert_int_equal(state.ipv6.bindings[0].origin, ORIGIN_STATIC);
+	assert_int_equal(status_of(&state.ipv6.bindings[2], NEVER_EXPIRES - 1), STATUS_VALID);
+	assert_int_equal(state.ipv6.prefixes[0].length, 64);
+	static const char *const bad[] = { "fe81::1", "ff02::1", "::1", "2001:db8::", "fd00::5,fd00::5/64" };
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		char option[64];
+		snprintf(option, sizeof option, "--vm-ip=%s", bad[i]);
+		MADE(option);
+		assert_false(make_state(&options, &state, &error));
+		assert_non_null(strstr(error.text, "\": expected an address that a host may have, only once"));
+	}
+}
+
+/* What the guest was given must be forgotten when its network is another, and only then. */
+static void the_hash_is_of_what_counts(void **unused)
+{
+	(void)unused;
+	MADE("-v");
+	uint64_t plain = hash_setup(&options, &config);
+	config.sites.item[0] = 0x20010db800010000ULL;
+	config.sites.count = 1;
+	assert_true(hash_setup(&options, &config) == plain);
+	MADE("--ipv6-iid=eui64");
+	assert_true(hash_setup(&options, &config) != plain);
+	MADE("--vm-ip=fd00::5");
+	assert_true(hash_setup(&options, &config) != plain);
+	MADE("--nat64=2001:db8:64::/96");
+	assert_true(hash_setup(&options, &config) != plain);
+	MADE("-vv");
+	assert_true(hash_setup(&options, &config) == plain);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(the_uplinks_anchors_are_split_by_family, set_up),
+		cmocka_unit_test_setup(flags_win_in_their_family_only, set_up),
+		cmocka_unit_test_setup(the_host_is_no_router_beside_a_named_mac, set_up),
+		cmocka_unit_test_setup(the_rest_of_ipv6_reaches_the_config, set_up),
+		cmocka_unit_test_setup(strict_wants_anchors_of_some_family, set_up),
+		cmocka_unit_test_setup(the_networks_own_addresses_are_not_the_guests, set_up),
+		cmocka_unit_test_setup(static_addresses_of_both_families, set_up),
+		cmocka_unit_test_setup(the_hash_is_of_what_counts, set_up),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
