@@ -69,6 +69,29 @@ INLINE struct address solicited_node_of(struct address a)
 	return (struct address){ 0xff02000000000000ULL, 0x1ff000000ULL | (a.low & 0xffffff) };
 }
 
+/* RFC 4291 2.5.2: nobody. The IPv4-mapped 0.0.0.0 is another address. */
+INLINE bool is_unspecified6(struct address a)
+{
+	return a.high == 0 && a.low == 0;
+}
+
+/* RFC 4291 2.6.1: every router of the subnet. RFC 2526 2: reserved for anycast. No host has such an identifier. */
+INLINE bool is_anycast_id(uint64_t id)
+{
+	return id == 0 || (id >= 0xfdffffffffffff80ULL && id <= 0xfdffffffffffffffULL);
+}
+
+/* length is 0..128. */
+INLINE bool is_in_prefix(struct address a, struct address prefix, uint32_t length)
+{
+	uint64_t high = a.high ^ prefix.high, low = a.low ^ prefix.low;
+	if (length == 0)
+		return true;
+	if (length <= 64)
+		return high >> (64 - length) == 0;
+	return high == 0 && (length > 128 || low >> (128 - length) == 0);
+}
+
 INLINE bool is_unset(struct address a)
 {
 	return a.high == 0 && (a.low == 0 || a.low == MAPPED_IPV4);

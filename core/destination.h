@@ -60,29 +60,29 @@ INLINE bool is_directed_broadcast(const struct state *state, struct address a, u
 INLINE struct permission may_reach(const struct config *config, const struct state *state, const struct destination *to,
 				   uint64_t now_ms)
 {
-	struct interval found = policy_lookup(&config->policy, to->address);
-	if (found.class == CLASS_NEVER || owns_address4(state, to->address, now_ms))
+	const struct interval *found = policy_lookup(&config->policy, to->address);
+	if (found->class == CLASS_NEVER || owns_address4(state, to->address, now_ms))
 		return (struct permission){ DROP_DST_INVALID, false };
-	uint32_t rule = host_rule(config, state, to->address, &found, now_ms);
-	if (rule == CLASS_NONE && (found.class == CLASS_ALLOWED || found.class == CLASS_BLOCKED))
-		rule = found.class;
+	uint32_t rule = host_rule(config, state, to->address, found, now_ms);
+	if (rule == CLASS_NONE && (found->class == CLASS_ALLOWED || found->class == CLASS_BLOCKED))
+		rule = found->class;
 	if (rule == CLASS_BLOCKED)
 		return (struct permission){ DROP_DST_BLOCKED, false };
 	if (rule == CLASS_ALLOWED)
 		return (struct permission){ PASS, true };
-	if (found.class == CLASS_GROUP_WIDE)
+	if (found->class == CLASS_GROUP_WIDE)
 		return (struct permission){ PASS, false };
-	if (found.class == CLASS_GROUP_LOCAL) {
+	if (found->class == CLASS_GROUP_LOCAL) {
 		/* RFC 6762 3: guests are found by mDNS; nothing else of the local blocks is theirs. */
 		bool mdns = to->address.low == (MAPPED_IPV4 | 0xe00000fbU) && to->protocol == PROTOCOL_UDP &&
 			    to->source_port == MDNS_PORT && to->port == MDNS_PORT;
 		return (struct permission){ mdns ? PASS : DROP_DST_MULTICAST, false };
 	}
-	if (found.class == CLASS_BROADCAST || is_directed_broadcast(state, to->address, now_ms))
+	if (found->class == CLASS_BROADCAST || is_directed_broadcast(state, to->address, now_ms))
 		return (struct permission){ DROP_DST_BROADCAST, false };
 	if (set_has(&config->host, to->address))
 		return (struct permission){ PASS, false };
-	if (found.class == CLASS_GLOBAL)
+	if (found->class == CLASS_GLOBAL)
 		return (struct permission){ config->policy.global_blocked ? DROP_DST_BLOCKED : PASS, false };
 	if ((to->protocol == PROTOCOL_UDP || to->protocol == PROTOCOL_TCP) && to->port == DNS_PORT &&
 	    is_resolver4(config, state, to->address, now_ms))

@@ -8,13 +8,15 @@
 /*
  * The kernel's verifier walks every path through an inlined function again at every call, and gives up after a million
  * instructions. A SUBPROGRAM it checks once, by itself, for any arguments: these are numbers and pointers to whole structs,
- * and a pointer may be NULL as far as it knows, which is_given() asks. In user space both cost nothing.
+ * and a pointer may be NULL as far as it knows, which is_given() asks. A PART is walked like an inlined function but has
+ * a stack frame of its own, of the 512 octets that a call chain has. In user space all of this costs nothing.
  */
 #if defined(__bpf__)
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
 #define SUBPROGRAM __attribute__((noinline))
+#define PART       static __attribute__((noinline))
 #define is_given(pointer) ((pointer) != 0)
 
 struct frame {
@@ -28,6 +30,7 @@ INLINE bool frame_copy(const struct frame *frame, uint32_t at, uint8_t *to, uint
 }
 #else
 #define SUBPROGRAM INLINE
+#define PART       INLINE
 #define is_given(pointer) true
 
 /* length is in octets, from the destination MAC to the last octet read; there is no frame check sequence. */

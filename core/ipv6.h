@@ -43,7 +43,7 @@ INLINE struct address read_address6(struct reader *r)
 }
 
 /* False when the header is cut, lies about its length, or is not version 6. */
-INLINE bool parse_ipv6(const struct frame *frame, uint32_t at, struct ipv6 *ip)
+PART bool parse_ipv6(const struct frame *frame, uint32_t at, struct ipv6 *ip)
 {
 	struct reader r = read_from(frame, at, frame->length);
 	*ip = (struct ipv6){ 0 };
@@ -104,7 +104,7 @@ INLINE uint8_t fault_of_fragment6(const struct ipv6 *ip, uint8_t next)
  * Walks to the upper layer, or stops behind the Fragment header of a later fragment. Answers PASS or the reason to drop.
  * strict: Hop-by-Hop and Destination Options are 8 octets at most, as a guest may send them.
  */
-INLINE uint8_t walk_headers(const struct frame *frame, struct ipv6 *ip, bool strict)
+PART uint8_t walk_headers(const struct frame *frame, struct ipv6 *ip, bool strict)
 {
 	uint32_t walked = 0, options = 0;
 	for (; walked <= EXTENSION_HEADERS_MAX && ip->fragment_offset == 0 && is_extension6(ip->protocol); walked++) {

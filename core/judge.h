@@ -5,23 +5,10 @@
  */
 #pragma once
 #include "arp.h"
+#include "decision.h"
 #include "destination.h"
 #include "ethernet.h"
-
-INLINE struct decision drop(uint8_t reason)
-{
-	return (struct decision){ reason, RATE_FREE, NO_BINDING };
-}
-
-INLINE struct decision pass(uint8_t bucket, uint32_t binding)
-{
-	return (struct decision){ PASS, bucket, (uint8_t)binding };
-}
-
-INLINE struct decision punt(uint8_t kind, uint8_t bucket)
-{
-	return (struct decision){ kind, bucket, NO_BINDING };
-}
+#include "judge_ipv6.h"
 
 /* --- guest to uplink --------------------------------------------------------------------------------------------- */
 
@@ -253,7 +240,7 @@ INLINE struct decision judge_from_guest(const struct config *config, const struc
 	if (eth.type == ETHERTYPE_IPV4)
 		return judge_ipv4_from_guest(config, state, frame, &eth, now_ms);
 	if (eth.type == ETHERTYPE_IPV6)
-		return drop(DROP_IP6_DISABLED);
+		return judge_ipv6_from_guest(config, state, frame, &eth, now_ms);
 	return drop(is_vlan_tag(eth.type) ? DROP_ETHERTYPE_VLAN : DROP_ETHERTYPE_UNKNOWN);
 }
 
@@ -378,6 +365,6 @@ INLINE struct decision judge_to_guest(const struct config *config, const struct 
 	if (eth.type == ETHERTYPE_IPV4)
 		return judge_ipv4_to_guest(config, state, frame, &eth, now_ms);
 	if (eth.type == ETHERTYPE_IPV6)
-		return drop(DROP_IP6_DISABLED);
+		return judge_ipv6_to_guest(config, state, frame, &eth, now_ms);
 	return drop(is_vlan_tag(eth.type) ? DROP_ETHERTYPE_VLAN : DROP_ETHERTYPE_UNKNOWN);
 }

@@ -39,12 +39,6 @@ void remove_lease6(struct snoop *snoop, struct binding6 *b, const char *why)
 	report6(snoop, EVENT_LEASE_LOST, &gone, why);
 }
 
-/* Interface identifiers that are every router's (RFC 4291 2.6.1) or reserved for anycast (RFC 2526 2). */
-static bool is_anycast_id(uint64_t id)
-{
-	return id == 0 || (id >= 0xfdffffffffffff80ULL && id <= 0xfdffffffffffffffULL);
-}
-
 static bool is_host_address6(struct address a)
 {
 	bool global = a.high >> 61 == 1, local = a.high >> 57 == 0xfc >> 1; /* 2000::/3, fc00::/7 */
@@ -123,7 +117,8 @@ static bool add_static_prefix(struct state *state, struct address a, uint32_t le
 		struct prefix6 *p = &state->ipv6.prefixes[i];
 		if (p->expires_ms != 0)
 			continue;
-		*p = (struct prefix6){ .prefix = a, .length = length, .on_link = 1, .expires_ms = NEVER_EXPIRES };
+		*p = (struct prefix6){ .prefix = a, .length = length, .on_link = 1, .is_static = 1,
+				       .expires_ms = NEVER_EXPIRES };
 		return true;
 	}
 	return false;

@@ -62,13 +62,12 @@ SUBPROGRAM uint32_t find_interval(const struct policy *policy, uint64_t address_
 	return low;
 }
 
-INLINE struct interval policy_lookup(const struct policy *policy, struct address a)
+/* Never NULL: the first interval, of ::, is CLASS_NEVER. */
+INLINE const struct interval *policy_lookup(const struct policy *policy, struct address a)
 {
 	uint32_t index = find_interval(policy, a.high, a.low);
 	hide_from_optimizer(index);
-	if (index >= INTERVALS_MAX)
-		return (struct interval){ .class = CLASS_NEVER };
-	return policy->interval[index];
+	return &policy->interval[index < INTERVALS_MAX ? index : 0];
 }
 
 /* A rule as the operator wrote it. prefix_length counts in 128 bits: an IPv4 /n is 96 + n. Host bits are ignored. */

@@ -1,2 +1,265 @@
+/* Router advertisements (RFC 4861 4.2) of routers that the judge trusts: next hops, prefixes, resolvers, translators. */
 #include "lease6.h"
-enum verdict snoop_router(struct snoop *s, const struct frame *f, uint64_t n) { (void)s; (void)f; (void)n; return DROP_IP6_DISABLED; }
+#include "ethernet.h"
+#include "nd.h"
+#include "own6.h"
+#include "trust6.h"
+
+#include <stddef.h>
+
+enum {
+	OPTIONS_MAX = 64,
+	TWO_HOURS_MS = 2 * 3600 * 1000, /* RFC 4862 5.5.3 e */
+	CLOCK_DIFFERENCE_MS = 1000      /* the guest reads the same advertisement a moment later */
+};
+
+struct announced_prefix {
+	struct address prefix;
+	uint32_t length, valid_s;
+	bool on_link, autonomous;
+};
+
+/* What does not fit is ignored. */
+struct advertisement {
+	struct address router;
+	uint64_t mac;
+	uint32_t lifetime_s;
+	uint32_t prefix_count, resolver_count, translator_count;
+	struct announced_prefix prefixes[PREFIXES_MAX];
+	struct resolver6 resolvers[RESOLVERS6_MAX];     /* expires_ms holds seconds */
+	struct translator translators[TRANSLATORS_MAX]; /* the same */
+};
+
+/* RFC 4861 4.6.2. Prefixes that are nobody's to give are ignored; RFC 4862 5.5.3 d: addresses are made in 64 bits. */
+static bool read_prefix(struct reader *r, struct advertisement *ra)
+{
+	struct announced_prefix p = { .length = read_u8(r) };
+	uint8_t flags = read_u8(r);
+	p.valid_s = read_be32(r);
+	skip_bytes(r, 8);
+	p.prefix = read_address6(r);
+	p.on_link = (flags & 0x80) != 0;
+	p.autonomous = (flags & 0x40) != 0 && p.length == 64;
+	bool unique_local = p.prefix.high >> 57 == 0xfc >> 1, global = p.prefix.high >> 61 == 1;
+	if (!r->ok || r->at != r->end)
+		return false;
+	if (p.length <= 128 && (unique_local || global) && (p.on_link || p.autonomous) && ra->prefix_count < PREFIXES_MAX)
+		ra->prefixes[ra->prefix_count++] = p;
+	return true;
+}
+
+/* RFC 8106 5.1. */
+static bool read_resolvers(struct reader *r, struct advertisement *ra)
+{
+	skip_bytes(r, 2);
+	uint32_t lifetime_s = read_be32(r);
+	if (octets_left(r) == 0 || octets_left(r) % 16 != 0)
+		return false;
+	while (octets_left(r) > 0) {
+		struct address a = read_address6(r);
+		if (!is_group6(a) && a.high != 0 && ra->resolver_count < RESOLVERS6_MAX)
+			ra->resolvers[ra->resolver_count++] = (struct resolver6){ a, lifetime_s };
+	}
+	return r->ok;
+}
+
+/* RFC 8781 4: the lifetime counts in units of eight seconds; a code tells the length. */
+static bool read_translator(struct reader *r, struct advertisement *ra)
+{
+	static const uint32_t lengths[] = { 96, 64, 56, 48, 40, 32 };
+	uint16_t word = read_be16(r);
+	struct address prefix = { .high = read_be64(r) };
+	prefix.low = (uint64_t)read_be32(r) << 32;
+	uint32_t code = word & 7;
+	if (!r->ok || r->at != r->end)
+		return false;
+	if (code < sizeof lengths / sizeof lengths[0] && ra->translator_count < TRANSLATORS_MAX)
+		ra->translators[ra->translator_count++] =
+			(struct translator){ { prefix, lengths[code], 0 }, word & 0xfff8u };
+	return true;
+}
+
+static bool read_option(uint8_t type, struct reader *r, struct advertisement *ra)
+{
+	switch (type) {
+	case PREFIX_INFORMATION:
+		return read_prefix(r, ra);
+	case RDNSS:
+		return read_resolvers(r, ra);
+	case PREF64:
+		return read_translator(r, ra);
+	default:
+		return true;
+	}
+}
+
+static bool parse_advertisement(const struct frame *frame, struct advertisement *ra)
+{
+	struct ethernet eth;
+	struct ipv6 ip;
+	*ra = (struct advertisement){ 0 };
+	if (!parse_ethernet(frame, &eth) || !parse_ipv6(frame, ETHERNET_HEADER, &ip))
+		return false;
+	struct reader r = read_from(frame, ip.payload, ip.end);
+	skip_bytes(&r, 1);
+	uint8_t code = read_u8(&r);
+	skip_bytes(&r, 4);
+	ra->router = ip.source;
+	ra->mac = eth.source;
+	ra->lifetime_s = read_be16(&r);
+	skip_bytes(&r, 8);
+	for (uint32_t i = 0; i < OPTIONS_MAX && octets_left(&r) > 0; i++) {
+		uint8_t type = read_u8(&r), length = read_u8(&r);
+		if (length == 0 || 8u * length - 2 > octets_left(&r))
+			return false;
+		struct reader value = read_from(frame, r.at, r.at + 8u * length - 2);
+		if (!read_option(type, &value, ra))
+			return false;
+		skip_bytes(&r, 8u * length - 2);
+	}
+	return r.ok && code == 0 && r.at == r.end;
+}
+
+static struct router6 *entry_for(struct state6 *state, struct address a, uint64_t now_ms)
+{
+	struct router6 *free = NULL;
+	for (uint32_t i = 0; i < ROUTERS6_MAX; i++) {
+		struct router6 *r = &state->routers[i];
+		if (is_locked_router6(r, now_ms) && same_address(r->address, a))
+			return r;
+		if (!is_locked_router6(r, now_ms))
+			free = r;
+	}
+	return free;
+}
+
+/* The lock lasts as long as the router is of use; a prefix counts for as long as forged news could take from it. */
+static uint64_t lock_of(const struct advertisement *ra, uint64_t now_ms)
+{
+	uint64_t longest_ms = ra->lifetime_s * 1000ULL;
+	for (uint32_t i = 0; i < ra->prefix_count; i++) {
+		uint64_t valid_ms = ra->prefixes[i].valid_s * 1000ULL;
+		if (valid_ms > TWO_HOURS_MS)
+			valid_ms = TWO_HOURS_MS;
+		if (valid_ms > longest_ms)
+			longest_ms = valid_ms;
+	}
+	return now_ms + longest_ms;
+}
+
+static void learn_router(struct snoop *s, const struct advertisement *ra, uint64_t now_ms)
+{
+	struct router6 *r = entry_for(&s->state->ipv6, ra->router, now_ms);
+	if (!r)
+		return;
+	bool known = is_locked_router6(r, now_ms);
+	uint64_t locked_ms = lock_of(ra, now_ms);
+	*r = (struct router6){ .address = ra->router, .mac = ra->mac, .expires_ms = now_ms + ra->lifetime_s * 1000ULL,
+			       .locked_ms = known && r->locked_ms > locked_ms ? r->locked_ms : locked_ms };
+	struct event event = { .kind = EVENT_GATEWAY_LEARNED, .address = ra->router, .mac = ra->mac,
+			       .expires_ms = r->locked_ms };
+	if (!known && s->event && locked_ms > now_ms)
+		s->event(s->context, &event);
+}
+
+static void set_end_of_addresses(struct state6 *state, const struct prefix6 *p)
+{
+	for (uint32_t i = 0; i < BINDINGS6_MAX; i++) {
+		struct binding6 *b = &state->bindings[i];
+		if (b->expires_ms != 0 && b->origin == ORIGIN_SLAAC && b->address.high == p->prefix.high)
+			b->expires_ms = p->expires_ms;
+	}
+}
+
+static uint64_t end_of(uint32_t valid_s, uint64_t now_ms)
+{
+	uint64_t end_ms = lifetime_from(now_ms, valid_s);
+	return valid_s == 0 || end_ms == NEVER_EXPIRES ? end_ms : end_ms + CLOCK_DIFFERENCE_MS;
+}
+
+/* RFC 4862 5.5.3 e: news can lengthen what is left, and shorten it to two hours. Each flag speaks only for itself. */
+static void renew_prefix(struct state6 *state, struct prefix6 *p, const struct announced_prefix *news, uint64_t now_ms)
+{
+	uint64_t end_ms = end_of(news->valid_s, now_ms);
+	if (news->on_link)
+		p->on_link = news->valid_s > 0;
+	if (!p->autonomous && !news->autonomous) {
+		p->expires_ms = end_ms;
+		return;
+	}
+	if (!news->autonomous)
+		return;
+	p->autonomous = 1;
+	if (end_ms > now_ms + TWO_HOURS_MS || end_ms > p->expires_ms)
+		p->expires_ms = end_ms;
+	else if (p->expires_ms > now_ms + TWO_HOURS_MS)
+		p->expires_ms = now_ms + TWO_HOURS_MS;
+	set_end_of_addresses(state, p);
+}
+
+static struct prefix6 *find_prefix(struct state6 *state, const struct announced_prefix *news, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < PREFIXES_MAX; i++) {
+		struct prefix6 *p = &state->prefixes[i];
+		if (is_live_prefix(p, now_ms) && !p->is_static && p->length == news->length &&
+		    is_in_prefix(p->prefix, news->prefix, p->length))
+			return p;
+	}
+	return NULL;
+}
+
+static void learn_prefix(struct snoop *s, const struct announced_prefix *news, uint64_t now_ms)
+{
+	struct state6 *state = &s->state->ipv6;
+	struct prefix6 *p = find_prefix(state, news, now_ms);
+	if (p) {
+		renew_prefix(state, p, news, now_ms);
+		return;
+	}
+	for (uint32_t i = 0; i < PREFIXES_MAX && news->valid_s > 0 && !p; i++)
+		if (!is_live_prefix(&state->prefixes[i], now_ms))
+			p = &state->prefixes[i];
+	if (!p)
+		return;
+	*p = (struct prefix6){ .prefix = news->prefix, .length = news->length, .on_link = news->on_link,
+			       .autonomous = news->autonomous, .expires_ms = end_of(news->valid_s, now_ms) };
+	struct event event = { .kind = EVENT_PREFIX_LEARNED, .address = p->prefix, .prefix_length = p->length,
+			       .expires_ms = p->expires_ms };
+	if (s->event)
+		s->event(s->context, &event);
+}
+
+static void learn_translator(struct state6 *state, const struct translator *news, uint64_t now_ms)
+{
+	struct translator *slot = NULL;
+	for (uint32_t i = 0; i < TRANSLATORS_MAX; i++) {
+		struct translator *t = &state->translators[i];
+		bool live = now_ms < t->expires_ms;
+		if (live && t->nat64.length == news->nat64.length && same_address(t->nat64.prefix, news->nat64.prefix)) {
+			slot = t;
+			break;
+		}
+		if (!live)
+			slot = t;
+	}
+	if (slot)
+		*slot = (struct translator){ news->nat64, now_ms + news->expires_ms * 1000 };
+}
+
+enum verdict snoop_router(struct snoop *s, const struct frame *frame, uint64_t now_ms)
+{
+	struct advertisement ra;
+	if (!parse_advertisement(frame, &ra))
+		return DROP_ND_MALFORMED;
+	learn_router(s, &ra, now_ms);
+	for (uint32_t i = 0; i < ra.prefix_count; i++)
+		learn_prefix(s, &ra.prefixes[i], now_ms);
+	for (uint32_t i = 0; i < ra.resolver_count; i++) {
+		uint32_t seconds = (uint32_t)ra.resolvers[i].expires_ms;
+		remember_resolver6(s->state, ra.resolvers[i].address,
+				   seconds > 0 ? lifetime_from(now_ms, seconds) : 0, now_ms);
+	}
+	for (uint32_t i = 0; i < ra.translator_count; i++)
+		learn_translator(&s->state->ipv6, &ra.translators[i], now_ms);
+	return PASS;
+}

@@ -39,7 +39,8 @@ struct prefix6 {
 	uint64_t expires_ms; /* 0: free */
 	uint32_t length;     /* 0..128 */
 	uint8_t autonomous, on_link;
-	uint8_t reserved[2];
+	uint8_t is_static;   /* of a --vm-ip: no router has a say in it */
+	uint8_t reserved;
 };
 
 /*
@@ -129,4 +130,14 @@ SUBPROGRAM uint32_t find_binding_of6(const struct state6 *state, uint64_t high, 
 			    state->bindings[i].address.high == high)
 				return i;
 	return BINDINGS6_MAX;
+}
+
+/* The guest sent a DHCPv6 message with this transaction id that may still be answered. */
+SUBPROGRAM bool awaits_answer6(const struct state6 *state, uint32_t transaction_id, uint64_t now_ms)
+{
+	if (is_given(state))
+		for (uint32_t i = 0; i < TRANSACTIONS6_MAX; i++)
+			if (now_ms < state->transactions[i].deadline_ms && state->transactions[i].id == transaction_id)
+				return true;
+	return false;
 }

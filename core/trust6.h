@@ -63,25 +63,25 @@ SUBPROGRAM uint32_t gateway_mac6(const struct config *config, const struct state
 	return any ? OTHER_MAC : GATEWAY_UNKNOWN;
 }
 
-/* Somebody at `mac` uses the address of the host or of a router, whose MAC is another. */
-SUBPROGRAM bool poses_as_router_of6(const struct config *config, const struct state6 *state, uint64_t high, uint64_t low,
-				    uint64_t mac, uint64_t now_ms)
+/* Somebody at `mac` uses the link-local address of a router whose MAC is another. */
+SUBPROGRAM bool is_pose_of_router6(const struct config *config, const struct state6 *state, uint64_t low, uint64_t mac,
+				   uint64_t now_ms)
 {
 	if (!is_given(config) || !is_given(state))
 		return true;
-	if (config->gateway_macs.count > 0 && is_in_set(&config->host6, high, low))
-		return !mac_set_has(&config->gateway_macs, mac);
 	for (uint32_t i = 0; i < ROUTERS6_MAX; i++)
-		if (is_locked_router6(&state->routers[i], now_ms) && state->routers[i].address.low == low &&
-		    state->routers[i].address.high == high)
+		if (is_locked_router6(&state->routers[i], now_ms) && state->routers[i].address.low == low)
 			return state->routers[i].mac != mac && !mac_set_has(&config->gateway_macs, mac);
 	return false;
 }
 
+/* The same, for the host's addresses, too. */
 INLINE bool poses_as_router6(const struct config *config, const struct state *state, struct address a, uint64_t mac,
 			     uint64_t now_ms)
 {
-	return poses_as_router_of6(config, &state->ipv6, a.high, a.low, mac, now_ms);
+	if (config->gateway_macs.count > 0 && set_has(&config->host6, a))
+		return !mac_set_has(&config->gateway_macs, mac);
+	return is_link_local(a) && is_pose_of_router6(config, &state->ipv6, a.low, mac, now_ms);
 }
 
 SUBPROGRAM bool has_link_local(const struct address_set *set)
@@ -156,14 +156,13 @@ INLINE bool is_dhcp_server6(const struct config *config, const struct state *sta
 }
 
 /*
- * RFC 8415 answers come from a link-local address, a relay's included. With named servers it is one of theirs, and from
+ * RFC 8415: answers come from a link-local address, a relay's included. With named servers it is one of theirs, and from
  * the MAC that it had at first; with known gateways it is theirs; else the first server that completed an exchange.
  */
 SUBPROGRAM bool is_trusted_server_of6(const struct config *config, const struct state6 *state, uint64_t low, uint64_t mac,
 				      uint64_t now_ms)
 {
-	if (!is_given(config) || !is_given(state) ||
-	    poses_as_router_of6(config, state, LINK_LOCAL_PREFIX, low, mac, now_ms))
+	if (!is_given(config) || !is_given(state) || is_pose_of_router6(config, state, low, mac, now_ms))
 		return false;
 	const struct learned_server6 *lock = &state->server;
 	bool locked = now_ms < lock->until_ms;

@@ -25,12 +25,6 @@ struct {
 	__type(value, uint64_t);
 } clocks SEC(".maps");
 
-/* Octets, lowest first: verdict, bucket, binding. */
-INLINE int as_number(struct decision d)
-{
-	return d.verdict | d.bucket << 8 | d.binding << 16;
-}
-
 enum { NO_MAPS = 0xffffff };
 
 SEC("xdp") int from_guest(struct xdp_md *xdp)
@@ -40,7 +34,7 @@ SEC("xdp") int from_guest(struct xdp_md *xdp)
 	const struct state *state = bpf_map_lookup_elem(&states, &zero);
 	const uint64_t *now_ms = bpf_map_lookup_elem(&clocks, &zero);
 	struct frame frame = { xdp, (uint32_t)bpf_xdp_get_buff_len(xdp) };
-	return config && state && now_ms ? as_number(judge_from_guest(config, state, &frame, *now_ms)) : NO_MAPS;
+	return config && state && now_ms ? (int)number_of(judge_from_guest(config, state, &frame, *now_ms)) : NO_MAPS;
 }
 
 SEC("xdp") int to_guest(struct xdp_md *xdp)
@@ -50,7 +44,7 @@ SEC("xdp") int to_guest(struct xdp_md *xdp)
 	const struct state *state = bpf_map_lookup_elem(&states, &zero);
 	const uint64_t *now_ms = bpf_map_lookup_elem(&clocks, &zero);
 	struct frame frame = { xdp, (uint32_t)bpf_xdp_get_buff_len(xdp) };
-	return config && state && now_ms ? as_number(judge_to_guest(config, state, &frame, *now_ms)) : NO_MAPS;
+	return config && state && now_ms ? (int)number_of(judge_to_guest(config, state, &frame, *now_ms)) : NO_MAPS;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

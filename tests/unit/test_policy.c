@@ -67,7 +67,7 @@ static struct rule random_rule(void)
 
 static void check(const struct rule *rule, uint32_t count, struct address a)
 {
-	uint32_t wanted = naive(rule, count, a), got = policy_lookup(&policy, a).class;
+	uint32_t wanted = naive(rule, count, a), got = policy_lookup(&policy, a)->class;
 	if (wanted != got)
 		fail_msg("%016llx%016llx: naive %u, compiled %u", (unsigned long long)a.high,
 			 (unsigned long long)a.low, wanted, got);
@@ -130,8 +130,8 @@ static void order_and_repetition_change_nothing(void **state)
 	assert_true(compile_policy(&policy, b, 5));
 	assert_int_equal(first.interval_count, policy.interval_count);
 	assert_memory_equal(first.interval, policy.interval, first.interval_count * sizeof(struct interval));
-	assert_int_equal(policy_lookup(&policy, address_of_ipv4(0x0a020000)).class, CLASS_BLOCKED);
-	assert_int_equal(policy_lookup(&policy, address_of_ipv4(0x0a01ffff)).class, CLASS_ALLOWED); /* host bits masked */
+	assert_int_equal(policy_lookup(&policy, address_of_ipv4(0x0a020000))->class, CLASS_BLOCKED);
+	assert_int_equal(policy_lookup(&policy, address_of_ipv4(0x0a01ffff))->class, CLASS_ALLOWED); /* host bits masked */
 }
 
 static void full_table_is_reached_and_not_passed(void **state)
@@ -143,7 +143,7 @@ static void full_table_is_reached_and_not_passed(void **state)
 	assert_true(compile_policy(&policy, rule, RULES_MAX));
 	assert_true(policy.interval_count <= INTERVALS_MAX);
 	for (uint32_t i = 0; i < 2 * RULES_MAX; i++)
-		assert_int_equal(policy_lookup(&policy, address_of_ipv4(0x0a000001 + i)).class,
+		assert_int_equal(policy_lookup(&policy, address_of_ipv4(0x0a000001 + i))->class,
 				 i % 2 ? CLASS_PRIVATE : CLASS_BLOCKED);
 	assert_false(compile_policy(&policy, rule, RULES_MAX + 1));
 }

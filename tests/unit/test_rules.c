@@ -151,7 +151,7 @@ static uint32_t class_of(const char *text)
 {
 	struct address a;
 	assert_true(parse_address(text, &a));
-	return policy_lookup(&policy, a).class;
+	return policy_lookup(&policy, a)->class;
 }
 
 static void lists_add_up_and_block_wins_at_equal_length(void **unused)

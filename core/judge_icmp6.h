@@ -1,0 +1,227 @@
+/* Neighbor discovery, MLD and the rest of ICMPv6 but echo and errors: docs/filter-ipv6.md. */
+#pragma once
+#include "decision.h"
+#include "destination6.h"
+#include "ethernet.h"
+#include "nd.h"
+
+/* The groups of RFC 4291 2.7.1 and RFC 3810 5.2.14. */
+#define LINK_SCOPE       0xff02000000000000ULL
+#define ALL_NODES        ((struct address){ LINK_SCOPE, 1 })
+#define ALL_ROUTERS      ((struct address){ LINK_SCOPE, 2 })
+#define ALL_MLD2_ROUTERS ((struct address){ LINK_SCOPE, 0x16 })
+
+/* RFC 2464 7: a group needs the MAC of its low 32 bits, a unicast address a unicast MAC. */
+INLINE bool mac_fits_ipv6(uint64_t mac, struct address destination)
+{
+	return is_group6(destination) ? mac == (0x333300000000ULL | (destination.low & 0xffffffff)) : !mac_is_group(mac);
+}
+
+/* What neighbor discovery must look like before its fields count: RFC 4861 6.1, 7.1, RFC 6980 5. */
+INLINE uint8_t fault_of_nd_carrier(const struct ipv6 *ip)
+{
+	if (ip->extended)
+		return DROP_ND_EXT_HEADER;
+	return ip->hop_limit == 255 ? PASS : DROP_ND_HOP_LIMIT;
+}
+
+/* --- guest to uplink --------------------------------------------------------------------------------------------- */
+
+INLINE struct decision pass_nd(const struct ethernet *eth, const struct ipv6 *ip, uint8_t bucket, uint32_t binding)
+{
+	return mac_fits_ipv6(eth->destination, ip->destination) ? pass(bucket, binding) : drop(DROP_L2L3_MISMATCH);
+}
+
+INLINE struct decision judge_solicitation_of_router(const struct config *config, const struct state *state,
+						    const struct ethernet *eth, const struct ipv6 *ip,
+						    const struct nd *nd, uint64_t now_ms)
+{
+	struct holding source = holding_of(config, state, ip->source, now_ms);
+	if (!same_address(ip->destination, ALL_ROUTERS) || (is_unspecified6(ip->source) && nd->has_link_address))
+		return drop(DROP_ND_FORM);
+	if (!is_unspecified6(ip->source) && (source.status == STATUS_FOREIGN || !is_link_local(ip->source)))
+		return drop(DROP_ND_FORM);
+	if (source.status == STATUS_TENTATIVE && nd->has_link_address) /* RFC 4429 3.2 */
+		return drop(DROP_IP6_SRC_TENTATIVE);
+	return pass_nd(eth, ip, RATE_OF_ROUTER_SOLICITATION, source.binding);
+}
+
+INLINE bool is_reserved6(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+{
+	return is_router6(config, state, a, now_ms) || is_resolver6(config, state, a, now_ms) ||
+	       is_dhcp_server6(config, state, a, now_ms) ||
+	       poses_as_router6(config, state, a, config->vm_mac, now_ms); /* one that is no next hop just now */
+}
+
+INLINE struct decision judge_dad(const struct config *config, const struct state *state, const struct ethernet *eth,
+				 const struct ipv6 *ip, const struct nd *nd, uint64_t now_ms)
+{
+	struct holding target = holding_of(config, state, nd->target, now_ms);
+	if (!same_address(ip->destination, solicited_node_of(nd->target)) || nd->has_link_address)
+		return drop(DROP_ND_FORM);
+	if (target.status != STATUS_FOREIGN)
+		return pass_nd(eth, ip, RATE_OF_ND, target.binding);
+	if (is_reserved6(config, state, nd->target, now_ms))
+		return drop(DROP_ND_TARGET_RESERVED);
+	if (config->ipv6_eui64_only || is_anycast_id(nd->target.low) ||
+	    !is_slaac_prefix(&state->ipv6, nd->target.high, now_ms))
+		return drop(DROP_ND_PREFIX_UNKNOWN);
+	if (!mac_fits_ipv6(eth->destination, ip->destination))
+		return drop(DROP_L2L3_MISMATCH);
+	return punt(PUNT_DAD, RATE_OF_ND);
+}
+
+/* As may_ask_for() of judge.h. */
+INLINE bool may_solicit(const struct config *config, const struct state *state, struct address target, uint64_t now_ms)
+{
+	struct destination to = { .address = target };
+	return !has_router6(config, &state->ipv6, now_ms) || is_reserved6(config, state, target, now_ms) ||
+	       is_held6(config, state, target, now_ms) || may_reach6(config, state, &to, now_ms).verdict == PASS;
+}
+
+INLINE struct decision judge_solicitation(const struct config *config, const struct state *state,
+					  const struct ethernet *eth, const struct ipv6 *ip, const struct nd *nd,
+					  uint64_t now_ms)
+{
+	struct holding source = holding_of(config, state, ip->source, now_ms);
+	if (source.status == STATUS_FOREIGN)
+		return drop(DROP_IP6_SRC_UNBOUND);
+	if (source.status == STATUS_TENTATIVE && nd->has_link_address) /* RFC 4429 3.2: it would become known */
+		return drop(DROP_IP6_SRC_TENTATIVE);
+	if (!same_address(ip->destination, nd->target) &&
+	    !same_address(ip->destination, solicited_node_of(nd->target)))
+		return drop(DROP_ND_FORM);
+	if (!may_solicit(config, state, nd->target, now_ms))
+		return drop(DROP_ND_TARGET_DENIED);
+	return pass_nd(eth, ip, RATE_OF_ND, source.binding);
+}
+
+INLINE struct decision judge_advertisement(const struct config *config, const struct state *state,
+					   const struct ethernet *eth, const struct ipv6 *ip, const struct nd *nd,
+					   uint64_t now_ms)
+{
+	struct holding target = holding_of(config, state, nd->target, now_ms);
+	if (target.status == STATUS_FOREIGN)
+		return drop(DROP_ND_TARGET_FOREIGN);
+	if (nd->is_from_router || (target.status == STATUS_TENTATIVE && nd->overrides) ||
+	    !is_held6(config, state, ip->source, now_ms))
+		return drop(DROP_ND_FORM);
+	if (is_group6(ip->destination) && (nd->is_solicited || !same_address(ip->destination, ALL_NODES)))
+		return drop(DROP_ND_FORM);
+	return pass_nd(eth, ip, RATE_OF_ND, target.binding);
+}
+
+INLINE struct decision judge_nd_from_guest(const struct config *config, const struct state *state,
+					   const struct frame *frame, const struct ethernet *eth, const struct ipv6 *ip,
+					   uint64_t now_ms)
+{
+	struct nd nd;
+	uint8_t fault = fault_of_nd_carrier(ip);
+	if (fault != PASS)
+		return drop(fault);
+	if (payload_octets6(ip) > ND_OCTETS_MAX || !parse_nd(frame, ip, &nd))
+		return drop(DROP_ND_MALFORMED);
+	if (nd.has_link_address && nd.link_address != config->vm_mac)
+		return drop(DROP_ND_LLA_SPOOF);
+	if (nd.type == ROUTER_SOLICITATION)
+		return judge_solicitation_of_router(config, state, eth, ip, &nd, now_ms);
+	if (nd.type == NEIGHBOR_ADVERTISEMENT)
+		return judge_advertisement(config, state, eth, ip, &nd, now_ms);
+	if (is_dad(&nd, ip))
+		return judge_dad(config, state, eth, ip, &nd, now_ms);
+	return judge_solicitation(config, state, eth, ip, &nd, now_ms);
+}
+
+/* RFC 2710 3, 4 and RFC 3810 5.2: hop limit 1, Router Alert, a link-local source or none yet, and a fixed destination. */
+INLINE bool is_plain_mld(const struct config *config, const struct state *state, const struct frame *frame,
+			 const struct ipv6 *ip, uint8_t type, uint64_t now_ms)
+{
+	struct reader r = read_from(frame, ip->payload + 8, ip->end);
+	if (ip->hop_limit != 1 || !ip->router_alert)
+		return false;
+	if (!is_unspecified6(ip->source) && (!is_link_local(ip->source) || !is_held6(config, state, ip->source, now_ms)))
+		return false;
+	if (type == MLD_REPORT_2)
+		return same_address(ip->destination, ALL_MLD2_ROUTERS);
+	struct address group = read_address6(&r);
+	if (!r.ok || !is_group6(group))
+		return false;
+	return type == MLD_DONE ? same_address(ip->destination, ALL_ROUTERS) : same_address(ip->destination, group);
+}
+
+INLINE struct decision judge_icmp6_from_guest(const struct config *config, const struct state *state,
+					      const struct frame *frame, const struct ethernet *eth,
+					      const struct ipv6 *ip, uint8_t type, uint64_t now_ms)
+{
+	switch (type) {
+	case ROUTER_ADVERTISEMENT:
+		return drop(DROP_RA_FROM_GUEST);
+	case ICMP6_REDIRECT:
+		return drop(DROP_ICMP6_REDIRECT);
+	case ROUTER_SOLICITATION:
+	case NEIGHBOR_SOLICITATION:
+	case NEIGHBOR_ADVERTISEMENT:
+		return judge_nd_from_guest(config, state, frame, eth, ip, now_ms);
+	case MLD_QUERY:
+		return drop(DROP_MLD_INVALID); /* it would make the guest the segment's querier */
+	case MLD_REPORT:
+	case MLD_DONE:
+	case MLD_REPORT_2:
+		if (!is_plain_mld(config, state, frame, ip, type, now_ms))
+			return drop(DROP_MLD_INVALID);
+		return pass_nd(eth, ip, RATE_OF_MULTICAST, NO_BINDING);
+	default:
+		return drop(DROP_ICMP6_TYPE);
+	}
+}
+
+/* --- uplink to guest --------------------------------------------------------------------------------------------- */
+
+INLINE struct decision judge_router(const struct config *config, const struct state *state, const struct ethernet *eth,
+				    const struct ipv6 *ip, uint64_t now_ms)
+{
+	uint8_t fault = fault_of_nd_carrier(ip);
+	if (fault != PASS)
+		return drop(fault);
+	if (payload_octets6(ip) < ROUTER_ADVERTISEMENT_HEADER)
+		return drop(DROP_ND_MALFORMED);
+	if (!is_trusted_router6(config, state, ip->source, eth->source, now_ms))
+		return drop(DROP_RA_UNTRUSTED);
+	return punt(PUNT_ROUTER, RATE_OF_UPLINK_ROUTER);
+}
+
+/* The guest still listens for others that hold this address: it is one of its young bindings. */
+INLINE bool is_young_binding(const struct state *state, struct address a, uint64_t now_ms)
+{
+	uint32_t index = find_binding_of6(&state->ipv6, a.high, a.low, now_ms);
+	hide_from_optimizer(index);
+	return index < BINDINGS6_MAX && now_ms < state->ipv6.bindings[index].conflict_ms;
+}
+
+INLINE bool is_leased6(const struct state *state, struct address a, uint64_t now_ms)
+{
+	uint32_t index = find_binding_of6(&state->ipv6, a.high, a.low, now_ms);
+	hide_from_optimizer(index);
+	return index < BINDINGS6_MAX && state->ipv6.bindings[index].origin == ORIGIN_DHCP;
+}
+
+/* What a neighbor says of the guest's addresses and of its router's. *conflict: it holds or wants one that the guest wants. */
+INLINE uint8_t fault_of_neighbor(const struct config *config, const struct state *state, const struct frame *frame,
+				 const struct ethernet *eth, const struct ipv6 *ip, struct nd *nd, bool *conflict,
+				 uint64_t now_ms)
+{
+	uint8_t fault = fault_of_nd_carrier(ip);
+	if (fault != PASS)
+		return fault;
+	if (!parse_nd(frame, ip, nd))
+		return DROP_ND_MALFORMED;
+	bool advertises = nd->type == NEIGHBOR_ADVERTISEMENT;
+	struct address claimed = advertises ? nd->target : ip->source;
+	uint64_t mac = nd->has_link_address ? nd->link_address : eth->source;
+	if (poses_as_router6(config, state, claimed, mac, now_ms))
+		return DROP_ND_GATEWAY_SPOOF;
+	*conflict = (advertises || is_dad(nd, ip)) && is_young_binding(state, nd->target, now_ms);
+	if (advertises && !*conflict && is_own6(config, state, nd->target, now_ms))
+		return DROP_ND_CLAIMS_GUEST;
+	return PASS;
+}
