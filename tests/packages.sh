@@ -30,6 +30,8 @@ check           isc-dhcp-client       -           real DHCP clients; udhcpc come
 check           dhcpcd-base           -
 check           systemd               -           for systemd-networkd alone
 check           kea-dhcp4-server      -           a DHCP server that gives leases of seconds
+check           kea-dhcp6-server      -
+check           radvd                 -           a router of IPv6
 check           iputils-ping          -
 check           clang                 llvm        eBPF
 check           libbpf-dev            -

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import ipv6_peers   # noqa: E402
 import netns        # noqa: E402
 import services     # noqa: E402
 import vm           # noqa: E402
@@ -55,6 +56,12 @@ def segment(network):
     network.dhcp_server = services.dnsmasq(network, network.gateway, "192.168.77.10", "192.168.77.50",
                                            router="192.168.77.1")
     return network
+
+
+@pytest.fixture
+def segment6(network):
+    """The network of ipv6_peers.py; no router advertises yet."""
+    return ipv6_peers.segment(network)
 
 
 @pytest.fixture(scope="session")

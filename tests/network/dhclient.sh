@@ -19,4 +19,13 @@ EXPIRE | FAIL | RELEASE | STOP)
 PREINIT)
     ip link set "$interface" up
     ;;
+BOUND6 | RENEW6 | REBIND6)
+    if [ -n "${old_ip6_address:-}" ] && [ "$old_ip6_address" != "$new_ip6_address" ]; then
+        ip -6 address delete "$old_ip6_address/128" dev "$interface"
+    fi
+    ip -6 address replace "$new_ip6_address/128" dev "$interface"
+    ;;
+EXPIRE6 | RELEASE6 | STOP6)
+    ip -6 address delete "$old_ip6_address/128" dev "$interface"
+    ;;
 esac

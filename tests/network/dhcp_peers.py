@@ -29,18 +29,23 @@ def kea(network, namespace, pool, lease, renew=None, rebind=None, *, interface="
     leases = network.logs / f"{name}.csv"
     config = {
         "interfaces-config": {"interfaces": [interface], "dhcp-socket-type": "raw"},
-        "lease-database": {"type": "memfile", "name": str(leases), "lfc-interval": 0},
         "valid-lifetime": lease, "authoritative": True,
         "subnet4": [{"subnet": subnet, "pools": [{"pool": pool}],
-                     "option-data": [{"name": "routers", "data": router}] if router else []}],
-        "loggers": [{"name": "kea-dhcp4", "severity": "INFO", "output_options": [{"output": "stdout"}]}]}
+                     "option-data": [{"name": "routers", "data": router}] if router else []}]}
     if renew:
         config.update({"renew-timer": renew, "rebind-timer": rebind})
+    return start_kea(network, namespace, "dhcp4", config, leases, name)
+
+
+def start_kea(network, namespace, kind, config, leases, name):
+    config.update({
+        "lease-database": {"type": "memfile", "name": str(leases), "lfc-interval": 0},
+        "loggers": [{"name": f"kea-{kind}", "severity": "INFO", "output_options": [{"output": "stdout"}]}]})
     path = network.logs / f"{name}.conf"
-    path.write_text(json.dumps({"Dhcp4": config}))
+    path.write_text(json.dumps({kind.capitalize(): config}))
     process = network.start(["env", f"KEA_PIDFILE_DIR={network.logs}", f"KEA_LOCKFILE_DIR={network.logs}",
-                             "kea-dhcp4", "-c", path], namespace, name=f"{name}-{len(network.processes)}")
-    process.wait_line("DHCP4_STARTED", 10)
+                             f"kea-{kind}", "-c", path], namespace, name=f"{name}-{len(network.processes)}")
+    process.wait_line(f"{kind.upper()}_STARTED", 10)
     process.leases = leases
     return process
 
@@ -68,14 +73,18 @@ def start_networkd(network, guest):
     # A DUID of its own kind, as a container may lack /etc/machine-id, of which the usual one is made.
     file.write_text("[Match]\nName=eth0\n[Network]\nDHCP=ipv4\nLinkLocalAddressing=no\nIPv6AcceptRA=no\n"
                     "[DHCPv4]\nClientIdentifier=duid\nDUIDType=link-layer\nUseHostname=no\nSendHostname=no\n")
+    return start_hidden(network, guest, "networkd", *networkd_command(file))
+
+
+def networkd_command(file):
+    """What start_hidden() needs for it, with this description of eth0."""
     before = ("cd /run && mkdir -p systemd/network systemd/netif/links systemd/netif/leases systemd/netif/lldp"
               " && { id systemd-network >/dev/null && chown -R systemd-network /run/systemd/netif; }"
               f" && cp {file} /run/systemd/network/10-eth0.network && mount -o bind,ro /sys /sys")
-    return start_hidden(network, guest, "networkd", before,
-                        f"env SYSTEMD_LOG_LEVEL=debug SYSTEMD_LOG_TARGET=console {NETWORKD}")
+    return before, f"env SYSTEMD_LOG_LEVEL=debug SYSTEMD_LOG_TARGET=console {NETWORKD}"
 
 
-def start_hidden(network, guest, name, before, command):
+def start_hidden(network, guest, name, before, command, find_address=services.address_of):
     """A client that has /run and more for itself."""
     script = f"mount -t tmpfs tmpfs /run && {before} && exec {command}"
     process = network.start(["unshare", "--mount", "sh", "-c", script], guest.namespace, f"{guest.name}-{name}")
@@ -83,7 +92,7 @@ def start_hidden(network, guest, name, before, command):
     def has_address():
         if not process.running:
             raise NetworkError(f"{name} ended: " + "; ".join(process.output()[-5:]))
-        return services.address_of(guest.namespace)
+        return find_address(guest.namespace)
     wait_for(has_address, 20, f"the address of {name}")
     return process
 
@@ -122,14 +131,22 @@ class Guest:
     With `walled` the guest keeps its interface when the guard ends, as a VM does:
 
         eth0 (veth) -- bridge in a namespace in between -- tap -- softnet -- tap -- br0
+
+    With `bare` there is no guard, to see what the guard changes: eth0 (veth) -- br0
+
+    The guest's kernel has IPv6 if `ipv6` gives its settings, see set_ipv6().
     """
     numbers = itertools.count(1)
 
-    def __init__(self, network, name, *options, walled=False):
+    def __init__(self, network, name, *options, walled=False, bare=False, ipv6=None):
         self.network, self.name, self.options = network, name, options
         self.mac = ":".join(re.findall("..", f"{FIRST_MAC + len(network.namespaces):012x}"))
-        self.namespace = network.namespace(name, ipv6=False)
-        self.client = self.address = self.wall = None
+        self.namespace = network.namespace(name, ipv6=ipv6 is not None)
+        self.namespace.set_ipv6(**(ipv6 or {}))
+        self.client = self.address = self.wall = self.guard = None
+        if bare:
+            network.join(self.namespace, "eth0", "br0", mac=self.mac)
+            return
         if walled:
             self.wall = network.namespace(f"w-{name}", ipv6=False)
             self.wall.ip("link add wall type bridge stp_state 0 mcast_snooping 0")

@@ -278,6 +278,12 @@ class Namespace:
     def mac(self, interface):
         return self.ip(f"-br link show dev {interface}").split()[2]
 
+    def set_ipv6(self, interface="default", table="conf", **values):
+        """Kernel settings of IPv6; those of "default" are for interfaces that come later. `table` may be "neigh"."""
+        with self.entered():
+            for name, value in values.items():
+                pathlib.Path(f"/proc/sys/net/ipv6/{table}/{interface}/{name}").write_text(str(value))
+
     def remove(self):
         if self.name:
             run("ip", "netns", "delete", self.name, check=False)
@@ -361,8 +367,8 @@ class Network:
         namespace = Namespace(name)
         self.namespaces.append(namespace)
         if not ipv6:
-            namespace.run("sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; "
-                                      "echo 1 >/proc/sys/net/ipv6/conf/default/disable_ipv6")
+            for interface in "all", "default":
+                namespace.set_ipv6(interface, disable_ipv6=1)
         namespace.ip("link set lo up")
         return namespace
 

@@ -1,11 +1,13 @@
-"""The programs that the network tests start: softnet itself, real DHCP servers and clients, a small web server."""
+"""The programs that the network tests start: softnet itself, real DHCP servers and clients, servers for traffic."""
 
+import contextlib
 import http.server
 import os
 import pathlib
 import re
 import shutil
 import signal
+import socket
 import socketserver
 import threading
 
@@ -134,7 +136,11 @@ def dhcpcd(network, namespace, *options, interface="eth0", timeout=30):
     return client
 
 
-# --- a web server -----------------------------------------------------------------------------------------------------
+# --- servers for traffic -----------------------------------------------------------------------------------------------------
+
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
 
 class WebServer:
     """Answers every GET with `body`, and remembers (client address, path) of each."""
@@ -155,6 +161,7 @@ class WebServer:
 
         class Server(socketserver.ThreadingTCPServer):      # an HTTPServer asks the resolver for its own name
             allow_reuse_address = daemon_threads = True
+            address_family = family_of(address)
 
         with namespace.entered():
             self.server = Server((address, port), Handler)
@@ -164,3 +171,52 @@ class WebServer:
     def close(self):
         self.server.shutdown()
         self.server.server_close()
+
+
+class Echo:
+    """Sends back whatever comes, over TCP and UDP; remembers the client addresses."""
+
+    def __init__(self, namespace, address, port=7):
+        self.clients = []
+        with namespace.entered():
+            self.listener = socket.socket(family_of(address), socket.SOCK_STREAM)
+            self.datagrams = socket.socket(family_of(address), socket.SOCK_DGRAM)
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for one in self.listener, self.datagrams:
+            one.bind((address, port))
+            one.settimeout(0.1)
+        self.listener.listen()
+        self.ending = threading.Event()
+        self.threads = [threading.Thread(target=self._run, args=[step], daemon=True)
+                        for step in (self._accept, self._answer)]
+        for thread in self.threads:
+            thread.start()
+
+    def _run(self, step):
+        while not self.ending.is_set():
+            with contextlib.suppress(OSError):
+                step()
+
+    def _accept(self):
+        client, address = self.listener.accept()
+        self.clients.append(address[0])
+        threading.Thread(target=self._serve, args=[client], daemon=True).start()
+
+    @staticmethod
+    def _serve(client):
+        with client, contextlib.suppress(OSError):
+            client.settimeout(20)
+            while data := client.recv(65536):
+                client.sendall(data)
+
+    def _answer(self):
+        data, address = self.datagrams.recvfrom(65536)
+        self.clients.append(address[0])
+        self.datagrams.sendto(data, address)
+
+    def close(self):
+        self.ending.set()
+        for thread in self.threads:
+            thread.join()
+        self.listener.close()
+        self.datagrams.close()

@@ -8,6 +8,8 @@ import shutil
 
 import pytest
 
+import dhcp_peers
+import ipv6_peers
 import netns
 import services
 import vm
@@ -48,6 +50,24 @@ def test_wire_shows_what_arrives_vlan_tag_included(segment):
     wire.send(frame)
     assert far.wait_frame(lambda seen: seen[6:12] == frame[6:12], what="the frame") == frame
     assert frame not in wire.frames()           # what goes out is not what arrives
+
+
+@dhcp_peers.needs_peers(*ipv6_peers.CLIENTS, "radvd", server="kea-dhcp6")
+def test_real_clients_take_ipv6_addresses(segment6):
+    ipv6_peers.radvd(segment6, segment6.gateway, ipv6_peers.PREFIX, options="AdvManagedFlag on;")
+    ipv6_peers.kea6(segment6, segment6.gateway, ipv6_peers.POOL, 60)
+    echo = services.Echo(segment6.internet, ipv6_peers.INTERNET)
+    guests = {client: ipv6_peers.Guest6(segment6, client, bare=True) for client in ipv6_peers.CLIENTS}
+    dhcp_peers.all_of(lambda client: ipv6_peers.start_client(segment6, guests[client], client), guests)
+    for client, guest in guests.items():
+        for source in guest.address, guest.wait_eui64():
+            assert ipv6_peers.within(source, ipv6_peers.PREFIX)
+            guest.ping(source=source)
+            for size in 1, 3000:
+                assert guest.ask(bytes(size), source=source) == bytes(size)
+            assert guest.exchange(bytes(300000), source=source) == bytes(300000)
+            assert echo.clients[-3:] == [source] * 3, client
+    echo.close()
 
 
 @pytest.mark.parametrize("client", ["udhcpc", "dhclient", "dhcpcd"])
