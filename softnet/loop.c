@@ -132,14 +132,17 @@ static int time_to_sleep(const struct relay *r)
 /* Sleeps until something happens; sets in `is_awake` which sides have something to tell. */
 static void sleep_until_event(struct relay *r, bool is_awake[DIRECTIONS])
 {
-	struct pollfd fds[1 + DIRECTIONS * PORT_POLL_MAX] = { { .fd = signal_fd(), .events = POLLIN } };
-	int first[DIRECTIONS + 1] = { 1, 0, 0 };
+	struct pollfd fds[2 + DIRECTIONS * PORT_POLL_MAX] = { { .fd = signal_fd(), .events = POLLIN },
+							      { .fd = r->sites.fd, .events = POLLIN } };
+	int first[DIRECTIONS + 1] = { 2, 0, 0 };
 	for (int side = 0; side < DIRECTIONS; side++)
 		first[side + 1] = first[side] + r->port[side]->kind->watch(r->port[side], fds + first[side]);
 	int timeout_ms = time_to_sleep(r);
 	bool has_slept = poll(fds, (nfds_t)first[DIRECTIONS], timeout_ms) >= 0;
 	if (!has_slept && errno != EINTR && errno != EAGAIN)
 		die("cannot wait for frames: %s", strerror(errno));
+	if (has_slept && fds[1].revents != 0)
+		follow_sites(&r->sites);
 	for (int side = 0; side < DIRECTIONS; side++) {
 		is_awake[side] = r->has_more[side];
 		for (int i = first[side]; has_slept && i < first[side + 1]; i++)

@@ -3,6 +3,7 @@
 #include "command.h"
 #include "counters.h"
 #include "exposes.h"
+#include "sites.h"
 #include "state_file.h"
 
 enum relay_end {
@@ -21,6 +22,7 @@ struct relay {
 	struct counters counters;
 	struct exposes exposes;
 	struct state_file file;
+	struct site_watch sites;
 	struct command *command;           /* NULL: somebody else has started us */
 	pid_t parent;                      /* 0: it does not matter whether it lives */
 

@@ -5,6 +5,7 @@
  * ports are opened; the keeper of the command of `softnet run` is forked; privileges go, with proof; only then is a
  * file read that somebody may have written, and only then a frame.
  */
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -182,6 +183,7 @@ static int prepare(struct usage_error *error)
 		uplink = open_uplink();
 	if (options.wanted == WANT_RUN)
 		fork_keeper(&command, options.command, &identities, peer_fd, options.vm_mac);
+	open_sites(&relay.sites, wants_ipv6(&options, NULL));
 	drop_privileges(&identities);
 	if (guest == NULL)
 		guest = open_guest(&peer_fd);
@@ -192,6 +194,8 @@ static int prepare(struct usage_error *error)
 	if (!make_config(&options, &anchors, &config, error) || !make_state(&options, &state, error))
 		return EXIT_USAGE;
 	tell_anchors(&options, &config);
+	if (wants_ipv6(&options, NULL) && !start_sites(&relay.sites, &config.sites))
+		die("cannot read this host's addresses: %s", strerror(errno));
 	load_state();
 	prepare_relay(guest, uplink);
 	if (options.wanted != WANT_RUN && options.vm_fd == 0)

@@ -27,6 +27,11 @@ bool platform_is_set_id(void);
 /* The terminal driver sent it, so the whole foreground process group has it already. */
 bool platform_signal_from_terminal(const siginfo_t *);
 
+/* A descriptor that is readable when an IPv6 address of this host has come or gone; -1: none, errno says why. */
+int platform_watch_addresses(void);
+/* Takes off what it has told so far. False: it will not tell any more. */
+bool platform_drain_addresses(int fd);
+
 /* Sets real, effective and saved ids. 0 or -errno. */
 int platform_set_group(gid_t);
 int platform_set_user(uid_t);

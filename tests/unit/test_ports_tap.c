@@ -1,7 +1,7 @@
 /* Tap ports, in a network namespace of their own: as root, or in a user namespace. Without either, nothing is tested. */
+#include "own_network.h"
 #include "ports.h"
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <ifaddrs.h>
 #include <linux/ethtool.h>
 #include <linux/if_tun.h>
@@ -17,28 +17,6 @@
 
 static const struct port_settings guest = { .side = GUEST_SIDE, .max_frame = 1514 };
 static const struct port_settings uplink = { .side = UPLINK_SIDE, .max_frame = 1514, .isolation = true };
-
-static bool write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-	close(fd);
-	return done;
-}
-
-static bool enter_own_network(void)
-{
-	char map[32];
-	unsigned uid = geteuid(), gid = getegid();
-	if (uid == 0 && unshare(CLONE_NEWNET) == 0)
-		return true;
-	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
-		return false;
-	snprintf(map, sizeof(map), "0 %u 1", uid);
-	bool mapped = write_text("/proc/self/setgroups", "deny") && write_text("/proc/self/uid_map", map);
-	snprintf(map, sizeof(map), "0 %u 1", gid);
-	return mapped && write_text("/proc/self/gid_map", map);
-}
 
 static void run(const char *command)
 {
