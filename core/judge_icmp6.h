@@ -177,17 +177,15 @@ INLINE struct decision judge_icmp6_from_guest(const struct config *config, const
 
 /* --- uplink to guest --------------------------------------------------------------------------------------------- */
 
-INLINE struct decision judge_router(const struct config *config, const struct state *state, const struct ethernet *eth,
-				    const struct ipv6 *ip, uint64_t now_ms)
+INLINE uint8_t fault_of_router(const struct config *config, const struct state *state, const struct ethernet *eth,
+			       const struct ipv6 *ip, uint64_t now_ms)
 {
 	uint8_t fault = fault_of_nd_carrier(ip);
 	if (fault != PASS)
-		return drop(fault);
+		return fault;
 	if (payload_octets6(ip) < ROUTER_ADVERTISEMENT_HEADER)
-		return drop(DROP_ND_MALFORMED);
-	if (!is_trusted_router6(config, state, ip->source, eth->source, now_ms))
-		return drop(DROP_RA_UNTRUSTED);
-	return punt(PUNT_ROUTER, RATE_OF_UPLINK_ROUTER);
+		return DROP_ND_MALFORMED;
+	return is_trusted_router6(config, state, ip->source, eth->source, now_ms) ? PASS : DROP_RA_UNTRUSTED;
 }
 
 /* The guest still listens for others that hold this address: it is one of its young bindings. */

@@ -150,6 +150,9 @@ INLINE struct decision judge_dhcp6_to_guest(const struct config *config, const s
 		return drop(DROP_DHCP6_ROGUE_SERVER);
 	if (!awaits_answer6(&state->ipv6, id, now_ms))
 		return drop(DROP_DHCP6_NO_TRANSACTION);
+	uint8_t fault = fault_of_source6(config, state, eth, ip, false, false, now_ms);
+	if (fault != PASS)
+		return drop(fault);
 	return punt(PUNT_DHCP6_SERVER, RATE_OF_UPLINK_DHCP);
 }
 
@@ -163,18 +166,21 @@ INLINE struct decision judge_icmp6_to_guest(const struct config *config, const s
 	bool conflict = false;
 	if (type == ICMP6_REDIRECT)
 		return drop(DROP_ICMP6_REDIRECT);
-	if (type == ROUTER_ADVERTISEMENT)
-		return judge_router(config, state, eth, ip, now_ms);
 	bool neighbor = type == NEIGHBOR_SOLICITATION || type == NEIGHBOR_ADVERTISEMENT;
-	if (!neighbor && !is_mld(type) && !is_icmp6_data(type))
+	bool router = type == ROUTER_ADVERTISEMENT;
+	if (!neighbor && !router && !is_mld(type) && !is_icmp6_data(type))
 		return drop(DROP_ICMP6_TYPE);
 	uint8_t fault = PASS;
 	if (neighbor)
 		fault = fault_of_neighbor(config, state, frame, eth, ip, &nd, &conflict, now_ms);
+	if (router)
+		fault = fault_of_router(config, state, eth, ip, now_ms);
 	if (fault == PASS)
 		fault = fault_of_source6(config, state, eth, ip, is_mld(type) || is_dad(&nd, ip), conflict, now_ms);
 	if (fault != PASS)
 		return drop(fault);
+	if (router)
+		return punt(PUNT_ROUTER, RATE_OF_UPLINK_ROUTER);
 	uint8_t bucket = mac_is_group(eth->destination) ? RATE_OF_UPLINK_GROUP : RATE_FREE;
 	if (conflict && !is_leased6(state, nd.target, now_ms))
 		return punt(PUNT_ND_CONFLICT, bucket);
