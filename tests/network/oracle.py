@@ -10,21 +10,21 @@ server's ACK arrive, and it knows when that lease is over by the same means. Num
 docs/properties.md.
 """
 
+import contextlib
 import dataclasses
 import ipaddress
 import struct
 
-# Where a record was seen: LEFT, from the guest, on the uplink; ARRIVED, from the network, in front of the guard;
-# DELIVERED, from the network, behind the guard. What arrived is not judged: it is what the guard is there for.
-LEFT, ARRIVED, DELIVERED = "left", "arrived", "delivered"
+from oracle_base import (ARRIVED, DELIVERED, LEFT, SLACK, Fault, Forbidden, Record, charge, is_group, mac_at, require,
+                         u16)
 
 BROADCAST_MAC, BROADCAST_IP, NOBODY = "ff:ff:ff:ff:ff:ff", "255.255.255.255", "0.0.0.0"
 DISCOVER, OFFER, REQUEST, DECLINE, ACK, NAK, RELEASE, INFORM = range(1, 9)
-ICMP, IGMP, TCP, UDP = 1, 2, 6, 17
+ICMP, IGMP, TCP, UDP, IPV6 = 1, 2, 6, 17, 0x86DD
 TRANSACTION_LIFE = 75       # s; a client repeats itself after 64 s at most (RFC 2131 4.1)
 CONFLICT_WINDOW = 10        # s; RFC 5227: a new holder of an address must hear that another has it
 GRACE = 30                  # s; for the connections of an address that another has replaced
-SLACK = 0.5                 # s; between the guard's decision and the capture's timestamp
+
 
 # Python's ipaddress knows IANA's registry; these are special, or not, by later RFCs (6890, 7526, 7723, 8155).
 NOT_GLOBAL = [ipaddress.ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "240.0.0.0/4")]
@@ -33,22 +33,6 @@ NEVER = [ipaddress.ip_network(text) for text in ("0.0.0.0/8", "127.0.0.0/8")]
 OPEN_GROUPS = ipaddress.ip_network("224.0.0.0/4")
 CLOSED_GROUPS = [ipaddress.ip_network(text) for text in ("224.0.0.0/24", "239.0.0.0/8")]
 MDNS = "224.0.0.251", 5353
-
-
-@dataclasses.dataclass
-class Record:
-    time: float
-    where: str
-    data: bytes
-
-
-@dataclasses.dataclass
-class Fault:
-    record: Record
-    why: str
-
-    def __str__(self):
-        return f"{self.record.time:.3f} {self.record.where}: {self.why}: {self.record.data[:80].hex()}"
 
 
 @dataclasses.dataclass
@@ -85,6 +69,7 @@ class Port:
     resolvers: tuple = ()           # --dns, or an alias that opens them
     rates: bool = True              # the guard's usual limits hold
     max_frame: int = 1514
+    ipv6: object = None             # oracle6.Port6; None: no IPv6 may pass
     leases: dict = dataclasses.field(default_factory=dict)          # address: Lease
     transactions: dict = dataclasses.field(default_factory=dict)    # xid: Transaction
     sent_dhcp: list = dataclasses.field(default_factory=list)       # times
@@ -108,31 +93,10 @@ class Port:
         return max(rules)[2] if rules else None
 
 
-class Forbidden(Exception):
-    pass
-
-
-def require(condition, why):
-    if not condition:
-        raise Forbidden(why)
-
-
 # --- reading ----------------------------------------------------------------------------------------------------------
-
-def mac_at(data, at):
-    return data[at:at + 6].hex(":")
-
 
 def ip_at(data, at):
     return ".".join(map(str, data[at:at + 4]))
-
-
-def u16(data, at):
-    return data[at] << 8 | data[at + 1]
-
-
-def is_group(mac):
-    return int(mac[:2], 16) & 1 == 1
 
 
 def is_multicast(address):
@@ -214,7 +178,7 @@ def judge_ethernet(port, data):
     require(source == port.mac, "source MAC is not the guest's [P8]")
     require(destination not in ("00:00:00:00:00:00", port.mac), "destination MAC is nobody's or the guest's")
     require(not destination.startswith("01:80:c2:00:00:0"), "bridge control group [P12]")
-    require(kind in (0x0800, 0x0806), "EtherType: a tag, a length, IPv6 or something else [P9 P10 P64]")
+    require(kind in (0x0800, 0x0806) or kind == IPV6 and port.ipv6, "EtherType: a tag, a length, another [P9 P10 P64]")
     return destination, kind
 
 
@@ -283,15 +247,6 @@ def judge_client_message(port, now, destination, ip):
         charge(port.sent_dhcp, now, 16, 2, "more DHCP messages than the limit")
 
 
-def charge(times, now, burst, per_second, why):
-    """A leaky bucket over the times that were seen; a little more than the guard's, for the clocks differ."""
-    times.append(now)
-    window = [time for time in times if time > now - 60]
-    times[:] = window
-    for at, first in enumerate(window):
-        require(len(window) - at <= (burst + 2) + per_second * (now - first + 1), why)
-
-
 def may_reach(port, now, address, protocol, source_port, destination_port):
     """The destination policy; the ports are None where the frame does not tell them."""
     a = ipaddress.ip_address(address)
@@ -345,6 +300,8 @@ def judge_from_guest(port, now, data):
         if port.rates:
             charge(port.sent_arp, now, 100, 50, "more ARP than the limit")
         return
+    if kind == IPV6:
+        return port.ipv6.judge_from_guest(now, destination, data[14:])
     ip = Ip(data[14:])
     judge_ip_header(ip)
     if ip.protocol == UDP and ip.offset == 0 and {ip.source_port, ip.port} & {67, 68}:
@@ -370,7 +327,9 @@ def judge_to_guest(port, now, data):
     require(not is_group(source) and source not in ("00:00:00:00:00:00", port.mac), "source MAC")
     require(destination == port.mac or is_group(destination), "unicast for another machine [P62]")
     require(not destination.startswith("01:80:c2:00:00:0"), "bridge control group")
-    require(kind in (0x0800, 0x0806), "EtherType [P9 P61 P64]")
+    require(kind in (0x0800, 0x0806) or kind == IPV6 and port.ipv6, "EtherType [P9 P61 P64]")
+    if kind == IPV6:
+        return port.ipv6.judge_to_guest(now, destination, source, data[14:])
     held = {lease.address for lease in port.live(now) if now < lease.until - SLACK}
     old = {address for address in held if now > port.leases[address].since + CONFLICT_WINDOW + SLACK}
     if kind == 0x0806:
@@ -433,6 +392,10 @@ def learn_from_server(port, now, message):
 
 
 def learn(port, record):
+    if port.ipv6 and record.where == ARRIVED and record.data[12:14] == b"\x86\xdd":
+        with contextlib.suppress(Forbidden):        # what must not come through the guard tells nothing
+            judge_to_guest(port, record.time, record.data)
+            port.ipv6.learn(record.time, record.data[14:])
     found = dhcp_of(record.data) if record.where != DELIVERED else None
     if found is None:
         return
