@@ -1,4 +1,5 @@
 /* Client messages from the guest: which of them may go out, and what answer they open the door for. */
+#include "dhcp6.h"
 #include "ipv4.h"
 #include "lease.h"
 #include "siphash.h"
@@ -12,22 +13,6 @@ struct request {
 	bool broadcast; /* to 255.255.255.255 */
 };
 
-/* Type 255 holds a DUID (RFC 4361): 1 is link-layer plus time, 3 link-layer; hardware type 1 is Ethernet. */
-static bool duid_names_other_mac(const struct dhcp *m, uint64_t vm_mac)
-{
-	const uint8_t *duid = m->client_id + 5; /* behind the type and the IAID */
-	if (m->client_id[0] != 255 || m->client_id_length < 5 + 10)
-		return false;
-	uint32_t type = (uint32_t)duid[0] << 8 | duid[1], hardware = (uint32_t)duid[2] << 8 | duid[3];
-	uint32_t at = type == 1 ? 8 : 4;
-	if ((type != 1 && type != 3) || hardware != 1 || m->client_id_length != 5 + at + 6)
-		return false;
-	uint64_t mac = 0;
-	for (uint32_t i = 0; i < 6; i++)
-		mac = mac << 8 | duid[at + i];
-	return mac != vm_mac;
-}
-
 /* RFC 2132 9.14: type 1 is Ethernet and then the identifier is a MAC. Servers key leases on it. */
 static bool names_other_mac(const struct config *config, const struct dhcp *m)
 {
@@ -39,7 +24,9 @@ static bool names_other_mac(const struct config *config, const struct dhcp *m)
 			mac = mac << 8 | m->client_id[i];
 		return m->client_id_length != 7 || mac != config->vm_mac;
 	}
-	return config->strict_client_id && duid_names_other_mac(m, config->vm_mac);
+	/* Type 255 holds an IAID and a DUID (RFC 4361 6.1). */
+	return config->strict_client_id && m->client_id[0] == 255 && m->client_id_length > 5 &&
+	       duid_names_other_mac(m->client_id + 5, m->client_id_length - 5, config->vm_mac);
 }
 
 static bool is_unicast4(struct address a)

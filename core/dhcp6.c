@@ -1,0 +1,182 @@
+/* Reads a DHCPv6 message whole. What leaves a doubt it refuses: two readers must never see two messages. */
+#include "dhcp6.h"
+#include "ipv6.h"
+
+enum {
+	MESSAGE_HEADER = 4,  /* type and id, RFC 8415 8 */
+	DATAGRAM_MAX = 1452, /* an Ethernet frame's worth */
+	OPTIONS_MAX = 64
+};
+
+enum option6 {
+	CLIENT_IDENTIFIER = 1, SERVER_IDENTIFIER = 2, IA_NA = 3, IA_TA = 4, IA_ADDRESS = 5, STATUS_CODE = 13,
+	RAPID_COMMIT = 14, RESOLVERS = 23, REFRESH_TIME = 32
+};
+
+/* One option: r covers its value and nothing else. */
+struct option {
+	uint16_t code;
+	struct reader r;
+};
+
+/* The next option in what r covers; `options` counts them over all levels. */
+static bool next_option(struct reader *r, uint32_t *options, struct option *o)
+{
+	o->code = read_be16(r);
+	uint32_t octets = read_be16(r);
+	if (!r->ok || octets > octets_left(r) || ++*options > OPTIONS_MAX)
+		return false;
+	o->r = read_from(r->frame, r->at, r->at + octets);
+	skip_bytes(r, octets);
+	return true;
+}
+
+/* Behind the code stands text for people. */
+static bool read_status(struct reader *r, bool *seen, uint16_t *status)
+{
+	bool first = !*seen;
+	*seen = true;
+	*status = read_be16(r);
+	return first && r->ok;
+}
+
+static bool lists_address(const struct dhcp6 *m, struct address a)
+{
+	for (uint32_t i = 0; i < m->address_count; i++)
+		if (same_address(m->addresses[i].address, a))
+			return true;
+	return false;
+}
+
+static bool lists_association(const struct dhcp6 *m, uint32_t identity, bool temporary)
+{
+	for (uint32_t i = 0; i < m->association_count; i++)
+		if (m->associations[i].identity == identity && m->associations[i].temporary == temporary)
+			return true;
+	return false;
+}
+
+static bool read_address(struct reader *r, struct dhcp6 *m, uint32_t association, uint32_t *options)
+{
+	struct dhcp6_address a = { .address = read_address6(r), .association = association };
+	a.preferred_s = read_be32(r);
+	a.valid_s = read_be32(r);
+	if (!r->ok || m->address_count == DHCP6_ADDRESSES_MAX || lists_address(m, a.address))
+		return false;
+	struct option o;
+	bool has_status = false;
+	while (octets_left(r) > 0)
+		if (!next_option(r, options, &o) ||
+		    (o.code == STATUS_CODE && !read_status(&o.r, &has_status, &a.status)))
+			return false;
+	m->addresses[m->address_count++] = a;
+	return true;
+}
+
+static bool read_association(struct reader *r, struct dhcp6 *m, bool temporary, uint32_t *options)
+{
+	uint32_t identity = read_be32(r);
+	if (!temporary)
+		skip_bytes(r, 8); /* T1, T2: when to renew is the guest's to know */
+	if (!r->ok || m->association_count == DHCP6_ASSOCIATIONS_MAX || lists_association(m, identity, temporary))
+		return false;
+	uint32_t index = m->association_count++;
+	struct dhcp6_association *ia = &m->associations[index];
+	*ia = (struct dhcp6_association){ .identity = identity, .temporary = temporary };
+	struct option o;
+	bool has_status = false;
+	while (octets_left(r) > 0)
+		if (!next_option(r, options, &o) ||
+		    (o.code == STATUS_CODE && !read_status(&o.r, &has_status, &ia->status)) ||
+		    (o.code == IA_ADDRESS && !read_address(&o.r, m, index, options)))
+			return false;
+	return true;
+}
+
+static bool is_duid_length(uint32_t octets)
+{
+	return octets >= DUID_OCTETS_MIN && octets <= DUID_OCTETS_MAX;
+}
+
+static bool read_client_id(struct reader *r, struct dhcp6 *m)
+{
+	if (!is_duid_length(octets_left(r)) || m->client_id_length > 0)
+		return false;
+	m->client_id_length = octets_left(r);
+	read_bytes(r, m->client_id, m->client_id_length);
+	return true;
+}
+
+/* RFC 3646 3. More than fit are ignored. */
+static bool read_resolvers(struct reader *r, struct dhcp6 *m)
+{
+	uint32_t octets = octets_left(r);
+	for (uint32_t i = 0; i < octets / 16; i++)
+		set_add(&m->resolvers, read_address6(r));
+	return octets % 16 == 0;
+}
+
+static bool read_option(struct option *o, struct dhcp6 *m, uint32_t *options)
+{
+	uint32_t octets = octets_left(&o->r);
+	switch (o->code) {
+	case CLIENT_IDENTIFIER:
+		return read_client_id(&o->r, m);
+	case SERVER_IDENTIFIER:
+		if (!is_duid_length(octets) || m->has_server_id)
+			return false;
+		m->has_server_id = true;
+		return true;
+	case IA_NA:
+	case IA_TA:
+		return read_association(&o->r, m, o->code == IA_TA, options);
+	case STATUS_CODE:
+		return read_status(&o->r, &m->has_status, &m->status);
+	case RAPID_COMMIT:
+		m->rapid_commit = true;
+		return octets == 0;
+	case RESOLVERS:
+		return read_resolvers(&o->r, m);
+	case REFRESH_TIME:
+		if (octets != 4 || m->has_refresh)
+			return false;
+		m->has_refresh = true;
+		m->refresh_s = read_be32(&o->r);
+		return true;
+	default:
+		return true;
+	}
+}
+
+bool parse_dhcp6(const struct frame *frame, uint32_t at, uint32_t end, struct dhcp6 *m)
+{
+	*m = (struct dhcp6){ 0 };
+	struct reader r = read_from(frame, at, end);
+	if (octets_left(&r) < MESSAGE_HEADER || octets_left(&r) > DATAGRAM_MAX)
+		return false;
+	uint32_t header = read_be32(&r);
+	m->type = (uint8_t)(header >> 24);
+	if (m->type == DHCP6_RELAY_FORWARD || m->type == DHCP6_RELAY_REPLY)
+		return r.ok;
+	m->id = header & 0xffffff;
+	struct option o;
+	uint32_t options = 0;
+	while (octets_left(&r) > 0)
+		if (!next_option(&r, &options, &o) || !read_option(&o, m, &options))
+			return false;
+	return r.ok;
+}
+
+bool duid_names_other_mac(const uint8_t *duid, uint32_t octets, uint64_t mac)
+{
+	if (octets < 4)
+		return false;
+	uint32_t type = (uint32_t)duid[0] << 8 | duid[1], hardware = (uint32_t)duid[2] << 8 | duid[3];
+	uint32_t at = type == 1 ? 8 : 4; /* 1: link-layer plus time, 3: link-layer; hardware type 1 is Ethernet */
+	if ((type != 1 && type != 3) || hardware != 1 || octets != at + 6)
+		return false;
+	uint64_t named = 0;
+	for (uint32_t i = 0; i < 6; i++)
+		named = named << 8 | duid[at + i];
+	return named != mac;
+}

@@ -1,0 +1,57 @@
+/* DHCPv6 messages, RFC 8415, as far as a guard needs them. */
+#pragma once
+#include "address.h"
+
+enum dhcp6_type { /* RFC 8415 7.3 */
+	DHCP6_SOLICIT = 1, DHCP6_ADVERTISE, DHCP6_REQUEST, DHCP6_CONFIRM, DHCP6_RENEW, DHCP6_REBIND, DHCP6_REPLY,
+	DHCP6_RELEASE, DHCP6_DECLINE, DHCP6_RECONFIGURE, DHCP6_INFORMATION_REQUEST, DHCP6_RELAY_FORWARD,
+	DHCP6_RELAY_REPLY
+};
+
+enum {
+	DUID_OCTETS_MIN = 3, DUID_OCTETS_MAX = 130, /* RFC 8415 11.1: a type of 2 octets and 1 to 128 behind it */
+	DHCP6_ASSOCIATIONS_MAX = 4, DHCP6_ADDRESSES_MAX = 8
+};
+
+/* An IA_NA or IA_TA, RFC 8415 21.4 and 21.5. A status is 0 where all went well, and where none is given (21.13). */
+struct dhcp6_association {
+	uint32_t identity; /* IAID */
+	uint16_t status;
+	bool temporary;    /* IA_TA; its IAIDs are other ones than those of IA_NA */
+};
+
+/* RFC 8415 21.6 */
+struct dhcp6_address {
+	struct address address;
+	uint32_t preferred_s, valid_s; /* UINT32_MAX: infinite */
+	uint32_t association;          /* index of the one it stands in */
+	uint16_t status;
+};
+
+struct dhcp6 {
+	uint8_t type;
+	uint32_t id;                  /* 24 bits; 0 in a relay's message */
+	uint16_t status;              /* option 13 */
+	uint32_t refresh_s;           /* option 32 */
+	uint32_t client_id_length;    /* option 1; 0 where it is absent */
+	uint8_t client_id[DUID_OCTETS_MAX];
+	bool has_server_id;           /* option 2 */
+	bool has_status, has_refresh;
+	bool rapid_commit;            /* option 14 */
+	uint32_t association_count, address_count;
+	struct dhcp6_association associations[DHCP6_ASSOCIATIONS_MAX];
+	struct dhcp6_address addresses[DHCP6_ADDRESSES_MAX]; /* no address twice */
+	struct address_set resolvers; /* option 23, RFC 3646 */
+};
+
+/*
+ * Reads the UDP payload [at, end) of the frame. False: shorter than 4 or longer than 1452 octets; an option that runs
+ * past what it stands in; one that decides something with a length that RFC 8415 does not give it, or a second copy
+ * of it (Rapid Commit may repeat: it says no more the second time); an IA or an address twice; more of them than
+ * there is room for, or than 64 options, nested ones included. Of a relay's message, which is laid out otherwise,
+ * only the type is read. What stands in an IA_PD is not: the guard knows no prefixes of a guest.
+ */
+bool parse_dhcp6(const struct frame *frame, uint32_t at, uint32_t end, struct dhcp6 *message);
+
+/* The DUID is made from a link-layer address (RFC 8415 11.2 and 11.4), of Ethernet, and from another one than this. */
+bool duid_names_other_mac(const uint8_t *duid, uint32_t octets, uint64_t mac);

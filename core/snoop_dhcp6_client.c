@@ -1,0 +1,132 @@
+/* DHCPv6 messages from the guest: which of them may go out, and what answer they open the door for. */
+#include "lease.h"
+#include "siphash.h"
+#include "snoop_dhcp6.h"
+
+#include <stddef.h>
+
+/* RFC 8415 7.1: All_DHCP_Relay_Agents_and_Servers, and its MAC (RFC 2464 7). */
+static const struct address all_servers = { 0xff02000000000000ULL, 0x10002 };
+#define MAC_OF_ALL_SERVERS 0x333300010002ULL
+
+static bool is_client_type(uint8_t type)
+{
+	switch (type) {
+	case DHCP6_SOLICIT:
+	case DHCP6_REQUEST:
+	case DHCP6_CONFIRM:
+	case DHCP6_RENEW:
+	case DHCP6_REBIND:
+	case DHCP6_RELEASE:
+	case DHCP6_DECLINE:
+	case DHCP6_INFORMATION_REQUEST:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static enum verdict check_common(const struct config *config, const struct dhcp6_frame *f)
+{
+	const struct dhcp6 *m = &f->message;
+	if (!is_link_local(f->source) || !same_address(f->destination, all_servers) ||
+	    f->destination_mac != MAC_OF_ALL_SERVERS)
+		return DROP_DHCP6_ADDRESSING;
+	if (!is_client_type(m->type))
+		return DROP_DHCP6_TYPE;
+	if (m->client_id_length == 0 && m->type != DHCP6_INFORMATION_REQUEST) /* RFC 8415 18.2.6 */
+		return DROP_DHCP6_MALFORMED;
+	if (config->strict_client_id && duid_names_other_mac(m->client_id, m->client_id_length, config->vm_mac))
+		return DROP_DHCP6_CLIENT_ID_SPOOF;
+	return PASS;
+}
+
+/* The live lease of an address; NULL: none. */
+static struct binding6 *leased(struct state *state, struct address a, uint64_t now_ms)
+{
+	struct binding6 *b = find_live(state, a, now_ms);
+	return b && b->origin == ORIGIN_DHCP ? b : NULL;
+}
+
+static uint32_t count_leased(struct state *state, const struct dhcp6 *m, uint64_t now_ms)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < m->address_count; i++)
+		count += leased(state, m->addresses[i].address, now_ms) != NULL;
+	return count;
+}
+
+static uint64_t hash_of_addresses(const struct state *state, const struct dhcp6 *m)
+{
+	uint8_t octets[DHCP6_ADDRESSES_MAX * 16];
+	for (uint32_t i = 0; i < m->address_count; i++)
+		for (uint32_t k = 0; k < 8; k++) {
+			octets[16 * i + k] = (uint8_t)(m->addresses[i].address.high >> (56 - 8 * k));
+			octets[16 * i + 8 + k] = (uint8_t)(m->addresses[i].address.low >> (56 - 8 * k));
+		}
+	return siphash(state->hash_key, octets, 16 * m->address_count);
+}
+
+/*
+ * RELEASE and DECLINE. The server gives the address to others or to nobody, so the guest loses it before the message
+ * leaves; and for good, even where the answer to a renewal that it sent just before is still on its way. Both get an
+ * answer and are repeated until it comes (RFC 8415 18.2.7, 18.2.8); a repeated one must name what the first one
+ * named, and takes away what the guest has got again in the meantime.
+ */
+static enum verdict give_back(struct snoop *s, const struct dhcp6 *m, uint64_t client_id, uint64_t now_ms)
+{
+	uint64_t hash = hash_of_addresses(s->state, m);
+	struct transaction6 *t = find_transaction6(s->state, m->id, now_ms);
+	bool repeated = t && t->kind == m->type && t->client_id == client_id && has_given_back(t, hash);
+	uint32_t count = count_leased(s->state, m, now_ms);
+	if (m->address_count == 0 || (count < m->address_count && !repeated))
+		return DROP_DHCP6_NOT_OWNER;
+	if (m->type == DHCP6_DECLINE && count > 0 && !may_spend(s, RATE_OF_DECLINE, now_ms))
+		return DROP_RATE_DHCP;
+	for (uint32_t i = 0; i < m->address_count; i++) {
+		struct binding6 *b = leased(s->state, m->addresses[i].address, now_ms);
+		if (b)
+			remove_lease6(s, b, m->type == DHCP6_DECLINE ? "declined" : "released");
+	}
+	close_transactions6(s->state);
+	remember_given_back(open_transaction6(s->state, m, client_id, now_ms), hash);
+	return PASS;
+}
+
+/*
+ * CONFIRM asks whether old addresses fit the link; the answer tells no lifetime, so they stay unknown until they are
+ * renewed. A renewal of an address that the guard knows nothing of may be real: it may have restarted while the guest
+ * kept its lease. Neither gives a right before a Reply does.
+ */
+static enum verdict ask(struct snoop *s, const struct dhcp6 *m, uint64_t client_id, uint64_t now_ms)
+{
+	bool asks = m->type == DHCP6_SOLICIT || may_lead_to_lease(m->type, m->rapid_commit);
+	if (asks && is_spent_request_id(s->state->ipv6.request_ids, m->id, now_ms))
+		return DROP_DHCP6_NO_TRANSACTION;
+	open_transaction6(s->state, m, client_id, now_ms);
+	if (may_lead_to_lease(m->type, m->rapid_commit))
+		remember_request_id(s->state->ipv6.request_ids, m->id, now_ms);
+	return PASS;
+}
+
+/* The judge has seen to it that the source address is the guest's. */
+enum verdict snoop_dhcp6_client(struct snoop *s, const struct frame *frame, uint64_t now_ms)
+{
+	struct dhcp6_frame f;
+	if (!parse_dhcp6_frame(frame, &f))
+		return DROP_DHCP6_MALFORMED;
+	const struct dhcp6 *m = &f.message;
+	enum verdict verdict = check_common(s->config, &f);
+	if (verdict != PASS)
+		return verdict;
+	struct client_id *known = s->state->ipv6.client_ids;
+	bool has_client_id = m->client_id_length > 0;
+	uint64_t client_id = hash_of_client_id(s->state, m);
+	if (has_client_id && !has_room_for_client_id(known, client_id, now_ms))
+		return DROP_DHCP6_CLIENT_ID_LIMIT;
+	bool gives_back = m->type == DHCP6_RELEASE || m->type == DHCP6_DECLINE;
+	verdict = gives_back ? give_back(s, m, client_id, now_ms) : ask(s, m, client_id, now_ms);
+	if (verdict == PASS && has_client_id)
+		remember_client_id(known, client_id, now_ms + CLIENT_ID_LIFE_MS, now_ms);
+	return verdict;
+}
