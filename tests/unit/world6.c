@@ -161,7 +161,7 @@ static struct address nd_destination(const struct nd_spec *s)
 	struct address solicited = { 0xff02000000000000ULL, 0x1ff000000ULL | (s->target.low & 0xffffff) };
 	if (!is_unset(s->to))
 		return s->to;
-	return s->type == NS ? solicited : s->type == RS ? ALL_ROUTERS : ALL_NODES;
+	return s->type == NS ? solicited : s->type == RS ? ROUTERS_GROUP : NODES_GROUP;
 }
 
 static void put_nd_frame(struct world *w, const struct nd_spec *s, uint64_t from_mac, uint64_t to_mac)
@@ -237,8 +237,8 @@ void put_ra(struct world *w, const struct ra_spec *s)
 	put_resolver(&body, s);
 	put_pref64(&body, s);
 	put_bytes(&body, s->extra, s->extra_octets);
-	put_ethernet(w, mac_for6(ALL_NODES), s->mac ? s->mac : GATEWAY_MAC, 0x86dd);
-	put_ipv6(w, is_unset(s->from) ? ROUTER_LL : s->from, ALL_NODES, 58, 255, body.length);
+	put_ethernet(w, mac_for6(NODES_GROUP), s->mac ? s->mac : GATEWAY_MAC, 0x86dd);
+	put_ipv6(w, is_unset(s->from) ? ROUTER_LL : s->from, NODES_GROUP, 58, 255, body.length);
 	put_bytes(w, body.frame, body.length);
 }
 
