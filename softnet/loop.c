@@ -99,7 +99,7 @@ static enum relay_end tick(struct relay *r)
 	if (r->now_ms - r->tick_ms < TICK_MS)
 		return RELAY_GOES_ON;
 	r->tick_ms = r->now_ms;
-	r->has_changed = true; /* events do not tell of client identifiers: look once a second */
+	r->file.has_changed = true; /* events do not tell of client identifiers: look once a second */
 	tell_drops(&r->counters, r->now_ms);
 	return r->parent != 0 && getppid() != r->parent ? RELAY_PARENT_GONE : RELAY_GOES_ON;
 }
@@ -108,10 +108,8 @@ static void follow_state(struct relay *r)
 {
 	r->expires_ms = expire_bindings(&r->snoop, r->now_ms);
 	follow_address(&r->exposes, r->snoop.state, r->now_ms);
-	if (!r->has_changed || r->file.path == NULL || r->now_ms - r->file.saved_ms < TICK_MS)
-		return;
-	save_state_file(&r->file, r->snoop.state, this_moment(r), false);
-	r->has_changed = false;
+	if (is_due(&r->file, r->now_ms))
+		save_state_file(&r->file, r->snoop.state, this_moment(r), false);
 }
 
 static int time_to_sleep(const struct relay *r)

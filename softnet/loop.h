@@ -30,7 +30,6 @@ struct relay {
 	uint64_t expires_ms;               /* when the next binding does */
 	uint64_t tick_ms;                  /* the last one; about one a second */
 	bool has_more[DIRECTIONS];         /* the last batch was full */
-	bool has_changed;                  /* state, since the file was written */
 };
 
 enum relay_end run_relay(struct relay *);

@@ -32,7 +32,8 @@ static struct relay relay;
 static void on_event(void *context, const struct event *event)
 {
 	struct relay *r = context;
-	r->has_changed = true;
+	r->file.has_changed = true;
+	r->file.has_lost |= event->kind == EVENT_LEASE_LOST;
 	tell_event(event, r->now_ms);
 }
 

@@ -213,12 +213,10 @@ bool take_vm_ip(struct options *options, const char *value, struct usage_error *
 	return rest == NULL || refuse_list(error, value);
 }
 
-/* RFC 6052 2.2: these lengths only, and bits 64 to 71 are zero. */
+/* RFC 6052 2.2: bits 64 to 71 are zero. */
 static bool is_nat64_prefix(const struct nat64_prefix *p)
 {
-	bool fits = p->length == 96 || p->length == 64 || p->length == 56 || p->length == 48 || p->length == 40 ||
-		    p->length == 32;
-	return fits && !is_ipv4(p->prefix) && !is_unset(p->prefix) && p->prefix.low >> 56 == 0;
+	return is_nat64_length(p->length) && !is_ipv4(p->prefix) && !is_unset(p->prefix) && p->prefix.low >> 56 == 0;
 }
 
 bool take_nat64(struct options *options, const char *value, struct usage_error *error)

@@ -9,8 +9,6 @@
 #include <unistd.h>
 #include "log.h"
 
-enum { SAVE_INTERVAL_MS = 1000 };
-
 /* One more than a file may have, so that a longer one shows. */
 static char buffer[STATE_TEXT_MAX + 1];
 
@@ -106,10 +104,16 @@ static bool replace_file(const char *path, const char *text, size_t length)
 	return false;
 }
 
+bool is_due(const struct state_file *file, uint64_t now_ms)
+{
+	return file->path != NULL && (file->has_lost || (file->has_changed && now_ms - file->saved_ms >= SAVE_INTERVAL_MS));
+}
+
 void save_state_file(struct state_file *file, const struct state *state, struct moment moment, bool at_once)
 {
-	if (file->path == NULL || (!at_once && moment.now_ms - file->saved_ms < SAVE_INTERVAL_MS))
+	if (file->path == NULL || (!at_once && !is_due(file, moment.now_ms)))
 		return;
+	file->has_changed = file->has_lost = false;
 	struct moment timeless = { moment.now_ms, 0 };
 	size_t length = write_state_text(state, &file->owner, timeless, buffer, sizeof buffer);
 	uint64_t hash = hash_bytes(0, buffer, length);

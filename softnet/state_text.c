@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include "text.h"
+#include "state_text6.h"
 
 #define FIRST_LINE "softnet-state 1"
 
@@ -25,54 +25,6 @@ uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t octets)
 }
 
 /* --- writing ----------------------------------------------------------------------------------------------------- */
-
-struct writer {
-	char *text;
-	size_t size, length;
-	bool full;
-};
-
-__attribute__((format(printf, 2, 3))) static void put(struct writer *w, const char *format, ...)
-{
-	va_list arguments;
-	va_start(arguments, format);
-	int length = w->full ? -1 : vsnprintf(w->text + w->length, w->size - w->length, format, arguments);
-	va_end(arguments);
-	w->full = length < 0 || (size_t)length >= w->size - w->length;
-	if (!w->full)
-		w->length += (size_t)length;
-}
-
-static void put_address(struct writer *w, struct address a)
-{
-	char text[ADDRESS_TEXT];
-	put(w, " %s", is_unset(a) ? "-" : format_address(a, text));
-}
-
-static void put_addresses(struct writer *w, const struct address_set *set)
-{
-	char text[ADDRESS_TEXT];
-	for (uint32_t i = 0; i < set->count && i < ADDRESS_SET_MAX; i++)
-		put(w, "%s%s", i == 0 ? " " : ",", format_address(set->item[i], text));
-	if (set->count == 0)
-		put(w, " -");
-}
-
-static void put_mac(struct writer *w, const char *before, uint64_t mac)
-{
-	char text[MAC_TEXT];
-	put(w, "%s%s", before, format_mac(mac, text));
-}
-
-/* wall_ms 0: without the wall clock, so that texts of two moments can be compared. */
-static void put_end(struct writer *w, uint64_t end_ms, struct moment moment)
-{
-	if (end_ms == NEVER_EXPIRES)
-		put(w, " never never");
-	else
-		put(w, " %" PRIu64 " %" PRIu64, end_ms,
-		    moment.wall_ms == 0 ? 0 : moment.wall_ms + (end_ms - moment.now_ms));
-}
 
 static void put_lease(struct writer *w, const struct binding *b, struct moment moment)
 {
@@ -100,6 +52,16 @@ static void put_learned(struct writer *w, const struct learned *learned, struct 
 	put(w, "%s\n", learned->gateway_macs.count == 0 ? " -" : "");
 }
 
+void put_clients(struct writer *w, const char *word, const struct client_id ids[CLIENT_IDS_MAX], struct moment moment)
+{
+	for (int i = 0; i < CLIENT_IDS_MAX; i++)
+		if (ids[i].until_ms > moment.now_ms) {
+			put(w, "%s %016" PRIx64, word, ids[i].hash);
+			put_end(w, ids[i].until_ms, moment);
+			put(w, "\n");
+		}
+}
+
 size_t write_state_text(const struct state *state, const struct state_owner *owner, struct moment moment, char *text,
 			size_t size)
 {
@@ -115,12 +77,8 @@ size_t write_state_text(const struct state *state, const struct state_owner *own
 		if (is_live(b, moment.now_ms) && (b->state == BINDING_BOUND || b->state == BINDING_GRACE))
 			put_lease(&w, b, moment);
 	}
-	for (int i = 0; i < CLIENT_IDS_MAX; i++)
-		if (state->client_ids[i].until_ms > moment.now_ms) {
-			put(&w, "client %016" PRIx64, state->client_ids[i].hash);
-			put_end(&w, state->client_ids[i].until_ms, moment);
-			put(&w, "\n");
-		}
+	put_clients(&w, "client", state->client_ids, moment);
+	put_state6(&w, &state->ipv6, moment);
 	put(&w, "sum %016" PRIx64 "\n", hash_bytes(0, text, w.length));
 	return w.full ? 0 : w.length;
 }
@@ -137,58 +95,6 @@ static int split_words(char *line, char *words[WORDS_MAX])
 		words[count++] = word;
 	}
 	return count;
-}
-
-static bool take_address(const char *word, struct address *a)
-{
-	*a = (struct address){ 0, 0 };
-	return strcmp(word, "-") == 0 || parse_address(word, a);
-}
-
-static bool take_addresses(const char *word, struct address_set *set)
-{
-	char item[ADDRESS_TEXT];
-	const char *rest = word;
-	struct address a;
-	*set = (struct address_set){ 0 };
-	if (strcmp(word, "-") == 0)
-		return true;
-	while (next_item(&rest, item, sizeof item))
-		if (!parse_address(item, &a) || !set_add(set, a))
-			return false;
-	return rest == NULL;
-}
-
-static bool take_macs(const char *word, struct mac_set *set)
-{
-	char item[MAC_TEXT];
-	const char *rest = word;
-	uint64_t mac;
-	*set = (struct mac_set){ 0 };
-	if (strcmp(word, "-") == 0)
-		return true;
-	while (next_item(&rest, item, sizeof item))
-		if (!parse_mac(item, &mac) || !mac_set_add(set, mac))
-			return false;
-	return rest == NULL;
-}
-
-/* Two words. 0 in *end_ms: it has passed. */
-static bool take_end(char *const *words, struct moment moment, uint64_t *end_ms)
-{
-	uint64_t end = NEVER_EXPIRES, wall_end = NEVER_EXPIRES;
-	*end_ms = NEVER_EXPIRES;
-	if (strcmp(words[0], "never") == 0)
-		return strcmp(words[1], "never") == 0;
-	if (!parse_number(words[0], 0, NEVER_EXPIRES - 1, &end) ||
-	    !parse_number(words[1], 0, NEVER_EXPIRES - 1, &wall_end))
-		return false;
-	uint64_t left = end > moment.now_ms ? end - moment.now_ms : 0;
-	uint64_t wall_left = wall_end > moment.wall_ms ? wall_end - moment.wall_ms : 0;
-	if (wall_left < left)
-		left = wall_left;
-	*end_ms = left == 0 ? 0 : moment.now_ms + left;
-	return true;
 }
 
 static bool take_lease(char *const *words, int count, const struct config *config, struct state *state,
@@ -216,14 +122,14 @@ static bool take_lease(char *const *words, int count, const struct config *confi
 	return true;
 }
 
-static bool take_client(char *const *words, int count, struct state *state, struct moment moment)
+bool take_client(char *const *words, int count, struct client_id ids[CLIENT_IDS_MAX], struct moment moment)
 {
 	struct client_id id;
 	if (count != 4 || !parse_hex(words[1], &id.hash) || !take_end(words + 2, moment, &id.until_ms))
 		return false;
 	for (int i = 0; id.until_ms != 0 && i < CLIENT_IDS_MAX; i++)
-		if (state->client_ids[i].until_ms == 0) {
-			state->client_ids[i] = id;
+		if (ids[i].until_ms == 0) {
+			ids[i] = id;
 			break;
 		}
 	return true;
@@ -268,8 +174,8 @@ static const char *take_line(char *line, const struct state_owner *owner, const 
 	if (strcmp(words[0], "lease") == 0)
 		return take_lease(words, count, config, state, moment) ? NULL : damaged;
 	if (strcmp(words[0], "client") == 0)
-		return take_client(words, count, state, moment) ? NULL : damaged;
-	return damaged;
+		return take_client(words, count, state->client_ids, moment) ? NULL : damaged;
+	return take_line6(words, count, config, state, moment) ? NULL : damaged;
 }
 
 static bool has_good_sum(const char *text, size_t length)

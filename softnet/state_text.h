@@ -3,12 +3,7 @@
 #include <stddef.h>
 #include "../core/config.h"
 #include "../core/snoop.h"
-
-/* Both clocks: a lease ends when the first of them says so. */
-struct moment {
-	uint64_t now_ms;  /* of this boot, counts suspend */
-	uint64_t wall_ms; /* since 1970 */
-};
+#include "state_words.h"
 
 /* What a file must have been written for. */
 struct state_owner {

@@ -135,6 +135,15 @@ bool parse_address(const char *text, struct address *address)
 	return !is_ipv4(a);
 }
 
+bool is_nat64_length(uint32_t prefix_length)
+{
+	static const uint32_t lengths[] = { 32, 40, 48, 56, 64, 96 };
+	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+		if (lengths[i] == prefix_length)
+			return true;
+	return false;
+}
+
 struct address mask_address(struct address a, uint32_t prefix_length)
 {
 	if (prefix_length == 0)

@@ -28,6 +28,9 @@ bool parse_mac(const char *text, uint64_t *mac);
 /* The prefix length counts in 128 bits (IPv4: 96 + n); host bits are cleared; a bare address is a prefix of one. */
 bool parse_prefix(const char *text, struct address *, uint32_t *prefix_length);
 
+/* RFC 6052 2.2: prefixes that stand for IPv4 have these lengths only. */
+bool is_nat64_length(uint32_t prefix_length);
+
 /* Keeps the first prefix_length bits. */
 struct address mask_address(struct address, uint32_t prefix_length);
 

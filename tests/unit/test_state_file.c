@@ -1,89 +1,5 @@
 /* --state: what comes back after a restart, and all the ways in which a file is not believed. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "softnet/state_file.h"
-
-#include <cmocka.h>
-
-enum { GUEST = 0xc0a8400a, SECOND = 0xc0a8400b, GATEWAY = 0xc0a84001 };
-
-static const struct moment start = { 1000000, 1700000000000 };
-
-static char directory[] = "/tmp/softnet-state-XXXXXX";
-static char path[256];
-static struct config config;
-static struct state state, loaded;
-static struct state_file file;
-
-static struct state full_state(void)
-{
-	struct state s;
-	memset(&s, 0, sizeof s);
-	s.hash_key[0] = 0x1111;
-	s.hash_key[1] = 0xffffffffffffffff;
-	s.ipv4[0] = (struct binding){ .address = address_of_ipv4(GUEST), .since_ms = 900000, .expires_ms = 1600000,
-				      .used_ms = start.now_ms, .client_id = 0xabc, .server_mac = 0x525400000001,
-				      .server = address_of_ipv4(GATEWAY), .state = BINDING_BOUND, .prefix_length = 24 };
-	set_add(&s.ipv4[0].routers, address_of_ipv4(GATEWAY));
-	set_add(&s.ipv4[0].resolvers, address_of_ipv4(0x08080808));
-	set_add(&s.ipv4[0].resolvers, address_of_ipv4(0x08080404));
-	s.ipv4[1] = (struct binding){ .address = address_of_ipv4(SECOND), .since_ms = 999000, .expires_ms = NEVER_EXPIRES,
-				      .used_ms = start.now_ms, .state = BINDING_GRACE, .prefix_length = 32 };
-	s.client_ids[0] = (struct client_id){ 0xabc, 4000000 };
-	s.learned = (struct learned){ .server = address_of_ipv4(GATEWAY), .server_mac = 0x525400000001,
-				      .until_ms = 1600000 };
-	set_add(&s.learned.gateways, address_of_ipv4(GATEWAY));
-	mac_set_add(&s.learned.gateway_macs, 0x525400000001);
-	return s;
-}
-
-static void open_file(void)
-{
-	file = (struct state_file){ .path = path, .owner = { 0x52540000000a, 42, "boot-1" } };
-}
-
-static int set_up(void **unused)
-{
-	(void)unused;
-	unlink(path);
-	state = full_state();
-	memset(&config, 0, sizeof config);
-	memset(&loaded, 0, sizeof loaded);
-	open_file();
-	save_state_file(&file, &state, start, true);
-	return 0;
-}
-
-static const char *load_at(uint64_t now_ms, uint64_t wall_ms)
-{
-	memset(&loaded, 0, sizeof loaded);
-	return load_state_file(&file, &config, &loaded, (struct moment){ now_ms, wall_ms });
-}
-
-static const char *load(void)
-{
-	return load_at(start.now_ms, start.wall_ms);
-}
-
-static bool is_empty(void)
-{
-	static const struct state empty;
-	return memcmp(&loaded, &empty, sizeof empty) == 0;
-}
-
-#define NOT_BELIEVED(cause) \
-	do { \
-		assert_string_equal(load(), cause); \
-		assert_true(is_empty()); \
-	} while (0)
+#include "saved_state.h"
 
 static void everything_comes_back(void **unused)
 {
@@ -156,22 +72,6 @@ static void addresses_that_became_somebody_elses(void **unused)
 	assert_true(owns_address4(&loaded, address_of_ipv4(SECOND), start.now_ms));
 }
 
-static size_t read_all(char *text, size_t size)
-{
-	int fd = open(path, O_RDONLY);
-	ssize_t got = read(fd, text, size);
-	close(fd);
-	assert_true(got > 0);
-	return (size_t)got;
-}
-
-static void write_over(const char *text, size_t length)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-	assert_int_equal(write(fd, text, length), length);
-	close(fd);
-}
-
 static void every_flipped_bit_is_seen(void **unused)
 {
 	char text[8192];
@@ -179,9 +79,8 @@ static void every_flipped_bit_is_seen(void **unused)
 	(void)unused;
 	for (size_t i = 0; i < length * 8; i++) {
 		text[i / 8] ^= (char)(1 << i % 8);
-		write_over(text, length);
 		/* The sum is written in hexadecimal, where a flipped bit may make a capital of a letter. */
-		if (load() == NULL)
+		if (load_text(text, length) == NULL)
 			assert_true(i / 8 >= length - 17 && (text[i / 8] & 0x40) != 0);
 		else
 			assert_true(is_empty());
@@ -195,10 +94,11 @@ static void every_truncation_is_seen(void **unused)
 	size_t length = read_all(text, sizeof text);
 	(void)unused;
 	for (size_t i = 0; i < length; i++) {
-		write_over(text, i);
-		assert_non_null(load());
+		assert_non_null(load_text(text, i));
 		assert_true(is_empty());
 	}
+	write_over(text, length - 1);
+	NOT_BELIEVED("it is damaged");
 }
 
 /* Damage with a right sum: what a later version or a program with an error might write. */
@@ -219,12 +119,7 @@ static void sealed_nonsense_is_no_state(void **unused)
 	};
 	(void)unused;
 	for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
-		char text[1024];
-		int length = snprintf(text, sizeof text, "softnet-state 1\n%s", bodies[i]);
-		length += snprintf(text + length, sizeof text - (size_t)length, "sum %016llx\n",
-				   (unsigned long long)hash_bytes(0, text, (size_t)length));
-		write_over(text, (size_t)length);
-		if (load() == NULL)
+		if (load_sealed(bodies[i]) == NULL)
 			fail_msg("taken: %s", bodies[i]);
 		assert_true(is_empty());
 	}
@@ -291,9 +186,11 @@ static void written_on_change_and_at_most_once_a_second(void **unused)
 	(void)unused;
 	ino_t first = file_number();
 	state.ipv4[0].used_ms += 1500; /* no right has changed */
+	file.has_changed = true;
 	save_state_file(&file, &state, later, false);
 	assert_true(file_number() == first);
 	state.ipv4[0].expires_ms += 60000;
+	file.has_changed = true;
 	save_state_file(&file, &state, (struct moment){ start.now_ms + 999, start.wall_ms }, false);
 	assert_true(file_number() == first);
 	save_state_file(&file, &state, later, false);
@@ -301,6 +198,25 @@ static void written_on_change_and_at_most_once_a_second(void **unused)
 	assert_true(read_all(text, sizeof text) > 0);
 	assert_null(load_at(later.now_ms, later.wall_ms));
 	assert_true(loaded.ipv4[0].expires_ms == 1660000);
+}
+
+/* Who is killed a moment after a RELEASE must not bring the address back, which is somebody else's by then. */
+static void a_lost_right_is_written_at_once(void **unused)
+{
+	struct moment soon = { start.now_ms + 1, start.wall_ms + 1 };
+	(void)unused;
+	state.ipv4[0].state = BINDING_NONE;
+	state.ipv4[0].expires_ms = 0;
+	file.has_changed = true;
+	assert_false(is_due(&file, soon.now_ms));
+	file.has_lost = true;
+	assert_true(is_due(&file, soon.now_ms));
+	save_state_file(&file, &state, soon, false);
+	assert_null(load_at(soon.now_ms, soon.wall_ms));
+	assert_false(owns_address4(&loaded, address_of_ipv4(GUEST), soon.now_ms));
+	assert_false(is_due(&file, soon.now_ms)); /* and only once */
+	file.has_changed = true;
+	assert_true(is_due(&file, soon.now_ms + SAVE_INTERVAL_MS));
 }
 
 static void a_link_is_replaced_not_followed(void **unused)
@@ -333,9 +249,7 @@ static void a_failed_write_leaves_the_old_file(void **unused)
 
 int main(void)
 {
-	if (mkdtemp(directory) == NULL)
-		return 1;
-	snprintf(path, sizeof path, "%s/state", directory);
+	make_directory();
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(everything_comes_back, set_up),
 		cmocka_unit_test_setup(no_file_is_no_fault, set_up),
@@ -350,11 +264,11 @@ int main(void)
 		cmocka_unit_test_setup(files_that_others_may_have_written, set_up),
 		cmocka_unit_test_setup(files_of_any_size, set_up),
 		cmocka_unit_test_setup(written_on_change_and_at_most_once_a_second, set_up),
+		cmocka_unit_test_setup(a_lost_right_is_written_at_once, set_up),
 		cmocka_unit_test_setup(a_link_is_replaced_not_followed, set_up),
 		cmocka_unit_test_setup(a_failed_write_leaves_the_old_file, set_up),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
-	unlink(path);
-	rmdir(directory);
+	remove_directory();
 	return failed;
 }
