@@ -17,10 +17,11 @@ import pytest
 
 import netns
 import oracle
+import oracle6
 import services
 
 PACKET_STATISTICS, SO_RCVBUFFORCE, SO_TIMESTAMPNS = 6, 33, 35
-GATEWAY_MAC = "52:54:00:00:00:01"
+GATEWAY_MAC, GATEWAY_LINK_LOCAL = "52:54:00:00:00:01", "fe80::5054:ff:fe00:1"
 
 
 class Capture:
@@ -90,7 +91,8 @@ class Guarded:
     def __init__(self, network, name, mac, options=(), router="192.168.77.1", **rules):
         self.network, self.name, self.mac = network, name, mac
         self.namespace = network.namespace(name, ipv6=False)
-        self.port = oracle.Port(mac=mac, router=router, router_mac=GATEWAY_MAC, **rules)
+        ipv6 = oracle6.Port6(mac, GATEWAY_LINK_LOCAL, GATEWAY_MAC) if guards_ipv6(options) else None
+        self.port = oracle.Port(mac=mac, router=router, router_mac=GATEWAY_MAC, ipv6=ipv6, **rules)
         self.guard = services.guard(network, self.namespace, mac, "br0", *options, name=f"softnet-{name}")
         self.captures = [Capture(network.host, f"u-{name}"[:15], oracle.LEFT, oracle.ARRIVED),
                          Capture(self.namespace, "eth0", oracle.DELIVERED)]
@@ -118,6 +120,13 @@ class Guarded:
         for capture in self.captures:
             if not capture.ending.is_set():
                 capture.stop()
+
+
+def guards_ipv6(options):
+    """Without --ipv6: rules that were written for IPv4 alone switch IPv6 off."""
+    rules = [word for option in options if option.startswith(("--allow=", "--block="))
+             for word in option.partition("=")[2].split(",") if not word.startswith("@")]
+    return any(":" in word for word in rules) or not any("." in word for word in rules)
 
 
 def check_captures(port, captures, name):

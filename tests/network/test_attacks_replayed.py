@@ -40,7 +40,8 @@ def guest(network, softnet):
     gateway.ip(f"address add {EXTERNAL}/32 dev lo")
     gateway.ip(f"neigh replace {ME} lladdr {MAC} dev eth0 nud permanent")       # a raw guest answers no ARP
     network.dhcp_server = services.dnsmasq(network, gateway, ME, ME, router=ROUTER)
-    guest = rawguest.RawGuest(network, MAC, "--uplink", "tap:u-raw,bridge=br0", "--gateway", ROUTER, *NO_LIMITS)
+    guest = rawguest.RawGuest(network, MAC, "--uplink", "tap:u-raw,bridge=br0", "--gateway", ROUTER, "--ipv6", "off",
+                              *NO_LIMITS)
     seen = capture.Capture(network.host, "u-raw", oracle.LEFT, oracle.ARRIVED)
     yield guest
     assert guest.guard.running, guest.guard.output()[-10:]
