@@ -153,8 +153,9 @@ class Guest:
             self.wall.ip(f"link add port type veth peer name eth0 netns {name}")
             self.wall.ip("link set port master wall up")
             self.wall.ip("link set wall up")
-            self.namespace.ip(f"link set eth0 address {self.mac} up")
+            self.namespace.ip(f"link set eth0 address {self.mac}")
         self.start_guard()
+        self.namespace.ip("link set eth0 up")
 
     def start_guard(self, *more):
         name = f"softnet-{len(self.network.processes)}"

@@ -24,7 +24,7 @@ POOL = "2a00:7700:1:1::100-2a00:7700:1:1::1ff"
 RESOLVER = "fd00:53::53"                # a private address of the gateway
 UDP_PORT = 9
 PROMPT = {"router_solicitation_delay": 0}
-OPAQUE = {"stable_secret": "2001:db8::5ec:2e7"}     # addresses as of RFC 7217
+OPAQUE = {"addr_gen_mode": 2}           # addresses as of RFC 7217, of a secret
 PRIVACY = {"use_tempaddr": 2}
 
 
@@ -195,7 +195,11 @@ class Guest6(dhcp_peers.Guest):
     """A guest whose kernel has IPv6; `ipv6` as in Namespace.set_ipv6()."""
 
     def __init__(self, network, name, *options, ipv6=None, **more):
-        super().__init__(network, name, *options, ipv6={**PROMPT, **(ipv6 or {})}, **more)
+        # The interfaces here have no permanent address, so each guest needs a secret of its own.
+        settings = {**PROMPT, **(ipv6 or {})}
+        if OPAQUE.items() <= settings.items():
+            settings = {"stable_secret": f"2001:db8::{len(network.namespaces):x}", **settings}
+        super().__init__(network, name, *options, ipv6=settings, **more)
         self.link_local = eui64("fe80::/64", self.mac)
 
     def addresses(self, prefix="::/0", **wanted):
@@ -220,8 +224,8 @@ class Guest6(dhcp_peers.Guest):
             packet(source, to, 17, with_checksum(source, to, 17, struct.pack(
                 "!HHHH", 40000, UDP_PORT, 8 + len(payload), 0) + payload, 6))
 
-    def ping(self, to=INTERNET, source=None, count=1, **options):
-        return self.namespace.run("ping", "-6", "-c", count, "-i", "0.2", "-W", "2",
+    def ping(self, to=INTERNET, source=None, count=1, wait=2, **options):
+        return self.namespace.run("ping", "-6", "-c", count, "-i", "0.2", "-W", wait,
                                   *(["-I", source] if source else []), to, **options)
 
     def must_reach(self, *addresses):
