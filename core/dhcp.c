@@ -39,7 +39,10 @@ static uint32_t prefix_length_of(uint32_t mask)
 	return 32; /* not contiguous: no subnet can be told, so none is assumed */
 }
 
-/* A list of addresses; a length that is no multiple of four is no list. More than fit are ignored. */
+/*
+ * A list of addresses; a length that is no multiple of four is no list. More than fit are ignored, and so is 0.0.0.0, by
+ * which some servers say that there is none.
+ */
 static bool read_addresses(struct reader *r, struct address_set *set, uint32_t most)
 {
 	uint32_t octets = octets_left(r);
@@ -47,7 +50,7 @@ static bool read_addresses(struct reader *r, struct address_set *set, uint32_t m
 		return false;
 	for (uint32_t i = 0; i < octets / 4; i++) {
 		struct address a = address_of_ipv4(read_be32(r));
-		if (set->count < most)
+		if (set->count < most && !is_unset(a))
 			set_add(set, a);
 	}
 	return true;

@@ -42,18 +42,77 @@ void tell_drops(struct counters *counters, uint64_t now_ms)
 				tell(counters, (enum direction)direction, verdict, now_ms);
 }
 
-static void print_lease(const struct binding *binding, uint64_t now_ms)
+enum { TIME_TEXT = 24 };
+
+/* The seconds that are left. */
+static const char *format_left(uint64_t expires_ms, uint64_t now_ms, char text[TIME_TEXT])
 {
-	char address[ADDRESS_TEXT], server[ADDRESS_TEXT], remaining[24] = "forever";
-	if (binding->expires_ms != NEVER_EXPIRES)
-		snprintf(remaining, sizeof remaining, "%" PRIu64, (binding->expires_ms - now_ms) / 1000);
-	print_line("lease %s remaining %s server %s", format_address(binding->address, address), remaining,
-		   is_unset(binding->server) ? "-" : format_address(binding->server, server));
+	if (expires_ms == NEVER_EXPIRES)
+		return "forever";
+	snprintf(text, TIME_TEXT, "%" PRIu64, (expires_ms - now_ms) / 1000);
+	return text;
+}
+
+static void print_lease(struct address a, struct address from, uint64_t expires_ms, uint64_t now_ms)
+{
+	char address[ADDRESS_TEXT], server[ADDRESS_TEXT], left[TIME_TEXT];
+	print_line("lease %s remaining %s server %s", format_address(a, address), format_left(expires_ms, now_ms, left),
+		   is_unset(from) ? "-" : format_address(from, server));
+}
+
+static void print_address(const struct binding6 *b, uint64_t now_ms)
+{
+	static const char *const origins[] = {
+		[ORIGIN_LINK_LOCAL] = "link-local", [ORIGIN_SLAAC] = "slaac", [ORIGIN_DHCP] = "dhcp", [ORIGIN_STATIC] = "static",
+	};
+	char address[ADDRESS_TEXT], left[TIME_TEXT];
+	print_line("address %s remaining %s origin %s state %s", format_address(b->address, address),
+		   format_left(b->expires_ms, now_ms, left), origins[b->origin],
+		   status_of(b, now_ms) == STATUS_VALID ? "valid" : "tentative");
+}
+
+/* Prefixes and next hops of trusted routers; those of the command line are known. */
+static void print_routers(const struct state6 *state, uint64_t now_ms)
+{
+	char address[ADDRESS_TEXT], mac[MAC_TEXT], left[TIME_TEXT];
+	for (int i = 0; i < PREFIXES_MAX; i++) {
+		const struct prefix6 *p = &state->prefixes[i];
+		if (!p->is_static && now_ms < p->expires_ms)
+			print_line("prefix %s/%" PRIu32 " remaining %s", format_address(p->prefix, address), p->length,
+				   format_left(p->expires_ms, now_ms, left));
+	}
+	for (int i = 0; i < ROUTERS6_MAX; i++) {
+		const struct router6 *r = &state->routers[i];
+		if (now_ms < r->expires_ms)
+			print_line("router %s %s remaining %s", format_address(r->address, address), format_mac(r->mac, mac),
+				   format_left(r->expires_ms, now_ms, left));
+	}
+}
+
+static void print_bindings(const struct state *state, uint64_t now_ms)
+{
+	unsigned leases = 0;
+	for (int i = 0; i < BINDINGS4_MAX; i++)
+		leases += is_live(&state->ipv4[i], now_ms);
+	for (int i = 0; i < BINDINGS6_MAX; i++)
+		leases += state->ipv6.bindings[i].origin == ORIGIN_DHCP && now_ms < state->ipv6.bindings[i].expires_ms;
+	print_line("leases %u", leases);
+	for (int i = 0; i < BINDINGS4_MAX; i++)
+		if (is_live(&state->ipv4[i], now_ms))
+			print_lease(state->ipv4[i].address, state->ipv4[i].server, state->ipv4[i].expires_ms, now_ms);
+	for (int i = 0; i < BINDINGS6_MAX; i++) {
+		const struct binding6 *b = &state->ipv6.bindings[i];
+		if (now_ms >= b->expires_ms)
+			continue;
+		if (b->origin == ORIGIN_DHCP)
+			print_lease(b->address, b->server, b->expires_ms, now_ms);
+		else
+			print_address(b, now_ms);
+	}
 }
 
 void print_summary(const struct counters *counters, const struct state *state, uint64_t now_ms)
 {
-	unsigned leases = 0;
 	for (int direction = 0; direction < DIRECTIONS; direction++)
 		for (unsigned verdict = FIRST_DROP; verdict < VERDICTS; verdict++)
 			if (counters->verdicts[direction][verdict] > 0)
@@ -62,11 +121,7 @@ void print_summary(const struct counters *counters, const struct state *state, u
 	for (int direction = 0; direction < DIRECTIONS; direction++)
 		print_line("passed %s %" PRIu64 " %" PRIu64, direction_names[direction],
 			   counters->verdicts[direction][PASS], counters->octets[direction]);
-	for (int i = 0; i < BINDINGS4_MAX; i++)
-		leases += is_live(&state->ipv4[i], now_ms);
-	print_line("leases %u", leases);
-	for (int i = 0; i < BINDINGS4_MAX; i++)
-		if (is_live(&state->ipv4[i], now_ms))
-			print_lease(&state->ipv4[i], now_ms);
+	print_bindings(state, now_ms);
+	print_routers(&state->ipv6, now_ms);
 	print_line("end");
 }

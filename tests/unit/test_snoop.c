@@ -83,6 +83,27 @@ static void infinite_lease_never_ends(void **state)
 	assert_true(owns(GUEST_IP));
 }
 
+/* Some servers write 0.0.0.0 where they have none to name. It is nobody's address, and takes no one's place. */
+static void unset_routers_and_resolvers_are_skipped(void **state)
+{
+	static const uint8_t lists[] = {
+		3, 12, 0, 0, 0, 0, 192, 168, 64, 1, 192, 168, 64, 77, /* only the first two would fit */
+		6, 8, 0, 0, 0, 0, 192, 168, 64, 77,
+	};
+	const struct dhcp_spec ack = { .type = 5, .yiaddr = GUEST_IP, .server = GATEWAY_IP, .lease_s = 600,
+				       .extra = lists, .extra_octets = sizeof lists };
+	(void)state;
+	start_world(&w, true);
+	put_client_message(&w, &(struct dhcp_spec){ .type = 3, .requested = GUEST_IP, .server = GATEWAY_IP });
+	assert_int_equal(from_guest(&w), PASS);
+	put_server_message(&w, &ack);
+	assert_int_equal(to_guest(&w), PASS);
+	const struct binding *b = &w.state.ipv4[0];
+	assert_int_equal(b->routers.count, 2);
+	assert_true(set_has(&b->routers, address_of_ipv4(GATEWAY_IP)) && set_has(&b->routers, address_of_ipv4(OTHER_IP)));
+	assert_true(b->resolvers.count == 1 && set_has(&b->resolvers, address_of_ipv4(OTHER_IP)));
+}
+
 static void renewal_extends_and_silence_does_not(void **state)
 {
 	(void)state;
@@ -476,7 +497,7 @@ int main(void)
 		cmocka_unit_test(lease_ends_by_the_clock_alone), cmocka_unit_test(slow_ack_does_not_lengthen_the_lease),
 		cmocka_unit_test(infinite_lease_never_ends), cmocka_unit_test(renewal_extends_and_silence_does_not),
 		cmocka_unit_test(nak_takes_the_address), cmocka_unit_test(release_takes_it_before_the_message_leaves),
-		cmocka_unit_test(rebinding_from_nobody),
+		cmocka_unit_test(rebinding_from_nobody), cmocka_unit_test(unset_routers_and_resolvers_are_skipped),
 		cmocka_unit_test(release_overtakes_an_ack),
 		cmocka_unit_test(release_needs_no_server_identifier), cmocka_unit_test(renewal_may_repeat_the_xid),
 		cmocka_unit_test(decline_takes_it_and_is_limited),
