@@ -40,8 +40,8 @@ static uint32_t prefix_length_of(uint32_t mask)
 }
 
 /*
- * A list of addresses; a length that is no multiple of four is no list. More than fit are ignored, and so is 0.0.0.0, by
- * which some servers say that there is none.
+ * A list of addresses; a length that is no multiple of four is no list. More than fit are ignored, and so is 0.0.0.0,
+ * by which some servers say that there is none.
  */
 static bool read_addresses(struct reader *r, struct address_set *set, uint32_t most)
 {

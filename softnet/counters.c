@@ -63,7 +63,8 @@ static void print_lease(struct address a, struct address from, uint64_t expires_
 static void print_address(const struct binding6 *b, uint64_t now_ms)
 {
 	static const char *const origins[] = {
-		[ORIGIN_LINK_LOCAL] = "link-local", [ORIGIN_SLAAC] = "slaac", [ORIGIN_DHCP] = "dhcp", [ORIGIN_STATIC] = "static",
+		[ORIGIN_LINK_LOCAL] = "link-local", [ORIGIN_SLAAC] = "slaac",
+		[ORIGIN_DHCP] = "dhcp", [ORIGIN_STATIC] = "static",
 	};
 	char address[ADDRESS_TEXT], left[TIME_TEXT];
 	print_line("address %s remaining %s origin %s state %s", format_address(b->address, address),
@@ -84,8 +85,8 @@ static void print_routers(const struct state6 *state, uint64_t now_ms)
 	for (int i = 0; i < ROUTERS6_MAX; i++) {
 		const struct router6 *r = &state->routers[i];
 		if (now_ms < r->expires_ms)
-			print_line("router %s %s remaining %s", format_address(r->address, address), format_mac(r->mac, mac),
-				   format_left(r->expires_ms, now_ms, left));
+			print_line("router %s %s remaining %s", format_address(r->address, address),
+				   format_mac(r->mac, mac), format_left(r->expires_ms, now_ms, left));
 	}
 }
 

@@ -60,7 +60,7 @@ void print_help(FILE *to)
 	      "addresses, @host, and @dns for UDP and TCP port 53.\n",
 	      to);
 	print_rates(to);
-	fputs("\nSIGUSR1 prints counters and leases to stderr. Exit status: 0 stopped or the VM is gone, 1 failure,\n"
+	fputs("\nSIGUSR1 prints counters and addresses to stderr. Exit status: 0 stopped or the VM is gone, 1 failure,\n"
 	      "2 wrong usage; `softnet run`: that of COMMAND, 127 not found, 126 cannot be started.\n", to);
 }
 

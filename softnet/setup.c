@@ -60,9 +60,9 @@ static void choose_anchors(const struct options *options, const struct anchors *
 }
 
 /*
- * docs/filter.md, Trust anchors: without flags and platform there would be nobody to trust, and strict learns nobody. The
- * MAC of a gateway is enough in IPv6, where it names routers and servers. A family without anchors stays closed beside
- * one that has some: not every network has both.
+ * docs/filter.md, Trust anchors: without flags and platform there would be nobody to trust, and strict learns nobody.
+ * The MAC of a gateway is enough in IPv6, where it names routers and servers. A family without anchors stays closed
+ * beside one that has some: not every network has both.
  */
 static bool check_strict_anchors(const struct config *config, struct usage_error *error)
 {

@@ -52,7 +52,7 @@ static bool read_sites(struct site_watch *watch, struct site_set *set)
 			has_room = add_site(set, upper & SITE_MASK) && has_room;
 	freeifaddrs(list);
 	if (!has_room && !watch->is_cut)
-		warning("this host has IPv6 addresses of more than %d sites; for the others name --block rules", SITES_MAX);
+		warning("this host has IPv6 addresses of more than %d sites; close the others with --block", SITES_MAX);
 	watch->is_cut = watch->is_cut || !has_room;
 	return true;
 }

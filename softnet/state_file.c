@@ -106,7 +106,8 @@ static bool replace_file(const char *path, const char *text, size_t length)
 
 bool is_due(const struct state_file *file, uint64_t now_ms)
 {
-	return file->path != NULL && (file->has_lost || (file->has_changed && now_ms - file->saved_ms >= SAVE_INTERVAL_MS));
+	bool is_time = file->has_changed && now_ms - file->saved_ms >= SAVE_INTERVAL_MS;
+	return file->path != NULL && (file->has_lost || is_time);
 }
 
 void save_state_file(struct state_file *file, const struct state *state, struct moment moment, bool at_once)

@@ -117,8 +117,8 @@ static bool take_link_local(char *const *words, struct address *a, uint64_t *mac
 static bool take_router(char *const *words, int count, struct state6 *state, struct moment moment)
 {
 	struct router6 r;
-	if (count != 7 || !take_link_local(words + 1, &r.address, &r.mac) || !take_end(words + 3, moment, &r.expires_ms) ||
-	    !take_end(words + 5, moment, &r.locked_ms))
+	if (count != 7 || !take_link_local(words + 1, &r.address, &r.mac) ||
+	    !take_end(words + 3, moment, &r.expires_ms) || !take_end(words + 5, moment, &r.locked_ms))
 		return false;
 	for (int i = 0; i < ROUTERS6_MAX && r.locked_ms != 0; i++)
 		if (state->routers[i].locked_ms == 0) {
@@ -212,7 +212,9 @@ static uint64_t end_of_prefix(const struct state6 *state, struct address a, uint
 static void restore_binding(struct binding6 b, const struct config *config, struct state *state, struct moment moment)
 {
 	bool leased = b.origin == ORIGIN_DHCP;
-	uint64_t prefix_ms = b.origin == ORIGIN_SLAAC ? end_of_prefix(&state->ipv6, b.address, moment.now_ms) : NEVER_EXPIRES;
+	uint64_t prefix_ms = NEVER_EXPIRES;
+	if (b.origin == ORIGIN_SLAAC)
+		prefix_ms = end_of_prefix(&state->ipv6, b.address, moment.now_ms);
 	if (b.expires_ms > prefix_ms)
 		b.expires_ms = prefix_ms;
 	b.used_ms = moment.now_ms;
@@ -250,8 +252,8 @@ static bool take_lease6(char *const *words, int count, const struct config *conf
 	uint64_t identity;
 	if (count != 8 || !take_address(words[1], &b.address) || is_ipv4(b.address) || is_link_local(b.address) ||
 	    !take_end(words + 2, moment, &b.expires_ms) || !parse_number(words[4], 0, moment.now_ms, &b.since_ms) ||
-	    !parse_hex(words[5], &b.client_id) || !take_address(words[6], &b.server) || !parse_hex(words[7], &identity) ||
-	    identity > UINT32_MAX)
+	    !parse_hex(words[5], &b.client_id) || !take_address(words[6], &b.server) ||
+	    !parse_hex(words[7], &identity) || identity > UINT32_MAX)
 		return false;
 	b.identity = (uint32_t)identity;
 	restore_binding(b, config, state, moment);

@@ -20,7 +20,7 @@ __attribute__((format(printf, 2, 3))) void put(struct writer *, const char *form
 void put_address(struct writer *, struct address);
 void put_addresses(struct writer *, const struct address_set *);
 void put_mac(struct writer *, const char *before, uint64_t mac);
-/* Two words, with blanks before them. wall_ms 0: without the wall clock, so that texts of two moments can be compared. */
+/* Two words, with blanks before them. wall_ms 0: without the wall clock; so texts of two moments can be compared. */
 void put_end(struct writer *, uint64_t end_ms, struct moment);
 
 bool take_address(const char *word, struct address *);

@@ -50,8 +50,8 @@ static void what_was_learned(void **unused)
 	} cases[] = {
 		{ { .kind = EVENT_LEASE_NEW, .address = ipv4, .server = server4, .expires_ms = NOW + 3600000 },
 		  "softnet: lease new: 10.0.0.5 for 3600 s from 10.0.0.1\n" },
-		{ { .kind = EVENT_LEASE_NEW, .address = global, .server = router, .expires_ms = NEVER_EXPIRES, .why = "dhcp" },
-		  "softnet: lease new: 2001:db8::5 for ever from fe80::1\n" },
+		{ { .kind = EVENT_LEASE_NEW, .address = global, .server = router, .expires_ms = NEVER_EXPIRES,
+		    .why = "dhcp" }, "softnet: lease new: 2001:db8::5 for ever from fe80::1\n" },
 		{ { .kind = EVENT_LEASE_RENEWED, .address = global, .server = router, .expires_ms = NOW + 60999 },
 		  "softnet: lease renewed: 2001:db8::5 for 60 s from fe80::1\n" },
 		{ { .kind = EVENT_LEASE_NEW, .address = global, .expires_ms = NOW + 3600000, .why = "slaac" },
@@ -85,15 +85,18 @@ static void the_answer_to_a_signal(void **unused)
 	counters.verdicts[FROM_GUEST][DROP_IP6_SRC_UNBOUND] = 2;
 	counters.verdicts[TO_GUEST][PASS] = 3;
 	counters.octets[TO_GUEST] = 300;
-	state.ipv4[0] = (struct binding){ .address = ipv4, .server = server4, .expires_ms = NOW + 5000, .state = BINDING_BOUND };
+	state.ipv4[0] = (struct binding){ .address = ipv4, .server = server4, .expires_ms = NOW + 5000,
+					  .state = BINDING_BOUND };
 	s->bindings[0] = (struct binding6){ .address = global, .server = router, .expires_ms = NOW + 6000,
 					    .origin = ORIGIN_DHCP };
 	s->bindings[1] = (struct binding6){ .address = local, .expires_ms = NEVER_EXPIRES, .valid_ms = NOW + 1 };
 	s->bindings[2] = (struct binding6){ .address = { LOCAL, 2 }, .expires_ms = NOW + 7000, .origin = ORIGIN_SLAAC };
-	s->bindings[3] = (struct binding6){ .address = { LOCAL, 3 }, .expires_ms = NEVER_EXPIRES, .origin = ORIGIN_STATIC };
+	s->bindings[3] = (struct binding6){ .address = { LOCAL, 3 }, .expires_ms = NEVER_EXPIRES,
+					    .origin = ORIGIN_STATIC };
 	s->bindings[4] = (struct binding6){ .address = { LOCAL, 4 }, .expires_ms = NOW, .origin = ORIGIN_DHCP };
 	s->prefixes[0] = (struct prefix6){ .prefix = { LOCAL, 0 }, .length = 64, .expires_ms = NOW + 8000 };
-	s->prefixes[1] = (struct prefix6){ .prefix = { LOCAL + 1, 0 }, .length = 64, .expires_ms = NEVER_EXPIRES, .is_static = 1 };
+	s->prefixes[1] = (struct prefix6){ .prefix = { LOCAL + 1, 0 }, .length = 64, .expires_ms = NEVER_EXPIRES,
+					   .is_static = 1 };
 	s->routers[0] = (struct router6){ router, 0x525400000001, NOW + 9000, NOW + 9000 };
 	s->routers[1] = (struct router6){ local, 0x525400000002, NOW, NOW + 9000 }; /* locked, but no next hop */
 	start_catching();

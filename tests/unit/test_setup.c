@@ -92,7 +92,7 @@ static void flags_win_in_their_family_only(void **unused)
 	assert_true(is_only(&config.host, flag4) && is_only(&config.host6, other_link_local));
 }
 
-/* A bridge with addresses whose router is another machine: it advertises itself from a link-local address of its own. */
+/* A bridge with addresses, whose router is another machine and advertises itself from its own link-local address. */
 static void the_host_is_no_router_beside_a_named_mac(void **unused)
 {
 	(void)unused;
