@@ -44,7 +44,7 @@ static const char *caught(void)
 
 static void what_was_learned(void **unused)
 {
-	static const struct {
+	const struct {
 		struct event event;
 		const char *line;
 	} cases[] = {
