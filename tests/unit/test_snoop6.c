@@ -1,0 +1,306 @@
+/* The life of an IPv6 address, on a clock that the test moves: DAD, conflicts, a full table, the end. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "core/judge.h"
+#include "core/lease6.h"
+#include "test_snoop6.h"
+
+#include <cmocka.h>
+
+struct world w;
+
+enum verdict status_of_address(struct address a)
+{
+	bool local = a.high == LINK_LOCAL_PREFIX;
+	put_udp6(&w, a, local ? MDNS_GROUP : GLOBAL_IP6, local ? 5353 : 4000, local ? 5353 : 4000, 4);
+	struct frame frame = { w.frame, w.length };
+	return judge_from_guest(&w.config, &w.state, &frame, w.now_ms).verdict;
+}
+
+void start_announced(bool anchored)
+{
+	start_world6(&w, anchored);
+	announce(&w, LOCAL_PREFIX);
+}
+
+static void dad_then_own(void **state)
+{
+	(void)state;
+	start_announced(true);
+	IS_FOREIGN(GUEST_PRIVACY);
+	assert_int_equal(solicit_dad(&w, GUEST_PRIVACY), PASS);
+	assert_int_equal(w.last_event.kind, EVENT_LEASE_NEW);
+	assert_string_equal(w.last_event.why, "slaac");
+	for (int i = 0; i < 5; i++) { /* RFC 7527 and DupAddrDetectTransmits: repeated, and nothing begins anew */
+		STATUS(GUEST_PRIVACY, DROP_IP6_SRC_TENTATIVE);
+		assert_int_equal(solicit_dad(&w, GUEST_PRIVACY), PASS);
+		w.now_ms += 100;
+	}
+	IS_OWN(GUEST_PRIVACY);
+	assert_int_equal(solicit_dad(&w, GUEST_PRIVACY), PASS);
+	IS_OWN(GUEST_PRIVACY);
+	assert_int_equal(solicit_dad(&w, ADDRESS6(LINK_LOCAL_PREFIX, 7)), PASS);
+	assert_string_equal(w.last_event.why, "link-local");
+	STATUS(ADDRESS6(LINK_LOCAL_PREFIX, 7), DROP_IP6_SRC_TENTATIVE);
+	w.now_ms += 500;
+	IS_OWN(ADDRESS6(LINK_LOCAL_PREFIX, 7));
+	w.now_ms = UINT64_MAX - 1; /* no prefix ends it */
+	IS_OWN(ADDRESS6(LINK_LOCAL_PREFIX, 7));
+}
+
+/* A neighbor says at that time that the address is its own, or asks for it; what is left then? */
+static void object(uint32_t after_ms, uint8_t type, enum verdict wanted, bool kept)
+{
+	start_announced(true);
+	assert_int_equal(solicit_dad(&w, GUEST_PRIVACY), PASS);
+	w.now_ms += after_ms;
+	struct nd_spec spec = { .type = type, .mac_from = VICTIM_MAC, .target = GUEST_PRIVACY };
+	if (type == NA)
+		spec.from = GUEST_PRIVACY;
+	put_nd_to_guest(&w, &spec);
+	GUEST_GETS(wanted);
+	w.now_ms += 500;
+	STATUS(GUEST_PRIVACY, kept ? PASS : DROP_IP6_SRC_UNBOUND);
+	if (!kept)
+		assert_int_equal(w.last_event.kind, EVENT_LEASE_LOST);
+}
+
+/* RFC 4862 5.4.3, 5.4.4: only who still listens for others gives way. */
+static void conflicts(void **state)
+{
+	(void)state;
+	static const uint32_t early[] = { 0, 1, 499, 500, 501, 1099 }, late[] = { 1100, 1101, 60000 };
+	for (size_t i = 0; i < sizeof early / sizeof early[0]; i++) {
+		object(early[i], NA, PASS, false);
+		object(early[i], NS, PASS, false);
+	}
+	for (size_t i = 0; i < sizeof late / sizeof late[0]; i++) {
+		object(late[i], NA, DROP_ND_CLAIMS_GUEST, true);
+		object(late[i], NS, PASS, true); /* so that the guest can defend it */
+	}
+	start_announced(true); /* once lost, it may be claimed again */
+	assert_int_equal(solicit_dad(&w, GUEST_PRIVACY), PASS);
+	put_nd_to_guest(&w, &(struct nd_spec){ .type = NA, .mac_from = VICTIM_MAC, .from = VICTIM_LL,
+					       .target = GUEST_PRIVACY });
+	GUEST_GETS(PASS);
+	IS_FOREIGN(GUEST_PRIVACY);
+	claim_address(&w, GUEST_PRIVACY);
+	IS_OWN(GUEST_PRIVACY);
+	put_nd_to_guest(&w, &(struct nd_spec){ .type = NS, .mac_from = VICTIM_MAC, .from = VICTIM_LL,
+					       .target = GUEST_PRIVACY });
+	GUEST_GETS(PASS); /* a question is no claim */
+	IS_OWN(GUEST_PRIVACY);
+}
+
+static void addresses_made_from_the_mac(void **state)
+{
+	(void)state;
+	start_world6(&w, true);
+	IS_OWN(GUEST_LL);
+	IS_FOREIGN(GUEST_SLAAC);
+	announce(&w, LOCAL_PREFIX);
+	IS_OWN(GUEST_SLAAC);
+	assert_int_equal(solicit_dad(&w, GUEST_SLAAC), PASS);
+	assert_int_equal(solicit_dad(&w, GUEST_LL), PASS);
+	IS_OWN(GUEST_SLAAC);
+	IS_OWN(GUEST_LL);
+	put_nd_to_guest(&w, &(struct nd_spec){ .type = NA, .mac_from = VICTIM_MAC, .from = GUEST_LL, .target = GUEST_LL });
+	GUEST_GETS(DROP_ND_CLAIMS_GUEST);
+	IS_OWN(GUEST_LL);
+	w.now_ms += SECONDS(86401);
+	IS_FOREIGN(GUEST_SLAAC);
+	IS_OWN(GUEST_LL);
+}
+
+static struct address nth(uint64_t n)
+{
+	return ADDRESS6(LOCAL_PREFIX, 0x1000 + n);
+}
+
+static void claim_sixteen(void)
+{
+	start_announced(true);
+	for (uint64_t i = 0; i < 16; i++) {
+		assert_int_equal(solicit_dad(&w, nth(i)), PASS);
+		w.now_ms += 5000; /* as fast as the bucket fills */
+	}
+}
+
+/* Full: an expired one goes, then the SLAAC one that was used least recently, if it is a minute old. */
+static void sixteen_bindings(void **state)
+{
+	(void)state;
+	start_announced(true);
+	for (uint64_t i = 0; i < 16; i++)
+		assert_int_equal(solicit_dad(&w, nth(i)), PASS);
+	w.now_ms += 59999;
+	assert_int_equal(solicit_dad(&w, nth(16)), DROP_BINDING_LIMIT);
+	IS_FOREIGN(nth(16));
+	w.now_ms += 1;
+	assert_int_equal(solicit_dad(&w, nth(16)), PASS);
+	claim_sixteen();
+	for (uint64_t i = 0; i < 16; i++)
+		IS_OWN(nth(i));
+	for (uint64_t i = 0; i < 16; i++) { /* used in this order, the fourth not at all */
+		w.now_ms += 2000;
+		put_udp6(&w, nth(15 - i), GLOBAL_IP6, 4000, 4000, 4);
+		if (i != 12)
+			GUEST_SENDS(PASS);
+	}
+	w.now_ms += 60000;
+	for (uint64_t i = 0; i < 8; i++) {
+		assert_int_equal(solicit_dad(&w, nth(100 + i)), PASS);
+		IS_FOREIGN(i == 0 ? nth(3) : nth(16 - i));
+		IS_OWN(nth(i == 0 ? 4 : 0));
+	}
+	IS_OWN(nth(8));
+}
+
+static void expired_bindings_go_first(void **state)
+{
+	(void)state;
+	const uint64_t other = 0xfd65000000000000ULL;
+	start_announced(true);
+	put_ra(&w, &(struct ra_spec){ .router_s = 1800, .prefix = { other, 0 }, .valid_s = 200 });
+	GUEST_GETS(PASS);
+	claim_address(&w, ADDRESS6(other, 7));
+	for (uint64_t i = 0; i < 15; i++)
+		claim_address(&w, nth(i));
+	w.now_ms += 201000;
+	IS_FOREIGN(ADDRESS6(other, 7));
+	put_udp6(&w, nth(0), GLOBAL_IP6, 4000, 4000, 4);
+	GUEST_SENDS(PASS);
+	claim_address(&w, nth(15));
+	for (uint64_t i = 0; i < 16; i++)
+		IS_OWN(nth(i));
+}
+
+/* Two link-local addresses besides the one that is made from vm_mac; SLAAC has no more than it can get. */
+static void share_of_link_local_addresses(void **state)
+{
+	(void)state;
+	start_announced(true);
+	for (uint64_t i = 0; i < 2; i++)
+		claim_address(&w, ADDRESS6(LINK_LOCAL_PREFIX, 100 + i));
+	assert_int_equal(solicit_dad(&w, ADDRESS6(LINK_LOCAL_PREFIX, 102)), DROP_BINDING_LIMIT);
+	w.now_ms += 60000;
+	claim_address(&w, ADDRESS6(LINK_LOCAL_PREFIX, 102));
+	IS_FOREIGN(ADDRESS6(LINK_LOCAL_PREFIX, 100));
+	IS_OWN(ADDRESS6(LINK_LOCAL_PREFIX, 101));
+	IS_OWN(ADDRESS6(LINK_LOCAL_PREFIX, 102));
+	IS_OWN(GUEST_LL);
+	for (uint64_t i = 0; i < 15; i++) {
+		w.now_ms += 61000;
+		claim_address(&w, nth(i));
+	}
+	IS_OWN(ADDRESS6(LINK_LOCAL_PREFIX, 101));
+	IS_OWN(ADDRESS6(LINK_LOCAL_PREFIX, 102));
+	IS_FOREIGN(nth(0));
+	IS_OWN(nth(1));
+}
+
+static int released;
+
+static void on_release(void *context, struct address a)
+{
+	(void)context;
+	(void)a;
+	released++;
+}
+
+/* What was claimed from the registry of the host goes back there, and what was refused is not bound. */
+static void registry_of_the_host(void **state)
+{
+	(void)state;
+	start_announced(true);
+	w.snoop.release = on_release;
+	released = 0;
+	w.claim_refused = true;
+	assert_int_equal(solicit_dad(&w, GUEST_PRIVACY), DROP_BINDING_CLAIMED);
+	IS_FOREIGN(GUEST_PRIVACY);
+	w.now_ms += 500;
+	IS_FOREIGN(GUEST_PRIVACY);
+	w.claim_refused = false;
+	claim_address(&w, GUEST_PRIVACY);
+	assert_int_equal(released, 0);
+	w.now_ms += SECONDS(86401);
+	assert_true(expire_bindings(&w.snoop, w.now_ms) == NEVER_EXPIRES);
+	assert_int_equal(released, 1);
+	assert_int_equal(w.last_event.kind, EVENT_LEASE_LOST);
+	start_announced(true);
+	w.snoop.release = on_release;
+	for (uint64_t i = 0; i < 15; i++)
+		assert_int_equal(solicit_dad(&w, nth(i)), PASS);
+	assert_int_equal(solicit_dad(&w, ADDRESS6(LINK_LOCAL_PREFIX, 7)), PASS);
+	w.now_ms += 5000;
+	released = 0;
+	assert_int_equal(solicit_dad(&w, nth(15)), DROP_BINDING_LIMIT);
+	assert_int_equal(released, 1); /* it had been claimed, and there was no room */
+}
+
+static void churn(void **state)
+{
+	(void)state;
+	start_announced(true);
+	uint32_t bound = 0;
+	for (uint64_t i = 0; i < 3600; i++) { /* an hour, a new address each second */
+		bound += solicit_dad(&w, nth(i)) == PASS;
+		w.now_ms += 1000;
+	}
+	/* All that the bucket gives, but for what comes in the first minute: nobody old enough has to go for it. */
+	assert_in_range(bound, 16 + 3540 / 5 - 2, 16 + 3600 / 5);
+	solicit_dad(&w, nth(9998));
+	assert_int_equal(solicit_dad(&w, nth(9999)), DROP_BINDING_CHURN);
+}
+
+static void static_addresses_stay(void **state)
+{
+	(void)state;
+	const struct address fixed = ADDRESS6(0xfd70000000000000ULL, 5);
+	start_world6(&w, true);
+	assert_true(add_static_binding(&w.state, fixed, 64, w.now_ms));
+	assert_false(add_static_binding(&w.state, fixed, 64, w.now_ms));
+	IS_OWN(fixed);
+	put_nd_to_guest(&w, &(struct nd_spec){ .type = NA, .mac_from = VICTIM_MAC, .from = fixed, .target = fixed });
+	GUEST_GETS(DROP_ND_CLAIMS_GUEST);
+	put_nd_to_guest(&w, &(struct nd_spec){ .type = NS, .mac_from = VICTIM_MAC, .target = fixed });
+	GUEST_GETS(PASS);
+	IS_OWN(fixed);
+	assert_int_equal(solicit_dad(&w, fixed), PASS);
+	announce(&w, fixed.high); /* the router's lifetimes are not those of the operator's word */
+	put_ra(&w, &(struct ra_spec){ .router_s = 0, .prefix = { fixed.high, 0 }, .valid_s = 0 });
+	GUEST_GETS(PASS);
+	w.now_ms += SECONDS(100000);
+	expire_bindings(&w.snoop, w.now_ms);
+	IS_OWN(fixed);
+	announce(&w, LOCAL_PREFIX);
+	for (uint64_t i = 0; i < 40; i++) {
+		w.now_ms += 61000;
+		assert_int_equal(solicit_dad(&w, nth(i)), PASS);
+	}
+	IS_OWN(fixed);
+	static const struct address bad[] = { { 0, 0 }, { 0, 1 }, { 0xff02000000000000ULL, 1 }, { 0, 0xffffc0a80001ULL } };
+	for (size_t i = 0; i < 3; i++)
+		assert_false(add_static_binding(&w.state, bad[i], 64, w.now_ms));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(dad_then_own), cmocka_unit_test(conflicts),
+		cmocka_unit_test(addresses_made_from_the_mac), cmocka_unit_test(sixteen_bindings),
+		cmocka_unit_test(expired_bindings_go_first), cmocka_unit_test(share_of_link_local_addresses),
+		cmocka_unit_test(registry_of_the_host), cmocka_unit_test(churn),
+		cmocka_unit_test(static_addresses_stay),
+		cmocka_unit_test(first_router_locks), cmocka_unit_test(length_of_the_lock),
+		cmocka_unit_test(router_that_leaves), cmocka_unit_test(anchored_routers),
+		cmocka_unit_test(lifetimes_of_prefixes), cmocka_unit_test(two_hours),
+		cmocka_unit_test(prefixes_that_teach_nothing), cmocka_unit_test(resolvers_of_routers),
+		cmocka_unit_test(translators_of_routers), cmocka_unit_test(full_tables),
+		cmocka_unit_test(broken_advertisements), cmocka_unit_test(time_only_takes),
+		cmocka_unit_test(strangers_change_nothing), cmocka_unit_test(guests_add_addresses_by_dad_only),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
