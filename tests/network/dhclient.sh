@@ -24,6 +24,17 @@ BOUND6 | RENEW6 | REBIND6)
         ip -6 address delete "$old_ip6_address/128" dev "$interface"
     fi
     ip -6 address replace "$new_ip6_address/128" dev "$interface"
+    # A status of 3 makes dhclient decline the address: somebody else has it.
+    while state=$(ip -6 -o address show dev "$interface" to "$new_ip6_address"); do
+        case $state in
+        *dadfailed*)
+            ip -6 address delete "$new_ip6_address/128" dev "$interface"
+            exit 3
+            ;;
+        *tentative*) sleep 0.1 ;;
+        *) break ;;
+        esac
+    done
     ;;
 EXPIRE6 | RELEASE6 | STOP6)
     ip -6 address delete "$old_ip6_address/128" dev "$interface"

@@ -4,7 +4,7 @@
 
 case "$1" in
 deconfig)
-    ip address flush dev "$interface" scope global
+    ip -4 address flush dev "$interface" scope global
     ip link set "$interface" up
     ;;
 bound | renew)
