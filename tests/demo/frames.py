@@ -5,7 +5,7 @@ import ipaddress
 import struct
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
-ARP, IPV4, IPV6, VLAN = 0x0806, 0x0800, 0x86DD, 0x8100
+ARP, IPV4, VLAN = 0x0806, 0x0800, 0x8100
 REQUEST, REPLY = 1, 2
 DISCOVER, OFFER = 1, 2
 
@@ -76,15 +76,3 @@ def offer(source_mac, server_ip, client_mac, your_ip, router, transaction):
     options = bytes([54, 4]) + ip_bytes(server_ip) + bytes([51, 4, 0, 0, 2, 88]) + bytes([3, 4]) + ip_bytes(router)
     return udp(source_mac, BROADCAST, server_ip, "255.255.255.255", 67, 68,
                dhcp(REPLY, OFFER, transaction, client_mac, your_ip, options))
-
-
-def router_advertisement(source_mac, link_local, prefix):
-    """Makes every IPv6 host on the segment take the sender for its router (RFC 4861 4.2)."""
-    everybody = "ff02::1"
-    prefix_information = struct.pack("!BBBBIII", 3, 4, 64, 0xC0, 1800, 1800, 0) + ip_bytes(prefix)
-    message = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + prefix_information + \
-        bytes([1, 1]) + mac_bytes(source_mac)
-    pseudo = ip_bytes(link_local) + ip_bytes(everybody) + struct.pack("!II", len(message), 58)
-    message = message[:2] + struct.pack("!H", checksum(pseudo + message)) + message[4:]
-    header = struct.pack("!IHBB", 6 << 28, len(message), 58, 255) + ip_bytes(link_local) + ip_bytes(everybody)
-    return ethernet("33:33:00:00:00:01", source_mac, IPV6, header + message)

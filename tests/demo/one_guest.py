@@ -1,20 +1,26 @@
 """Part 1: one hostile VM, with nothing but QEMU and softnet: no root, no bridge, no set-up.
 
-    guest eth0 -- QEMU -- softnet -- slirp (DHCP and NAT, inside softnet) -- the demo's own network namespace
+    guest eth0 -- QEMU -- softnet -- slirp (DHCP, IPv6 router, NAT; inside softnet) -- the demo's own network namespace
 
-Slirp gives the guest 10.0.2.15 and is its gateway 10.0.2.2; what the guest sends to an address, softnet's slirp process
-sends from here. So the addresses below are put on this namespace's loopback interface.
+Slirp gives the guest 10.0.2.15 and is its gateway 10.0.2.2, and in IPv6 it is the router fe80::2 of fd00:10:0:2::/64.
+What the guest sends to an address, softnet's slirp process sends from here. So the addresses below are put on this
+namespace's loopback interface.
 """
 
 import frames
+import frames6
 import netns
 import services
+from addresses import start_ipv6, take_lease, wait_ipv6
 from vm import VM, qemu_name
 
 GUEST_MAC, OTHER_MAC = "52:54:00:00:00:0a", "52:54:00:66:66:66"
-GATEWAY = "10.0.2.2"
-INTERNET = "1.1.1.1"            # a global address: a guest may reach these and, without a rule, no others. It is ours
-NEIGHBOUR = "192.168.66.1"      # alone here, as this namespace has no way out. And one as on somebody's own LAN.
+GATEWAY, GATEWAY_MAC = "10.0.2.2", "52:55:0a:00:02:02"
+ROUTER, ROUTER_MAC, PREFIX = "fe80::2", "52:56:00:00:00:02", "fd00:10:0:2:"
+# Global addresses: a guest may reach these and, without a rule, no others. They are ours alone here, as this namespace
+# has no way out. And two as on somebody's own LAN.
+INTERNET, INTERNET6 = "1.1.1.1", "2606:4700:4700::1111"
+NEIGHBOUR, NEIGHBOUR6 = "192.168.66.1", "fd66::1"
 PAGE = b"a file from outside\n"
 FRAMES = 10                     # of each attack
 
@@ -27,14 +33,31 @@ def attacks(lease):
          ["eth-src-spoof"]),
         ("answer ARP for the gateway", [frames.arp(frames.REPLY, me, GATEWAY, me, lease)] * FRAMES, ["arp-spa-spoof"]),
         ("send as another IP address",
-         [frames.udp(me, "52:55:0a:00:02:02", nobody, INTERNET, 5000, 53, b"hello")] * FRAMES, ["ip4-src-spoof"]),
+         [frames.udp(me, GATEWAY_MAC, nobody, INTERNET, 5000, 53, b"hello")] * FRAMES, ["ip4-src-spoof"]),
         ("play the DHCP server", [frames.offer(me, GATEWAY, OTHER_MAC, nobody, lease, at) for at in numbers],
          ["dhcp4-server-from-guest"]),
         ("take all DHCP leases", [frames.discover(me, f"52:54:00:66:66:{at:02x}", at) for at in numbers],
          ["dhcp4-chaddr", "rate-dhcp"]),
-        ("play the IPv6 router", [frames.router_advertisement(me, "fe80::5054:ff:fe00:a", "fd00:bad::")] * FRAMES,
-         ["ra-from-guest", "ip6-disabled"]),
         ("hide ARP in a VLAN tag", [frames.tagged_arp(7, me, lease, GATEWAY)] * FRAMES, ["ethertype-vlan"]),
+    ]
+
+
+def attacks6():
+    """As attacks(). Of the fragments two make one advertisement."""
+    me, nobody, rogue, numbers = GUEST_MAC, PREFIX + ":99", "fd00:bad::", range(FRAMES)
+    fragments = [frames6.fragmented_router_advertisement(me, rogue, at) for at in range(FRAMES // 2)]
+    return [
+        ("send as another IPv6 address",
+         [frames6.udp((me, ROUTER_MAC), (nobody, INTERNET6), 5000, 53, b"hello")] * FRAMES, ["ip6-src-unbound"]),
+        ("answer for the IPv6 router", [frames6.neighbor_advertisement(me, ROUTER)] * FRAMES, ["nd-target-foreign"]),
+        ("take the IPv6 router's address", [frames6.duplicate_address_detection(me, ROUTER)] * FRAMES,
+         ["nd-target-reserved"]),
+        ("play the IPv6 router", [frames6.router_advertisement(me, rogue)] * FRAMES, ["ra-from-guest"]),
+        ("play it behind another header", [frames6.hidden_router_advertisement(me, rogue)] * FRAMES,
+         ["ra-from-guest"]),
+        ("play it in fragments", [frame for pair in fragments for frame in pair], ["ip6-fragment"]),
+        ("play the DHCPv6 server", [frames6.dhcp_advertise(me, OTHER_MAC, nobody, at) for at in numbers],
+         ["dhcp6-server-from-guest"]),
     ]
 
 
@@ -48,18 +71,18 @@ def start(screen, network, image, softnet):
 
 
 def honest_work(screen, guest):
-    screen.typed("guest", "udhcpc -i eth0")
-    output = guest.run("udhcpc -i eth0 -n -q -t 10 -T 1 -s /bin/udhcpc.sh", 30)
-    line = next(line for line in output.splitlines() if line.startswith("lease "))
-    screen.output("guest", line)
-    lease = line.split()[1].split("/")[0]
+    lease = take_lease(screen, guest)
     screen.row("take a DHCP lease", "an address", f"got {lease}", lease.startswith("10.0.2."))
-    fetch(screen, guest, "fetch a file over HTTP")
+    start_ipv6(screen, guest)
+    fetch(screen, guest, "fetch a file over HTTP", INTERNET)
+    address = wait_ipv6(screen, guest)
+    screen.row("take an IPv6 address by SLAAC", "an address", f"got {address}", address.startswith(PREFIX))
+    fetch(screen, guest, "fetch a file over IPv6", f"[{INTERNET6}]")
     return lease
 
 
-def fetch(screen, guest, title):
-    command = f"timeout 10 wget -q -O - http://{INTERNET}/file"
+def fetch(screen, guest, title, host):
+    command = f"timeout 10 wget -q -O - http://{host}/file"
     screen.typed("guest", command)
     status, output = guest.try_run(command, 20)
     screen.output("guest", output)
@@ -67,23 +90,38 @@ def fetch(screen, guest, title):
     screen.row(title, "arrives", "arrived" if good else f"status {status}", good)
 
 
+def drops_of(guest, wanted, *reasons):
+    """Wait until softnet has dropped `wanted` frames of the guest's for these reasons; returns how many it has."""
+    def all_dropped(counters):
+        return counters.dropped("guest", *reasons) >= wanted
+    try:
+        return guest.process.wait_counters(all_dropped, 5).dropped("guest", *reasons)
+    except netns.NetworkError:
+        return guest.process.counters().dropped("guest", *reasons)
+
+
 def attack(screen, guest, title, forged, reasons):
     screen.say("")
     screen.say(f"  -- the guest tries to {title}")
     screen.typed("guest", f"rawframe send eth0 {forged[0][:60]}...   # {len(forged)} frames like it")
-    before = guest.process.counters().dropped("guest", *reasons)
+    before = guest.process.counters()
     screen.output("guest", guest.run(f"rawframe send eth0 {' '.join(forged)}"))
-
-    def all_dropped(counters):
-        return counters.dropped("guest", *reasons) - before >= len(forged)
-    try:
-        guest.process.wait_counters(all_dropped, 5)
-    except netns.NetworkError:
-        pass
-    counters = guest.process.counters()
-    dropped = counters.dropped("guest", *reasons) - before
-    why = ", ".join(reason for reason in reasons if counters.dropped("guest", reason))
+    drops_of(guest, before.dropped("guest", *reasons) + len(forged), *reasons)
+    after = guest.process.counters()
+    each = {reason: after.dropped("guest", reason) - before.dropped("guest", reason) for reason in reasons}
+    dropped, why = sum(each.values()), ", ".join(reason for reason in reasons if each[reason])
     screen.row(title, "dropped", f"{dropped} of {len(forged)} dropped: {why or 'no reason'}", dropped == len(forged))
+
+
+def reach_private(screen, guest, web, title, host):
+    command = f"timeout 2 wget -q -O - http://{host}/private &"
+    screen.typed("guest", command)
+    before = guest.process.counters().dropped("guest", "dst-private")
+    guest.run(command)
+    refused = drops_of(guest, before + 1, "dst-private") - before
+    reached = any(path == "/private" for _, path in web.requests)
+    screen.row(title, "refused", "reached" if reached else f"refused: dst-private {refused}",
+               not reached and refused > 0)
 
 
 def show_counters(screen, lines):
@@ -96,35 +134,30 @@ def show_counters(screen, lines):
 def one_guest(screen, image, softnet):
     screen.part("Part 1: one VM with no other network than softnet")
     with netns.Network() as network:
-        for address in INTERNET, NEIGHBOUR:
-            network.host.ip(f"address add {address}/32 dev lo")
-        web = services.WebServer(network.host, "0.0.0.0", body=PAGE)
+        network.host.set_ipv6("lo", disable_ipv6=0)
+        for address in f"{INTERNET}/32", f"{NEIGHBOUR}/32", f"{INTERNET6}/128", f"{NEIGHBOUR6}/128":
+            network.host.ip(f"address add {address} dev lo")
+        web = services.WebServer(network.host, "::", body=PAGE)     # IPv4 as well
         guest = start(screen, network, image, softnet)
         version, mac = guest.boot()
         screen.output("guest", f"Linux {version} is up, MAC address {mac}")
-        # So that its kernel sends nothing of its own accord that would be counted with the forged frames.
-        guest.run("echo 1 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6")
         lease = honest_work(screen, guest)
 
         # What slirp answers to forged frames would come back here: a lease that it offers to another MAC, say.
         guest.run("rawframe listen eth0 >/tmp/seen &")
-        for title, forged, reasons in attacks(lease):
+        for title, forged, reasons in attacks(lease) + attacks6():
             attack(screen, guest, title, forged, reasons)
         offers = int(guest.try_run("grep -c 00430044 /tmp/seen")[1])     # UDP ports 67 to 68
         screen.row("get answers to those DISCOVERs", "none", f"{offers} offers came back", offers == 0)
 
         screen.say("")
         screen.say("  -- the guest tries to reach a machine on the host's own LAN")
-        command = f"timeout 2 wget -q -O - http://{NEIGHBOUR}/private"
-        screen.typed("guest", command)
-        status, _ = guest.try_run(command)
-        reached = any(path == "/private" for _, path in web.requests)
-        refused = guest.process.counters().dropped("guest", "dst-private")
-        screen.row("reach a private address", "refused", "reached" if reached else f"refused: dst-private {refused}",
-                   not reached and status != 0 and refused > 0)
+        reach_private(screen, guest, web, "reach a private address", NEIGHBOUR)
+        reach_private(screen, guest, web, "reach a private IPv6 address", f"[{NEIGHBOUR6}]")
 
         screen.say("")
-        fetch(screen, guest, "go on with honest work")
+        fetch(screen, guest, "go on with honest work", INTERNET)
+        fetch(screen, guest, "go on with honest work over IPv6", f"[{INTERNET6}]")
         status = guest.power_off()
         screen.row("power the VM off", "softnet ends too", f"exit status {status}", status == 0)
         show_counters(screen, guest.process.output("err"))
