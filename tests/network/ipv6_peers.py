@@ -143,12 +143,16 @@ def leased(namespace):
                  if not is_waiting(each) and number(each["local"]) & 0xffffffffffffffff < 0x10000), None)
 
 
-def start_dhclient(network, guest, *options):
+def dhclient_command(network, guest, *options):
     """Only DHCPv6; the rest of the guest's addresses are its kernel's affair."""
-    guest.wait_address("fe80::/64")     # it ends if it has no address to speak from
     files = network.logs / f"dhclient6-{guest.name}"
-    process = network.start(["dhclient", "-d", "-6", "-D", "LL", "-cf", "/dev/null", "-lf", f"{files}.leases", "-pf",
-                             f"{files}.pid", "-sf", services.HERE / "dhclient.sh", *options, "eth0"], guest.namespace)
+    return ["dhclient", "-d", "-6", "-D", "LL", "-cf", "/dev/null", "-lf", f"{files}.leases", "-pf", f"{files}.pid",
+            "-sf", services.HERE / "dhclient.sh", *options, "eth0"]
+
+
+def start_dhclient(network, guest, *options):
+    guest.wait_address("fe80::/64")     # it ends if it has no address to speak from
+    process = network.start(dhclient_command(network, guest, *options), guest.namespace)
     wait_for(lambda: leased(guest.namespace), 20, "dhclient's address")
     return process
 

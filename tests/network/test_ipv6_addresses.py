@@ -119,8 +119,9 @@ def test_neighbour_has_the_address_already(routed, neighbour):
     # A neighbour that does not care can tell the guest what it likes.
     claim = bytes([NA, 0, 0, 0, 0x20, 0, 0, 0]) + socket.inet_pton(socket.AF_INET6, wanted) + \
         b"\2\1" + dhcp_peers.mac_bytes("52:54:00:00:00:02")
-    neighbour.wire("eth0").send(dhcp_peers.mac_bytes(guest.mac) + bytes.fromhex("525400000002 86dd") + ipv6_peers.packet(
-        wanted, guest.link_local, 58, ipv6_peers.with_checksum(wanted, guest.link_local, 58, claim, 2), 255))
+    claim = ipv6_peers.with_checksum(wanted, guest.link_local, 58, claim, 2)
+    neighbour.wire("eth0").send(dhcp_peers.mac_bytes(guest.mac) + bytes.fromhex("525400000002 86dd") +
+                                ipv6_peers.packet(wanted, guest.link_local, 58, claim, 255))
     guest.guard.wait_counters(lambda now: now.dropped("uplink", "nd-claims-guest") == 1)
     guest.ping(source=wanted)
 

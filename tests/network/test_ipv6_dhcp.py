@@ -12,7 +12,8 @@ import dhcp_peers
 import ipv6_peers
 import services
 from dhcp_peers import needs_peers
-from ipv6_peers import CLIENTS, GATEWAY_LINK_LOCAL, INTERNET, POOL, PREFIX, RESOLVER, Guest6, radvd, start_client
+from ipv6_peers import CLIENTS, GATEWAY_LINK_LOCAL, INTERNET, POOL, PREFIX, RESOLVER, Guest6, dhclient_command, radvd, \
+    start_client
 from netns import wait_for
 
 COMPLAINTS = ("dhcp6-malformed", "dhcp6-addressing", "dhcp6-type", "dhcp6-duid-limit", "dhcp6-not-owner",
@@ -42,9 +43,7 @@ def guests_of(network, *options, clients=CLIENTS, **more):
 
 def release(network, guest, client):
     if client == "dhclient":
-        files = network.logs / f"dhclient6-{guest.name}"
-        guest.namespace.run("dhclient", "-r", "-6", "-D", "LL", "-cf", "/dev/null", "-lf", f"{files}.leases", "-pf",
-                            f"{files}.pid", "-sf", services.HERE / "dhclient.sh", "eth0")
+        guest.namespace.run(*dhclient_command(network, guest, "-r"))
     else:
         guest.client.signal(signal.SIGALRM)
 
@@ -134,7 +133,7 @@ def test_leased_address_in_use_is_declined(segment):
 
 @needs_peers("dhclient", "radvd", server="kea-dhcp6")
 def test_rogue_server_is_not_heard(segment):
-    """Without names the first server that completes an exchange is the server; a second may speak, but not to guests."""
+    """Without names the first server that completes an exchange is the one; a second speaks in vain."""
     first = serve(segment, "kea", 600, 2, 30)
     guest = guests_of(segment, clients=["dhclient"])["dhclient"]
     rogue = ipv6_peers.add_router(segment, "rogue", "52:54:00:00:00:02")
@@ -145,10 +144,8 @@ def test_rogue_server_is_not_heard(segment):
     assert ipv6_peers.number(other.address) & 0xf00 == 0x900
     # The same client, started anew behind its old guard.
     guest.client.stop()
-    files = segment.logs / f"dhclient6-{guest.name}.leases"
-    files.unlink()
-    client = segment.start(["dhclient", "-d", "-6", "-D", "LL", "-cf", "/dev/null", "-lf", files, "-pf", f"{files}.pid",
-                            "-sf", services.HERE / "dhclient.sh", "eth0"], guest.namespace)
+    (segment.logs / f"dhclient6-{guest.name}.leases").unlink()
+    client = segment.start(dhclient_command(segment, guest), guest.namespace)
     guest.guard.wait_counters(lambda now: now.dropped("uplink", "dhcp6-rogue-server") > 0, 10)
     assert not [line for line in client.output() if "RCV" in line]
 
@@ -163,8 +160,7 @@ def test_stateless_client_opens_its_resolver(segment):
     guest.wait_eui64()
     with pytest.raises(TimeoutError):
         guest.ask(b"hello", RESOLVER, port=53, timeout=0.3)
-    segment.start(["dhclient", "-d", "-6", "-S", "-D", "LL", "-cf", "/dev/null", "-lf", segment.logs / "s.leases", "-pf",
-                   segment.logs / "s.pid", "-sf", "/bin/true", "eth0"], guest.namespace).wait_line("RCV: Reply", 15)
+    segment.start(dhclient_command(segment, guest, "-S"), guest.namespace).wait_line("RCV: Reply", 15)
 
     def answers():
         try:
