@@ -98,7 +98,7 @@ static void supersede(struct state *state, const struct transaction6 *new)
 {
 	for (uint32_t i = 0; i < TRANSACTIONS6_MAX; i++) {
 		struct transaction6 *t = &state->ipv6.transactions[i];
-		if (t->id != new->id && t->client_id == new->client_id && !t->done && share_identity(t, new))
+		if (t->client_id == new->client_id && !t->done && share_identity(t, new))
 			*t = (struct transaction6){ 0 };
 	}
 }
