@@ -1,0 +1,9 @@
+/* The states in which the catalogue's rows are judged. */
+#pragma once
+#include "world6.h"
+
+/* attacks.md section 0 tells what each word means; every state is brought about by frames. False: no such state. */
+bool bring_into_state(struct world *w, const char *state);
+
+/* The guest's DHCPv6 transaction in REQ6. */
+enum { TRANSACTION_ID = 0x123456 };
