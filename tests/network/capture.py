@@ -129,9 +129,9 @@ def guards_ipv6(options):
     return any(":" in word for word in rules) or not any("." in word for word in rules)
 
 
-def check_captures(port, captures, name):
-    """Stop the captures, and let the oracle judge what they have."""
-    records = [record for capture in captures for record in capture.stop()]
+def check_captures(port, captures, name, more=()):
+    """Stop the captures, and let the oracle judge what they have, and more records."""
+    records = [*(record for capture in captures for record in capture.stop()), *more]
     for capture in captures:
         assert capture.lost == 0, f"the capture on {capture.interface} lost {capture.lost} frames"
     assert any(record.where == oracle.LEFT for record in records), f"nothing ever left {name}: what was tested?"

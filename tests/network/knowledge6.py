@@ -81,18 +81,6 @@ def dhcp_options(data):
 
 
 @dataclasses.dataclass
-class Prefix:
-    network: ipaddress.IPv6Network
-    until: float
-    on_link: bool
-    autonomous: bool
-
-    @property
-    def is_for_slaac(self):
-        return self.autonomous and self.network.prefixlen == 64
-
-
-@dataclasses.dataclass
 class Held:
     """An address that the guest claimed by DAD, or that was leased to it."""
     since: float
@@ -116,23 +104,25 @@ class Knowledge:
         self.router_mac, self.server_mac = router_mac, server_mac
         self.router_until = self.locked_until = NEVER
         self.server_known = False
-        self.prefixes, self.resolvers, self.translators = {}, {}, {}
+        self.slaac, self.on_link = {}, {}           # prefix: when it is over; for addresses, and for next hops
+        self.resolvers, self.translators = {}, {}
         self.held, self.transactions, self.ever_leased = {}, {}, set()
 
-    def live_prefixes(self, now, slack):
-        return [prefix for prefix in self.prefixes.values() if now < prefix.until + slack]
+    def slaac_prefixes(self, now, slack):
+        return [network for network, end in self.slaac.items() if now < end + slack]
+
+    def is_on_link(self, address, now, slack):
+        return any(address in network and now < end + slack for network, end in self.on_link.items())
 
     def is_made_from_mac(self, address, now, slack):
         return address.packed[8:] == self.identifier and (
-            is_link_local(address) or any(prefix.is_for_slaac and address in prefix.network
-                                          for prefix in self.live_prefixes(now, slack)))
+            is_link_local(address) or any(address in network for network in self.slaac_prefixes(now, slack)))
 
     def end_of(self, address):
         """When the guest must stop to use an address that it holds."""
         if self.held[address].leased or is_link_local(address):
             return self.held[address].until
-        return max((prefix.until for prefix in self.prefixes.values()
-                    if prefix.is_for_slaac and address in prefix.network), default=NEVER)
+        return max((end for network, end in self.slaac.items() if address in network), default=NEVER)
 
     def knows_router(self, now, slack):
         return now < self.router_until + slack
@@ -142,8 +132,9 @@ class Knowledge:
 
     def learned_sites(self, now, slack):
         """The /48 around each global prefix of the router."""
-        return [ipaddress.ip_network((prefix.network.network_address, 48), strict=False)
-                for prefix in self.live_prefixes(now, slack) if is_global6(prefix.network.network_address)]
+        return [ipaddress.ip_network((network.network_address, 48), strict=False)
+                for network, end in [*self.slaac.items(), *self.on_link.items()]
+                if now < end + slack and is_global6(network.network_address)]
 
     # --- from the guest -----------------------------------------------------------------------------------------------
 
@@ -186,26 +177,29 @@ class Knowledge:
                 if length:
                     network = ipaddress.ip_network((content[2:] + bytes(4), length), strict=False)
                     self.translators[network] = now + (place & 0xFFF8)
-        longest = max((prefix.until for prefix in self.prefixes.values()), default=now)
+        longest = max([*self.slaac.values(), *self.on_link.values()], default=now)
         self.locked_until = max(self.locked_until, self.router_until, min(longest, now + TWO_HOURS))
 
     def learn_prefix(self, now, content):
-        length, flags, valid, preferred = struct.unpack_from("!BBII", content)
-        if length > 128 or preferred > valid:
+        length, flags, valid = struct.unpack_from("!BBI", content)
+        if length > 128:
             return
         network = ipaddress.ip_network((ip6_at(content, 14), length), strict=False)
         if network.network_address in LINK_LOCAL or network.is_multicast:
             return
-        old = self.prefixes.get(network)
         end = until(now, valid) + CLOCKS
-        if old is None or now >= old.until:
-            if valid == 0:
-                return
-            for address in [address for address, held in self.held.items() if address in network and not held.leased]:
-                del self.held[address]      # of an earlier life of the prefix
-        elif flags & 0x40 and valid <= TWO_HOURS and end <= old.until:
-            end = min(old.until, now + TWO_HOURS + CLOCKS)
-        self.prefixes[network] = Prefix(network, end, bool(flags & 0x80), bool(flags & 0x40))
+        if flags & 0x80:
+            self.on_link[network] = end
+        if flags & 0x40 and length == 64:
+            old = self.slaac.get(network, NEVER)
+            if now >= old:
+                if valid == 0:
+                    return
+                for address in [each for each, held in self.held.items() if each in network and not held.leased]:
+                    del self.held[address]      # of an earlier life of the prefix
+            elif valid <= TWO_HOURS and end <= old:
+                end = min(old, now + TWO_HOURS + CLOCKS)
+            self.slaac[network] = end
 
     def learn_reply(self, now, message):
         if message.type != REPLY:

@@ -24,6 +24,7 @@ DATA_TYPES = 1, 2, 3, 4, 128, 129           # ICMPv6 that is judged as any other
 TO_GUEST_TYPES = *DATA_TYPES, MLD_QUERY, MLD_REPORT, MLD_DONE, RA, NS, NA, MLD2_REPORT
 ROUTER_ALERT = 5, b"\0\0"                  # RFC 2711: for MLD
 NEVER = [ipaddress.ip_network(text) for text in ("::/96", "::ffff:0:0/96")]
+ANYCAST = {0, *range(0xFDFFFFFFFFFFFF80, 0xFE00000000000000)}               # RFC 4291 2.6.1, RFC 2526
 CLIENT_TYPES = 1, 3, 4, 5, 6, 8, 9, 11      # RFC 8415 7.3, without what relays and servers say
 ND_SIZES = {RS: 8, RA: 16, NS: 24, NA: 24}
 HEADER_OCTETS = {TCP: 20, UDP: 8, ICMP6: 8}
@@ -109,12 +110,12 @@ class Port6(Knowledge):
         packet = Packet(data)
         require(packet.hop_limit > 0, "hop limit 0")
         judge_headers(packet, longest=8)
-        if packet.fragment is not None:
+        if packet.is_piece:
             self.judge_reassembled(now, packet)
         if packet.has_start and packet.upper == UDP and {*packet.ports} & {DHCP_CLIENT, DHCP_SERVER}:
             self.judge_client_message(now, mac, packet)
-        elif packet.has_start and packet.upper == ICMP6 and packet.payload[0] not in DATA_TYPES:
-            self.judge_control(now, mac, packet, packet.payload[0])
+        elif packet.icmp_type is not None and packet.icmp_type not in DATA_TYPES:
+            self.judge_control(now, mac, packet, packet.icmp_type)
         else:
             self.judge_data(now, mac, packet)
 
@@ -122,13 +123,12 @@ class Port6(Knowledge):
         to = packet.destination
         require(self.is_own(packet.source, now), "IPv6 source is not the guest's [P55]")
         judge_mapping(mac, to)
-        icmp_type = packet.payload[0] if packet.has_start and packet.upper == ICMP6 else None
-        require(self.may_reach(now, to, packet.upper, packet.ports, icmp_type), f"destination {to}")
+        require(self.may_reach(now, to, packet.upper, packet.ports, packet.icmp_type), f"destination {to}")
         if is_multicast(to):
             return
         if self.isolated and self.knows_gateway(now) and mac != self.router_mac:
-            on_link = any(to in prefix.network for prefix in self.live_prefixes(now, SLACK) if prefix.on_link)
-            require(on_link and (self.rule_for(to) or self.is_resolver(to, now)), "next hop is not the router")
+            opened = self.rule_for(to) or self.is_resolver(to, now)
+            require(self.is_on_link(to, now, SLACK) and opened, "next hop is not the router")
         require(not is_link_local(packet.source) or is_link_local(to) or to in self.hosts,
                 "link-local source beyond the link [P59]")
 
@@ -163,10 +163,10 @@ class Port6(Knowledge):
             if self.is_held(target, now):
                 return self.learn_dad(now, target)
             require(not self.is_reserved(target, now, -SLACK), f"DAD for {target}, which is somebody's [P57]")
-            networks = [prefix.network for prefix in self.live_prefixes(now, SLACK) if prefix.is_for_slaac]
-            require(any(target in net for net in [LINK_LOCAL, *networks]), f"DAD outside known prefixes: {target}")
+            networks = [LINK_LOCAL, *self.slaac_prefixes(now, SLACK)]
+            require(any(target in network for network in networks), f"DAD outside known prefixes: {target}")
             identifier = int(target) & (1 << 64) - 1
-            require(0 < identifier < 0xFDFFFFFFFFFFFF80, f"DAD for an anycast address: {target}")
+            require(identifier not in ANYCAST, f"DAD for an anycast address: {target}")
             if self.rates:
                 charge(self.sent["new"], now, 16, 0.2, "more new addresses than the limit")
             self.learn_dad(now, target)
@@ -222,8 +222,7 @@ class Port6(Knowledge):
         pieces[:] = [(time, piece) for time, piece in pieces[-63:] if now - time < 60] + [(now, packet)]
         for whole in reassembled([piece for _, piece in pieces]):
             require(all(kind != ROUTING for kind, _ in whole.headers), "a routing header, in fragments [P58]")
-            if whole.upper == ICMP6 and whole.payload:
-                require(whole.payload[0] in DATA_TYPES, f"ICMPv6 type {whole.payload[0]}, in fragments [P51]")
+            require(whole.icmp_type in (None, *DATA_TYPES), f"ICMPv6 type {whole.icmp_type}, in fragments [P51]")
             require(whole.upper != UDP or not {*whole.ports} & {DHCP_CLIENT, DHCP_SERVER}, "DHCPv6, in fragments")
 
     # --- to the guest -------------------------------------------------------------------------------------------------
@@ -232,7 +231,7 @@ class Port6(Knowledge):
         packet = Packet(data)
         source, to = packet.source, packet.destination
         judge_headers(packet)
-        kind = packet.payload[0] if packet.has_start and packet.upper == ICMP6 else None
+        kind = packet.icmp_type
         require(kind is None or kind in TO_GUEST_TYPES, f"ICMPv6 type {kind}")
         is_dad = kind == NS and source == NOBODY
         target = None
@@ -270,6 +269,7 @@ class Port6(Knowledge):
     def judge_server_message(self, packet, source_mac):
         require(packet.ports[1] == DHCP_CLIENT, "DHCPv6 other than to a client")
         require(packet.fragment is None, "DHCPv6 in fragments")
+        require(len(packet.payload) >= 12 and u16(packet.payload, 4) >= 12, "DHCPv6 cut")
         require((packet.source, source_mac) == (self.server, self.server_mac), "DHCPv6 from another server")
         message = Message(packet.payload[8:u16(packet.payload, 4)])
         require(message.transaction in self.transactions, "DHCPv6 that the guest did not ask for")
@@ -279,7 +279,7 @@ class Port6(Knowledge):
     def learn(self, now, data):
         """From a frame that arrived in front of the guard, and may come through it."""
         packet = Packet(data)
-        kind = packet.payload[0] if packet.has_start and packet.upper == ICMP6 else None
+        kind = packet.icmp_type
         if kind == NA or kind == NS and packet.source == NOBODY:
             if self.is_young(target_of(packet), now, -EARLY):
                 self.learn_conflict(target_of(packet))
@@ -300,7 +300,7 @@ def judge_mapping(mac, to):
 
 
 def judge_headers(packet, longest=None):
-    """RFC 8200 4.1, and what nobody honest has a use for. `longest`: octets of a header with options."""
+    """RFC 8200 4.1, and what nobody honest has a use for. `longest`: octets of options that a guest sends."""
     kinds = [kind for kind, _ in packet.headers]
     require(ROUTING not in kinds and packet.upper != ROUTING, "routing header [P58]")
     known = (HOP_BY_HOP, DESTINATION, FRAGMENT, AUTHENTICATION)
@@ -313,15 +313,16 @@ def judge_headers(packet, longest=None):
             require(longest is None or len(content) <= longest, "long extension header")
         require(kind != HOP_BY_HOP or JUMBO not in dict(options_of(content)), "jumbo option")
         require(kind != AUTHENTICATION or len(content) >= 12, "Authentication Header cut")
+    require(kinds.count(FRAGMENT) <= 1, "two Fragment headers")
     octets, fragment = len(packet.payload), packet.fragment
-    if fragment is not None:
+    if packet.is_piece:
         require(kinds.index(FRAGMENT) == len(kinds) - 1, "extension header behind the Fragment header")
         require(not fragment.more or octets % 8 == 0, "fragment of odd length")
         require(fragment.offset + octets <= 65535, "fragment past the end")
         require(fragment.offset == 0 or fragment.offset >= 24, "fragment over the first header")
-    if packet.has_start:
+    if packet.has_start and (packet.is_piece or longest is not None):
         require(octets >= HEADER_OCTETS.get(packet.upper, 0), "headers are not whole in the first fragment")
-        if packet.upper == UDP and fragment is None:
+        if packet.upper == UDP and not packet.is_piece:
             require(8 <= u16(packet.payload, 4) <= octets, "UDP length")
 
 

@@ -58,6 +58,11 @@ class Fragment:
     identification: int
     next_header: int
 
+    @property
+    def is_piece(self):
+        """Else it is atomic: whole by itself, whatever else comes with its identification (RFC 6946)."""
+        return self.more or self.offset > 0
+
 
 class Packet:
     """An IPv6 packet: its extension headers, and what stands behind them. Forbidden, if it cannot be read so far."""
@@ -81,20 +86,23 @@ class Packet:
                 self.fragment = Fragment(place & 0xFFF8, bool(place & 1), identification, data[at])
             kind, at = data[at], at + size
         self.upper, self.payload = kind, bytes(data[at:])
+        self.is_piece = self.fragment is not None and self.fragment.is_piece
         self.has_start = self.fragment is None or self.fragment.offset == 0
+        self.icmp_type = self.payload[0] if self.has_start and kind == ICMP6 and self.payload else None
         self.ports = None, None
         if self.has_start and kind in (TCP, UDP) and len(self.payload) >= 4:
             self.ports = struct.unpack_from("!HH", self.payload)
 
 
 def options_of(header):
-    """(type, content) of the options in a Hop-by-Hop or Destination Options header."""
+    """(type, content) of the options in a Hop-by-Hop or Destination Options header, up to one that is cut."""
     options, at = [], 2
     while at < len(header):
         if header[at] == 0:
             at += 1
             continue
-        require(at + 1 < len(header) and at + 2 + header[at + 1] <= len(header), "extension header's option cut")
+        if at + 1 == len(header) or at + 2 + header[at + 1] > len(header):
+            break
         options.append((header[at], header[at + 2:at + 2 + header[at + 1]]))
         at += 2 + header[at + 1]
     return options

@@ -22,6 +22,7 @@ LIMITS = "dhcp", "decline", "resync", "newlease", "arp", "mcast", "slowpath", "u
 NO_LIMITS = [f"--rate={name}=1/0" for name in LIMITS]
 INFAMOUS_OCTETS = 0, 1, 2, 4, 5, 0x45, 0x46, 64, 67, 68, 82, 0x81, 127, 224, 255
 INFAMOUS_FIELDS = 0, 67, 68, 0x0800, 0x0806, 0x8100, 0x86DD, 0x2000, 0x1FFF, 0xFFFF
+SPANS = (0, 14), (0, 46), (0, 60), (0, 340)         # where a mutant differs
 SEED, MUTANTS, AT_ONCE = 20240607, 20000, 500
 
 
@@ -143,25 +144,26 @@ def honest_frames():
     ]
 
 
-def mutant(random, frame):
+def mutant(random, frame, spans=SPANS, octets=INFAMOUS_OCTETS, fields=INFAMOUS_FIELDS):
     """One to three changes: a bit, an octet, a cut, octets put in, a 16-bit field of ill fame. Most are within the
     headers, for that is where a filter looks."""
     data = bytearray(frame)
     for _ in range(random.choice((1, 1, 1, 2, 3))):
-        at = random.randrange(min(len(data), random.choice((14, 46, 60, 340))) or 1)
+        begin, end = random.choice(spans)
+        at = min(begin, len(data) // 2) + random.randrange(max(min(len(data), end) - min(begin, len(data) // 2), 1))
         kind = random.randrange(8)
         if not data:
             break
         if kind < 2:
             data[at] ^= 1 << random.randrange(8)
         elif kind < 5:
-            data[at] = random.choice((*INFAMOUS_OCTETS, random.randrange(256)))
+            data[at] = random.choice((*octets, random.randrange(256)))
         elif kind == 5:
             del data[at:]
         elif kind == 6:
             data[at:at] = random.randbytes(random.choice((1, 2, 4, 8)))
         else:
-            data[at:at + 2] = random.choice(INFAMOUS_FIELDS).to_bytes(2, "big")
+            data[at:at + 2] = random.choice(fields).to_bytes(2, "big")
     return bytes(data)
 
 

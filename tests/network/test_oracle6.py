@@ -3,11 +3,11 @@ not, all made by scapy. The helpers have the names of those in test_oracle.py.""
 
 import pytest
 from scapy.all import (DHCP6_Advertise, DHCP6_Release, DHCP6_Reply, DHCP6_Request, DHCP6_Solicit, DHCP6OptClientId,
-                       DHCP6OptIA_NA, DHCP6OptIAAddress, DUID_LL, TCP, UDP, Ether, ICMPv6EchoRequest, ICMPv6MLDone,
-                       ICMPv6MLQuery, ICMPv6MLReport, ICMPv6MLReport2, ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6ND_RA,
-                       ICMPv6ND_Redirect, ICMPv6ND_RS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptPrefixInfo, ICMPv6NDOptRDNSS,
-                       ICMPv6NDOptSrcLLAddr, ICMPv6NIQueryName, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment,
-                       IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, Jumbo, PadN, Raw, RouterAlert)
+                       DHCP6OptIA_NA, DHCP6OptIAAddress, DHCP6OptServerId, DUID_LL, TCP, UDP, Ether, ICMPv6EchoRequest,
+                       ICMPv6MLDone, ICMPv6MLQuery, ICMPv6MLReport, ICMPv6MLReport2, ICMPv6ND_NA, ICMPv6ND_NS,
+                       ICMPv6ND_RA, ICMPv6ND_Redirect, ICMPv6ND_RS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptPrefixInfo,
+                       ICMPv6NDOptRDNSS, ICMPv6NDOptSrcLLAddr, ICMPv6NIQueryName, IPv6, IPv6ExtHdrDestOpt,
+                       IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, Jumbo, PadN, Raw, RouterAlert)
 
 import oracle
 import oracle6
@@ -77,6 +77,8 @@ def dhcp(message, addresses=(), sport=546, dport=547, source=MY_LL, to=SERVERS, 
     message.trid = 7
     options = DHCP6OptIA_NA(iaid=1, ianaopts=[DHCP6OptIAAddress(addr=address, preflft=valid // 2, validlft=valid)
                                               for address in addresses])
+    if not isinstance(message, DHCP6_Solicit):
+        options /= DHCP6OptServerId(duid=DUID_LL(lladdr=ROUTER))
     return frame(UDP(sport=sport, dport=dport) / message / DHCP6OptClientId(duid=DUID_LL(lladdr=mac)) / options,
                  source, to, **more)
 
@@ -122,7 +124,7 @@ HONEST = {
     "resolver": data(to=RESOLVER, above=UDP(dport=53)), "destination options": data(before=[IPv6ExtHdrDestOpt()]),
     "first fragment": data(before=[IPv6ExtHdrFragment(m=1)]), "last fragment": data(before=[
         IPv6ExtHdrFragment(offset=3)]), "atomic": data(before=[IPv6ExtHdrFragment()]),
-    "rs": rs(), "rs from nobody": rs("::", None), "ns": ns(), "unicast ns": ns(to=ROUTER_LL), "na": na(),
+    "dad of a large identifier": dad("fe80::fe54:ff:fe00:a"), "rs": rs(), "rs from nobody": rs("::", None), "ns": ns(), "unicast ns": ns(to=ROUTER_LL), "na": na(),
     "solicited na": na(MINE, source=MINE, to=ROUTER_LL, flags={"S": 1}), "dad": dad("2a00:7700:1:1::77"),
     "dad of a held address": dad(PRIVACY), "mdns": data(to="ff02::fb", above=UDP(sport=5353, dport=5353)),
     "mld": mld(ICMPv6MLReport2(), "ff02::16"), "mld from nobody": mld(ICMPv6MLReport2(), "ff02::16", "::"),
@@ -193,7 +195,7 @@ FORBIDDEN = {
         before=[IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(12))])]), "jumbo": data(
         before=[IPv6ExtHdrHopByHop(options=[Jumbo(jumboplen=70000)])]), "three options": data(
         before=[IPv6ExtHdrDestOpt()] * 3), "two fragment headers": data(before=[IPv6ExtHdrFragment()] * 2),
-    "options behind a fragment": data(before=[IPv6ExtHdrFragment(), IPv6ExtHdrDestOpt()]), "mobility": frame(
+    "options behind a fragment": data(before=[IPv6ExtHdrFragment(m=1), IPv6ExtHdrDestOpt()]), "mobility": frame(
         Raw(b"\x3b" + bytes(15)), MINE, EXTERNAL, nh=135), "no next header": frame(
         Raw(bytes(8)), MINE, EXTERNAL, nh=59), "experiment": frame(Raw(bytes(8)), MINE, EXTERNAL, nh=253),
     "header cut": frame(Raw(b"\x11\x09" + bytes(8)), MINE, EXTERNAL, nh=60),
