@@ -1,18 +1,43 @@
 #!/usr/bin/env python3
-"""Writes the catalogue of attacks as seeds for fuzz_decide: one file a row, with a lease in front of it where it fits."""
+"""Writes the catalogue of attacks as seeds for fuzz_decide: one file a row and config, behind the frames that make its state."""
 import pathlib
 import sys
 
 rows = [line.split("\t") for line in pathlib.Path("tests/unit/attacks.hex.tsv").read_text().splitlines()[1:]]
 folder = pathlib.Path(sys.argv[1])
 folder.mkdir(parents=True, exist_ok=True)
+NOT_AT_ALL, A_MOMENT, A_MINUTE = 0, 1, 2  # waits_ms
+LEARNING, ANCHORED, WITH_RULES = 0, 1, 33  # the config
 
 
-def seed(direction, frame):
-    data = bytes.fromhex(frame)[:0x7FFF]
-    return (len(data) | (0x8000 if direction == "n2g" else 0)).to_bytes(2, "big") + data
+def seed(direction, frame, wait=A_MOMENT):
+    data = (frame if isinstance(frame, bytes) else bytes.fromhex(frame))[:0x1FFF]
+    return (len(data) | (0x8000 if direction == "n2g" else 0) | wait << 13).to_bytes(2, "big") + data
 
 
-request, ack = (next(seed(r[2], r[5]) for r in rows if r[0] == name) for name in ("D4-02", "S4-02"))
-for name, number, direction, _state, _verdict, frame in rows:
-    (folder / f"{name}-{number}").write_bytes(request + ack + seed(direction, frame))
+def row(name):
+    return next(bytes.fromhex(r[5]) for r in rows if r[0] == name)
+
+
+def with_type(message, kind):
+    """A DHCPv6 message of the catalogue, as another: its type, and the server's identifier in front of the IA_NA."""
+    server = bytes.fromhex("0002000a00030001525400000001")
+    body = bytes([kind]) + message[63:80] + server + message[80:]
+    udp = message[54:58] + (8 + len(body)).to_bytes(2, "big") + message[60:62]
+    return message[:18] + (8 + len(body)).to_bytes(2, "big") + message[20:54] + udp + body
+
+
+lease = seed("g2n", row("D4-02")) + seed("n2g", row("S4-02"))
+advertisement = bytearray(row("RA-18"))
+advertisement[70 + 16:70 + 32] = bytes.fromhex("fd64" + 28 * "0")
+slaac = seed("n2g", bytes(advertisement)) + seed("g2n", row("ND-42"))
+solicit = row("D6-01")
+asked = seed("g2n", solicit, NOT_AT_ALL) + seed("g2n", with_type(solicit, 3))
+leased = asked + seed("n2g", row("D6-21"), A_MINUTE)
+
+for name, number, direction, state, _verdict, frame in rows:
+    before = lease
+    if state.endswith("6") or state == "SLAAC6P" or name.startswith("RA-"):
+        before = slaac + (asked if state.startswith("REQ6") else leased)
+    for config in LEARNING, ANCHORED, WITH_RULES:
+        (folder / f"{name}-{number}-{config}").write_bytes(bytes([config]) + before + seed(direction, frame))

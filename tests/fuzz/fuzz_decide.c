@@ -1,50 +1,122 @@
 /*
  * Any octets, in any order, from both sides: the guard must neither read outside a frame nor leave its tables. The input is
- * a list of frames, each behind two octets: direction in the top bit, length in the rest. Run by `make fuzz`.
+ * one octet that chooses the config, then a list of frames, each behind two octets: direction in the top bit, then two bits
+ * that say how much time goes by after it, and the length. Run by `make fuzz`.
  */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/guard.h"
+#include "core/lease6.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-static const struct rate rates[RATE_CLASSES_END]; /* no limits: every frame is to be looked at */
+enum { ANCHORED = 1, STRICT = 2, EUI64_ONLY = 4, NO_DHCP = 8, NO_ISOLATION = 16, WITH_RULES = 32, IPV6_OFF = 64 };
+enum { GUEST_FIXED_ID = 5 };
+
+static const uint32_t waits_ms[] = { 0, 700, 61 * 1000, 2 * 3600 * 1000 };
+
+/* No limits: every frame is to be looked at. */
+static void set_config(struct config *config, uint8_t mode)
+{
+	struct rule rules[] = { { { 0xfd00000000000000ULL, 0 }, 8, CLASS_ALLOWED },
+				{ { 0x2600000000000000ULL, 0 }, 9, CLASS_BLOCKED },
+				{ address_of_ipv4(0x0a000000), 104, CLASS_ALLOWED } };
+	config->vm_mac = 0x52540000000aULL;
+	config->max_frame = 1514;
+	config->isolation = !(mode & NO_ISOLATION);
+	config->strict_anchors = (mode & STRICT) != 0;
+	config->ipv6_eui64_only = (mode & EUI64_ONLY) != 0;
+	config->dhcp_off = (mode & NO_DHCP) != 0;
+	config->ipv6_off = (mode & IPV6_OFF) != 0;
+	config->gateway_macs.count = config->host.count = config->nat64.count = config->sites.count = 0;
+	if (mode & ANCHORED) {
+		mac_set_add(&config->gateway_macs, 0x525400000001ULL);
+		set_add(&config->host, address_of_ipv4(0xc0a84001));
+	}
+	if (mode & WITH_RULES) {
+		config->nat64.item[config->nat64.count++] = (struct nat64_prefix){ { 0x2a0e000000000000ULL, 0 }, 40, 0 };
+		config->sites.item[config->sites.count++] = 0x2a02aaaabbbb0000ULL;
+	}
+	compile_policy(&config->policy, rules, mode & WITH_RULES ? 3 : 0);
+}
+
+static uint32_t count_bindings(const struct state *state, uint32_t origin, uint64_t now_ms)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < BINDINGS6_MAX; i++)
+		n += now_ms < state->ipv6.bindings[i].expires_ms && state->ipv6.bindings[i].origin == origin;
+	return n;
+}
+
+static bool is_twice(const struct state6 *state, uint32_t i, uint64_t now_ms)
+{
+	for (uint32_t k = 0; k < i; k++)
+		if (now_ms < state->bindings[k].expires_ms && now_ms < state->bindings[i].expires_ms &&
+		    same_address(state->bindings[k].address, state->bindings[i].address))
+			return true;
+	return false;
+}
+
+/* What must hold after every frame: shares of the tables, no address twice, and the operator's word stands. */
+static void check_state(const struct config *config, const struct state *state, uint64_t now_ms)
+{
+	if (count_bindings(state, ORIGIN_LINK_LOCAL, now_ms) > LINK_LOCALS_MAX ||
+	    count_bindings(state, ORIGIN_DHCP, now_ms) > LEASES6_MAX || count_bindings(state, ORIGIN_STATIC, now_ms) != 1)
+		abort();
+	if (config->ipv6_eui64_only && count_bindings(state, ORIGIN_SLAAC, now_ms) > 0)
+		abort();
+	for (uint32_t i = 0; i < BINDINGS6_MAX; i++)
+		if (is_twice(&state->ipv6, i, now_ms))
+			abort();
+	for (uint32_t i = 0; i < PREFIXES_MAX; i++)
+		if (now_ms < state->ipv6.prefixes[i].expires_ms && state->ipv6.prefixes[i].length > 128)
+			abort();
+}
+
+static enum verdict decide_exactly(struct snoop *snoop, enum direction direction, const uint8_t *data, uint32_t length,
+				   uint64_t now_ms)
+{
+	uint8_t *exact = malloc(length); /* so that the sanitizer sees a read behind the end */
+	if (length > 0)
+		memcpy(exact, data, length);
+	struct frame frame = { exact, length };
+	enum verdict verdict = decide(snoop, direction, &frame, now_ms);
+	free(exact);
+	return verdict;
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static struct config config;
 	static struct buckets buckets;
+	static int last_mode = -1;
 	struct state state = { 0 };
 	struct snoop snoop = { .config = &config, .state = &state, .buckets = &buckets };
 	uint64_t now_ms = 1000000;
-	if (config.vm_mac == 0) {
-		config.vm_mac = 0x52540000000aULL;
-		config.max_frame = 1514;
-		config.isolation = 1;
-		memcpy(config.rates, rates, sizeof rates);
-		compile_policy(&config.policy, NULL, 0);
-	}
-	while (n >= 2) {
-		uint32_t length = (uint32_t)(data[0] & 0x7f) << 8 | data[1];
+	if (n == 0)
+		return 0;
+	if (last_mode != data[0])
+		set_config(&config, data[0]);
+	last_mode = data[0];
+	add_static_binding(&state, (struct address){ 0xfd70000000000000ULL, GUEST_FIXED_ID }, 64, now_ms);
+	for (data++, n--; n >= 2;) {
+		uint32_t length = (uint32_t)(data[0] & 0x1f) << 8 | data[1], wait_ms = waits_ms[data[0] >> 5 & 3];
 		enum direction direction = data[0] & 0x80 ? TO_GUEST : FROM_GUEST;
 		data += 2;
 		n -= 2;
 		if (length > n)
 			length = (uint32_t)n;
-		uint8_t *exact = malloc(length); /* so that the sanitizer sees a read behind the end */
-		if (length > 0)
-			memcpy(exact, data, length);
-		struct frame frame = { exact, length };
-		enum verdict verdict = decide(&snoop, direction, &frame, now_ms);
+		enum verdict verdict = decide_exactly(&snoop, direction, data, length, now_ms);
 		if ((verdict != PASS && verdict < FIRST_DROP) || verdict >= VERDICTS)
 			abort();
-		free(exact);
+		check_state(&config, &state, now_ms);
 		data += length;
 		n -= length;
-		now_ms += 700;
-		expire_bindings(&snoop, now_ms);
+		now_ms += wait_ms;
+		if (wait_ms != 700) /* rights end by the clock, whether anybody tidies up or not */
+			expire_bindings(&snoop, now_ms);
 	}
 	return 0;
 }
