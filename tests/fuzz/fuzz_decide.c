@@ -12,7 +12,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-enum { ANCHORED = 1, STRICT = 2, EUI64_ONLY = 4, NO_DHCP = 8, NO_ISOLATION = 16, WITH_RULES = 32, IPV6_OFF = 64 };
+enum { ANCHORED = 1, STRICT = 2, EUI64_ONLY = 4, NO_DHCP = 8, NO_ISOLATION = 16, WITH_RULES = 32, IPV6_OFF = 64,
+       WITH_STATIC = 128 };
 enum { GUEST_FIXED_ID = 5 };
 
 static const uint32_t waits_ms[] = { 0, 700, 61 * 1000, 2 * 3600 * 1000 };
@@ -60,10 +61,11 @@ static bool is_twice(const struct state6 *state, uint32_t i, uint64_t now_ms)
 }
 
 /* What must hold after every frame: shares of the tables, no address twice, and the operator's word stands. */
-static void check_state(const struct config *config, const struct state *state, uint64_t now_ms)
+static void check_state(const struct config *config, const struct state *state, uint32_t statics, uint64_t now_ms)
 {
 	if (count_bindings(state, ORIGIN_LINK_LOCAL, now_ms) > LINK_LOCALS_MAX ||
-	    count_bindings(state, ORIGIN_DHCP, now_ms) > LEASES6_MAX || count_bindings(state, ORIGIN_STATIC, now_ms) != 1)
+	    count_bindings(state, ORIGIN_DHCP, now_ms) > LEASES6_MAX ||
+	    count_bindings(state, ORIGIN_STATIC, now_ms) != statics)
 		abort();
 	if (config->ipv6_eui64_only && count_bindings(state, ORIGIN_SLAAC, now_ms) > 0)
 		abort();
@@ -100,7 +102,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (last_mode != data[0])
 		set_config(&config, data[0]);
 	last_mode = data[0];
-	add_static_binding(&state, (struct address){ 0xfd70000000000000ULL, GUEST_FIXED_ID }, 64, now_ms);
+	uint32_t statics = last_mode & WITH_STATIC ? 1 : 0;
+	if (statics > 0)
+		add_static_binding(&state, (struct address){ 0xfd70000000000000ULL, GUEST_FIXED_ID }, 64, now_ms);
 	for (data++, n--; n >= 2;) {
 		uint32_t length = (uint32_t)(data[0] & 0x1f) << 8 | data[1], wait_ms = waits_ms[data[0] >> 5 & 3];
 		enum direction direction = data[0] & 0x80 ? TO_GUEST : FROM_GUEST;
@@ -111,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		enum verdict verdict = decide_exactly(&snoop, direction, data, length, now_ms);
 		if ((verdict != PASS && verdict < FIRST_DROP) || verdict >= VERDICTS)
 			abort();
-		check_state(&config, &state, now_ms);
+		check_state(&config, &state, statics, now_ms);
 		data += length;
 		n -= length;
 		now_ms += wait_ms;
