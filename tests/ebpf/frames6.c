@@ -34,7 +34,7 @@ static void add_rules(struct world *w)
 				{ VICTIM_LEASED, 128, CLASS_ALLOWED },
 				{ ADDRESS6(0x0064ff9b00000000ULL, 0x0a000000), 104, CLASS_ALLOWED },
 				{ ADDRESS6(0x2600000000000000ULL, 0), 9, CLASS_BLOCKED },
-				{ ADDRESS6(0xff02000000000000ULL, 0), 112, CLASS_ALLOWED },
+				{ ADDRESS6(0xff00000000000000ULL, 0), 8, CLASS_ALLOWED },
 				{ address_of_ipv4(0x01010101), 128, CLASS_BLOCKED } };
 	assert_true(compile_policy(&w->config.policy, rules, 7));
 	w->config.policy.alias[ALIAS_DNS] = CLASS_ALLOWED;
@@ -46,9 +46,10 @@ static void add_rules(struct world *w)
 static void add_translators(struct world *w)
 {
 	static const uint32_t lengths[] = { 32, 40, 48, 56 };
-	for (uint32_t i = 0; i < 4; i++)
-		w->config.nat64.item[i] = (struct nat64_prefix){ .prefix = { 0x2a0f000000000000ULL + ((uint64_t)i << 32), 0 },
-								 .length = lengths[i] };
+	for (uint32_t i = 0; i < 4; i++) {
+		struct address prefix = ADDRESS6(0x2a0f000000000000ULL + ((uint64_t)i << 32), 0);
+		w->config.nat64.item[i] = (struct nat64_prefix){ .prefix = prefix, .length = lengths[i] };
+	}
 	w->config.nat64.count = 4;
 	w->config.policy.global_blocked = 1;
 	w->config.isolation = 0;
@@ -162,6 +163,8 @@ static void show_destinations(struct world *w, show_frame *show)
 {
 	for (uint32_t i = 0; i < 4096; i++)
 		show_destination(w, show, ADDRESS6((uint64_t)i << 52 | (uint64_t)i * 0x1234567, i), i);
+	for (uint32_t i = 0; i < 1024; i++) /* groups of all scopes and flags */
+		show_destination(w, show, ADDRESS6(0xff00000000000000ULL | (uint64_t)(i % 256) << 48, 0xf9 + i / 256), i);
 	for (uint32_t i = 0; i < SPECIAL_PURPOSE_COUNT; i++) {
 		struct address first = special_purpose[i].address;
 		uint32_t length = special_purpose[i].prefix_length;
