@@ -1,17 +1,21 @@
 """The uplink that needs no root, with a Linux network stack as the guest:
 
-    guest eth0 == softnet --uplink slirp == sockets of the host's namespace (lo 127.0.0.1 and, as "the internet", 1.1.1.1)
+    guest eth0 == softnet --uplink slirp == sockets of the host's namespace
+                                            (lo 127.0.0.1, ::1 and, as "the internet", 1.1.1.1 and 2606:4700:4700::1111)
 """
 
+import contextlib
 import socket
 
 import pytest
 
+import ipv6_peers
 import netns
 import services
 
 MAC = "52:54:00:00:00:0a"
 HOST = "10.0.2.2"
+PREFIX6, HOST6, RESOLVER6 = "fd00:10:0:2::/64", "fd00:10:0:2::2", "fd00:10:0:2::3"
 
 
 @pytest.fixture
@@ -21,11 +25,14 @@ def slirp(network):
     network.host.ip("address add 1.1.1.1/32 dev lo")
     servers = []
 
-    def start(*options):
-        guest = network.namespace("guest", ipv6=False)
-        softnet = network.start([services.softnet_path(), "--vm-mac-address", MAC, "--guest", "tap:g-slirp", "--uplink",
-                                 "slirp", "-v", *options], name="softnet", kind=services.Softnet)
-        netns.wait_for(lambda: "g-slirp" in network.host.links(), 10, "softnet's tap")
+    def start(*options, ipv6=False):
+        guest = network.namespace("guest", ipv6=ipv6)
+        resolvers = network.logs / "resolv.conf"
+        resolvers.write_text(f"nameserver {ipv6_peers.INTERNET}\n")
+        softnet = network.start(["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"',
+                                 resolvers, services.softnet_path(), "--vm-mac-address", MAC, "--guest", "tap:g-slirp",
+                                 "--uplink", "slirp", "-v", *options], name="softnet", kind=services.Softnet)
+        softnet.wait_line("gateway MAC addresses", 20)      # before that it is not done with its tap
         network.host.ip("link set g-slirp netns guest")
         guest.ip(f"link set g-slirp name eth0 address {MAC} up")
         softnet.client = services.udhcpc(network, guest)
@@ -39,6 +46,35 @@ def slirp(network):
     for server in servers:
         server.close()
     network.host.ip("address del 1.1.1.1/32 dev lo")
+
+
+@pytest.fixture
+def slirp6(network, slirp):
+    """The same for IPv6: returns the guest once it has its address."""
+    network.host.set_ipv6("lo", disable_ipv6=0)
+    network.host.ip(f"address add {ipv6_peers.INTERNET}/128 dev lo")
+    echoes = [services.Echo(network.host, address, port) for address, port in (
+        (ipv6_peers.INTERNET, 7), (ipv6_peers.INTERNET, 53), ("::1", 8))]
+
+    def start(*options):
+        guest, softnet = slirp(*options, ipv6=True)
+        own = ipv6_peers.eui64(PREFIX6, MAC)
+        netns.wait_for(lambda: [each for each in ipv6_peers.addresses(guest)
+                                if each["local"] == own and not ipv6_peers.is_waiting(each)], 10, own)
+        return guest, softnet
+    yield start
+    for echo in echoes:
+        echo.close()
+    network.host.set_ipv6("lo", disable_ipv6=1)
+
+
+def echoes6(guest, address, port):
+    """(TCP, UDP): whether what is sent there comes back."""
+    def tries(function):
+        with contextlib.suppress(OSError):
+            return function(guest, b"hello", address, port, timeout=1.5) == b"hello"
+        return False
+    return tries(ipv6_peers.exchange), tries(ipv6_peers.ask)
 
 
 def can_connect(namespace, address, port, timeout=2.0):
@@ -88,3 +124,39 @@ def test_busy_port_is_named(network, slirp):
     _guest, softnet = slirp("--expose", "2222:22")
     softnet.wait_line(r"cannot expose tcp port 2222: Address already in use", 10)
     assert softnet.running
+
+
+def test_ipv6_reaches_the_internet_and_not_the_hosts_loopback(slirp6):
+    guest, softnet = slirp6()
+    assert "default via fe80::2 " in guest.ip("-6 route")
+    assert echoes6(guest, ipv6_peers.INTERNET, 7) == (True, True)
+    assert echoes6(guest, HOST6, 8) == (False, False)
+    assert echoes6(guest, ipv6_peers.INTERNET, 9) == (False, False)
+    for address in HOST6, "fe80::2%eth0":
+        guest.run("ping", "-6", "-c", "1", "-W", "2", address)
+    # The host's resolver by its alias, and nothing else there.
+    assert echoes6(guest, RESOLVER6, 53) == (True, True)
+    assert echoes6(guest, RESOLVER6, 7) == (False, False)
+    counters = softnet.counters()
+    assert counters.dropped("guest") == counters.dropped("guest", "dst-private") > 0, counters
+    assert counters.dropped("uplink") == 0, counters
+    # IPv4 is beside it.
+    assert services.address_of(guest) == "10.0.2.15"
+
+
+def test_all_of_ipv6_is_not_the_hosts_loopback(slirp6):
+    guest, _softnet = slirp6("--allow", "::/0")
+    assert echoes6(guest, HOST6, 8) == (False, False)
+    assert echoes6(guest, ipv6_peers.INTERNET, 7) == (True, True)
+
+
+def test_host_is_opened_by_its_name_in_ipv6(slirp6):
+    guest, _softnet = slirp6("--allow", "@host")
+    assert echoes6(guest, HOST6, 8) == (True, True)
+
+
+def test_slirp_has_no_ipv6_when_it_is_off(network, slirp):
+    guest, softnet = slirp("--ipv6", "off", ipv6=True)
+    softnet.wait_counters(lambda now: now.dropped("guest", "ip6-disabled") > 1)
+    assert softnet.counters().dropped("uplink") == 0            # nobody was there to answer
+    assert "default" not in guest.ip("-6 route")

@@ -6,11 +6,14 @@
 
 import os
 import pathlib
+import re
 import signal
 import socket
 
 import pytest
 
+import dhcp_peers
+import ipv6_peers
 import netns
 import services
 import vm
@@ -65,6 +68,58 @@ def test_slirp_over_datagrams(network, boot):
     guest.process.wait_counters(lambda counters: counters.dropped("guest", "eth-src-spoof") == 3)
     assert guest.run(FETCH) == "hello"
     assert guest.power_off() == 0
+
+
+def wait_address6(guest, address):
+    """Until the guest's kernel has this address, and is over its duplicate address detection."""
+    netns.wait_for(lambda: re.search(f"{address}/64 scope global (?!tentative)",
+                                     guest.run("ip -6 address show dev eth0")), 20, address)
+
+
+def test_ipv6_over_slirp(network, host, boot):
+    for interface in "all", "lo":
+        host.set_ipv6(interface, disable_ipv6=0)
+    host.ip(f"address add {ipv6_peers.INTERNET}/128 dev lo")
+    web = services.WebServer(host, ipv6_peers.INTERNET)
+    guest = boot("--uplink", "slirp")
+    wait_address6(guest, ipv6_peers.eui64("fd00:10:0:2::/64", MAC))
+    assert guest.run(f"wget -q -O - http://[{ipv6_peers.INTERNET}]/file") == "hello"
+    assert "lease 10.0.2.15/24" in guest.run(LEASE)
+    assert guest.run(FETCH) == "hello"
+    assert guest.process.counters().dropped("guest") == 0
+    assert guest.power_off() == 0
+    web.close()
+
+
+@needs("radvd")
+def test_ipv6_on_a_bridge(segment6, softnet, guest_image):
+    """SLAAC by the guest's own kernel, first from its MAC address, then with temporary addresses."""
+    ipv6_peers.radvd(segment6, segment6.gateway, ipv6_peers.PREFIX)
+    web = services.WebServer(segment6.internet, ipv6_peers.INTERNET)
+    guard = [softnet, "run", "-v", "--vm-mac-address", MAC, "--uplink", "tap:u-vm,bridge=br0", "--"]
+    guest = vm.VM(segment6, "guest", guest_image, "{mac}", DGRAM, guard, kind=services.Softnet)
+    guest.boot()
+    address = ipv6_peers.eui64(ipv6_peers.PREFIX, MAC)
+    wait_address6(guest, address)
+    fetch = f"wget -q -O - http://[{ipv6_peers.INTERNET}]/file"
+    assert guest.run(fetch) == "hello"
+    guest.run("nc -ll -p 80 -e echo hello from the guest >/dev/null 2>&1 &")
+    netns.wait_for(lambda: "LISTEN" in guest.run("netstat -ltn"), 5, "the listener")
+    assert ipv6_peers.exchange(segment6.internet, b"", address, 80) == b"hello from the guest\n"
+    guest.run("echo 2 >/proc/sys/net/ipv6/conf/eth0/use_tempaddr; ip link set eth0 down; ip link set eth0 up")
+    netns.wait_for(lambda: re.search("global secondary (?!tentative)", guest.run("ip -6 address show dev eth0")), 20,
+                   "a temporary address")
+    wait_address6(guest, address)
+    assert guest.run(fetch) == "hello"
+    assert web.requests[0][0] == address != web.requests[-1][0]
+    assert ipv6_peers.within(web.requests[-1][0], ipv6_peers.PREFIX)
+    assert guest.process.counters().dropped("guest") == 0
+    forged = dhcp_peers.mac_bytes(f"{ipv6_peers.GATEWAY_MAC}:{MAC}") + b"\x86\xdd" + \
+        ipv6_peers.packet(ipv6_peers.GATEWAY, ipv6_peers.INTERNET, 17, bytes.fromhex("9c40 0009 0008 0000"))
+    guest.run(f"rawframe send eth0 -c 3 {forged.hex()}")
+    guest.process.wait_counters(lambda counters: counters.dropped("guest", "ip6-src-unbound") == 3)
+    assert guest.power_off() == 0
+    web.close()
 
 
 def test_stream_to_qemu(network, boot):
