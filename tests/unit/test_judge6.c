@@ -180,15 +180,18 @@ static void next_hops(void **state)
 {
 	(void)state;
 	struct address resolver = ADDRESS6(LOCAL_PREFIX, 0x53), far = ADDRESS6(0xfd65000000000000ULL, 1);
-	struct rule rules[] = { { VICTIM_LEASED, 128, CLASS_ALLOWED }, { far, 128, CLASS_ALLOWED } };
+	struct rule rules[] = { { VICTIM_LEASED, 128, CLASS_ALLOWED }, { far, 128, CLASS_ALLOWED },
+				{ VICTIM_LL, 128, CLASS_ALLOWED } };
 	bound6();
-	assert_true(compile_policy(&w.config.policy, rules, 2));
+	assert_true(compile_policy(&w.config.policy, rules, 3));
 	put_ra(&w, &(struct ra_spec){ .router_s = 1800, .resolver = resolver, .resolver_s = 600 });
 	GUEST_GETS(PASS);
 	put_data_to(GLOBAL_IP6, 4000, VICTIM_MAC);
 	GUEST_SENDS(DROP_L2_NEXT_HOP);
 	put_data_to(VICTIM_LEASED, 4000, VICTIM_MAC);
 	GUEST_SENDS(PASS); /* a rule opened it, and the router said that it is on the link */
+	put_data_to(VICTIM_LL, 4000, VICTIM_MAC);
+	GUEST_SENDS(PASS); /* RFC 4861 5.1: that prefix always is */
 	put_data_to(far, 4000, VICTIM_MAC);
 	GUEST_SENDS(DROP_L2_NEXT_HOP);
 	put_data_to(far, 4000, GATEWAY_MAC);
@@ -410,7 +413,8 @@ int main(void)
 		cmocka_unit_test(solicitations_of_neighbors), cmocka_unit_test(advertisements_of_neighbors),
 		cmocka_unit_test(options_of_neighbor_discovery), cmocka_unit_test(reports_of_listeners),
 		cmocka_unit_test(neighbors_from_the_network), cmocka_unit_test(routers_from_the_network),
-		cmocka_unit_test(conflicts_from_the_network), cmocka_unit_test(every_type_of_icmp6),
+		cmocka_unit_test(conflicts_from_the_network), cmocka_unit_test(conflicts_of_leases),
+		cmocka_unit_test(every_type_of_icmp6),
 		cmocka_unit_test(rates_of_neighbor_discovery), cmocka_unit_test(too_many_claims),
 		cmocka_unit_test(special_purpose_blocks), cmocka_unit_test(scopes_of_groups),
 		cmocka_unit_test(translated_addresses), cmocka_unit_test(rules_and_translators),

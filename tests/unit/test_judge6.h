@@ -37,6 +37,7 @@ void too_many_claims(void **state);
 void neighbors_from_the_network(void **state);
 void routers_from_the_network(void **state);
 void conflicts_from_the_network(void **state);
+void conflicts_of_leases(void **state);
 
 /* test_judge6_destinations.c */
 void special_purpose_blocks(void **state);

@@ -153,3 +153,22 @@ void conflicts_from_the_network(void **state)
 	get_nd(young, DROP_L2L3_MISMATCH, __LINE__);
 	get_nd((struct nd_spec){ .type = NA, .from = YOUNG, .target = YOUNG }, PASS, __LINE__);
 }
+
+/* Y8: a leased address is the server's word; the guest hears of the conflict and may decline. */
+void conflicts_of_leases(void **state)
+{
+	(void)state;
+	bound6();
+	w.state.ipv6.bindings[BINDINGS6_MAX - 1] = (struct binding6){
+		.address = GUEST_LEASED, .since_ms = w.now_ms, .valid_ms = w.now_ms, .conflict_ms = w.now_ms + 10000,
+		.expires_ms = w.now_ms + 600000, .origin = ORIGIN_DHCP };
+	const struct nd_spec claim = { .type = NA, .from = GUEST_LEASED, .target = GUEST_LEASED };
+	w.now_ms += 9999;
+	struct state before = w.state;
+	get_nd(claim, PASS, __LINE__);
+	get_nd((struct nd_spec){ .type = NS, .target = GUEST_LEASED }, PASS, __LINE__);
+	assert_memory_equal(&before, &w.state, sizeof before);
+	w.now_ms += 1;
+	get_nd(claim, DROP_ND_CLAIMS_GUEST, __LINE__);
+	get_nd((struct nd_spec){ .type = NS, .target = GUEST_LEASED }, PASS, __LINE__);
+}
