@@ -272,9 +272,11 @@ static void static_addresses_stay(void **state)
 	announce(&w, fixed.high); /* the router's lifetimes are not those of the operator's word */
 	put_ra(&w, &(struct ra_spec){ .router_s = 0, .prefix = { fixed.high, 0 }, .valid_s = 0 });
 	GUEST_GETS(PASS);
+	assert_true(is_on_link6(&w.state.ipv6, fixed.high, 9, w.now_ms));
 	w.now_ms += SECONDS(100000);
 	expire_bindings(&w.snoop, w.now_ms);
 	IS_OWN(fixed);
+	assert_true(is_on_link6(&w.state.ipv6, fixed.high, 9, w.now_ms));
 	announce(&w, LOCAL_PREFIX);
 	for (uint64_t i = 0; i < 40; i++) {
 		w.now_ms += 61000;
