@@ -42,6 +42,9 @@ check           ettercap-text-only    -
 check           yersinia              -
 check           arp-scan              -
 check           hping3                -
+check           thc-ipv6              -
+check           ipv6toolkit           -
+check           bettercap             -
 check           passt                 -           an uplink that other people wrote
 '
 
