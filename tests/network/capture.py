@@ -20,7 +20,7 @@ import oracle
 import oracle6
 import services
 
-PACKET_STATISTICS, SO_RCVBUFFORCE, SO_TIMESTAMPNS = 6, 33, 35
+PACKET_STATISTICS, PACKET_IGNORE_OUTGOING, SO_RCVBUFFORCE, SO_TIMESTAMPNS = 6, 23, 33, 35
 GATEWAY_MAC, GATEWAY_LINK_LOCAL = "52:54:00:00:00:01", "fe80::5054:ff:fe00:1"
 
 
@@ -38,6 +38,9 @@ class Capture:
             self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 32 << 20)
         self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.socket.setsockopt(netns.SOL_PACKET, netns.PACKET_AUXDATA, 1)
+        if outgoing is None:                # else a flood would fill the buffer with what is not wanted
+            with contextlib.suppress(OSError):
+                self.socket.setsockopt(netns.SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
         with namespace.entered():
             self.socket.bind((interface, netns.ETH_P_ALL))
         self.socket.setblocking(False)

@@ -85,13 +85,14 @@ def scene(segment, watch):  # noqa: F811
     web.close()
 
 
-def run_all(network, namespace, commands):
+def run_all(network, namespace, commands, meanwhile=lambda: None, seconds=SECONDS):
     """Run command lines side by side until they end, or their time is up."""
     logs = network.logs                 # yersinia leaves a file where it is started
-    bounded = ["timeout", "-s", "INT", "-k", "1", str(SECONDS), "sh", "-c"]
+    bounded = ["timeout", "-s", "INT", "-k", "1", str(seconds), "sh", "-c"]
     tools = [network.start([*bounded, f"cd {logs}; {command}"], namespace) for command in commands]
+    meanwhile()
     for tool in tools:
-        tool.wait(SECONDS + 5)
+        tool.wait(seconds + 5)
     return tools
 
 
