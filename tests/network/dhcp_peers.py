@@ -153,9 +153,12 @@ class Guest:
             self.wall.ip(f"link add port type veth peer name eth0 netns {name}")
             self.wall.ip("link set port master wall up")
             self.wall.ip("link set wall up")
-            self.namespace.ip(f"link set eth0 address {self.mac}")
+            # No IPv6 before the guard is there and the bridge forwards: the kernel claims an address once.
+            self.namespace.set_ipv6("eth0", disable_ipv6=1)
+            self.namespace.ip(f"link set eth0 address {self.mac} up")
         self.start_guard()
-        self.namespace.ip("link set eth0 up")
+        if walled and ipv6 is not None:
+            self.namespace.set_ipv6("eth0", disable_ipv6=0)
 
     def start_guard(self, *more):
         name = f"softnet-{len(self.network.processes)}"
@@ -164,6 +167,8 @@ class Guest:
             self.guard = services.guard(self.network, self.wall, self.mac, "br0", *options, name=name, interface="tap")
             # The port of a bridge must not have the address of a machine behind it.
             self.wall.ip("link set tap address 02:00:00:00:00:01 master wall up")
+            for port in "tap", "port":
+                wait_for(lambda: "state forwarding" in self.wall.run("bridge", "link", "show", "dev", port), what=port)
         else:
             self.guard = services.guard(self.network, self.namespace, self.mac, "br0", *options, name=name)
         return self.guard

@@ -206,6 +206,12 @@ class Guest6(dhcp_peers.Guest):
         super().__init__(network, name, *options, ipv6=settings, **more)
         self.link_local = eui64("fe80::/64", self.mac)
 
+    def start_over(self):
+        """As at boot, and when the link has been down: the kernel forgets all and asks for everything anew. The link
+        itself stays up, for the port of a bridge may take a second to forward."""
+        self.namespace.set_ipv6("eth0", disable_ipv6=1)
+        self.namespace.set_ipv6("eth0", disable_ipv6=0)
+
     def addresses(self, prefix="::/0", **wanted):
         """Its addresses in the prefix that can be used; say temporary=True, or deprecated=None."""
         return [each["local"] for each in addresses(self.namespace)

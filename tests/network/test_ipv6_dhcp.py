@@ -28,7 +28,7 @@ def segment(segment6, softnet):
     segment6.echo.close()
 
 
-def serve(network, server, valid=600, renew=3, rebind=6):
+def serve(network, server, valid=600, renew=2, rebind=6):
     if server == "kea":
         radvd(network, network.gateway, PREFIX, options=MANAGED)
         return ipv6_peers.kea6(network, network.gateway, POOL, valid, renew=renew, rebind=rebind)
@@ -67,7 +67,8 @@ def test_lease_renewal_release(segment, server):
         guest.ping(source=guest.address)
         counters = guest.guard.counters()
         assert counters.dropped("guest", *COMPLAINTS) == 0, (client, counters)
-        assert counters.dropped("uplink") == 0, (client, counters)
+        # A frame may come before the guest's interface is up.
+        assert counters.dropped("uplink") == counters.dropped("uplink", "write-error"), (client, counters)
         if client != "networkd":            # it keeps its lease for later
             release(segment, guest, client)
             guest.guard.wait_line(f"lease lost: {guest.address}, released", 10)
@@ -80,7 +81,7 @@ def test_server_restarts_and_another_takes_over(segment):
     """The first server dies. It comes back, and is asked again; it dies for good, and another has its leases."""
     second = ipv6_peers.add_router(segment, "second", "52:54:00:00:00:02")
     radvd(segment, segment.gateway, PREFIX, options=MANAGED)
-    options = POOL, 40, None, 2, 5
+    options = POOL, 40, None, 1, 3
     first = ipv6_peers.kea6(segment, segment.gateway, *options)
     guests = guests_of(segment, "--dhcp-server", f"{GATEWAY_LINK_LOCAL},fe80::5054:ff:fe00:2")
     first.stop()
@@ -99,7 +100,7 @@ def test_server_restarts_and_another_takes_over(segment):
 
 @needs_peers("dhclient", "radvd", server="kea-dhcp6")
 def test_lease_of_a_frozen_client_runs_out(segment):
-    serve(segment, "kea", 6, 2, 4)
+    serve(segment, "kea", 4, 1, 2)
     guests = guests_of(segment, clients=["dhclient", "networkd"])
     for guest in guests.values():
         guest.client.signal(signal.SIGSTOP)

@@ -77,8 +77,7 @@ def test_without_state_the_mac_and_renewals_say_who_it_is(segment):
     # Nobody can tell whose an opaque address is; the guest says it when its link comes up again.
     opaque.guard.wait_line("prefix learned", 6)
     opaque.try_to_send(address, segment.far, "ip6-src-unbound")
-    opaque.namespace.ip("link set eth0 down")
-    opaque.namespace.ip("link set eth0 up")
+    opaque.start_over()
     assert opaque.wait_address() == address
     opaque.wait_router()
     opaque.ping(source=address)
@@ -89,8 +88,7 @@ def test_guest_that_reboots(segment):
     guest = Guest6(segment, "vm", ipv6=PRIVACY, walled=True)
     first = guest.wait_address(temporary=True)
     for _ in range(2):
-        guest.namespace.ip("link set eth0 down")
-        guest.namespace.ip("link set eth0 up")
+        guest.start_over()
         second = guest.wait_address(temporary=True)
         assert second != first
         guest.ping(source=second)

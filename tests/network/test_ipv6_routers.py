@@ -60,7 +60,7 @@ def test_new_prefix_and_old_one_deprecated(segment):
 
 def test_prefix_that_runs_out(segment):
     """The guard takes the address away when the guest's kernel does: never before, and not much later."""
-    router = radvd(segment, segment.gateway, PREFIX, valid=6, preferred=6, lifetime=30)
+    router = radvd(segment, segment.gateway, PREFIX, valid=5, preferred=5, lifetime=30)
     guests = [Guest6(segment, "vm"), Guest6(segment, "opaque", ipv6=ipv6_peers.OPAQUE)]
     for guest in guests:
         guest.address = guest.wait_address()
@@ -89,7 +89,7 @@ def test_prefix_that_runs_out(segment):
 
 
 def test_second_router_has_to_wait(segment, other):
-    first = radvd(segment, segment.gateway, PREFIX, valid=7, preferred=7, lifetime=5)
+    first = radvd(segment, segment.gateway, PREFIX, valid=5, preferred=5, lifetime=4)
     guest = Guest6(segment, "vm")
     guest.wait_eui64()
     second = radvd(segment, other, OTHER_PREFIX)

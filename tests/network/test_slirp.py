@@ -72,7 +72,7 @@ def echoes6(guest, address, port):
     """(TCP, UDP): whether what is sent there comes back."""
     def tries(function):
         with contextlib.suppress(OSError):
-            return function(guest, b"hello", address, port, timeout=1.5) == b"hello"
+            return function(guest, b"hello", address, port, timeout=1) == b"hello"
         return False
     return tries(ipv6_peers.exchange), tries(ipv6_peers.ask)
 
@@ -131,7 +131,6 @@ def test_ipv6_reaches_the_internet_and_not_the_hosts_loopback(slirp6):
     assert "default via fe80::2 " in guest.ip("-6 route")
     assert echoes6(guest, ipv6_peers.INTERNET, 7) == (True, True)
     assert echoes6(guest, HOST6, 8) == (False, False)
-    assert echoes6(guest, ipv6_peers.INTERNET, 9) == (False, False)
     for address in HOST6, "fe80::2%eth0":
         guest.run("ping", "-6", "-c", "1", "-W", "2", address)
     # The host's resolver by its alias, and nothing else there.
