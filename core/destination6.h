@@ -41,8 +41,9 @@ SUBPROGRAM uint64_t translated_ipv4(const struct config *config, const struct st
 		return low;
 	for (uint32_t i = 0; i < NAT64_PREFIXES_MAX && i < config->nat64.count && ipv4 == NOT_TRANSLATED; i++)
 		ipv4 = translated_by(&config->nat64.item[i], a);
+	/* One that has run out still counts, as it can only close; what is on the link does not go through a router. */
 	for (uint32_t i = 0; i < TRANSLATORS_MAX && ipv4 == NOT_TRANSLATED; i++)
-		if (now_ms < state->translators[i].expires_ms)
+		if (state->translators[i].expires_ms != 0 && !is_on_link6(state, high, low, now_ms))
 			ipv4 = translated_by(&state->translators[i].nat64, a);
 	return ipv4;
 }
@@ -52,16 +53,16 @@ INLINE bool is_global6(uint64_t high)
 	return high >> 61 == 1; /* 2000::/3 */
 }
 
-SUBPROGRAM bool is_in_site(const struct config *config, const struct state6 *state, uint64_t high, uint64_t now_ms)
+SUBPROGRAM bool is_in_site(const struct config *config, const struct state6 *state, uint64_t high)
 {
 	if (!is_given(config) || !is_given(state))
 		return true;
 	for (uint32_t i = 0; i < SITES_MAX && i < config->sites.count; i++)
 		if (config->sites.item[i] == (high & SITE_MASK))
 			return true;
-	for (uint32_t i = 0; i < PREFIXES_MAX; i++) {
+	for (uint32_t i = 0; i < PREFIXES_MAX; i++) { /* also one that has run out: a LAN may outlive its announcement */
 		const struct prefix6 *p = &state->prefixes[i];
-		if (is_live_prefix(p, now_ms) && is_global6(p->prefix.high) && !((p->prefix.high ^ high) & SITE_MASK))
+		if (p->expires_ms != 0 && is_global6(p->prefix.high) && !((p->prefix.high ^ high) & SITE_MASK))
 			return true;
 	}
 	return false;
@@ -102,7 +103,7 @@ INLINE uint8_t fault_of_unruled6(const struct config *config, const struct state
 	if (has_ports && to->port == DNS_PORT && is_resolver6(config, state, a, now_ms))
 		return PASS;
 	if (class == CLASS_GLOBAL) {
-		if (is_in_site(config, &state->ipv6, a.high, now_ms))
+		if (is_in_site(config, &state->ipv6, a.high))
 			return DROP_DST_LOCAL_NET;
 		return config->policy.global_blocked ? DROP_DST_BLOCKED : PASS;
 	}
@@ -142,6 +143,8 @@ SUBPROGRAM uint32_t reach_of_translated(const struct config *config, const struc
 {
 	if (!is_given(config) || !is_given(state) || !is_given(to))
 		return DROP_DST_INVALID;
+	if (ipv4 >> 28 >= 14) /* RFC 6146 translates unicast */
+		return DROP_DST_NAT64_PRIVATE;
 	struct destination behind = { address_of_ipv4(ipv4), to->protocol, to->source_port, to->port };
 	return may_reach(config, state, &behind, now_ms).verdict == PASS ? PASS : DROP_DST_NAT64_PRIVATE;
 }

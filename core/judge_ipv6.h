@@ -43,7 +43,7 @@ INLINE struct decision judge_dhcp6_from_guest(const struct config *config, const
 INLINE bool is_wrong_next_hop6(const struct config *config, const struct state *state, uint64_t mac, struct address to,
 			       bool by_rule, uint64_t now_ms)
 {
-	if (!config->isolation || mac_is_group(mac) || gateway_mac6(config, &state->ipv6, mac, now_ms) != OTHER_MAC)
+	if (!config->isolation || mac_is_group(mac) || gateway_mac6(config, &state->ipv6, mac) != OTHER_MAC)
 		return false;
 	bool on_link = is_link_local(to) || is_on_link6(&state->ipv6, to.high, to.low, now_ms);
 	return !on_link || (!by_rule && !is_resolver6(config, state, to, now_ms));

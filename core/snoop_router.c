@@ -15,7 +15,7 @@ enum {
 
 struct announced_prefix {
 	struct address prefix;
-	uint32_t length, valid_s;
+	uint32_t length, valid_s, preferred_s;
 	bool on_link, autonomous;
 };
 
@@ -23,6 +23,7 @@ struct announced_prefix {
 struct advertisement {
 	struct address router;
 	uint64_t mac;
+	uint64_t link_address; /* of the option; MAC_NONE: absent */
 	uint32_t lifetime_s;
 	uint32_t prefix_count, resolver_count, translator_count;
 	struct announced_prefix prefixes[PREFIXES_MAX];
@@ -30,20 +31,22 @@ struct advertisement {
 	struct translator translators[TRANSLATORS_MAX]; /* the same */
 };
 
-/* RFC 4861 4.6.2. Prefixes that are nobody's to give are ignored; RFC 4862 5.5.3 d: addresses are made in 64 bits. */
+/* RFC 4861 4.6.2. Prefixes that are nobody's to give are ignored; RFC 4862 5.5.3 c, d: addresses are made in 64 bits. */
 static bool read_prefix(struct reader *r, struct advertisement *ra)
 {
 	struct announced_prefix p = { .length = read_u8(r) };
 	uint8_t flags = read_u8(r);
 	p.valid_s = read_be32(r);
-	skip_bytes(r, 8);
+	p.preferred_s = read_be32(r);
+	skip_bytes(r, 4);
 	p.prefix = read_address6(r);
 	p.on_link = (flags & 0x80) != 0;
 	p.autonomous = (flags & 0x40) != 0 && p.length == 64;
 	bool unique_local = p.prefix.high >> 57 == 0xfc >> 1, global = p.prefix.high >> 61 == 1;
 	if (!r->ok || r->at != r->end)
 		return false;
-	if (p.length <= 128 && (unique_local || global) && (p.on_link || p.autonomous) && ra->prefix_count < PREFIXES_MAX)
+	bool sane = p.length <= 128 && p.preferred_s <= p.valid_s && (unique_local || global);
+	if (sane && (p.on_link || p.autonomous) && ra->prefix_count < PREFIXES_MAX)
 		ra->prefixes[ra->prefix_count++] = p;
 	return true;
 }
@@ -82,6 +85,9 @@ static bool read_translator(struct reader *r, struct advertisement *ra)
 static bool read_option(uint8_t type, struct reader *r, struct advertisement *ra)
 {
 	switch (type) {
+	case SOURCE_LINK_ADDRESS:
+		ra->link_address = read_be48(r);
+		return r->ok && r->at == r->end;
 	case PREFIX_INFORMATION:
 		return read_prefix(r, ra);
 	case RDNSS:
@@ -147,26 +153,37 @@ static uint64_t lock_of(const struct advertisement *ra, uint64_t now_ms)
 	return now_ms + longest_ms;
 }
 
-static void learn_router(struct snoop *s, const struct advertisement *ra, uint64_t now_ms)
+/* The MAC of a router that is gone stays the only next hop (trust6.h) until another router is heard. */
+static void forget_old_routers(struct state6 *state, uint64_t now_ms)
 {
-	struct router6 *r = entry_for(&s->state->ipv6, ra->router, now_ms);
-	if (!r)
-		return;
-	bool known = is_locked_router6(r, now_ms);
+	for (uint32_t i = 0; i < ROUTERS6_MAX; i++)
+		if (!is_locked_router6(&state->routers[i], now_ms))
+			state->routers[i] = (struct router6){ 0 };
+}
+
+/* Gives the end of the router's lock; not behind now_ms: it is not to be learned from. */
+static uint64_t learn_router(struct snoop *s, const struct advertisement *ra, uint64_t now_ms)
+{
 	uint64_t locked_ms = lock_of(ra, now_ms);
+	struct router6 *r = entry_for(&s->state->ipv6, ra->router, now_ms);
+	bool known = r && is_locked_router6(r, now_ms);
+	if (!r || (!known && locked_ms <= now_ms))
+		return locked_ms;
+	forget_old_routers(&s->state->ipv6, now_ms);
 	*r = (struct router6){ .address = ra->router, .mac = ra->mac, .expires_ms = now_ms + ra->lifetime_s * 1000ULL,
 			       .locked_ms = known && r->locked_ms > locked_ms ? r->locked_ms : locked_ms };
 	struct event event = { .kind = EVENT_GATEWAY_LEARNED, .address = ra->router, .mac = ra->mac,
 			       .expires_ms = r->locked_ms };
-	if (!known && s->event && locked_ms > now_ms)
+	if (!known && s->event)
 		s->event(s->context, &event);
+	return r->locked_ms;
 }
 
-static void set_end_of_addresses(struct state6 *state, const struct prefix6 *p)
+static void set_end_of_addresses(struct state6 *state, const struct prefix6 *p, uint64_t now_ms)
 {
 	for (uint32_t i = 0; i < BINDINGS6_MAX; i++) {
 		struct binding6 *b = &state->bindings[i];
-		if (b->expires_ms != 0 && b->origin == ORIGIN_SLAAC && b->address.high == p->prefix.high)
+		if (now_ms < b->expires_ms && b->origin == ORIGIN_SLAAC && b->address.high == p->prefix.high)
 			b->expires_ms = p->expires_ms;
 	}
 }
@@ -189,12 +206,13 @@ static void renew_prefix(struct state6 *state, struct prefix6 *p, const struct a
 	}
 	if (!news->autonomous)
 		return;
-	p->autonomous = 1;
-	if (end_ms > now_ms + TWO_HOURS_MS || end_ms > p->expires_ms)
+	uint64_t two_hours_ms = now_ms + TWO_HOURS_MS + CLOCK_DIFFERENCE_MS;
+	if (!p->autonomous || end_ms > two_hours_ms || end_ms > p->expires_ms)
 		p->expires_ms = end_ms;
-	else if (p->expires_ms > now_ms + TWO_HOURS_MS)
-		p->expires_ms = now_ms + TWO_HOURS_MS;
-	set_end_of_addresses(state, p);
+	else if (p->expires_ms > two_hours_ms)
+		p->expires_ms = two_hours_ms;
+	p->autonomous = 1;
+	set_end_of_addresses(state, p, now_ms);
 }
 
 static struct prefix6 *find_prefix(struct state6 *state, const struct announced_prefix *news, uint64_t now_ms)
@@ -246,19 +264,33 @@ static void learn_translator(struct state6 *state, const struct translator *news
 		*slot = (struct translator){ news->nat64, now_ms + news->expires_ms * 1000 };
 }
 
+static void learn_resolvers(struct snoop *s, const struct advertisement *ra, uint64_t locked_ms, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < ra->resolver_count; i++) {
+		uint32_t seconds = (uint32_t)ra->resolvers[i].expires_ms;
+		uint64_t end_ms = seconds > 0 ? lifetime_from(now_ms, seconds) : 0;
+		/* A router that was only the first one heard is believed no longer than it is locked. */
+		if (s->config->gateway_macs.count == 0 && end_ms > locked_ms)
+			end_ms = locked_ms;
+		remember_resolver6(s->state, ra->resolvers[i].address, end_ms, now_ms);
+	}
+}
+
 enum verdict snoop_router(struct snoop *s, const struct frame *frame, uint64_t now_ms)
 {
 	struct advertisement ra;
 	if (!parse_advertisement(frame, &ra))
 		return DROP_ND_MALFORMED;
-	learn_router(s, &ra, now_ms);
+	/* The guest would send to that MAC. A router that shares its address with others may name the shared one. */
+	if (ra.link_address != MAC_NONE && ra.link_address != ra.mac &&
+	    !mac_set_has(&s->config->gateway_macs, ra.link_address))
+		return DROP_ND_GATEWAY_SPOOF;
+	uint64_t locked_ms = learn_router(s, &ra, now_ms);
+	if (locked_ms <= now_ms)
+		return PASS; /* no router, no prefix: what else it says is not worth believing */
 	for (uint32_t i = 0; i < ra.prefix_count; i++)
 		learn_prefix(s, &ra.prefixes[i], now_ms);
-	for (uint32_t i = 0; i < ra.resolver_count; i++) {
-		uint32_t seconds = (uint32_t)ra.resolvers[i].expires_ms;
-		remember_resolver6(s->state, ra.resolvers[i].address,
-				   seconds > 0 ? lifetime_from(now_ms, seconds) : 0, now_ms);
-	}
+	learn_resolvers(s, &ra, locked_ms, now_ms);
 	for (uint32_t i = 0; i < ra.translator_count; i++)
 		learn_translator(&s->state->ipv6, &ra.translators[i], now_ms);
 	return PASS;

@@ -45,8 +45,11 @@ SUBPROGRAM bool has_router6(const struct config *config, const struct state6 *st
 
 enum gateway_mac { GATEWAY_UNKNOWN, GATEWAY_MAC, OTHER_MAC };
 
-/* What is known of a MAC: a next hop, none of them, or nothing since no next hop's MAC is known. */
-SUBPROGRAM uint32_t gateway_mac6(const struct config *config, const struct state6 *state, uint64_t mac, uint64_t now_ms)
+/*
+ * What is known of a MAC: a next hop, none of them, or nothing since no next hop's MAC is known. A router's lock may end
+ * before the addresses that it gave; until another one is heard its MAC stays the only one.
+ */
+SUBPROGRAM uint32_t gateway_mac6(const struct config *config, const struct state6 *state, uint64_t mac)
 {
 	bool any = false;
 	if (!is_given(config) || !is_given(state))
@@ -54,7 +57,7 @@ SUBPROGRAM uint32_t gateway_mac6(const struct config *config, const struct state
 	if (config->gateway_macs.count > 0)
 		return mac_set_has(&config->gateway_macs, mac) ? GATEWAY_MAC : OTHER_MAC;
 	for (uint32_t i = 0; i < ROUTERS6_MAX; i++) {
-		if (!is_locked_router6(&state->routers[i], now_ms))
+		if (state->routers[i].mac == MAC_NONE)
 			continue;
 		if (state->routers[i].mac == mac)
 			return GATEWAY_MAC;
@@ -168,7 +171,7 @@ SUBPROGRAM bool is_trusted_server_of6(const struct config *config, const struct 
 	bool locked = now_ms < lock->until_ms;
 	bool same_server = lock->address.low == low, same_mac = lock->mac == mac;
 	if (config->servers6.count > 0)
-		return is_in_set(&config->servers6, LINK_LOCAL_PREFIX, low) && (!locked || !same_server || same_mac);
+		return !locked || !same_server || same_mac;
 	if (config->gateway_macs.count > 0)
 		return mac_set_has(&config->gateway_macs, mac);
 	return locked ? same_server && same_mac : !config->strict_anchors;
@@ -177,5 +180,9 @@ SUBPROGRAM bool is_trusted_server_of6(const struct config *config, const struct 
 INLINE bool is_trusted_server6(const struct config *config, const struct state *state, struct address source, uint64_t mac,
 			       uint64_t now_ms)
 {
-	return is_link_local(source) && is_trusted_server_of6(config, &state->ipv6, source.low, mac, now_ms);
+	/* libslirp answers from a wider address: only one that is named may. */
+	bool named = set_has(&config->servers6, source);
+	if (config->servers6.count > 0 ? !named : !is_link_local(source))
+		return false;
+	return is_trusted_server_of6(config, &state->ipv6, source.low, mac, now_ms);
 }

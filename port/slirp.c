@@ -231,6 +231,7 @@ static void slirp_anchors(const struct port *port, struct anchors *anchors)
 		return;
 	set_add(&anchors->host, (struct address){ SLIRP_PREFIX6, SLIRP_HOST6 });
 	set_add(&anchors->host, (struct address){ 0xfe80000000000000ULL, SLIRP_HOST6 });
+	set_add(&anchors->servers, (struct address){ SLIRP_PREFIX6, SLIRP_HOST6 }); /* it answers DHCPv6 from there */
 	mac_set_add(&anchors->gateway_macs, 0x525600000000ULL | SLIRP_HOST6);
 	mac_set_add(&anchors->gateway_macs, 0x525600000000ULL | SLIRP_RESOLVER6);
 	if (!s->host_only)

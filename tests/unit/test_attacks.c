@@ -25,8 +25,6 @@ static const struct {
 	{ "D4-31", "pass", "a renewal after a restart of the guard; it binds nothing by itself (filter.md, RESYNC)", "INIT" },
 	{ "IP6-32", "drop", "ESP or not, of the groups of the link only mDNS is open", NULL },
 	{ "MLD-04", "pass", "a Done makes the querier ask, and members answer (RFC 2710 4); hosts leave their groups with it", NULL },
-	{ "RA-24", "pass", "the frame is the router's own; which MAC it routes with is its word (Y5)", NULL },
-	{ "RA-22", "pass", "open: RFC 4862 5.5.3 c says to ignore the prefix, and the guard learns it", NULL },
 	{ "S4-06", "drop", "an answer for another machine is none of the guest's business", NULL },
 };
 

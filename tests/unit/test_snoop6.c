@@ -288,6 +288,22 @@ static void static_addresses_stay(void **state)
 		assert_false(add_static_binding(&w.state, bad[i], 64, w.now_ms));
 }
 
+/* What has run out needs a DAD of its own, whatever becomes of its prefix. */
+static void the_end_is_the_end(void **state)
+{
+	(void)state;
+	start_announced(true);
+	claim_address(&w, GUEST_PRIVACY);
+	w.now_ms += SECONDS(86401);
+	IS_FOREIGN(GUEST_PRIVACY);
+	announce(&w, LOCAL_PREFIX);
+	IS_FOREIGN(GUEST_PRIVACY);
+	announce(&w, LOCAL_PREFIX);
+	IS_FOREIGN(GUEST_PRIVACY);
+	claim_address(&w, GUEST_PRIVACY);
+	IS_OWN(GUEST_PRIVACY);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -295,7 +311,7 @@ int main(void)
 		cmocka_unit_test(addresses_made_from_the_mac), cmocka_unit_test(sixteen_bindings),
 		cmocka_unit_test(expired_bindings_go_first), cmocka_unit_test(share_of_link_local_addresses),
 		cmocka_unit_test(registry_of_the_host), cmocka_unit_test(churn),
-		cmocka_unit_test(static_addresses_stay),
+		cmocka_unit_test(static_addresses_stay), cmocka_unit_test(the_end_is_the_end),
 		cmocka_unit_test(first_router_locks), cmocka_unit_test(length_of_the_lock),
 		cmocka_unit_test(router_that_leaves), cmocka_unit_test(anchored_routers),
 		cmocka_unit_test(lifetimes_of_prefixes), cmocka_unit_test(two_hours),

@@ -196,6 +196,7 @@ void prefixes_that_teach_nothing(void **state)
 		{ .prefix = { LOCAL_PREFIX, 0 }, .valid_s = 600, .prefix_length = 65 },
 		{ .prefix = { LOCAL_PREFIX, 0 }, .valid_s = 600, .prefix_length = 48 },
 		{ .prefix = { LOCAL_PREFIX, 0 }, .valid_s = 600, .prefix_length = 129 },
+		{ .prefix = { LOCAL_PREFIX, 0 }, .valid_s = 600, .preferred_s = 601 },
 		{ .prefix = { LINK_LOCAL_PREFIX, 0 }, .valid_s = 600 },
 		{ .prefix = { 0xff02000000000000ULL, 0 }, .valid_s = 600 },
 		{ .prefix = { 0x0064ff9b00000000ULL, 0 }, .valid_s = 600 },
