@@ -317,6 +317,8 @@ int main(void)
 		cmocka_unit_test(lifetimes_of_prefixes), cmocka_unit_test(two_hours),
 		cmocka_unit_test(prefixes_that_teach_nothing), cmocka_unit_test(resolvers_of_routers),
 		cmocka_unit_test(translators_of_routers), cmocka_unit_test(full_tables),
+		cmocka_unit_test(what_has_run_out_stays_closed), cmocka_unit_test(a_router_of_nothing_teaches_nothing),
+		cmocka_unit_test(on_link_first),
 		cmocka_unit_test(broken_advertisements), cmocka_unit_test(time_only_takes),
 		cmocka_unit_test(strangers_change_nothing), cmocka_unit_test(guests_add_addresses_by_dad_only),
 	};

@@ -28,6 +28,9 @@ void two_hours(void **state);
 void prefixes_that_teach_nothing(void **state);
 void resolvers_of_routers(void **state);
 void translators_of_routers(void **state);
+void what_has_run_out_stays_closed(void **state);
+void a_router_of_nothing_teaches_nothing(void **state);
+void on_link_first(void **state);
 void full_tables(void **state);
 void broken_advertisements(void **state);
 

@@ -264,6 +264,70 @@ void translators_of_routers(void **state)
 	assert_int_equal(hear(ra), PASS);
 	w.now_ms += SECONDS(599);
 	assert_int_equal(ask_resolver(private), DROP_DST_NAT64_PRIVATE);
+	w.now_ms += SECONDS(80000); /* the translator may well outlive what the router says of it */
+	assert_int_equal(ask_resolver(private), DROP_DST_NAT64_PRIVATE);
+	assert_int_equal(ask_resolver(ADDRESS6(0x2a0e000000000000ULL, 0xe0000109)), DROP_DST_NAT64_PRIVATE); /* a group */
+	ra.nat64 = ADDRESS6(LOCAL_PREFIX, 0); /* the LAN's own addresses are not behind a translator */
+	ra.nat64_bits = 64;
+	assert_int_equal(hear(ra), PASS);
+	assert_int_equal(ask_resolver(ADDRESS6(LOCAL_PREFIX, 0x505400fffe00000bULL)), DROP_DST_PRIVATE);
+}
+
+/* What was known of a network stays closed, or held to its router, when its time is over: addresses may last longer. */
+void what_has_run_out_stays_closed(void **state)
+{
+	(void)state;
+	start_world6(&w, false);
+	announce(&w, LOCAL_PREFIX);
+	claim_address(&w, GUEST_PRIVACY);
+	w.now_ms += SECONDS(7200); /* behind the lock */
+	put_udp6(&w, GUEST_PRIVACY, GLOBAL_IP6, 4000, 4000, 4);
+	GUEST_SENDS(PASS);
+	put_udp6(&w, GUEST_PRIVACY, GLOBAL_IP6, 4000, 4000, 4);
+	w.frame[5] ^= 0x40; /* to another MAC */
+	GUEST_SENDS(DROP_L2_NEXT_HOP);
+	assert_int_equal(hear_rival(1800), PASS); /* the next router is another one's */
+	put_udp6(&w, GUEST_PRIVACY, GLOBAL_IP6, 4000, 4000, 4);
+	GUEST_SENDS(DROP_L2_NEXT_HOP);
+
+	start_announced(true);
+	assert_int_equal(hear((struct ra_spec){ .router_s = 1800, .prefix = { 0x2a0e000100020000ULL, 0 }, .valid_s = 60 }),
+			 PASS);
+	put_udp6(&w, GUEST_SLAAC, ADDRESS6(0x2a0e000100020000ULL, 5), 4000, 4000, 4);
+	GUEST_SENDS(DROP_DST_LOCAL_NET);
+	w.now_ms += SECONDS(80);
+	put_udp6(&w, GUEST_SLAAC, ADDRESS6(0x2a0e000100020000ULL, 5), 4000, 4000, 4);
+	GUEST_SENDS(DROP_DST_LOCAL_NET);
+}
+
+/* Without anchors: who says neither that it routes nor a prefix is not locked, so nothing else it says counts. */
+void a_router_of_nothing_teaches_nothing(void **state)
+{
+	(void)state;
+	start_world6(&w, false);
+	assert_int_equal(hear((struct ra_spec){ .from = RIVAL_LL, .mac = RIVAL_MAC, .resolver = RESOLVER,
+						.resolver_s = UINT32_MAX }), PASS);
+	announce(&w, LOCAL_PREFIX);
+	assert_int_equal(ask_resolver(RESOLVER), DROP_DST_PRIVATE);
+	assert_int_equal(hear((struct ra_spec){ .router_s = 1800, .resolver = RESOLVER, .resolver_s = UINT32_MAX }), PASS);
+	assert_int_equal(ask_resolver(RESOLVER), PASS);
+	w.now_ms += SECONDS(7200); /* no longer than the router itself is believed */
+	assert_int_equal(ask_resolver(RESOLVER), DROP_DST_PRIVATE);
+}
+
+/* RFC 4861 6.3.4: each flag speaks for itself. A prefix that was on the link for long is SLAAC's for as long as that says. */
+void on_link_first(void **state)
+{
+	(void)state;
+	start_world6(&w, true);
+	assert_int_equal(hear((struct ra_spec){ .router_s = 1800, .prefix = { LOCAL_PREFIX, 0 }, .valid_s = 86400,
+						.flags = PREFIX_ON_LINK }), PASS);
+	IS_FOREIGN(GUEST_SLAAC);
+	assert_int_equal(hear((struct ra_spec){ .router_s = 1800, .prefix = { LOCAL_PREFIX, 0 }, .valid_s = 60,
+						.flags = PREFIX_AUTONOMOUS }), PASS);
+	IS_OWN(GUEST_SLAAC);
+	w.now_ms += SECONDS(62);
+	IS_FOREIGN(GUEST_SLAAC);
 }
 
 /* What finds no place is ignored, until there is one. */
