@@ -16,7 +16,7 @@ SOLICIT, REQUEST, RENEW, REBIND, REPLY, RELEASE, DECLINE, INFORMATION_REQUEST = 
 CLIENT_ID, IA_NA, IA_TA, IA_ADDRESS, STATUS, RAPID_COMMIT, DNS_SERVERS = 1, 3, 4, 5, 13, 14, 23
 DAD_WAIT = 0.5          # s; RFC 6620 3.3.1
 EARLY = 0.15            # s; by so much may the capture see a DAD NS later than the guard did
-YOUNG, YOUNG_LEASE = 1.1, 10    # s; so long a guest hears who else has its address
+YOUNG, YOUNG_LEASE = 1.0, 10    # s; so long a guest hears who else has its address
 TWO_HOURS = 7200        # s; RFC 4862 5.5.3 e
 INFINITE, FOREVER, NEVER = 0xFFFFFFFF, float("inf"), float("-inf")
 CLOCKS = 1              # s; the guard adds it to a prefix, so that it never ends one sooner than the guest
@@ -181,8 +181,8 @@ class Knowledge:
         self.locked_until = max(self.locked_until, self.router_until, min(longest, now + TWO_HOURS))
 
     def learn_prefix(self, now, content):
-        length, flags, valid = struct.unpack_from("!BBI", content)
-        if length > 128:
+        length, flags, valid, preferred = struct.unpack_from("!BBII", content)
+        if length > 128 or preferred > valid:       # RFC 4862 5.5.3 c
             return
         network = ipaddress.ip_network((ip6_at(content, 14), length), strict=False)
         if network.network_address in LINK_LOCAL or network.is_multicast:

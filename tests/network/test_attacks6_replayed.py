@@ -78,15 +78,24 @@ def make_bound(guest):
     netns.wait_for(passes, 5, "the end of duplicate address detection")
 
 
-def take_lease(guest):
-    """Again, for a mutant may have given it back."""
+def take_lease(guest, timeout=10):
     guest.transaction += 1
     request, answer = build.dhcp(DHCP6_Request()), build.to_me(build.reply([LEASED]))
     request[DHCP6_Request].trid = answer[DHCP6_Reply].trid = guest.transaction
     guest.send(bytes(request))
     guest.wire.wait_frame(lambda frame: frame == bytes(request), what="the request")
     guest.wire.send(answer)
-    guest.wait_frame(lambda frame: frame == bytes(answer), what="the lease")
+    guest.wait_frame(lambda frame: frame == bytes(answer), timeout, "the lease")
+
+
+def renew(guest):
+    """Take the lease again, for a mutant may have given it back. False: mutants have taken all places for addresses."""
+    try:
+        take_lease(guest, 3)
+    except netns.NetworkError:
+        assert guest.guard.counters().dropped("uplink", "binding-limit") > 0
+        return False
+    return True
 
 
 def hear(guest):
@@ -304,11 +313,11 @@ def test_mutants(guest):
     print(f"SEED={SEED}")
     chance = random.Random(SEED)
     honest = [*honest_frames(), *(frame for _, frame in catalogue())]
-    sent = 0
+    sent, has_room = 0, guest.is_bound
     while sent < MUTANTS:
         if guest.is_bound:
             hear(guest)
-            take_lease(guest)
+            has_room = has_room and renew(guest)
         batch = [mutant(chance, frame, SPANS, OCTETS, FIELDS) if chance.random() < 0.8 else frame
                  for _ in range(AT_ONCE) for frame in random_frames(chance, honest)]
         guest.send(*batch)

@@ -62,9 +62,9 @@ def rs(source=MY_LL, lla=ME, to=ROUTERS, **more):
     return nd(message / ICMPv6NDOptSrcLLAddr(lladdr=lla) if lla else message, source, to, **more)
 
 
-def ra(source=ROUTER_LL, ether=ROUTER, valid=3600, lifetime=1800, prefix="2a00:7700:1:1::", **more):
+def ra(source=ROUTER_LL, ether=ROUTER, valid=3600, lifetime=1800, prefix="2a00:7700:1:1::", preferred=600, **more):
     return nd(ICMPv6ND_RA(routerlifetime=lifetime) / ICMPv6NDOptSrcLLAddr(lladdr=ether) / ICMPv6NDOptPrefixInfo(
-        prefix=prefix, validlifetime=valid, preferredlifetime=min(valid, 600)) / ICMPv6NDOptRDNSS(
+        prefix=prefix, validlifetime=valid, preferredlifetime=preferred) / ICMPv6NDOptRDNSS(
         dns=[RESOLVER], lifetime=1800), source, NODES, ether=ether, **more)
 
 
@@ -289,7 +289,10 @@ def test_an_address_begins_and_ends():
     assert len(left(dhcp(DHCP6_Release(), [LEASED]), data(LEASED))) == 1            # given back
     assert faults([(3602, oracle.LEFT, data(PRIVACY))]) == []
     assert len(faults([(3604, oracle.LEFT, built) for built in (data(), data(PRIVACY))])) == 2      # the prefix is over
-    cut = 10, oracle.ARRIVED, ra(valid=0)                                           # RFC 4862 5.5.3 e: to two hours
+    odd = [(10, oracle.ARRIVED, ra(prefix="2a00:7700:2:1::", preferred=3601)),      # RFC 4862 5.5.3 c
+           (11, oracle.LEFT, data("2a00:7700:2:1:5054:ff:fe00:a"))]
+    assert len(faults(odd)) == 1 and not faults([(9, oracle.ARRIVED, ra(prefix="2a00:7700:2:1::")), *odd])
+    cut = 10, oracle.ARRIVED, ra(valid=0, preferred=0)                                           # RFC 4862 5.5.3 e: to two hours
     assert faults([cut, (3601, oracle.LEFT, data())]) == []
     forged = to_me(reply([NEIGHBOUR], ether=OTHER)), ra(OTHER_LL, OTHER, prefix="2a00:7700:2:1::")
     assert len(faults([(10, oracle.ARRIVED, built) for built in forged] + [
