@@ -203,7 +203,10 @@ INLINE bool is_leased6(const struct state *state, struct address a, uint64_t now
 	return index < BINDINGS6_MAX && state->ipv6.bindings[index].origin == ORIGIN_DHCP;
 }
 
-/* What a neighbor says of the guest's addresses and of its router's. *conflict: it holds or wants one that the guest wants. */
+/*
+ * What a neighbor says of the guest's addresses and of its router's. *conflict: it holds one that the guest wants. Its own
+ * DAD for it passes like any: whoever is honest gives way, and a guest whose DAD is over defends what it has.
+ */
 INLINE uint8_t fault_of_neighbor(const struct config *config, const struct state *state, const struct frame *frame,
 				 const struct ethernet *eth, const struct ipv6 *ip, struct nd *nd, bool *conflict,
 				 uint64_t now_ms)
@@ -218,7 +221,7 @@ INLINE uint8_t fault_of_neighbor(const struct config *config, const struct state
 	uint64_t mac = nd->has_link_address ? nd->link_address : eth->source;
 	if (poses_as_router6(config, state, claimed, mac, now_ms))
 		return DROP_ND_GATEWAY_SPOOF;
-	*conflict = (advertises || is_dad(nd, ip)) && is_young_binding(state, nd->target, now_ms);
+	*conflict = advertises && is_young_binding(state, nd->target, now_ms);
 	if (advertises && !*conflict && is_own6(config, state, nd->target, now_ms))
 		return DROP_ND_CLAIMS_GUEST;
 	return PASS;

@@ -54,7 +54,7 @@ enum verdict snoop_dad(struct snoop *s, const struct frame *frame, uint64_t now_
 	return DROP_BINDING_LIMIT;
 }
 
-/* A neighbor holds the address, or wants it at the same time: RFC 4862 5.4.3, 5.4.4. The guest gives it up, or must. */
+/* A neighbor holds the address: RFC 4862 5.4.4. The guest gives it up, or must. */
 enum verdict snoop_nd_conflict(struct snoop *s, const struct frame *frame, uint64_t now_ms)
 {
 	struct nd nd;

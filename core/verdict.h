@@ -123,7 +123,7 @@ enum verdict {
 	PUNT_DHCP4_SERVER,
 	PUNT_GATEWAY_ARP,
 	PUNT_DAD,           /* the guest claims a new IPv6 address */
-	PUNT_ND_CONFLICT,   /* a neighbor holds or wants the same one */
+	PUNT_ND_CONFLICT,   /* a neighbor holds the same one */
 	PUNT_ROUTER,        /* router advertisement of a trusted router */
 	PUNT_DHCP6_CLIENT,
 	PUNT_DHCP6_SERVER,

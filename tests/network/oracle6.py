@@ -280,7 +280,7 @@ class Port6(Knowledge):
         """From a frame that arrived in front of the guard, and may come through it."""
         packet = Packet(data)
         kind = packet.icmp_type
-        if kind == NA or kind == NS and packet.source == NOBODY:
+        if kind == NA:
             if self.is_young(target_of(packet), now, -EARLY):
                 self.learn_conflict(target_of(packet))
         elif kind == RA:

@@ -32,6 +32,7 @@ void lease_counts_from_the_first_request(void **state);
 void endless_solicit_still_gets_a_lease(void **state);
 void infinite_lease(void **state);
 void renewal_keeps_its_beginning(void **state);
+void renewals_of_unknown_addresses(void **state);
 void renewal_leaves_what_it_does_not_name(void **state);
 void addresses_of_two_ias(void **state);
 void release_takes_before_it_leaves(void **state);

@@ -115,6 +115,21 @@ void renewal_keeps_its_beginning(void **state)
 	assert_true(binding_of(GUEST_LEASED)->expires_ms == w.now_ms + 60000 - 100);
 }
 
+/* The guard may have restarted: the answer decides. --no-resync: it did not, or nobody cares. */
+void renewals_of_unknown_addresses(void **state)
+{
+	(void)state;
+	begin(true);
+	ASKS(PASS, .type = RENEW, .id = 5, .address = ADDRESS6(LOCAL_PREFIX, 5));
+	assert_null(binding_of(ADDRESS6(LOCAL_PREFIX, 5)));
+	ANSWERS(PASS, .type = REPLY, .id = 5, .address = ADDRESS6(LOCAL_PREFIX, 5), .valid_s = 600);
+	assert_non_null(binding_of(ADDRESS6(LOCAL_PREFIX, 5)));
+	w.config.no_resync = 1;
+	ASKS(PASS, .type = RENEW, .id = 6, .address = ADDRESS6(LOCAL_PREFIX, 5));
+	ASKS(DROP_DHCP6_NOT_OWNER, .type = RENEW, .id = 7, .address = ADDRESS6(LOCAL_PREFIX, 6));
+	ASKS(DROP_DHCP6_NOT_OWNER, .type = REBIND, .id = 7, .address = ADDRESS6(LOCAL_PREFIX, 6));
+}
+
 /* RFC 8415 18.2.10.1 */
 void renewal_leaves_what_it_does_not_name(void **state)
 {
