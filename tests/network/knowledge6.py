@@ -105,7 +105,7 @@ class Knowledge:
         self.router_until = self.locked_until = NEVER
         self.server_known = False
         self.slaac, self.on_link = {}, {}           # prefix: when it is over; for addresses, and for next hops
-        self.resolvers, self.translators = {}, {}
+        self.resolvers, self.translators = {}, set()        # a translator (RFC 8781) stays one
         self.held, self.transactions, self.ever_leased = {}, {}, set()
 
     def slaac_prefixes(self, now, slack):
@@ -127,14 +127,10 @@ class Knowledge:
     def knows_router(self, now, slack):
         return now < self.router_until + slack
 
-    def live_translators(self, now, slack):
-        return [network for network, end in self.translators.items() if now < end + slack]
-
-    def learned_sites(self, now, slack):
-        """The /48 around each global prefix of the router."""
+    def learned_sites(self):
+        """The /48 around each global prefix of the router, also of those that are over: their machines stay."""
         return [ipaddress.ip_network((network.network_address, 48), strict=False)
-                for network, end in [*self.slaac.items(), *self.on_link.items()]
-                if now < end + slack and is_global6(network.network_address)]
+                for network in [*self.slaac, *self.on_link] if is_global6(network.network_address)]
 
     # --- from the guest -----------------------------------------------------------------------------------------------
 
@@ -176,7 +172,7 @@ class Knowledge:
                 length = {0: 96, 1: 64, 2: 56, 3: 48, 4: 40, 5: 32}.get(place & 7)
                 if length:
                     network = ipaddress.ip_network((content[2:] + bytes(4), length), strict=False)
-                    self.translators[network] = now + (place & 0xFFF8)
+                    self.translators.add(network)
         longest = max([*self.slaac.values(), *self.on_link.values()], default=now)
         self.locked_until = max(self.locked_until, self.router_until, min(longest, now + TWO_HOURS))
 

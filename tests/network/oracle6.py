@@ -89,7 +89,8 @@ class Port6(Knowledge):
     def may_reach(self, now, a, protocol=None, ports=(None, None), icmp_type=None):
         if any(a in network for network in NEVER) or self.is_own(a, now, surely=True):
             return False
-        translator = next((n for n in [*self.nat64, *self.live_translators(now, -SLACK)] if a in n), None)
+        learned = [] if self.is_on_link(a, now, SLACK) else self.translators
+        translator = next((network for network in [*self.nat64, *learned] if a in network), None)
         rule = self.rule_for(a, 96 if translator else 0)
         if rule is not None:
             return rule
@@ -100,8 +101,7 @@ class Port6(Knowledge):
         if a in self.hosts or protocol in (TCP, UDP) and ports[1] == 53 and self.is_resolver(a, now):
             return True
         if is_global6(a):
-            sites = [*self.sites, *self.learned_sites(now, -SLACK)]
-            return not self.block_global and not any(a in site for site in sites)
+            return not self.block_global and not any(a in site for site in [*self.sites, *self.learned_sites()])
         return a == self.router and self.is_router(a, now) and icmp_type in DATA_TYPES
 
     # --- from the guest -----------------------------------------------------------------------------------------------
@@ -239,12 +239,14 @@ class Port6(Knowledge):
             judge_nd_form(packet, kind)
             if kind == RA:
                 require((source, source_mac) == (self.router, self.router_mac), "RA that is not of the router [P61]")
-                return
-            target = target_of(packet)
-            self.judge_claim(now, packet, source_mac, kind, target)
+                require({*lla_options(packet.payload[16:])} <= {source_mac}, "RA with the MAC of another [P60]")
+            else:
+                target = target_of(packet)
+                self.judge_claim(now, packet, source_mac, kind, target)
         elif packet.upper == UDP and (packet.ports[0] == DHCP_SERVER or packet.ports[1] in (DHCP_CLIENT, DHCP_SERVER)):
             return self.judge_server_message(packet, source_mac)
-        require(not is_multicast(source) and int(source) != 1 and source not in NEVER[1], "source is nobody's")
+        never = any(source in network for network in NEVER) and source != NOBODY
+        require(not is_multicast(source) and not never, "source is nobody's")
         require(source != NOBODY or is_dad or kind in (MLD_QUERY, MLD_REPORT, MLD_DONE, MLD2_REPORT), "from ::")
         young = target is not None and self.is_young(target, now, SLACK)
         require(young or not self.is_own(source, now, surely=True), "source is the guest's own")
@@ -320,9 +322,9 @@ def judge_headers(packet, longest=None):
         require(not fragment.more or octets % 8 == 0, "fragment of odd length")
         require(fragment.offset + octets <= 65535, "fragment past the end")
         require(fragment.offset == 0 or fragment.offset >= 24, "fragment over the first header")
-    if packet.has_start and (packet.is_piece or longest is not None):
+    if packet.has_start:
         require(octets >= HEADER_OCTETS.get(packet.upper, 0), "headers are not whole in the first fragment")
-        if packet.upper == UDP and not packet.is_piece:
+        if packet.upper == UDP and not packet.is_piece and longest is not None:
             require(8 <= u16(packet.payload, 4) <= octets, "UDP length")
 
 
@@ -333,7 +335,7 @@ def judge_nd_form(packet, kind, most_octets=65535, most_options=None):
     if kind != RA:
         options = nd_options(packet.payload[ND_SIZES[kind]:])
         require(most_options is None or len(options) <= most_options, "too many ND options")
-        require(all(len(content) == 6 for code, content in options if code in (1, 2)), "length of a MAC option")
+        require([len(content) for code, content in options if code in (1, 2)] in ([], [6]), "link-layer options")
     if kind in (NS, NA):
         target = target_of(packet)
         require(not is_multicast(target) and int(target) > 1, "ND target")

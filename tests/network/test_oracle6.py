@@ -124,7 +124,8 @@ HONEST = {
     "resolver": data(to=RESOLVER, above=UDP(dport=53)), "destination options": data(before=[IPv6ExtHdrDestOpt()]),
     "first fragment": data(before=[IPv6ExtHdrFragment(m=1)]), "last fragment": data(before=[
         IPv6ExtHdrFragment(offset=3)]), "atomic": data(before=[IPv6ExtHdrFragment()]),
-    "dad of a large identifier": dad("fe80::fe54:ff:fe00:a"), "rs": rs(), "rs from nobody": rs("::", None), "ns": ns(), "unicast ns": ns(to=ROUTER_LL), "na": na(),
+    "dad of a large identifier": dad("fe80::fe54:ff:fe00:a"), "rs": rs(), "rs from nobody": rs("::", None),
+    "ns": ns(), "unicast ns": ns(to=ROUTER_LL), "na": na(),
     "solicited na": na(MINE, source=MINE, to=ROUTER_LL, flags={"S": 1}), "dad": dad("2a00:7700:1:1::77"),
     "dad of a held address": dad(PRIVACY), "mdns": data(to="ff02::fb", above=UDP(sport=5353, dport=5353)),
     "mld": mld(ICMPv6MLReport2(), "ff02::16"), "mld from nobody": mld(ICMPv6MLReport2(), "ff02::16", "::"),
@@ -243,7 +244,9 @@ def test_what_fragments_become():
 
 
 TO_GUEST = {
-    "ra of another": ra(OTHER_LL, OTHER), "ra as the router": ra(ether=OTHER), "ra hop limit": ra(hlim=64),
+    "ra with another mac": nd(ICMPv6ND_RA() / ICMPv6NDOptSrcLLAddr(lladdr=OTHER), ROUTER_LL, NODES, ether=ROUTER),
+    "compatible source": data("::7.7.7.7", MINE, ether=ROUTER, mac=ME), "ra of another": ra(OTHER_LL, OTHER),
+    "ra as the router": ra(ether=OTHER), "ra hop limit": ra(hlim=64),
     "ra behind options": ra(before=[IPv6ExtHdrDestOpt()]), "redirect": nd(ICMPv6ND_Redirect(), ROUTER_LL, MINE,
                                                                           ether=ROUTER, mac=ME),
     "rs": rs(OTHER_LL, OTHER, ether=OTHER), "node information": frame(
@@ -292,7 +295,7 @@ def test_an_address_begins_and_ends():
     odd = [(10, oracle.ARRIVED, ra(prefix="2a00:7700:2:1::", preferred=3601)),      # RFC 4862 5.5.3 c
            (11, oracle.LEFT, data("2a00:7700:2:1:5054:ff:fe00:a"))]
     assert len(faults(odd)) == 1 and not faults([(9, oracle.ARRIVED, ra(prefix="2a00:7700:2:1::")), *odd])
-    cut = 10, oracle.ARRIVED, ra(valid=0, preferred=0)                                           # RFC 4862 5.5.3 e: to two hours
+    cut = 10, oracle.ARRIVED, ra(valid=0, preferred=0)                              # RFC 4862 5.5.3 e: to two hours
     assert faults([cut, (3601, oracle.LEFT, data())]) == []
     forged = to_me(reply([NEIGHBOUR], ether=OTHER)), ra(OTHER_LL, OTHER, prefix="2a00:7700:2:1::")
     assert len(faults([(10, oracle.ARRIVED, built) for built in forged] + [
