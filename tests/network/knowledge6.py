@@ -32,9 +32,9 @@ def nd_options(data):
     return options
 
 
-def lla_options(data):
+def lla_options(data, codes=(1, 2)):
     """The link-layer addresses, of source and target."""
-    return [content.hex(":") for code, content in nd_options(data) if code in (1, 2)]
+    return [content.hex(":") for code, content in nd_options(data) if code in codes]
 
 
 def target_of(packet):

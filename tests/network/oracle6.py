@@ -239,7 +239,7 @@ class Port6(Knowledge):
             judge_nd_form(packet, kind)
             if kind == RA:
                 require((source, source_mac) == (self.router, self.router_mac), "RA that is not of the router [P61]")
-                require({*lla_options(packet.payload[16:])} <= {source_mac}, "RA with the MAC of another [P60]")
+                require({*lla_options(packet.payload[16:], [1])} <= {source_mac}, "RA with the MAC of another [P60]")
             else:
                 target = target_of(packet)
                 self.judge_claim(now, packet, source_mac, kind, target)
