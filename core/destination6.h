@@ -29,7 +29,9 @@ INLINE uint64_t translated_by(const struct nat64_prefix *p, struct address a)
 
 #define WELL_KNOWN_PREFIX 0x0064ff9b00000000ULL /* 64:ff9b::/96 */
 
-/* The IPv4 address that a translator would make of it, or NOT_TRANSLATED. */
+#define ONLY_CLOSES (1ULL << 32)
+
+/* The IPv4 address that a translator would make of it, perhaps with ONLY_CLOSES; or NOT_TRANSLATED. */
 SUBPROGRAM uint64_t translated_ipv4(const struct config *config, const struct state6 *state, uint64_t high, uint64_t low,
 				    uint64_t now_ms)
 {
@@ -41,10 +43,13 @@ SUBPROGRAM uint64_t translated_ipv4(const struct config *config, const struct st
 		return low;
 	for (uint32_t i = 0; i < NAT64_PREFIXES_MAX && i < config->nat64.count && ipv4 == NOT_TRANSLATED; i++)
 		ipv4 = translated_by(&config->nat64.item[i], a);
-	/* One that has run out still counts, as it can only close; what is on the link does not go through a router. */
+	/* One that has run out still closes, but opens no more. What is on the link does not go through a router. */
 	for (uint32_t i = 0; i < TRANSLATORS_MAX && ipv4 == NOT_TRANSLATED; i++)
-		if (state->translators[i].expires_ms != 0 && !is_on_link6(state, high, low, now_ms))
+		if (state->translators[i].expires_ms != 0 && !is_on_link6(state, high, low, now_ms)) {
 			ipv4 = translated_by(&state->translators[i].nat64, a);
+			if (ipv4 != NOT_TRANSLATED && now_ms >= state->translators[i].expires_ms)
+				ipv4 |= ONLY_CLOSES;
+		}
 	return ipv4;
 }
 
@@ -60,6 +65,11 @@ SUBPROGRAM bool is_in_site(const struct config *config, const struct state6 *sta
 	for (uint32_t i = 0; i < SITES_MAX && i < config->sites.count; i++)
 		if (config->sites.item[i] == (high & SITE_MASK))
 			return true;
+	for (uint32_t i = 0; i < BINDINGS6_MAX; i++) { /* a leased or static address may lie in no prefix */
+		const struct address *own = &state->bindings[i].address;
+		if (is_global6(own->high) && !((own->high ^ high) & SITE_MASK))
+			return true;
+	}
 	for (uint32_t i = 0; i < PREFIXES_MAX; i++) { /* also one that has run out: a LAN may outlive its announcement */
 		const struct prefix6 *p = &state->prefixes[i];
 		if (p->expires_ms != 0 && is_global6(p->prefix.high) && !((p->prefix.high ^ high) & SITE_MASK))
@@ -156,7 +166,7 @@ INLINE struct permission may_reach6(const struct config *config, const struct st
 	uint64_t ipv4 = NOT_TRANSLATED;
 	if (!(reach & IS_FINAL))
 		ipv4 = translated_ipv4(config, &state->ipv6, to->address.high, to->address.low, now_ms);
-	if (ipv4 != NOT_TRANSLATED)
+	if (ipv4 != NOT_TRANSLATED && ((uint8_t)reach == PASS || !(ipv4 & ONLY_CLOSES)))
 		reach = reach_of_translated(config, state, to, (uint32_t)ipv4, now_ms);
 	return (struct permission){ (uint8_t)reach, (reach & OPENED_BY_RULE) != 0 };
 }

@@ -61,7 +61,8 @@ INLINE struct decision judge_dad(const struct config *config, const struct state
 		return drop(DROP_ND_FORM);
 	if (target.status != STATUS_FOREIGN)
 		return pass_nd(eth, ip, RATE_OF_ND, target.binding);
-	if (is_reserved6(config, state, nd->target, now_ms))
+	if (is_reserved6(config, state, nd->target, now_ms) ||
+	    is_wanted_by_neighbor(&state->ipv6, nd->target.high, nd->target.low, now_ms))
 		return drop(DROP_ND_TARGET_RESERVED);
 	if (config->ipv6_eui64_only || is_anycast_id(nd->target.low) ||
 	    !is_slaac_prefix(&state->ipv6, nd->target.high, now_ms))
@@ -103,7 +104,8 @@ INLINE struct decision judge_advertisement(const struct config *config, const st
 	struct holding target = holding_of(config, state, nd->target, now_ms);
 	if (target.status == STATUS_FOREIGN)
 		return drop(DROP_ND_TARGET_FOREIGN);
-	if (nd->is_from_router || (target.status == STATUS_TENTATIVE && nd->overrides) ||
+	/* The R flag is let be: a guest that forwards sets it, and it makes nobody a default router (RFC 4861 6.3.4). */
+	if ((target.status == STATUS_TENTATIVE && nd->overrides) ||
 	    !is_held6(config, state, ip->source, now_ms))
 		return drop(DROP_ND_FORM);
 	if (is_group6(ip->destination) && (nd->is_solicited || !same_address(ip->destination, ALL_NODES)))
@@ -203,10 +205,7 @@ INLINE bool is_leased6(const struct state *state, struct address a, uint64_t now
 	return index < BINDINGS6_MAX && state->ipv6.bindings[index].origin == ORIGIN_DHCP;
 }
 
-/*
- * What a neighbor says of the guest's addresses and of its router's. *conflict: it holds one that the guest wants. Its own
- * DAD for it passes like any: whoever is honest gives way, and a guest whose DAD is over defends what it has.
- */
+/* What a neighbor says of the guest's addresses and of its router's. *conflict: it holds one that the guest wants. */
 INLINE uint8_t fault_of_neighbor(const struct config *config, const struct state *state, const struct frame *frame,
 				 const struct ethernet *eth, const struct ipv6 *ip, struct nd *nd, bool *conflict,
 				 uint64_t now_ms)
@@ -219,7 +218,9 @@ INLINE uint8_t fault_of_neighbor(const struct config *config, const struct state
 	bool advertises = nd->type == NEIGHBOR_ADVERTISEMENT;
 	struct address claimed = advertises ? nd->target : ip->source;
 	uint64_t mac = nd->has_link_address ? nd->link_address : eth->source;
-	if (poses_as_router6(config, state, claimed, mac, now_ms))
+	/* Without the R flag even the right MAC would cost the guest its router (RFC 4861 7.2.5), so the sender counts, too. */
+	if (poses_as_router6(config, state, claimed, mac, now_ms) ||
+	    poses_as_router6(config, state, claimed, eth->source, now_ms))
 		return DROP_ND_GATEWAY_SPOOF;
 	*conflict = advertises && is_young_binding(state, nd->target, now_ms);
 	if (advertises && !*conflict && is_own6(config, state, nd->target, now_ms))

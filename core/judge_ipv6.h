@@ -73,7 +73,7 @@ INLINE struct decision judge_data6_from_guest(const struct config *config, const
 	if (is_wrong_next_hop6(config, state, eth->destination, ip->destination, permission.by_rule, now_ms))
 		return drop(DROP_L2_NEXT_HOP);
 	/* RFC 4007 9: a router must not forward it, so there is no honest reason to try. */
-	if (is_link_local(ip->source) && !is_group6(ip->destination) && !is_link_local(ip->destination) &&
+	if (is_link_local(ip->source) && !is_narrow_group6(ip->destination) && !is_link_local(ip->destination) &&
 	    !set_has(&config->host6, ip->destination))
 		return drop(DROP_IP6_SRC_SCOPE);
 	return pass(is_narrow_group6(ip->destination) ? RATE_OF_MULTICAST : RATE_FREE, source.binding);
@@ -184,6 +184,8 @@ INLINE struct decision judge_icmp6_to_guest(const struct config *config, const s
 	uint8_t bucket = mac_is_group(eth->destination) ? RATE_OF_UPLINK_GROUP : RATE_FREE;
 	if (conflict && !is_leased6(state, nd.target, now_ms))
 		return punt(PUNT_ND_CONFLICT, bucket);
+	if (is_dad(&nd, ip) && is_slaac_prefix(&state->ipv6, nd.target.high, now_ms) && !is_own6(config, state, nd.target, now_ms))
+		return punt(PUNT_ND_CONFLICT, RATE_OF_UPLINK_DAD);
 	return pass(bucket, NO_BINDING);
 }
 

@@ -6,6 +6,7 @@ enum {
 	DAD_MS = 500,           /* RFC 6620 3.3.1: TENT_LT; the guest itself waits a second */
 	DAD_CONFLICT_MS = 1000, /* as long as a guest listens: RFC 4861 10, RetransTimer */
 	LEASED_CONFLICT_MS = 10000,
+	NEIGHBOR_CLAIM_MS = 1500, /* a neighbor's DAD, and its first advertisement */
 	EVICTION_AGE_MS = 60000,
 	LINK_LOCALS_MAX = 2,    /* besides the one that is made from vm_mac */
 	LEASES6_MAX = 4

@@ -17,6 +17,7 @@
 	X(FROM_GUEST, "slowpath",   200000,   400,  RATE_SLOW_PATH) /* messages to the snooper, per direction */ \
 	X(UPLINK_DHCP, "u-dhcp",    20000,    40,   RATE_UPLINK) \
 	X(UPLINK_ROUTER, "u-ra",    20000,    40,   RATE_UPLINK) \
+	X(UPLINK_DAD, "u-dad",      20000,    40,   RATE_UPLINK) \
 	X(UPLINK_GROUP, "uplink-bum", 1000000, 2000, RATE_UPLINK)   /* a brake for broadcast storms */ \
 	X(FROM_UPLINK, "u-slowpath", 200000,  400,  RATE_SLOW_PATH)
 

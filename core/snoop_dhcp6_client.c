@@ -101,8 +101,9 @@ static enum verdict give_back(struct snoop *s, const struct dhcp6 *m, uint64_t c
 static enum verdict ask(struct snoop *s, const struct dhcp6 *m, uint64_t client_id, uint64_t now_ms)
 {
 	bool renews = m->type == DHCP6_RENEW || m->type == DHCP6_REBIND;
-	if (renews && s->config->no_resync && count_leased(s->state, m, now_ms) < m->address_count)
-		return DROP_DHCP6_NOT_OWNER;
+	for (uint32_t i = 0; renews && s->config->no_resync && i < m->address_count; i++)
+		if (!find_live(s->state, m->addresses[i].address, now_ms)) /* a lease, or static */
+			return DROP_DHCP6_NOT_OWNER;
 	bool asks = m->type == DHCP6_SOLICIT || may_lead_to_lease(m->type, m->rapid_commit);
 	if (asks && is_spent_request_id(s->state->ipv6.request_ids, m->id, now_ms))
 		return DROP_DHCP6_NO_TRANSACTION;

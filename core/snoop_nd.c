@@ -10,11 +10,29 @@
 
 #include <stddef.h>
 
-static bool parse_nd_frame(const struct frame *frame, struct nd *nd)
+/* The sum over the pseudo-header and the message, RFC 8200 8.1. */
+static bool has_good_checksum(const struct frame *frame, const struct ipv6 *ip)
+{
+	struct reader addresses = read_from(frame, ETHERNET_HEADER + 8, ETHERNET_HEADER + IPV6_HEADER);
+	struct reader message = read_from(frame, ip->payload, ip->end);
+	uint64_t sum = payload_octets6(ip) + PROTOCOL_ICMP6;
+	while (octets_left(&addresses) > 0)
+		sum += read_be16(&addresses);
+	while (octets_left(&message) > 1)
+		sum += read_be16(&message);
+	if (octets_left(&message) > 0)
+		sum += (uint64_t)read_u8(&message) << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum == 0xffff;
+}
+
+/* With a wrong checksum nobody listens: no objection would come, and none would be heard. */
+static bool parse_nd_frame(const struct frame *frame, struct ipv6 *ip, struct nd *nd)
 {
 	struct ethernet eth;
-	struct ipv6 ip;
-	return parse_ethernet(frame, &eth) && parse_ipv6(frame, ETHERNET_HEADER, &ip) && parse_nd(frame, &ip, nd);
+	return parse_ethernet(frame, &eth) && parse_ipv6(frame, ETHERNET_HEADER, ip) && parse_nd(frame, ip, nd) &&
+	       has_good_checksum(frame, ip);
 }
 
 /* An address lives as long as its prefix. */
@@ -33,8 +51,9 @@ static uint64_t end_of_prefix(const struct state *state, struct address a, uint6
 /* The judge has found nothing against the address but that the guest does not hold it yet. */
 enum verdict snoop_dad(struct snoop *s, const struct frame *frame, uint64_t now_ms)
 {
+	struct ipv6 ip;
 	struct nd nd;
-	if (!parse_nd_frame(frame, &nd))
+	if (!parse_nd_frame(frame, &ip, &nd))
 		return DROP_ND_MALFORMED;
 	uint64_t expires_ms = end_of_prefix(s->state, nd.target, now_ms);
 	if (expires_ms == 0)
@@ -54,14 +73,35 @@ enum verdict snoop_dad(struct snoop *s, const struct frame *frame, uint64_t now_
 	return DROP_BINDING_LIMIT;
 }
 
-/* A neighbor holds the address: RFC 4862 5.4.4. The guest gives it up, or must. */
+static void remember_claim(struct state6 *state, struct address a, uint64_t now_ms)
+{
+	struct neighbor_claim *slot = &state->claims[0];
+	for (uint32_t i = 0; i < NEIGHBOR_CLAIMS_MAX; i++) {
+		if (same_address(state->claims[i].address, a)) {
+			slot = &state->claims[i];
+			break;
+		}
+		if (state->claims[i].until_ms < slot->until_ms)
+			slot = &state->claims[i];
+	}
+	*slot = (struct neighbor_claim){ a, now_ms + NEIGHBOR_CLAIM_MS };
+}
+
+/*
+ * A neighbor holds the address (RFC 4862 5.4.4), or is doing DAD for it (5.4.3). Of two that do, both give way; but only
+ * while the guest's is surely not over, as what it took for its own by then would be lost to it without a word.
+ */
 enum verdict snoop_nd_conflict(struct snoop *s, const struct frame *frame, uint64_t now_ms)
 {
+	struct ipv6 ip;
 	struct nd nd;
-	if (!parse_nd_frame(frame, &nd))
+	if (!parse_nd_frame(frame, &ip, &nd))
 		return DROP_ND_MALFORMED;
 	struct binding6 *b = find_lease6(s->state, nd.target);
-	if (b && now_ms < b->conflict_ms && b->origin != ORIGIN_DHCP)
+	bool dad = is_dad(&nd, &ip);
+	if (dad)
+		remember_claim(&s->state->ipv6, nd.target, now_ms);
+	if (b && now_ms < (dad ? b->valid_ms : b->conflict_ms) && b->origin != ORIGIN_DHCP)
 		remove_lease6(s, b, "claimed by another host");
 	return PASS;
 }

@@ -46,7 +46,7 @@ static bool read_prefix(struct reader *r, struct advertisement *ra)
 	if (!r->ok || r->at != r->end)
 		return false;
 	bool sane = p.length <= 128 && p.preferred_s <= p.valid_s && (unique_local || global);
-	if (sane && (p.on_link || p.autonomous) && ra->prefix_count < PREFIXES_MAX)
+	if (sane && ra->prefix_count < PREFIXES_MAX)
 		ra->prefixes[ra->prefix_count++] = p;
 	return true;
 }
@@ -74,9 +74,10 @@ static bool read_translator(struct reader *r, struct advertisement *ra)
 	struct address prefix = { .high = read_be64(r) };
 	prefix.low = (uint64_t)read_be32(r) << 32;
 	uint32_t code = word & 7;
+	bool sane = prefix.high >> 57 == 0xfc >> 1 || prefix.high >> 61 == 1 || prefix.high >> 32 == 0x0064ff9b;
 	if (!r->ok || r->at != r->end)
 		return false;
-	if (code < sizeof lengths / sizeof lengths[0] && ra->translator_count < TRANSLATORS_MAX)
+	if (sane && code < sizeof lengths / sizeof lengths[0] && ra->translator_count < TRANSLATORS_MAX)
 		ra->translators[ra->translator_count++] =
 			(struct translator){ { prefix, lengths[code], 0 }, word & 0xfff8u };
 	return true;
@@ -170,7 +171,10 @@ static uint64_t learn_router(struct snoop *s, const struct advertisement *ra, ui
 	if (!r || (!known && locked_ms <= now_ms))
 		return locked_ms;
 	forget_old_routers(&s->state->ipv6, now_ms);
-	*r = (struct router6){ .address = ra->router, .mac = ra->mac, .expires_ms = now_ms + ra->lifetime_s * 1000ULL,
+	/* One that never was a next hop stays at 0: see is_trusted_router_of6(). */
+	bool routes = ra->lifetime_s > 0 || (known && r->expires_ms > 0);
+	*r = (struct router6){ .address = ra->router, .mac = ra->mac,
+			       .expires_ms = routes ? now_ms + ra->lifetime_s * 1000ULL : 0,
 			       .locked_ms = known && r->locked_ms > locked_ms ? r->locked_ms : locked_ms };
 	struct event event = { .kind = EVENT_GATEWAY_LEARNED, .address = ra->router, .mac = ra->mac,
 			       .expires_ms = r->locked_ms };
@@ -234,9 +238,11 @@ static void learn_prefix(struct snoop *s, const struct announced_prefix *news, u
 		renew_prefix(state, p, news, now_ms);
 		return;
 	}
-	for (uint32_t i = 0; i < PREFIXES_MAX && news->valid_s > 0 && !p; i++)
-		if (!is_live_prefix(&state->prefixes[i], now_ms))
-			p = &state->prefixes[i];
+	for (uint32_t i = 0; i < PREFIXES_MAX && news->valid_s > 0; i++) { /* a free one, else the one that is over longest */
+		struct prefix6 *slot = &state->prefixes[i];
+		if (!is_live_prefix(slot, now_ms) && (!p || slot->expires_ms < p->expires_ms))
+			p = slot;
+	}
 	if (!p)
 		return;
 	*p = (struct prefix6){ .prefix = news->prefix, .length = news->length, .on_link = news->on_link,
@@ -247,7 +253,7 @@ static void learn_prefix(struct snoop *s, const struct announced_prefix *news, u
 		s->event(s->context, &event);
 }
 
-static void learn_translator(struct state6 *state, const struct translator *news, uint64_t now_ms)
+static void learn_translator(struct state6 *state, const struct translator *news, uint64_t end_ms, uint64_t now_ms)
 {
 	struct translator *slot = NULL;
 	for (uint32_t i = 0; i < TRANSLATORS_MAX; i++) {
@@ -257,11 +263,17 @@ static void learn_translator(struct state6 *state, const struct translator *news
 			slot = t;
 			break;
 		}
-		if (!live)
+		if (!live && (!slot || t->expires_ms < slot->expires_ms))
 			slot = t;
 	}
 	if (slot)
-		*slot = (struct translator){ news->nat64, now_ms + news->expires_ms * 1000 };
+		*slot = (struct translator){ news->nat64, end_ms };
+}
+
+/* A router that was only the first one heard is believed no longer than it is locked. */
+static uint64_t believed_until(const struct snoop *s, uint64_t end_ms, uint64_t locked_ms)
+{
+	return s->config->gateway_macs.count == 0 && end_ms > locked_ms ? locked_ms : end_ms;
 }
 
 static void learn_resolvers(struct snoop *s, const struct advertisement *ra, uint64_t locked_ms, uint64_t now_ms)
@@ -269,10 +281,7 @@ static void learn_resolvers(struct snoop *s, const struct advertisement *ra, uin
 	for (uint32_t i = 0; i < ra->resolver_count; i++) {
 		uint32_t seconds = (uint32_t)ra->resolvers[i].expires_ms;
 		uint64_t end_ms = seconds > 0 ? lifetime_from(now_ms, seconds) : 0;
-		/* A router that was only the first one heard is believed no longer than it is locked. */
-		if (s->config->gateway_macs.count == 0 && end_ms > locked_ms)
-			end_ms = locked_ms;
-		remember_resolver6(s->state, ra->resolvers[i].address, end_ms, now_ms);
+		remember_resolver6(s->state, ra->resolvers[i].address, believed_until(s, end_ms, locked_ms), now_ms);
 	}
 }
 
@@ -292,6 +301,7 @@ enum verdict snoop_router(struct snoop *s, const struct frame *frame, uint64_t n
 		learn_prefix(s, &ra.prefixes[i], now_ms);
 	learn_resolvers(s, &ra, locked_ms, now_ms);
 	for (uint32_t i = 0; i < ra.translator_count; i++)
-		learn_translator(&s->state->ipv6, &ra.translators[i], now_ms);
+		learn_translator(&s->state->ipv6, &ra.translators[i],
+				 believed_until(s, now_ms + ra.translators[i].expires_ms * 1000, locked_ms), now_ms);
 	return PASS;
 }

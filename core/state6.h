@@ -6,7 +6,7 @@
 
 enum {
 	BINDINGS6_MAX = 16, PREFIXES_MAX = 8, ROUTERS6_MAX = 4, RESOLVERS6_MAX = 8, TRANSLATORS_MAX = 2,
-	TRANSACTIONS6_MAX = 4, IDENTITIES_MAX = 4, CLIENT_IDS_MAX = 4, REQUEST_IDS_MAX = 32
+	NEIGHBOR_CLAIMS_MAX = 16, TRANSACTIONS6_MAX = 4, IDENTITIES_MAX = 4, CLIENT_IDS_MAX = 4, REQUEST_IDS_MAX = 32
 };
 
 enum origin6 {
@@ -93,6 +93,12 @@ struct request_id {
 	uint64_t until_ms; /* 0: free */
 };
 
+/* An address that a neighbor did DAD for a moment ago. Full: the oldest goes. */
+struct neighbor_claim {
+	struct address address;
+	uint64_t until_ms; /* 0: free */
+};
+
 /* The DHCPv6 server of the first Reply that completed an exchange, where nothing names one. */
 struct learned_server6 {
 	struct address address;
@@ -110,6 +116,7 @@ struct state6 {
 	struct client_id client_ids[CLIENT_IDS_MAX];
 	struct request_id request_ids[REQUEST_IDS_MAX];
 	struct learned_server6 server;
+	struct neighbor_claim claims[NEIGHBOR_CLAIMS_MAX];
 };
 
 enum binding_status { STATUS_FOREIGN, STATUS_TENTATIVE, STATUS_VALID };
@@ -130,6 +137,17 @@ SUBPROGRAM uint32_t find_binding_of6(const struct state6 *state, uint64_t high, 
 			    state->bindings[i].address.high == high)
 				return i;
 	return BINDINGS6_MAX;
+}
+
+/* Else a guest could answer a neighbor's DAD with its own, and get the address that the neighbor then gives up. */
+SUBPROGRAM bool is_wanted_by_neighbor(const struct state6 *state, uint64_t high, uint64_t low, uint64_t now_ms)
+{
+	if (is_given(state))
+		for (uint32_t i = 0; i < NEIGHBOR_CLAIMS_MAX; i++)
+			if (now_ms < state->claims[i].until_ms && state->claims[i].address.low == low &&
+			    state->claims[i].address.high == high)
+				return true;
+	return false;
 }
 
 /* The guest sent a DHCPv6 message with this transaction id that may still be answered. */

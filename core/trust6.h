@@ -116,7 +116,8 @@ SUBPROGRAM bool is_trusted_router_of6(const struct config *config, const struct 
 			continue;
 		if (r->address.low == low)
 			return r->mac == mac || config->gateway_macs.count > 0;
-		any = true;
+		/* Border routers of a home's radio network announce a prefix and no route: they must not keep a router out. */
+		any = any || r->expires_ms != 0;
 	}
 	return anchored || (!any && !config->strict_anchors);
 }

@@ -77,7 +77,7 @@
 	X(ND_EXT_HEADER,         "nd-ext-header",          "neighbor discovery behind an extension or fragment header") \
 	X(ND_LLA_SPOOF,          "nd-lla-spoof",           "neighbor discovery with another MAC than the guest's own") \
 	X(ND_FORM,               "nd-form",                "field mix that RFC 4861 or RFC 4862 forbids to a host") \
-	X(ND_TARGET_RESERVED,    "nd-target-reserved",     "guest claims the address of a router, resolver or server") \
+	X(ND_TARGET_RESERVED,    "nd-target-reserved",     "guest claims the address of a router, resolver or server, or one that a neighbor is just claiming") \
 	X(ND_PREFIX_UNKNOWN,     "nd-prefix-unknown",      "guest claims an address outside the prefixes that a router announced") \
 	X(ND_TARGET_DENIED,      "nd-target-denied",       "neighbor solicitation for a host that the policy refuses anyway") \
 	X(ND_TARGET_FOREIGN,     "nd-target-foreign",      "neighbor advertisement for an address that is not the guest's") \
@@ -123,7 +123,7 @@ enum verdict {
 	PUNT_DHCP4_SERVER,
 	PUNT_GATEWAY_ARP,
 	PUNT_DAD,           /* the guest claims a new IPv6 address */
-	PUNT_ND_CONFLICT,   /* a neighbor holds the same one */
+	PUNT_ND_CONFLICT,   /* a neighbor holds the same one, or wants one */
 	PUNT_ROUTER,        /* router advertisement of a trusted router */
 	PUNT_DHCP6_CLIENT,
 	PUNT_DHCP6_SERVER,

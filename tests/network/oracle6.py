@@ -125,7 +125,7 @@ class Port6(Knowledge):
         judge_mapping(mac, to)
         require(self.may_reach(now, to, packet.upper, packet.ports, packet.icmp_type), f"destination {to}")
         if is_multicast(to):
-            return
+            return require(not is_link_local(packet.source) or to.packed[1] & 15 <= 2, "link-local source beyond the link")
         if self.isolated and self.knows_gateway(now) and mac != self.router_mac:
             opened = self.rule_for(to) or self.is_resolver(to, now)
             require(self.is_on_link(to, now, SLACK) and opened, "next hop is not the router")
@@ -181,7 +181,6 @@ class Port6(Knowledge):
         target, flags = target_of(packet), packet.payload[4]
         require(self.is_held(target, now), f"NA for {target}, which is not the guest's [P53]")
         require(self.is_held(packet.source, now), "NA from a foreign source")
-        require(not flags & 0x80, "NA with the R flag")
         require(self.is_own(target, now) or not flags & 0x20, "NA of a tentative address with the O flag [P53]")
         require(not is_multicast(packet.destination) or packet.destination == ALL_NODES and not flags & 0x40,
                 "NA to a group that does not ask")

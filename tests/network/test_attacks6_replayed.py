@@ -252,6 +252,20 @@ def test_catalogue(guest):
         assert counters.dropped("guest", reason) > 0, f"{reason}: {counters}"
 
 
+@pytest.mark.parametrize("guest", ["bound"], indirect=True)
+def test_guard_and_oracle_agree(guest):
+    """On what the oracle's own tests are made of: nothing forbidden passes, and all that is honest does."""
+    say(guest, [bytes(build.ra())])
+    passed = guest.wait_counted().passed["guest"]
+    guest.send(*(bytes(frame) for frame in build.FORBIDDEN.values()))
+    counters = guest.wait_counted()
+    assert counters.passed["guest"] == passed, counters
+    assert counters.dropped("guest", "nd-target-reserved") == 2      # the router and the resolver
+    honest = [frame for name, frame in build.HONEST.items() if name not in ("privacy", "leased", "release")]
+    guest.send(*map(bytes, honest))
+    assert guest.wait_counted().passed["guest"] == passed + len(honest)
+
+
 # Of addresses that are not the guest's now; what forged frames might make so.
 FOREIGN = "fd64::10b", "fd64::9", "2001:db8:bad:0:5054:ff:fe00:a", "fd64:0:0:1:5054:ff:fe00:a", "fe80::5054:ff:fe00:b"
 

@@ -119,7 +119,7 @@ def left(*frames, at=10, **options):
 
 
 HONEST = {
-    "slaac": data(), "privacy": data(PRIVACY), "leased": data(LEASED), "tcp": data(above=TCP(dport=443)),
+    "slaac": data(), "na of a guest that forwards": na(flags={"R": 1}), "privacy": data(PRIVACY), "leased": data(LEASED), "tcp": data(above=TCP(dport=443)),
     "ping": data(above=ICMPv6EchoRequest()), "ping of the router": frame(ICMPv6EchoRequest()),
     "resolver": data(to=RESOLVER, above=UDP(dport=53)), "destination options": data(before=[IPv6ExtHdrDestOpt()]),
     "first fragment": data(before=[IPv6ExtHdrFragment(m=1)]), "last fragment": data(before=[
@@ -177,7 +177,7 @@ FORBIDDEN = {
         ICMPv6ND_NS(tgt=ROUTER_LL) / ICMPv6NDOptSrcLLAddr(lladdr=ME) / ICMPv6NDOptSrcLLAddr(lladdr=OTHER)),
     "ns unicast as group": ns(to=ROUTER_LL, mac="33:33:00:00:00:01"),
     "na for the router": na(ROUTER_LL), "na for a neighbour": na(NEIGHBOUR), "na lla": na(lla=OTHER),
-    "na r": na(flags={"R": 1}), "na source": na(source=OTHER_LL), "na to a group": na(to=ROUTERS),
+    "link-local to the world": frame(UDP(dport=9), to="ff0e::5"), "na source": na(source=OTHER_LL), "na to a group": na(to=ROUTERS),
     "na solicited by a group": na(flags={"S": 1}), "na hop limit": na(hlim=1),
     "dad of the router": dad(ROUTER_LL), "dad of the resolver": dad(RESOLVER), "dad elsewhere": dad("2a00:7700:2:1::7"),
     "dad of a foreign link": dad("fe80:0:0:1::7"), "dad anycast": dad("2a00:7700:1:1::"), "dad reserved anycast": dad(

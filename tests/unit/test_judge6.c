@@ -227,7 +227,7 @@ static void scopes_of_sources(void **state)
 	put_data(GUEST_LL, ROUTER_LL);
 	GUEST_SENDS(PASS);
 	put_data(GUEST_LL, ADDRESS6(0xff0e000000000000ULL, 5));
-	GUEST_SENDS(PASS); /* a group is no unicast destination */
+	GUEST_SENDS(DROP_IP6_SRC_SCOPE);
 	put_data(GUEST_PRIVACY, ROUTER_LL);
 	GUEST_SENDS(PASS);
 	for (int i = 0; i < 151; i++) {
@@ -235,7 +235,7 @@ static void scopes_of_sources(void **state)
 		from_guest(&w);
 	}
 	GUEST_SENDS(DROP_RATE_MULTICAST);
-	put_data(GUEST_LL, ADDRESS6(0xff0e000000000000ULL, 5));
+	put_data(GUEST_PRIVACY, ADDRESS6(0xff0e000000000000ULL, 5));
 	GUEST_SENDS(PASS); /* global scope: not in that bucket */
 }
 

@@ -149,7 +149,7 @@ void advertisements_of_neighbors(void **state)
 		{ { .type = NA, .from = GUEST_LL, .target = ROUTER_LL }, DROP_ND_TARGET_FOREIGN },
 		{ { .type = NA, .from = GUEST_LL, .target = VICTIM_LEASED }, DROP_ND_TARGET_FOREIGN },
 		{ { .type = NA, .from = GUEST_LL, .target = GLOBAL_IP6 }, DROP_ND_TARGET_FOREIGN },
-		{ { .type = NA, .from = GUEST_LL, .target = GUEST_LL, .flags = NA_ROUTER }, DROP_ND_FORM },
+		{ { .type = NA, .from = GUEST_LL, .target = GUEST_LL, .flags = NA_ROUTER }, PASS }, /* of a guest that forwards */
 		{ { .type = NA, .from = VICTIM_LL, .target = GUEST_LL }, DROP_ND_FORM },
 		{ { .type = NA, .target = GUEST_LL }, DROP_ND_FORM },
 		{ { .type = NA, .from = GUEST_LL, .to = all_routers, .target = GUEST_LL }, DROP_ND_FORM },

@@ -53,6 +53,9 @@ void neighbors_from_the_network(void **state)
 	get_nd(router, DROP_ND_GATEWAY_SPOOF, __LINE__);
 	router.from = VICTIM_LL;
 	get_nd(router, DROP_ND_GATEWAY_SPOOF, __LINE__);
+	router.target_lla = GATEWAY_MAC; /* the right MAC, but no router any more: RFC 4861 7.2.5 */
+	router.flags = NA_OVERRIDE;
+	get_nd(router, DROP_ND_GATEWAY_SPOOF, __LINE__);
 	router.mac_from = GATEWAY_MAC;
 	router.target_lla = VICTIM_MAC;
 	get_nd(router, DROP_ND_GATEWAY_SPOOF, __LINE__);

@@ -22,6 +22,8 @@ void start_announced(bool anchored);
 void first_router_locks(void **state);
 void length_of_the_lock(void **state);
 void router_that_leaves(void **state);
+void routers_without_a_route(void **state);
+void translators_open_while_they_last(void **state);
 void anchored_routers(void **state);
 void lifetimes_of_prefixes(void **state);
 void two_hours(void **state);

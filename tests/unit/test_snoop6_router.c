@@ -67,8 +67,8 @@ void length_of_the_lock(void **state)
 {
 	(void)state;
 	static const struct { uint16_t router_s; uint32_t valid_s, lock_s; } rows[] = {
-		{ 1800, 0, 1800 }, { 1800, 60, 1800 }, { 60, 600, 600 }, { 9000, 86400, 9000 }, { 0, 600, 600 },
-		{ 0, 86400, 7200 }, { 1800, UINT32_MAX, 7200 }, { 65535, 7200, 65535 },
+		{ 1800, 0, 1800 }, { 1800, 60, 1800 }, { 60, 600, 600 }, { 9000, 86400, 9000 }, { 1, 600, 600 },
+		{ 1, 86400, 7200 }, { 1800, UINT32_MAX, 7200 }, { 65535, 7200, 65535 },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		start_world6(&w, false);
@@ -79,6 +79,20 @@ void length_of_the_lock(void **state)
 		w.now_ms += 1;
 		assert_int_equal(hear_rival(1800), PASS);
 	}
+}
+
+/* A border router of a home's radio network: a prefix, and no route. It keeps out neither the router nor its own kind. */
+void routers_without_a_route(void **state)
+{
+	(void)state;
+	start_world6(&w, false);
+	assert_int_equal(hear((struct ra_spec){ .prefix = { LOCAL_PREFIX, 0 }, .valid_s = 1800 }), PASS);
+	IS_OWN(GUEST_SLAAC);
+	assert_int_equal(hear_rival(1800), PASS);
+	assert_int_equal(hear((struct ra_spec){ .prefix = { LOCAL_PREFIX, 0 }, .valid_s = 1800 }), PASS); /* both stay */
+	const struct ra_spec third = { .from = ADDRESS6(LINK_LOCAL_PREFIX, 0x3333), .mac = VICTIM_MAC, .router_s = 1800 };
+	assert_int_equal(hear(third), DROP_RA_UNTRUSTED);
+	assert_int_equal(hear((struct ra_spec){ .mac = VICTIM_MAC, .router_s = 1800 }), DROP_RA_UNTRUSTED);
 }
 
 /* No next hop any more, but still the only one who may speak. */
@@ -298,6 +312,27 @@ void what_has_run_out_stays_closed(void **state)
 	w.now_ms += SECONDS(80);
 	put_udp6(&w, GUEST_SLAAC, ADDRESS6(0x2a0e000100020000ULL, 5), 4000, 4000, 4);
 	GUEST_SENDS(DROP_DST_LOCAL_NET);
+	assert_int_equal(hear((struct ra_spec){ .router_s = 1800, .prefix = { OTHER_PREFIX, 0 }, .valid_s = 60 }), PASS);
+	put_udp6(&w, GUEST_SLAAC, ADDRESS6(0x2a0e000100020000ULL, 5), 4000, 4000, 4);
+	GUEST_SENDS(DROP_DST_LOCAL_NET); /* what is new takes a free place first */
+}
+
+/* A translator that is over closes and does not open; none stands before the link. */
+void translators_open_while_they_last(void **state)
+{
+	(void)state;
+	struct ra_spec ra = { .router_s = 1800, .nat64 = { 0xfd99000000000000ULL, 0 }, .nat64_bits = 96, .nat64_s = 80 };
+	const struct address behind = ADDRESS6(0xfd99000000000000ULL, 0x08080808);
+	start_announced(true);
+	assert_int_equal(ask_resolver(behind), DROP_DST_PRIVATE);
+	assert_int_equal(hear(ra), PASS);
+	assert_int_equal(ask_resolver(behind), PASS);
+	w.now_ms += SECONDS(81);
+	assert_int_equal(ask_resolver(behind), DROP_DST_PRIVATE);
+	ra.nat64 = ADDRESS6(LINK_LOCAL_PREFIX, 0);
+	ra.nat64_bits = 64;
+	assert_int_equal(hear(ra), PASS);
+	assert_int_equal(ask_resolver(VICTIM_LL), DROP_DST_PRIVATE);
 }
 
 /* Without anchors: who says neither that it routes nor a prefix is not locked, so nothing else it says counts. */

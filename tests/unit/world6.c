@@ -164,6 +164,19 @@ static struct address nd_destination(const struct nd_spec *s)
 	return s->type == NS ? solicited : s->type == RS ? ROUTERS_GROUP : NODES_GROUP;
 }
 
+void put_checksum6(struct world *w)
+{
+	enum { ADDRESSES = ETHERNET + 8, MESSAGE = ETHERNET + FIXED_HEADER };
+	uint32_t sum = w->length - MESSAGE + 58;
+	w->frame[MESSAGE + 2] = w->frame[MESSAGE + 3] = 0;
+	for (uint32_t i = ADDRESSES; i < w->length; i++)
+		sum += (uint32_t)w->frame[i] << (i % 2 ? 0 : 8);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	w->frame[MESSAGE + 2] = (uint8_t)(~sum >> 8);
+	w->frame[MESSAGE + 3] = (uint8_t)~sum;
+}
+
 static void put_nd_frame(struct world *w, const struct nd_spec *s, uint64_t from_mac, uint64_t to_mac)
 {
 	static struct world body;
@@ -171,6 +184,7 @@ static void put_nd_frame(struct world *w, const struct nd_spec *s, uint64_t from
 	put_ethernet(w, to_mac, from_mac, 0x86dd);
 	put_ipv6(w, s->from, nd_destination(s), 58, s->hop_limit ? s->hop_limit : 255, body.length);
 	put_bytes(w, body.frame, body.length);
+	put_checksum6(w);
 }
 
 void put_nd(struct world *w, const struct nd_spec *s)

@@ -69,6 +69,9 @@ struct nd_spec {
 	const uint8_t *extra;            /* further options */
 	uint32_t extra_octets;
 };
+/* Corrects the checksum of an ICMPv6 message that no extension header precedes. */
+void put_checksum6(struct world *w);
+
 void put_nd(struct world *w, const struct nd_spec *spec);
 void put_nd_to_guest(struct world *w, const struct nd_spec *spec);
 
