@@ -16,6 +16,7 @@ SOLICIT, REQUEST, RENEW, REBIND, REPLY, RELEASE, DECLINE, INFORMATION_REQUEST = 
 CLIENT_ID, IA_NA, IA_TA, IA_ADDRESS, STATUS, RAPID_COMMIT, DNS_SERVERS = 1, 3, 4, 5, 13, 14, 23
 DAD_WAIT = 0.5          # s; RFC 6620 3.3.1
 EARLY = 0.15            # s; by so much may the capture see a DAD NS later than the guard did
+WANTED = 1.5            # s; so long an address is a neighbor's that did DAD for it
 YOUNG, YOUNG_LEASE = 1.0, 10    # s; so long a guest hears who else has its address
 TWO_HOURS = 7200        # s; RFC 4862 5.5.3 e
 INFINITE, FOREVER, NEVER = 0xFFFFFFFF, float("inf"), float("-inf")
@@ -107,6 +108,7 @@ class Knowledge:
         self.slaac, self.on_link = {}, {}           # prefix: when it is over; for addresses, and for next hops
         self.resolvers, self.translators = {}, set()        # a translator (RFC 8781) stays one
         self.held, self.transactions, self.ever_leased = {}, {}, set()
+        self.wanted = {}        # what neighbors did DAD for, and when
 
     def slaac_prefixes(self, now, slack):
         return [network for network, end in self.slaac.items() if now < end + slack]
@@ -128,9 +130,10 @@ class Knowledge:
         return now < self.router_until + slack
 
     def learned_sites(self):
-        """The /48 around each global prefix of the router, also of those that are over: their machines stay."""
-        return [ipaddress.ip_network((network.network_address, 48), strict=False)
-                for network in [*self.slaac, *self.on_link] if is_global6(network.network_address)]
+        """The /48 around each global prefix of the router, also of those that are over: their machines stay; and around
+        what was leased."""
+        inside = [*(network.network_address for network in (*self.slaac, *self.on_link)), *self.ever_leased]
+        return {ipaddress.ip_network((address, 48), strict=False) for address in inside if is_global6(address)}
 
     # --- from the guest -----------------------------------------------------------------------------------------------
 

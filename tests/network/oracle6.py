@@ -11,12 +11,13 @@ What the wire tells is read in knowledge6.py.
 import ipaddress
 
 from knowledge6 import (DAD_WAIT, DECLINE, DHCP_CLIENT, DHCP_SERVER, EARLY, INFORMATION_REQUEST, LINK_LOCAL, NA, NOBODY,
-                        NS, RA, RELEASE, SERVERS, YOUNG, YOUNG_LEASE, Knowledge, Message, lla_options, nd_options,
-                        target_of)
+                        NS, RA, RELEASE, SERVERS, WANTED, YOUNG, YOUNG_LEASE, Knowledge, Message, lla_options,
+                        nd_options, target_of)
 from oracle import is_global
 from oracle_base import SLACK, charge, is_group, require, u16
 from packet6 import (AUTHENTICATION, DESTINATION, FRAGMENT, HOP_BY_HOP, ICMP6, JUMBO, ROUTING, TCP, UDP, Packet,
-                     group_mac, is_global6, is_link_local, is_multicast, options_of, reassembled, solicited_node)
+                     group_mac, has_right_checksum, is_global6, is_link_local, is_multicast, options_of, reassembled,
+                     solicited_node)
 
 ALL_NODES, ALL_ROUTERS, MLD_ROUTERS, MDNS = map(ipaddress.ip_address, ("ff02::1", "ff02::2", "ff02::16", "ff02::fb"))
 MLD_QUERY, MLD_REPORT, MLD_DONE, RS, REDIRECT, MLD2_REPORT = 130, 131, 132, 133, 137, 143
@@ -125,7 +126,8 @@ class Port6(Knowledge):
         judge_mapping(mac, to)
         require(self.may_reach(now, to, packet.upper, packet.ports, packet.icmp_type), f"destination {to}")
         if is_multicast(to):
-            return require(not is_link_local(packet.source) or to.packed[1] & 15 <= 2, "link-local source beyond the link")
+            is_near = to.packed[1] & 15 <= 2
+            return require(not is_link_local(packet.source) or is_near, "link-local source beyond the link [P59]")
         if self.isolated and self.knows_gateway(now) and mac != self.router_mac:
             opened = self.rule_for(to) or self.is_resolver(to, now)
             require(self.is_on_link(to, now, SLACK) and opened, "next hop is not the router")
@@ -163,6 +165,9 @@ class Port6(Knowledge):
             if self.is_held(target, now):
                 return self.learn_dad(now, target)
             require(not self.is_reserved(target, now, -SLACK), f"DAD for {target}, which is somebody's [P57]")
+            require(has_right_checksum(packet), "DAD that nobody can contradict")
+            wanted = now < self.wanted.get(target, float("-inf")) + WANTED - EARLY
+            require(not wanted, f"DAD for {target}, which a neighbor is about to take")
             networks = [LINK_LOCAL, *self.slaac_prefixes(now, SLACK)]
             require(any(target in network for network in networks), f"DAD outside known prefixes: {target}")
             identifier = int(target) & (1 << 64) - 1
@@ -255,7 +260,7 @@ class Port6(Knowledge):
 
     def judge_claim(self, now, packet, source_mac, kind, target):
         claimed = target if kind == NA else packet.source
-        options = lla_options(packet.payload[24:]) or [source_mac]
+        options = [*lla_options(packet.payload[24:]), source_mac]
         require(claimed != self.router or not self.knows_gateway(now) or all(mac == self.router_mac for mac in options),
                 "claims the router's address [P60]")
         if kind == NA and self.is_own(target, now, surely=True):
@@ -281,9 +286,12 @@ class Port6(Knowledge):
         """From a frame that arrived in front of the guard, and may come through it."""
         packet = Packet(data)
         kind = packet.icmp_type
-        if kind == NA:
-            if self.is_young(target_of(packet), now, -EARLY):
-                self.learn_conflict(target_of(packet))
+        if kind in (NA, NS) and (kind == NA or packet.source == NOBODY) and has_right_checksum(packet):
+            target = target_of(packet)
+            if kind == NS and not self.is_own(target, now):
+                self.wanted[target] = now
+            if self.is_young(target, now, -EARLY) and (kind == NA or now < self.held[target].since + DAD_WAIT - EARLY):
+                self.learn_conflict(target)
         elif kind == RA:
             self.learn_router(now, packet)
         elif packet.ports[1] == DHCP_CLIENT:

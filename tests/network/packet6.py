@@ -72,6 +72,7 @@ class Packet:
         self.end = 40 + u16(data, 4)
         require(40 < self.end <= len(data), "IPv6 payload length")
         self.hop_limit, self.source, self.destination = data[7], ip6_at(data, 8), ip6_at(data, 24)
+        self.pseudo_header = data[8:40]
         self.walk(data[6], data[40:self.end])
 
     def walk(self, kind, data):
@@ -92,6 +93,14 @@ class Packet:
         self.ports = None, None
         if self.has_start and kind in (TCP, UDP) and len(self.payload) >= 4:
             self.ports = struct.unpack_from("!HH", self.payload)
+
+
+def has_right_checksum(packet):
+    """Of ICMPv6 (RFC 4443 2.3)."""
+    octets = packet.pseudo_header + struct.pack("!II", len(packet.payload), ICMP6) + packet.payload
+    total = sum(struct.unpack(f"!{len(octets) // 2}H", octets[:len(octets) & ~1]))
+    total += octets[-1] << 8 if len(octets) % 2 else 0
+    return total % 0xFFFF == 0
 
 
 def options_of(header):

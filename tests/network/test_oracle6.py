@@ -119,7 +119,8 @@ def left(*frames, at=10, **options):
 
 
 HONEST = {
-    "slaac": data(), "na of a guest that forwards": na(flags={"R": 1}), "privacy": data(PRIVACY), "leased": data(LEASED), "tcp": data(above=TCP(dport=443)),
+    "slaac": data(), "privacy": data(PRIVACY), "leased": data(LEASED), "tcp": data(above=TCP(dport=443)),
+    "na of a guest that forwards": na(flags={"R": 1}),
     "ping": data(above=ICMPv6EchoRequest()), "ping of the router": frame(ICMPv6EchoRequest()),
     "resolver": data(to=RESOLVER, above=UDP(dport=53)), "destination options": data(before=[IPv6ExtHdrDestOpt()]),
     "first fragment": data(before=[IPv6ExtHdrFragment(m=1)]), "last fragment": data(before=[
@@ -177,7 +178,9 @@ FORBIDDEN = {
         ICMPv6ND_NS(tgt=ROUTER_LL) / ICMPv6NDOptSrcLLAddr(lladdr=ME) / ICMPv6NDOptSrcLLAddr(lladdr=OTHER)),
     "ns unicast as group": ns(to=ROUTER_LL, mac="33:33:00:00:00:01"),
     "na for the router": na(ROUTER_LL), "na for a neighbour": na(NEIGHBOUR), "na lla": na(lla=OTHER),
-    "link-local to the world": frame(UDP(dport=9), to="ff0e::5"), "na source": na(source=OTHER_LL), "na to a group": na(to=ROUTERS),
+    "link-local to the world": frame(UDP(dport=9), to="ff0e::5"), "na source": na(source=OTHER_LL),
+    "na to a group": na(to=ROUTERS), "dad that nobody answers": nd(
+        ICMPv6ND_NS(tgt="2a00:7700:1:1::7", cksum=1), "::", solicited("2a00:7700:1:1::7")),
     "na solicited by a group": na(flags={"S": 1}), "na hop limit": na(hlim=1),
     "dad of the router": dad(ROUTER_LL), "dad of the resolver": dad(RESOLVER), "dad elsewhere": dad("2a00:7700:2:1::7"),
     "dad of a foreign link": dad("fe80:0:0:1::7"), "dad anycast": dad("2a00:7700:1:1::"), "dad reserved anycast": dad(
@@ -253,7 +256,7 @@ TO_GUEST = {
         ICMPv6NIQueryName(), OTHER_LL, MY_LL, ether=OTHER, mac=ME),
     "claims the guest": na(MINE, OTHER, NEIGHBOUR, ether=OTHER), "claims the router": na(ROUTER_LL, OTHER, OTHER_LL,
                                                                                          ether=OTHER),
-    "asks as the router": ns(MINE, OTHER, ROUTER_LL, ether=OTHER), "own source": data(MINE, MINE, ether=ROUTER, mac=ME),
+    "claims the router for it": na(ROUTER_LL, ROUTER, OTHER_LL, ether=OTHER), "asks as the router": ns(MINE, OTHER, ROUTER_LL, ether=OTHER), "own source": data(MINE, MINE, ether=ROUTER, mac=ME),
     "router's source": frame(ICMPv6EchoRequest(), ROUTER_LL, MY_LL, ether=OTHER, mac=ME), "unicast as group": data(
         EXTERNAL, MINE, ether=ROUTER, mac=group_mac(NODES)), "loopback": data("::1", MINE, ether=ROUTER, mac=ME),
     "from ::": data("::", MINE, ether=ROUTER, mac=ME), "group source": data("ff02::9", MINE, ether=ROUTER, mac=ME),
@@ -286,7 +289,9 @@ def test_an_address_begins_and_ends():
     objection = na("2a00:7700:1:1::77", OTHER, "2a00:7700:1:1::77", ether=OTHER)
     assert len(faults([*claim, (10.2, oracle.ARRIVED, objection)])) == 1            # somebody had it
     assert faults([*claim, (11.15, oracle.ARRIVED, objection)]) == []               # or said so too late
-    assert faults([*claim, (10.2, oracle.ARRIVED, dad("2a00:7700:1:1::77", ether=OTHER))]) == []    # or only wants it
+    rival = dad("2a00:7700:1:1::77", ether=OTHER)                                   # wants it, too
+    assert len(faults([*claim, (10.2, oracle.ARRIVED, rival)])) == 1 and not faults([*claim, (10.7, oracle.ARRIVED, rival)])
+    assert len(faults([(9, oracle.ARRIVED, rival), claim[0]])) == 1 and not faults([(8, oracle.ARRIVED, rival), *claim])
     assert faults([(603, oracle.LEFT, data(LEASED))]) == []
     assert len(faults([(605, oracle.LEFT, data(LEASED))])) == 1                     # the lease is over
     assert len(left(dhcp(DHCP6_Release(), [LEASED]), data(LEASED))) == 1            # given back
