@@ -256,7 +256,8 @@ TO_GUEST = {
         ICMPv6NIQueryName(), OTHER_LL, MY_LL, ether=OTHER, mac=ME),
     "claims the guest": na(MINE, OTHER, NEIGHBOUR, ether=OTHER), "claims the router": na(ROUTER_LL, OTHER, OTHER_LL,
                                                                                          ether=OTHER),
-    "claims the router for it": na(ROUTER_LL, ROUTER, OTHER_LL, ether=OTHER), "asks as the router": ns(MINE, OTHER, ROUTER_LL, ether=OTHER), "own source": data(MINE, MINE, ether=ROUTER, mac=ME),
+    "claims the router for it": na(ROUTER_LL, ROUTER, OTHER_LL, ether=OTHER),
+    "asks as the router": ns(MINE, OTHER, ROUTER_LL, ether=OTHER), "own source": data(MINE, MINE, ether=ROUTER, mac=ME),
     "router's source": frame(ICMPv6EchoRequest(), ROUTER_LL, MY_LL, ether=OTHER, mac=ME), "unicast as group": data(
         EXTERNAL, MINE, ether=ROUTER, mac=group_mac(NODES)), "loopback": data("::1", MINE, ether=ROUTER, mac=ME),
     "from ::": data("::", MINE, ether=ROUTER, mac=ME), "group source": data("ff02::9", MINE, ether=ROUTER, mac=ME),
@@ -290,7 +291,8 @@ def test_an_address_begins_and_ends():
     assert len(faults([*claim, (10.2, oracle.ARRIVED, objection)])) == 1            # somebody had it
     assert faults([*claim, (11.15, oracle.ARRIVED, objection)]) == []               # or said so too late
     rival = dad("2a00:7700:1:1::77", ether=OTHER)                                   # wants it, too
-    assert len(faults([*claim, (10.2, oracle.ARRIVED, rival)])) == 1 and not faults([*claim, (10.7, oracle.ARRIVED, rival)])
+    assert len(faults([*claim, (10.2, oracle.ARRIVED, rival)])) == 1
+    assert faults([*claim, (10.7, oracle.ARRIVED, rival)]) == []
     assert len(faults([(9, oracle.ARRIVED, rival), claim[0]])) == 1 and not faults([(8, oracle.ARRIVED, rival), *claim])
     assert faults([(603, oracle.LEFT, data(LEASED))]) == []
     assert len(faults([(605, oracle.LEFT, data(LEASED))])) == 1                     # the lease is over
