@@ -127,9 +127,10 @@ PART uint8_t walk_headers(const struct frame *frame, struct ipv6 *ip, bool stric
 			octets = 4 * (length + 2u); /* RFC 4302 2.2 */
 		if (type == FRAGMENT_HEADER)
 			octets = 8;
+		/* RFC 2711 2.1, and two octets of padding behind or before it. */
 		ip->router_alert = walked == 0 && type == HOP_BY_HOP && length == 0 &&
-				   ((word == 0x0502 && rest >> 16 == 0) ||
-				    ((word == 0x0100 || word == 0) && rest == 0x05020000U)); /* RFC 2711 2.1 */
+				   ((word == 0x0502 && (rest == 0x0100 || rest == 0)) ||
+				    ((word == 0x0100 || word == 0) && rest == 0x05020000U));
 		ip->extended = true;
 		ip->protocol = next;
 		ip->payload += octets;

@@ -79,7 +79,7 @@ INLINE struct decision judge_data6_from_guest(const struct config *config, const
 	return pass(is_narrow_group6(ip->destination) ? RATE_OF_MULTICAST : RATE_FREE, source.binding);
 }
 
-INLINE struct decision judge_ipv6_from_guest(const struct config *config, const struct state *state,
+APART struct decision judge_ipv6_from_guest(const struct config *config, const struct state *state,
 					     const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
 {
 	struct ipv6 ip;
@@ -189,7 +189,7 @@ INLINE struct decision judge_icmp6_to_guest(const struct config *config, const s
 	return pass(bucket, NO_BINDING);
 }
 
-INLINE struct decision judge_ipv6_to_guest(const struct config *config, const struct state *state,
+APART struct decision judge_ipv6_to_guest(const struct config *config, const struct state *state,
 					   const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
 {
 	struct ipv6 ip;

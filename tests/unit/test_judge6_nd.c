@@ -255,8 +255,9 @@ void reports_of_listeners(void **state)
 	static const struct { uint8_t header[8]; enum verdict wanted; } alerts[] = {
 		{ { 0, 0, 1, 0, 5, 2, 0, 0 }, PASS }, { { 0, 0, 5, 2, 0, 0, 0, 0 }, PASS },
 		{ { 0, 0, 5, 2, 0, 1, 1, 0 }, DROP_MLD_INVALID }, { { 0, 0, 1, 4 }, DROP_MLD_INVALID },
+		{ { 0, 0, 5, 2, 0, 0, 0x18, 0x87 }, DROP_MLD_INVALID }, /* an option that runs past the header */
 	};
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < sizeof alerts / sizeof alerts[0]; i++) {
 		put_mld(&w, 143, GUEST_LL, MLD_REPORTS, group);
 		memcpy(w.frame + 55, alerts[i].header + 1, 7);
 		GUEST_SENDS(alerts[i].wanted);
