@@ -52,6 +52,18 @@ INLINE bool is_link_local(struct address a)
 	return a.high == LINK_LOCAL_PREFIX;
 }
 
+/* The only delegated block of global unicast addresses, 2000::/3 (RFC 4291 2.4 and IANA's registry). */
+INLINE bool is_global6(struct address a)
+{
+	return a.high >> 61 == 1;
+}
+
+/* RFC 4193 3.1: fc00::/7. */
+INLINE bool is_unique_local(struct address a)
+{
+	return a.high >> 57 == 0xfc >> 1;
+}
+
 INLINE bool is_group6(struct address a)
 {
 	return a.high >> 56 == 0xff;

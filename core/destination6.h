@@ -53,11 +53,6 @@ SUBPROGRAM uint64_t translated_ipv4(const struct config *config, const struct st
 	return ipv4;
 }
 
-INLINE bool is_global6(uint64_t high)
-{
-	return high >> 61 == 1; /* 2000::/3 */
-}
-
 SUBPROGRAM bool is_in_site(const struct config *config, const struct state6 *state, uint64_t high)
 {
 	if (!is_given(config) || !is_given(state))
@@ -66,13 +61,13 @@ SUBPROGRAM bool is_in_site(const struct config *config, const struct state6 *sta
 		if (config->sites.item[i] == (high & SITE_MASK))
 			return true;
 	for (uint32_t i = 0; i < BINDINGS6_MAX; i++) { /* a leased or static address may lie in no prefix */
-		const struct address *own = &state->bindings[i].address;
-		if (is_global6(own->high) && !((own->high ^ high) & SITE_MASK))
+		struct address own = state->bindings[i].address;
+		if (is_global6(own) && !((own.high ^ high) & SITE_MASK))
 			return true;
 	}
 	for (uint32_t i = 0; i < PREFIXES_MAX; i++) { /* also one that has run out: a LAN may outlive its announcement */
 		const struct prefix6 *p = &state->prefixes[i];
-		if (p->expires_ms != 0 && is_global6(p->prefix.high) && !((p->prefix.high ^ high) & SITE_MASK))
+		if (p->expires_ms != 0 && is_global6(p->prefix) && !((p->prefix.high ^ high) & SITE_MASK))
 			return true;
 	}
 	return false;

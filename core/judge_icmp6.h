@@ -46,13 +46,6 @@ INLINE struct decision judge_solicitation_of_router(const struct config *config,
 	return pass_nd(eth, ip, RATE_OF_ROUTER_SOLICITATION, source.binding);
 }
 
-INLINE bool is_reserved6(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
-{
-	return is_router6(config, state, a, now_ms) || is_resolver6(config, state, a, now_ms) ||
-	       is_dhcp_server6(config, state, a, now_ms) ||
-	       poses_as_router6(config, state, a, config->vm_mac, now_ms); /* one that is no next hop just now */
-}
-
 INLINE struct decision judge_dad(const struct config *config, const struct state *state, const struct ethernet *eth,
 				 const struct ipv6 *ip, const struct nd *nd, uint64_t now_ms)
 {

@@ -41,15 +41,12 @@ void remove_lease6(struct snoop *snoop, struct binding6 *b, const char *why)
 
 static bool is_host_address6(struct address a)
 {
-	bool global = a.high >> 61 == 1, local = a.high >> 57 == 0xfc >> 1; /* 2000::/3, fc00::/7 */
-	return (global || local || is_link_local(a)) && !is_anycast_id(a.low);
+	return (is_global6(a) || is_unique_local(a) || is_link_local(a)) && !is_anycast_id(a.low);
 }
 
 bool is_claimable6(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
 {
-	/* Locked routers, too: one that is no next hop just now still has its address. */
-	return is_host_address6(a) && !is_router6(config, state, a, now_ms) && !is_resolver6(config, state, a, now_ms) &&
-	       !is_dhcp_server6(config, state, a, now_ms) && !poses_as_router6(config, state, a, config->vm_mac, now_ms);
+	return is_host_address6(a) && !is_reserved6(config, state, a, now_ms);
 }
 
 static uint32_t count_of(const struct state *state, enum origin6 origin, uint64_t now_ms)

@@ -42,10 +42,9 @@ static bool read_prefix(struct reader *r, struct advertisement *ra)
 	p.prefix = read_address6(r);
 	p.on_link = (flags & 0x80) != 0;
 	p.autonomous = (flags & 0x40) != 0 && p.length == 64;
-	bool unique_local = p.prefix.high >> 57 == 0xfc >> 1, global = p.prefix.high >> 61 == 1;
 	if (!r->ok || r->at != r->end)
 		return false;
-	bool sane = p.length <= 128 && p.preferred_s <= p.valid_s && (unique_local || global);
+	bool sane = p.length <= 128 && p.preferred_s <= p.valid_s && (is_unique_local(p.prefix) || is_global6(p.prefix));
 	if (sane && ra->prefix_count < PREFIXES_MAX)
 		ra->prefixes[ra->prefix_count++] = p;
 	return true;
@@ -74,7 +73,7 @@ static bool read_translator(struct reader *r, struct advertisement *ra)
 	struct address prefix = { .high = read_be64(r) };
 	prefix.low = (uint64_t)read_be32(r) << 32;
 	uint32_t code = word & 7;
-	bool sane = prefix.high >> 57 == 0xfc >> 1 || prefix.high >> 61 == 1 || prefix.high >> 32 == 0x0064ff9b;
+	bool sane = is_unique_local(prefix) || is_global6(prefix) || prefix.high >> 32 == 0x0064ff9b; /* RFC 8215, too */
 	if (!r->ok || r->at != r->end)
 		return false;
 	if (sane && code < sizeof lengths / sizeof lengths[0] && ra->translator_count < TRANSLATORS_MAX)

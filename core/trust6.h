@@ -159,6 +159,14 @@ INLINE bool is_dhcp_server6(const struct config *config, const struct state *sta
 	       (is_locked_server6(state, now_ms) && same_address(state->ipv6.server.address, a));
 }
 
+/* The network's own machines: nobody else claims or leases their addresses. */
+INLINE bool is_reserved6(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+{
+	return is_router6(config, state, a, now_ms) || is_resolver6(config, state, a, now_ms) ||
+	       is_dhcp_server6(config, state, a, now_ms) ||
+	       poses_as_router6(config, state, a, config->vm_mac, now_ms); /* one that is no next hop just now */
+}
+
 /*
  * RFC 8415: answers come from a link-local address, a relay's included. With named servers it is one of theirs, and from
  * the MAC that it had at first; with known gateways it is theirs; else the first server that completed an exchange.

@@ -107,17 +107,22 @@ void put_state6(struct writer *w, const struct state6 *state, struct moment mome
 
 /* --- reading ----------------------------------------------------------------------------------------------------- */
 
-/* The rest of the program takes what it learns only from frames that it has checked; so much of that is done here. */
-static bool take_link_local(char *const *words, struct address *a, uint64_t *mac)
+static bool is_announceable(struct address a)
 {
-	return take_address(words[0], a) && is_link_local(*a) && parse_mac(words[1], mac) && *mac != MAC_NONE &&
-	       !mac_is_group(*mac);
+	return is_global6(a) || is_unique_local(a);
+}
+
+/* The rest of the program takes what it learns only from frames that it has checked; so much of that is done here. */
+static bool take_neighbor(char *const *words, struct address *a, uint64_t *mac)
+{
+	return take_address(words[0], a) && (is_link_local(*a) || is_announceable(*a)) && parse_mac(words[1], mac) &&
+	       *mac != MAC_NONE && !mac_is_group(*mac);
 }
 
 static bool take_router(char *const *words, int count, struct state6 *state, struct moment moment)
 {
 	struct router6 r;
-	if (count != 7 || !take_link_local(words + 1, &r.address, &r.mac) ||
+	if (count != 7 || !take_neighbor(words + 1, &r.address, &r.mac) || !is_link_local(r.address) ||
 	    !take_end(words + 3, moment, &r.expires_ms) || !take_end(words + 5, moment, &r.locked_ms))
 		return false;
 	for (int i = 0; i < ROUTERS6_MAX && r.locked_ms != 0; i++)
@@ -131,7 +136,7 @@ static bool take_router(char *const *words, int count, struct state6 *state, str
 static bool take_server(char *const *words, int count, struct state6 *state, struct moment moment)
 {
 	struct learned_server6 server;
-	if (count != 5 || !take_link_local(words + 1, &server.address, &server.mac) ||
+	if (count != 5 || !take_neighbor(words + 1, &server.address, &server.mac) ||
 	    !take_end(words + 3, moment, &server.until_ms))
 		return false;
 	if (server.until_ms != 0)
@@ -168,12 +173,6 @@ static bool take_translator(char *const *words, int count, struct state6 *state,
 			break;
 		}
 	return true;
-}
-
-/* Global or unique local (RFC 4193). */
-static bool is_announceable(struct address a)
-{
-	return a.high >> 61 == 1 || a.high >> 57 == 0xfc >> 1;
 }
 
 static bool take_prefix(char *const *words, int count, struct state6 *state, struct moment moment)

@@ -22,15 +22,6 @@ enum { SKIPPED = 77, MUTATIONS = 40, FRAME_MAX = 3000 }; /* a test run takes one
 static struct bpf_object *object;
 static int programs[DIRECTIONS], config_map, state_map, clock_map;
 static uint32_t compared, refused, seen[VERDICTS];
-static uint64_t random_state = 88172645463325252ULL;
-
-static uint32_t next_random(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (uint32_t)(random_state >> 16);
-}
 
 static void load_state(const struct world *w)
 {

@@ -68,6 +68,15 @@ def segment6(network):
     return ipv6_peers.segment(network)
 
 
+@pytest.fixture
+def routed(segment6, softnet):
+    """With a router, and somebody who answers on the internet."""
+    ipv6_peers.radvd(segment6, segment6.gateway, ipv6_peers.PREFIX)
+    segment6.echo = services.Echo(segment6.internet, ipv6_peers.INTERNET)
+    yield segment6
+    segment6.echo.close()
+
+
 @pytest.fixture(scope="session")
 def softnet():
     """The program under test."""

@@ -15,21 +15,12 @@ import dhcp_peers
 import ipv6_peers
 import services
 from dhcp_peers import needs_peers
-from ipv6_peers import INTERNET, OPAQUE, PREFIX, PRIVACY, Guest6, addresses, eui64, icmp6_of, radvd, text, number
+from ipv6_peers import INTERNET, OPAQUE, PREFIX, PRIVACY, Guest6, addresses, eui64, icmp6_of, text, number
 from netns import wait_for
 
 KINDS = {"eui64": {}, "opaque": OPAQUE, "privacy": PRIVACY}
 pytestmark = needs_peers("radvd", server="ping")
 RS, NS, NA, MLD2 = 133, 135, 136, 143
-
-
-@pytest.fixture
-def routed(segment6, softnet):
-    """With a router, and somebody who answers on the internet."""
-    radvd(segment6, segment6.gateway, PREFIX)
-    segment6.echo = services.Echo(segment6.internet, INTERNET)
-    yield segment6
-    segment6.echo.close()
 
 
 @pytest.fixture

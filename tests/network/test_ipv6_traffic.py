@@ -16,7 +16,7 @@ import dhcp_peers
 import ipv6_peers
 import services
 from dhcp_peers import needs_peers
-from ipv6_peers import GATEWAY_LINK_LOCAL, GATEWAY_MAC, INTERNET, PREFIX, Guest6, icmp6_of, radvd
+from ipv6_peers import GATEWAY_LINK_LOCAL, GATEWAY_MAC, INTERNET, PREFIX, Guest6, icmp6_of
 from netns import wait_for
 
 pytestmark = needs_peers("radvd", server="ping")
@@ -24,11 +24,8 @@ TOO_BIG, NS, NA = 2, 135, 136
 
 
 @pytest.fixture
-def segment(segment6, softnet):
-    radvd(segment6, segment6.gateway, PREFIX)
-    segment6.echo = services.Echo(segment6.internet, INTERNET)
-    yield segment6
-    segment6.echo.close()
+def segment(routed):
+    return routed
 
 
 @pytest.fixture

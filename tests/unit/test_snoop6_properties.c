@@ -17,15 +17,6 @@ static struct {
 	uint32_t length;
 } seeds[SEEDS_MAX];
 static uint32_t seed_count;
-static uint64_t random_state = 88172645463325252ULL;
-
-static uint32_t next_random(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (uint32_t)(random_state >> 16);
-}
 
 static void add_seed(const uint8_t *octets, uint32_t length)
 {

@@ -105,6 +105,16 @@ static void full_tables_come_back(void **unused)
 	assert_memory_equal(&loaded, &state, sizeof state);
 }
 
+/* libslirp's server answers from a unique local address. */
+static void a_server_of_a_wider_address_comes_back(void **unused)
+{
+	(void)unused;
+	state.ipv6.server = (struct learned_server6){ { 0xfd00001000000002ULL, 2 }, ROUTER_MAC, 1700000 };
+	save_state_file(&file, &state, start, true);
+	assert_null(load());
+	assert_true(loaded.ipv6.server.address.high == 0xfd00001000000002ULL && loaded.ipv6.server.until_ms == 1700000);
+}
+
 /* The line as it should be, then what no line of that kind may say. */
 static void every_word_of_ipv6_is_checked(void **unused)
 {
@@ -177,6 +187,7 @@ int main(void)
 		cmocka_unit_test_setup(an_address_lives_no_longer_than_its_prefix, set_up),
 		cmocka_unit_test_setup(addresses_of_ipv6_that_became_somebody_elses, set_up),
 		cmocka_unit_test_setup(full_tables_come_back, set_up),
+		cmocka_unit_test_setup(a_server_of_a_wider_address_comes_back, set_up),
 		cmocka_unit_test_setup(every_word_of_ipv6_is_checked, set_up),
 		cmocka_unit_test_setup(more_lines_than_entries, set_up),
 	};

@@ -21,6 +21,15 @@ static bool on_claim(void *context, struct address a)
 	return !((struct world *)context)->claim_refused;
 }
 
+uint32_t next_random(void)
+{
+	static uint64_t state = 88172645463325252ULL;
+	state ^= state << 13; /* xorshift64, Marsaglia 2003 */
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (uint32_t)(state >> 16);
+}
+
 void start_world(struct world *w, bool anchored)
 {
 	static const struct rate rates[RATE_CLASSES_END] = {

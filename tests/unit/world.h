@@ -59,6 +59,9 @@ struct dhcp_spec {
 void put_client_message(struct world *w, const struct dhcp_spec *spec);
 void put_server_message(struct world *w, const struct dhcp_spec *spec);
 
+/* The same numbers in every run. */
+uint32_t next_random(void);
+
 /* Judges what was built. */
 enum verdict from_guest(struct world *w);
 enum verdict to_guest(struct world *w);
