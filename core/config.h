@@ -16,6 +16,22 @@ struct site_set {
 	uint32_t count, reserved;
 };
 
+/* What may come in that is no answer and that no rule speaks of: docs/policy.md, Directions. */
+enum inbound { INBOUND_ANY, INBOUND_ESTABLISHED, INBOUND_NONE };
+
+/* Ports of the guest that --expose opens. protocol is TCP's or UDP's. */
+enum { EXPOSED_MAX = 64 };
+
+struct exposed_port {
+	uint16_t first_port, last_port;
+	uint8_t protocol, reserved[3];
+};
+
+struct exposed_set {
+	struct exposed_port item[EXPOSED_MAX];
+	uint32_t count, reserved;
+};
+
 /* Zero it before filling: it is hashed and copied to the kernel as bytes. */
 struct config {
 	uint64_t vm_mac;
@@ -28,7 +44,9 @@ struct config {
 	uint8_t strict_client_id;       /* DUID-LL/LLT in option 61 must name vm_mac too */
 	uint8_t ipv6_off;
 	uint8_t ipv6_eui64_only;        /* no address but those made from vm_mac, leased or static ones */
-	uint8_t reserved[4];
+	uint8_t stateful;               /* flows are tracked: docs/policy.md */
+	uint8_t inbound;                /* enum inbound */
+	uint8_t reserved[2];
 	struct address_set host;        /* the host's own IPv4 addresses on the segment */
 	struct address_set servers;     /* trusted DHCPv4 servers; empty: host; that empty too: learned */
 	struct address_set resolvers;   /* --dns, IPv4 */
@@ -39,5 +57,6 @@ struct config {
 	struct mac_set gateway_macs;    /* trusted next hops of both families; empty: learned */
 	struct rate rates[RATE_CLASSES_END];
 	struct policy policy;
-	struct site_set sites;          /* of this host; the last member: it changes while the guard runs */
+	struct site_set sites;          /* of this host. From here on what changes while the guard runs, whatever the options */
+	struct exposed_set exposed;
 };

@@ -1,39 +1,44 @@
-/* May the guest send to this address? The rules, the special-purpose table and what the lease said, in that order. */
+/*
+ * May the guest call this peer, and may this peer call the guest? The rules, the special-purpose table and what the lease
+ * said, in that order: docs/policy.md.
+ */
 #pragma once
+#include "decision.h"
 #include "ipv4.h"
 #include "trust.h"
 #include "verdict.h"
 
-/* A destination as the policy sees it. Ports are 0 in a later fragment and in protocols without ports. */
-struct destination {
-	struct address address;
-	uint8_t protocol;
-	uint16_t source_port, port;
-};
-
 struct permission {
 	uint8_t verdict;
-	bool by_rule; /* an operator's rule opened it */
+	bool by_rule;      /* an operator's rule decided ... */
+	uint16_t origin;   /* ... and which */
 };
 
-/*
- * Rules at host length, the aliases among them: block before allow. CLASS_NONE: none of them speaks of the address.
- * The sets behind the aliases are only searched when a rule names an alias.
- */
-INLINE uint32_t host_rule(const struct config *config, const struct state *state, struct address a,
-			  const struct interval *found, uint64_t now_ms)
+/* What a rule makes of it. */
+INLINE struct permission by_ruling(const struct config *config, const struct contact *c, struct ruling ruling)
 {
-	const uint8_t *alias = config->policy.alias;
-	uint32_t class = CLASS_NONE;
-	if (found->prefix_length == 128 && (found->class == CLASS_ALLOWED || found->class == CLASS_BLOCKED))
-		class = found->class;
-	if (class != CLASS_BLOCKED && alias[ALIAS_HOST] != CLASS_NONE && set_has(&config->host, a))
-		class = alias[ALIAS_HOST];
-	if (class != CLASS_BLOCKED && alias[ALIAS_GATEWAY] != CLASS_NONE && is_router4(config, state, a, now_ms))
-		class = alias[ALIAS_GATEWAY];
-	if (class != CLASS_BLOCKED && alias[ALIAS_DNS] != CLASS_NONE && is_resolver4(config, state, a, now_ms))
-		class = alias[ALIAS_DNS];
-	return class;
+	uint8_t verdict = PASS;
+	if (ruling.class == CLASS_BLOCKED)
+		verdict = c->inward ? DROP_SRC_BLOCKED : DROP_DST_BLOCKED;
+	else if (ruling.class == CLASS_UNCERTAIN)
+		verdict = DROP_PORTS_UNKNOWN;
+	else if (c->inward && config->inbound == INBOUND_NONE)
+		verdict = DROP_UNSOLICITED;
+	return (struct permission){ verdict, true, ruling.origin };
+}
+
+/* The sets behind the aliases are only searched when a rule names one. */
+INLINE uint32_t aliases_of4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+{
+	const uint32_t *alias = config->policy.alias;
+	uint32_t found = 1u << ALIAS_GLOBAL;
+	if (alias[ALIAS_HOST] != NO_NODE && set_has(&config->host, a))
+		found |= 1u << ALIAS_HOST;
+	if (alias[ALIAS_GATEWAY] != NO_NODE && is_router4(config, state, a, now_ms))
+		found |= 1u << ALIAS_GATEWAY;
+	if (alias[ALIAS_DNS] != NO_NODE && is_resolver4(config, state, a, now_ms))
+		found |= 1u << ALIAS_DNS;
+	return found;
 }
 
 /* The network's own broadcast address in one of the guest's subnets (RFC 1812 5.3.5.2); /31 and /32 have none. */
@@ -57,35 +62,135 @@ INLINE bool is_directed_broadcast(const struct state *state, struct address a, u
 	return is_ipv4(a) && is_broadcast_ipv4(state, ipv4_of_address(a), now_ms);
 }
 
-INLINE struct permission may_reach(const struct config *config, const struct state *state, const struct destination *to,
-				   uint64_t now_ms)
+/* RFC 6762 3: guests are found by mDNS. */
+INLINE bool is_mdns(const struct contact *c)
 {
-	const struct interval *found = policy_lookup(&config->policy, to->address);
-	if (found->class == CLASS_NEVER || owns_address4(state, to->address, now_ms))
-		return (struct permission){ DROP_DST_INVALID, false };
-	uint32_t rule = host_rule(config, state, to->address, found, now_ms);
-	if (rule == CLASS_NONE && (found->class == CLASS_ALLOWED || found->class == CLASS_BLOCKED))
-		rule = found->class;
-	if (rule == CLASS_BLOCKED)
-		return (struct permission){ DROP_DST_BLOCKED, false };
-	if (rule == CLASS_ALLOWED)
-		return (struct permission){ PASS, true };
-	if (found->class == CLASS_GROUP_WIDE)
-		return (struct permission){ PASS, false };
-	if (found->class == CLASS_GROUP_LOCAL) {
-		/* RFC 6762 3: guests are found by mDNS; nothing else of the local blocks is theirs. */
-		bool mdns = to->address.low == (MAPPED_IPV4 | 0xe00000fbU) && to->protocol == PROTOCOL_UDP &&
-			    to->source_port == MDNS_PORT && to->port == MDNS_PORT;
-		return (struct permission){ mdns ? PASS : DROP_DST_MULTICAST, false };
+	return c->protocol == PROTOCOL_UDP && c->source_port == MDNS_PORT && c->port == MDNS_PORT;
+}
+
+/* What a resolver may be asked for. A later fragment is left to its first one. */
+INLINE uint8_t verdict_of_resolver(const struct contact *to)
+{
+	if (to->ports == PORTS_ANY)
+		return PASS;
+	if (to->protocol != PROTOCOL_UDP && to->protocol != PROTOCOL_TCP)
+		return DROP_DST_PRIVATE;
+	if (to->ports == PORTS_UNKNOWN)
+		return DROP_PORTS_UNKNOWN;
+	return to->port == DNS_PORT ? PASS : DROP_DST_PRIVATE;
+}
+
+/* What the guest may reach where no rule decides. */
+INLINE uint8_t verdict_of_unruled4(const struct config *config, const struct state *state, const struct contact *to,
+				   uint8_t special, uint64_t now_ms)
+{
+	if (special == CLASS_GROUP_WIDE)
+		return PASS;
+	if (special == CLASS_GROUP_LOCAL) /* nothing else of the local blocks is theirs */
+		return to->peer.low == (MAPPED_IPV4 | 0xe00000fbU) && is_mdns(to) ? PASS : DROP_DST_MULTICAST;
+	if (special == CLASS_BROADCAST || is_directed_broadcast(state, to->peer, now_ms))
+		return DROP_DST_BROADCAST;
+	if (special == CLASS_GLOBAL || set_has(&config->host, to->peer))
+		return PASS;
+	return is_resolver4(config, state, to->peer, now_ms) ? verdict_of_resolver(to) : DROP_DST_PRIVATE;
+}
+
+/* --expose is a promise to the clients of that port. */
+SUBPROGRAM bool is_exposed(const struct config *config, const struct contact *from)
+{
+	if (!is_given(config) || !is_given(from))
+		return false;
+	for (uint32_t i = 0; i < EXPOSED_MAX && i < config->exposed.count; i++) {
+		const struct exposed_port *e = &config->exposed.item[i];
+		if (e->protocol == from->protocol && from->port >= e->first_port && from->port <= e->last_port)
+			return true;
 	}
-	if (found->class == CLASS_BROADCAST || is_directed_broadcast(state, to->address, now_ms))
-		return (struct permission){ DROP_DST_BROADCAST, false };
-	if (set_has(&config->host, to->address))
-		return (struct permission){ PASS, false };
-	if (found->class == CLASS_GLOBAL)
-		return (struct permission){ config->policy.global_blocked ? DROP_DST_BLOCKED : PASS, false };
-	if ((to->protocol == PROTOCOL_UDP || to->protocol == PROTOCOL_TCP) && to->port == DNS_PORT &&
-	    is_resolver4(config, state, to->address, now_ms))
-		return (struct permission){ PASS, false };
-	return (struct permission){ DROP_DST_PRIVATE, false };
+	return false;
+}
+
+/* Who may open towards the guest where no rule decides. */
+INLINE uint8_t verdict_of_stranger(const struct config *config, const struct contact *from)
+{
+	bool exposed = config->inbound == INBOUND_ESTABLISHED && from->ports == PORTS_KNOWN && is_exposed(config, from);
+	return config->inbound == INBOUND_ANY || exposed ? PASS : DROP_UNSOLICITED;
+}
+
+/* A permission as a number, which a subprogram may return. */
+enum { BY_RULE = 0x100, IS_FINAL = 0x200, ORIGIN_SHIFT = 16 }; /* IS_FINAL: whatever a translator would make of it */
+
+INLINE uint32_t permission_number(struct permission p)
+{
+	return p.verdict | (p.by_rule ? BY_RULE : 0) | (uint32_t)p.origin << ORIGIN_SHIFT;
+}
+
+INLINE struct permission permission_of(uint32_t number)
+{
+	return (struct permission){ (uint8_t)number, (number & BY_RULE) != 0, (uint16_t)(number >> ORIGIN_SHIFT) };
+}
+
+SUBPROGRAM uint32_t reach_of4(const struct config *config, const struct state *state, const struct contact *c,
+			      uint64_t now_ms)
+{
+	if (!is_given(config) || !is_given(state) || !is_given(c))
+		return DROP_DST_INVALID;
+	struct ruling ruling = rule_on(&config->policy, c, aliases_of4(config, state, c->peer, now_ms));
+	if (!c->inward && (ruling.special == CLASS_NEVER || owns_address4(state, c->peer, now_ms)))
+		return DROP_DST_INVALID;
+	if (ruling.class != CLASS_NONE)
+		return permission_number(by_ruling(config, c, ruling));
+	return c->inward ? verdict_of_stranger(config, c)
+			 : verdict_of_unruled4(config, state, c, ruling.special, now_ms);
+}
+
+/* For both directions, by contact->inward. A later fragment has DROP_PORTS_UNKNOWN where its ports would decide. */
+INLINE struct permission may_contact4(const struct config *config, const struct state *state, const struct contact *c,
+				      uint64_t now_ms)
+{
+	return permission_of(reach_of4(config, state, c, now_ms));
+}
+
+/* Could the guest talk to the peer in any way, or the peer call the guest? Else nobody needs to know its MAC. */
+INLINE bool has_business_with4(const struct config *config, const struct state *state, struct address peer, uint64_t now_ms)
+{
+	struct contact c = { .peer = peer, .ports = PORTS_ANY };
+	if ((uint8_t)reach_of4(config, state, &c, now_ms) == PASS)
+		return true;
+	c.inward = 1;
+	return config->stateful && (uint8_t)reach_of4(config, state, &c, now_ms) == PASS;
+}
+
+/* What flows and datagrams may change about what the policy says: bits of enum flow_part. Not for groups. */
+INLINE uint8_t flow_part(const struct config *config, uint8_t allowed, bool more_fragments, bool is_later)
+{
+	if (allowed == DROP_DST_INVALID)
+		return 0;
+	if (is_later)
+		return allowed != PASS && (config->stateful || allowed == DROP_PORTS_UNKNOWN) ? FLOW_LATER_FRAGMENT : 0;
+	if (allowed != PASS && !config->stateful)
+		return 0;
+	uint8_t part = more_fragments ? FLOW_FIRST_FRAGMENT : 0;
+	if (config->stateful)
+		part |= allowed == PASS ? FLOW_OPENS : FLOW_ANSWERS;
+	return part;
+}
+
+/* Where the frame goes on the link. A neighbor may be spoken to when a rule says so, and be answered. */
+enum next_hop { HOP_ROUTER, HOP_NEIGHBOR, HOP_WRONG };
+
+/* Puts together what the policy and the next hop say; the frame is unicast or to a group. */
+INLINE struct decision decide_data(const struct config *config, struct permission permission, uint32_t hop,
+				   bool more_fragments, bool is_later, bool to_group, uint8_t bucket, uint32_t binding)
+{
+	uint8_t allowed = permission.verdict;
+	if (allowed == PASS && (hop == HOP_WRONG || (hop == HOP_NEIGHBOR && !permission.by_rule)))
+		allowed = DROP_L2_NEXT_HOP;
+	uint8_t flow = to_group || hop == HOP_WRONG ? 0 : flow_part(config, allowed, more_fragments, is_later);
+	if (allowed != PASS && flow == 0)
+		return drop(allowed);
+	return (struct decision){ allowed, bucket, (uint8_t)binding, flow };
+}
+
+INLINE bool has_ports(uint8_t protocol)
+{
+	return protocol == PROTOCOL_UDP || protocol == PROTOCOL_TCP || protocol == PROTOCOL_SCTP;
 }

@@ -73,95 +73,106 @@ SUBPROGRAM bool is_in_site(const struct config *config, const struct state6 *sta
 	return false;
 }
 
-/* As host_rule() of destination.h. */
-INLINE uint32_t host_rule6(const struct config *config, const struct state *state, struct address a,
-			   const struct interval *found, uint64_t now_ms)
+/* As aliases_of4() of destination.h. */
+INLINE uint32_t aliases_of6(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
 {
-	const uint8_t *alias = config->policy.alias;
-	uint32_t class = CLASS_NONE;
-	if (found->prefix_length == 128 && (found->class == CLASS_ALLOWED || found->class == CLASS_BLOCKED))
-		class = found->class;
-	if (class != CLASS_BLOCKED && alias[ALIAS_HOST] != CLASS_NONE && set_has(&config->host6, a))
-		class = alias[ALIAS_HOST];
-	if (class != CLASS_BLOCKED && alias[ALIAS_GATEWAY] != CLASS_NONE && is_router6(config, state, a, now_ms))
-		class = alias[ALIAS_GATEWAY];
-	if (class != CLASS_BLOCKED && alias[ALIAS_DNS] != CLASS_NONE && is_resolver6(config, state, a, now_ms))
-		class = alias[ALIAS_DNS];
-	return class;
+	const uint32_t *alias = config->policy.alias;
+	uint32_t found = 0;
+	if (alias[ALIAS_HOST] != NO_NODE && set_has(&config->host6, a))
+		found |= 1u << ALIAS_HOST;
+	if (alias[ALIAS_GATEWAY] != NO_NODE && is_router6(config, state, a, now_ms))
+		found |= 1u << ALIAS_GATEWAY;
+	if (alias[ALIAS_DNS] != NO_NODE && is_resolver6(config, state, a, now_ms))
+		found |= 1u << ALIAS_DNS;
+	if (alias[ALIAS_GLOBAL] != NO_NODE && !is_in_site(config, &state->ipv6, a.high))
+		found |= 1u << ALIAS_GLOBAL;
+	return found;
 }
 
-/* What no rule decides. RFC 6762 3: guests are found by mDNS; nothing else of the local groups is theirs. */
-INLINE uint8_t fault_of_unruled6(const struct config *config, const struct state *state, const struct destination *to,
-				 uint32_t class, uint64_t now_ms)
+/* As verdict_of_unruled4() of destination.h. */
+INLINE uint8_t verdict_of_unruled6(const struct config *config, const struct state *state, const struct contact *to,
+				   uint8_t special, uint64_t now_ms)
 {
-	struct address a = to->address;
-	bool has_ports = to->protocol == PROTOCOL_UDP || to->protocol == PROTOCOL_TCP;
-	if (class == CLASS_GROUP_WIDE)
+	struct address a = to->peer;
+	if (special == CLASS_GROUP_WIDE)
 		return PASS;
-	if (is_group6(a)) {
-		bool mdns = a.high == 0xff02000000000000ULL && a.low == 0xfb && to->protocol == PROTOCOL_UDP &&
-			    to->source_port == MDNS_PORT && to->port == MDNS_PORT;
-		return mdns ? PASS : DROP_DST_MULTICAST;
-	}
+	if (is_group6(a))
+		return a.high == 0xff02000000000000ULL && a.low == 0xfb && is_mdns(to) ? PASS : DROP_DST_MULTICAST;
 	if (set_has(&config->host6, a))
 		return PASS;
-	if (has_ports && to->port == DNS_PORT && is_resolver6(config, state, a, now_ms))
+	uint8_t verdict = is_resolver6(config, state, a, now_ms) ? verdict_of_resolver(to) : DROP_DST_PRIVATE;
+	if (verdict == PASS)
 		return PASS;
-	if (class == CLASS_GLOBAL) {
-		if (is_in_site(config, &state->ipv6, a.high))
-			return DROP_DST_LOCAL_NET;
-		return config->policy.global_blocked ? DROP_DST_BLOCKED : PASS;
-	}
+	if (special == CLASS_GLOBAL && !is_in_site(config, &state->ipv6, a.high))
+		return PASS;
 	/* RFC 4443: of ICMPv6 only echo and errors come here. A router's link-local address is no way to anywhere. */
 	if (is_link_local(a) && to->protocol == PROTOCOL_ICMP6 && is_router6(config, state, a, now_ms))
 		return PASS;
-	return DROP_DST_PRIVATE;
+	return special == CLASS_GLOBAL && verdict != DROP_PORTS_UNKNOWN ? DROP_DST_LOCAL_NET : verdict;
 }
 
 enum { TRANSLATED_PREFIX_MIN = 96 };
 
-/* Flags beside a verdict: a rule opened it; it holds whatever a translator would make of the address. */
-enum { OPENED_BY_RULE = 0x100, IS_FINAL = 0x200 };
-
-SUBPROGRAM uint32_t reach_of6(const struct config *config, const struct state *state, const struct destination *to,
+SUBPROGRAM uint32_t reach_of6(const struct config *config, const struct state *state, const struct contact *c,
 			      uint64_t now_ms)
 {
-	if (!is_given(config) || !is_given(state) || !is_given(to))
+	if (!is_given(config) || !is_given(state) || !is_given(c))
 		return DROP_DST_INVALID | IS_FINAL;
-	const struct interval *found = policy_lookup(&config->policy, to->address);
-	if (found->class == CLASS_NEVER || is_ipv4(to->address) || is_held6(config, state, to->address, now_ms))
+	if (!c->inward && (is_ipv4(c->peer) || is_held6(config, state, c->peer, now_ms)))
 		return DROP_DST_INVALID | IS_FINAL;
-	uint32_t rule = host_rule6(config, state, to->address, found, now_ms);
-	uint32_t length = rule == CLASS_NONE ? found->prefix_length : 128;
-	if (rule == CLASS_NONE && (found->class == CLASS_ALLOWED || found->class == CLASS_BLOCKED))
-		rule = found->class;
-	if (rule == CLASS_BLOCKED)
-		return DROP_DST_BLOCKED | IS_FINAL;
-	if (rule == CLASS_ALLOWED)
-		return PASS | OPENED_BY_RULE | (length >= TRANSLATED_PREFIX_MIN ? IS_FINAL : 0);
-	return fault_of_unruled6(config, state, to, found->class, now_ms);
+	struct ruling ruling = rule_on(&config->policy, c, aliases_of6(config, state, c->peer, now_ms));
+	if (!c->inward && ruling.special == CLASS_NEVER)
+		return DROP_DST_INVALID | IS_FINAL;
+	if (ruling.class == CLASS_NONE)
+		return c->inward ? verdict_of_stranger(config, c)
+				 : verdict_of_unruled6(config, state, c, ruling.special, now_ms);
+	struct permission permission = by_ruling(config, c, ruling);
+	bool final = permission.verdict != PASS || ruling.prefix_length >= TRANSLATED_PREFIX_MIN;
+	return permission_number(permission) | (final ? IS_FINAL : 0);
 }
 
 /* The policy of IPv4 for what a translator would make of the address. */
-SUBPROGRAM uint32_t reach_of_translated(const struct config *config, const struct state *state,
-					const struct destination *to, uint32_t ipv4, uint64_t now_ms)
+SUBPROGRAM uint32_t reach_of_translated(const struct config *config, const struct state *state, const struct contact *c,
+					uint32_t ipv4, uint64_t now_ms)
 {
-	if (!is_given(config) || !is_given(state) || !is_given(to))
+	if (!is_given(config) || !is_given(state) || !is_given(c))
 		return DROP_DST_INVALID;
 	if (ipv4 >> 28 >= 14) /* RFC 6146 translates unicast */
 		return DROP_DST_NAT64_PRIVATE;
-	struct destination behind = { address_of_ipv4(ipv4), to->protocol, to->source_port, to->port };
-	return may_reach(config, state, &behind, now_ms).verdict == PASS ? PASS : DROP_DST_NAT64_PRIVATE;
+	struct contact behind = *c;
+	behind.peer = address_of_ipv4(ipv4);
+	uint8_t verdict = (uint8_t)reach_of4(config, state, &behind, now_ms);
+	bool private = verdict != PASS && verdict != DROP_PORTS_UNKNOWN && !c->inward;
+	return private ? DROP_DST_NAT64_PRIVATE : verdict;
 }
 
-INLINE struct permission may_reach6(const struct config *config, const struct state *state, const struct destination *to,
-				    uint64_t now_ms)
+SUBPROGRAM uint32_t reach_with_translators(const struct config *config, const struct state *state,
+					   const struct contact *c, uint64_t now_ms)
 {
-	uint32_t reach = reach_of6(config, state, to, now_ms);
-	uint64_t ipv4 = NOT_TRANSLATED;
-	if (!(reach & IS_FINAL))
-		ipv4 = translated_ipv4(config, &state->ipv6, to->address.high, to->address.low, now_ms);
-	if (ipv4 != NOT_TRANSLATED && ((uint8_t)reach == PASS || !(ipv4 & ONLY_CLOSES)))
-		reach = reach_of_translated(config, state, to, (uint32_t)ipv4, now_ms);
-	return (struct permission){ (uint8_t)reach, (reach & OPENED_BY_RULE) != 0 };
+	if (!is_given(config) || !is_given(state) || !is_given(c))
+		return DROP_DST_INVALID;
+	uint32_t reach = reach_of6(config, state, c, now_ms);
+	if (reach & IS_FINAL)
+		return reach;
+	uint64_t ipv4 = translated_ipv4(config, &state->ipv6, c->peer.high, c->peer.low, now_ms);
+	if (ipv4 == NOT_TRANSLATED || ((uint8_t)reach != PASS && (ipv4 & ONLY_CLOSES)))
+		return reach;
+	return reach_of_translated(config, state, c, (uint32_t)ipv4, now_ms);
+}
+
+/* As may_contact4() of destination.h. */
+INLINE struct permission may_contact6(const struct config *config, const struct state *state, const struct contact *c,
+				      uint64_t now_ms)
+{
+	return permission_of(reach_with_translators(config, state, c, now_ms));
+}
+
+/* As has_business_with4() of destination.h. */
+INLINE bool has_business_with6(const struct config *config, const struct state *state, struct address peer, uint64_t now_ms)
+{
+	struct contact c = { .peer = peer, .ports = PORTS_ANY };
+	if ((uint8_t)reach_with_translators(config, state, &c, now_ms) == PASS)
+		return true;
+	c.inward = 1;
+	return config->stateful && (uint8_t)reach_with_translators(config, state, &c, now_ms) == PASS;
 }

@@ -23,11 +23,34 @@ static void stamp_binding(struct state *state, uint32_t index, uint64_t now_ms)
 		*used_ms = now_ms;
 }
 
+/* Its fate hangs on the flow or the datagram that it belongs to: PASS or a DROP. */
+static enum verdict ask_flows(struct snoop *snoop, struct decision d, bool to_guest, const struct frame *frame,
+			      uint64_t now_ms)
+{
+	struct packet_facts p;
+	if (!read_facts(frame, to_guest, &p))
+		return d.verdict;
+	if (d.flow & FLOW_LATER_FRAGMENT)
+		return is_known_datagram(snoop->flows, &p, to_guest, now_ms) ? PASS : d.verdict;
+	bool is_tracked = (d.flow & (FLOW_OPENS | FLOW_ANSWERS)) != 0;
+	if (is_tracked && !is_answer(snoop->flows, &p, to_guest, now_ms)) {
+		if (d.flow & FLOW_ANSWERS)
+			return d.verdict;
+		if (!open_flow(snoop->flows, &p, to_guest, now_ms))
+			return DROP_FLOW_LIMIT;
+	}
+	if (d.flow & FLOW_FIRST_FRAGMENT)
+		remember_datagram(snoop->flows, &p, to_guest, now_ms);
+	return PASS;
+}
+
 enum verdict decide(struct snoop *snoop, enum direction direction, const struct frame *frame, uint64_t now_ms)
 {
 	bool from_guest = direction == FROM_GUEST;
 	struct decision d = from_guest ? judge_from_guest(snoop->config, snoop->state, frame, now_ms)
 				       : judge_to_guest(snoop->config, snoop->state, frame, now_ms);
+	if (d.flow != 0)
+		d.verdict = (uint8_t)ask_flows(snoop, d, !from_guest, frame, now_ms);
 	if (d.verdict >= FIRST_DROP)
 		return d.verdict;
 	if (!may_charge(snoop, d.bucket, now_ms))

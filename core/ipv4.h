@@ -2,7 +2,7 @@
 #pragma once
 #include "address.h"
 
-enum { PROTOCOL_ICMP = 1, PROTOCOL_IGMP = 2, PROTOCOL_TCP = 6, PROTOCOL_UDP = 17 };
+enum { PROTOCOL_ICMP = 1, PROTOCOL_IGMP = 2, PROTOCOL_TCP = 6, PROTOCOL_UDP = 17, PROTOCOL_SCTP = 132 };
 
 #define IPV4_BROADCAST 0xffffffffU
 
@@ -12,6 +12,7 @@ struct ipv4 {
 	uint32_t payload;          /* offset in the frame */
 	uint32_t end;              /* offset behind the datagram: padding starts here */
 	uint32_t fragment_offset;  /* octets */
+	uint16_t identification;
 	uint8_t protocol, ttl;
 	bool reserved_flag, more_fragments;
 };
@@ -23,7 +24,7 @@ INLINE bool parse_ipv4(const struct frame *frame, uint32_t at, struct ipv4 *ip)
 	uint8_t version_ihl = read_u8(&r);
 	skip_bytes(&r, 1);
 	uint32_t total = read_be16(&r);
-	skip_bytes(&r, 2);
+	ip->identification = read_be16(&r);
 	uint16_t flags_offset = read_be16(&r);
 	ip->ttl = read_u8(&r);
 	ip->protocol = read_u8(&r);
@@ -58,6 +59,8 @@ INLINE uint32_t transport_header(uint8_t protocol)
 	case PROTOCOL_UDP:
 	case PROTOCOL_ICMP:
 		return 8;
+	case PROTOCOL_SCTP: /* RFC 9260 3.1 */
+		return 12;
 	default:
 		return 0;
 	}

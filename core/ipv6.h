@@ -22,6 +22,7 @@ struct ipv6 {
 	uint32_t payload;          /* offset in the frame of what stands behind the last header that was walked */
 	uint32_t end;              /* offset behind the packet: padding starts here */
 	uint32_t fragment_offset;  /* octets */
+	uint32_t identification;   /* of the Fragment header */
 	uint8_t protocol;          /* the upper layer; in a later fragment what its header claims */
 	uint8_t hop_limit;
 	bool extended;             /* any header stood between, a Fragment header included */
@@ -138,6 +139,7 @@ PART uint8_t walk_headers(const struct frame *frame, struct ipv6 *ip, bool stric
 			return DROP_IP6_MALFORMED;
 		if (type == FRAGMENT_HEADER) {
 			ip->has_fragment_header = true;
+			ip->identification = rest;
 			ip->fragment_offset = word & 0xfff8u;
 			ip->more_fragments = (word & 1) != 0;
 			uint8_t fault = fault_of_fragment6(ip, next);

@@ -28,10 +28,9 @@ INLINE bool may_probe(const struct state *state, struct address target, uint64_t
 /* Asking for a host that the policy refuses anyway is a scan. Next hops, servers and resolvers may always be asked for. */
 INLINE bool may_ask_for(const struct config *config, const struct state *state, struct address target, uint64_t now_ms)
 {
-	struct destination to = { .address = target };
 	return !has_router4(config, state, now_ms) || is_router4(config, state, target, now_ms) ||
 	       is_resolver4(config, state, target, now_ms) || is_dhcp_server4(config, state, target, now_ms) ||
-	       owns_address4(state, target, now_ms) || may_reach(config, state, &to, now_ms).verdict == PASS;
+	       owns_address4(state, target, now_ms) || has_business_with4(config, state, target, now_ms);
 }
 
 INLINE struct decision judge_arp_from_guest(const struct config *config, const struct state *state,
@@ -124,20 +123,24 @@ INLINE bool is_on_link(const struct binding *b, struct address a)
 	return (ipv4_of_address(a) & mask) == (ipv4_of_address(b->address) & mask);
 }
 
-/*
- * With isolation the next hop is a router, whatever the IP destination says (RFC 4562 2). A neighbour may be spoken to
- * directly when a rule opened it or it is a resolver.
- */
-INLINE bool is_wrong_next_hop(const struct config *config, const struct state *state, uint64_t mac, uint32_t binding,
-			      struct address to, bool by_rule, uint64_t now_ms)
+/* With isolation the next hop is a router, whatever the IP destination says (RFC 4562 2). Resolvers may be neighbors. */
+INLINE uint32_t next_hop4(const struct config *config, const struct state *state, uint64_t mac, uint32_t binding,
+			  struct address to, uint64_t now_ms)
 {
 	if (!config->isolation || mac_is_group(mac) || !knows_gateway(config, state, now_ms) ||
 	    is_gateway_mac(config, state, mac, now_ms))
-		return false;
+		return HOP_ROUTER;
 	hide_from_optimizer(binding);
 	if (binding >= BINDINGS4_MAX || !is_on_link(&state->ipv4[binding], to))
-		return true;
-	return !by_rule && !is_resolver4(config, state, to, now_ms);
+		return HOP_WRONG;
+	return is_resolver4(config, state, to, now_ms) ? HOP_ROUTER : HOP_NEIGHBOR;
+}
+
+INLINE struct contact contact4(struct address peer, bool inward, const struct ipv4 *ip, const struct udp *ports)
+{
+	return (struct contact){ .peer = peer, .inward = inward, .protocol = ip->protocol,
+				 .ports = ip->fragment_offset > 0 ? PORTS_UNKNOWN : PORTS_KNOWN,
+				 .source_port = ports->source, .port = ports->destination };
 }
 
 /* Ports 67 and 68 are reserved towards every destination: an answer to port 68 would look like a DHCP reply. */
@@ -183,14 +186,12 @@ INLINE struct decision judge_data4_from_guest(const struct config *config, const
 		return drop(DROP_IP4_MALFORMED);
 	if (!mac_fits_ipv4(state, eth->destination, ip->destination, now_ms))
 		return drop(DROP_L2L3_MISMATCH);
-	struct destination to = { ip->destination, ip->protocol, ports->source, ports->destination };
-	struct permission permission = may_reach(config, state, &to, now_ms);
-	if (permission.verdict != PASS)
-		return drop(permission.verdict);
-	if (is_wrong_next_hop(config, state, eth->destination, binding, ip->destination, permission.by_rule, now_ms))
-		return drop(DROP_L2_NEXT_HOP);
+	struct contact to = contact4(ip->destination, false, ip, ports);
+	struct permission permission = may_contact4(config, state, &to, now_ms);
+	uint32_t hop = next_hop4(config, state, eth->destination, binding, ip->destination, now_ms);
 	bool link_scope = eth->destination == MAC_BROADCAST || ipv4_of_address(ip->destination) >> 8 == 0xe00000U;
-	return pass(link_scope ? RATE_OF_MULTICAST : RATE_FREE, binding);
+	return decide_data(config, permission, hop, ip->more_fragments, ip->fragment_offset > 0,
+			   mac_is_group(eth->destination), link_scope ? RATE_OF_MULTICAST : RATE_FREE, binding);
 }
 
 INLINE struct decision judge_ipv4_from_guest(const struct config *config, const struct state *state,
@@ -206,12 +207,12 @@ INLINE struct decision judge_ipv4_from_guest(const struct config *config, const 
 	if (!is_fragment(&ip) && payload_octets(&ip) < transport_header(ip.protocol))
 		return drop(DROP_L4_MALFORMED);
 
-	/* TCP has its ports where UDP has them. A later fragment has none. */
+	/* TCP and SCTP have their ports where UDP has them. A later fragment has none. */
 	struct udp ports = { 0, 0, 0 };
-	bool has_ports = (ip.protocol == PROTOCOL_UDP || ip.protocol == PROTOCOL_TCP) && ip.fragment_offset == 0;
-	if (has_ports && !parse_udp(frame, ip.payload, ip.end, &ports))
+	bool ports_there = has_ports(ip.protocol) && ip.fragment_offset == 0;
+	if (ports_there && !parse_udp(frame, ip.payload, ip.end, &ports))
 		return drop(DROP_L4_MALFORMED);
-	if (has_ports && ip.protocol == PROTOCOL_UDP) {
+	if (ports_there && ip.protocol == PROTOCOL_UDP) {
 		bool too_long = !is_fragment(&ip) && ports.length > payload_octets(&ip);
 		if (ports.length < 8 || too_long)
 			return drop(DROP_L4_MALFORMED);
@@ -317,6 +318,30 @@ INLINE struct decision judge_dhcp4_to_guest(const struct config *config, const s
 	return fault == PASS ? punt(PUNT_DHCP4_SERVER, RATE_OF_UPLINK_DHCP) : drop(fault);
 }
 
+/*
+ * What comes from the network and is well-formed so far. Where flows are tracked its transport header must stand where it was
+ * judged; IGMP keeps the guest in its groups and is nobody's call.
+ */
+INLINE struct decision judge_data4_to_guest(const struct config *config, const struct state *state,
+					    const struct frame *frame, const struct ethernet *eth, const struct ipv4 *ip,
+					    uint64_t now_ms)
+{
+	bool to_group = mac_is_group(eth->destination);
+	uint8_t bucket = to_group ? RATE_OF_UPLINK_GROUP : RATE_FREE;
+	struct udp ports = { 0, 0, 0 };
+	if (!config->stateful || ip->protocol == PROTOCOL_IGMP)
+		return pass(bucket, NO_BINDING);
+	if (is_fragment(ip) && is_bad_fragment(ip))
+		return drop(DROP_IP4_FRAGMENT);
+	if (!is_fragment(ip) && payload_octets(ip) < transport_header(ip->protocol))
+		return drop(DROP_L4_MALFORMED);
+	if (ip->fragment_offset == 0 && has_ports(ip->protocol) && !parse_udp(frame, ip->payload, ip->end, &ports))
+		return drop(DROP_L4_MALFORMED);
+	struct contact from = contact4(ip->source, true, ip, &ports);
+	return decide_data(config, may_contact4(config, state, &from, now_ms), HOP_ROUTER, ip->more_fragments,
+			   ip->fragment_offset > 0, to_group, bucket, NO_BINDING);
+}
+
 INLINE struct decision judge_ipv4_to_guest(const struct config *config, const struct state *state,
 					   const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
 {
@@ -341,7 +366,7 @@ INLINE struct decision judge_ipv4_to_guest(const struct config *config, const st
 		return drop(DROP_L2L3_MISMATCH); /* a unicast datagram in a group frame, RFC 1122 3.3.6 */
 	if (ip.protocol == PROTOCOL_ICMP && is_icmp_control(frame, &ip))
 		return drop(DROP_ICMP_CONTROL);
-	return pass(mac_is_group(eth->destination) ? RATE_OF_UPLINK_GROUP : RATE_FREE, NO_BINDING);
+	return judge_data4_to_guest(config, state, frame, eth, &ip, now_ms);
 }
 
 INLINE struct decision judge_to_guest(const struct config *config, const struct state *state,

@@ -68,9 +68,8 @@ INLINE struct decision judge_dad(const struct config *config, const struct state
 /* As may_ask_for() of judge.h. */
 INLINE bool may_solicit(const struct config *config, const struct state *state, struct address target, uint64_t now_ms)
 {
-	struct destination to = { .address = target };
 	return !has_router6(config, &state->ipv6, now_ms) || is_reserved6(config, state, target, now_ms) ||
-	       is_held6(config, state, target, now_ms) || may_reach6(config, state, &to, now_ms).verdict == PASS;
+	       is_held6(config, state, target, now_ms) || has_business_with6(config, state, target, now_ms);
 }
 
 INLINE struct decision judge_solicitation(const struct config *config, const struct state *state,

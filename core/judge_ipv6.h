@@ -39,14 +39,22 @@ INLINE struct decision judge_dhcp6_from_guest(const struct config *config, const
 	return punt(PUNT_DHCP6_CLIENT, RATE_OF_DHCP);
 }
 
-/* As is_wrong_next_hop() of judge.h. */
-INLINE bool is_wrong_next_hop6(const struct config *config, const struct state *state, uint64_t mac, struct address to,
-			       bool by_rule, uint64_t now_ms)
+/* As next_hop4() of judge.h. */
+INLINE uint32_t next_hop6(const struct config *config, const struct state *state, uint64_t mac, struct address to,
+			  uint64_t now_ms)
 {
 	if (!config->isolation || mac_is_group(mac) || gateway_mac6(config, &state->ipv6, mac) != OTHER_MAC)
-		return false;
-	bool on_link = is_link_local(to) || is_on_link6(&state->ipv6, to.high, to.low, now_ms);
-	return !on_link || (!by_rule && !is_resolver6(config, state, to, now_ms));
+		return HOP_ROUTER;
+	if (!is_link_local(to) && !is_on_link6(&state->ipv6, to.high, to.low, now_ms))
+		return HOP_WRONG;
+	return is_resolver6(config, state, to, now_ms) ? HOP_ROUTER : HOP_NEIGHBOR;
+}
+
+INLINE struct contact contact6(struct address peer, bool inward, const struct ipv6 *ip, const struct udp *ports)
+{
+	return (struct contact){ .peer = peer, .inward = inward, .protocol = ip->protocol,
+				 .ports = ip->fragment_offset > 0 ? PORTS_UNKNOWN : PORTS_KNOWN,
+				 .source_port = ports->source, .port = ports->destination };
 }
 
 /* Interface-local and link-local groups, RFC 4291 2.7. */
@@ -66,17 +74,17 @@ INLINE struct decision judge_data6_from_guest(const struct config *config, const
 		return drop(source.status == STATUS_TENTATIVE ? DROP_IP6_SRC_TENTATIVE : DROP_IP6_SRC_UNBOUND);
 	if (!mac_fits_ipv6(eth->destination, ip->destination))
 		return drop(DROP_L2L3_MISMATCH);
-	struct destination to = { ip->destination, ip->protocol, ports->source, ports->destination };
-	struct permission permission = may_reach6(config, state, &to, now_ms);
-	if (permission.verdict != PASS)
-		return drop(permission.verdict);
-	if (is_wrong_next_hop6(config, state, eth->destination, ip->destination, permission.by_rule, now_ms))
-		return drop(DROP_L2_NEXT_HOP);
+	struct contact to = contact6(ip->destination, false, ip, ports);
+	struct permission permission = may_contact6(config, state, &to, now_ms);
+	uint32_t hop = next_hop6(config, state, eth->destination, ip->destination, now_ms);
+	bool to_group = is_group6(ip->destination);
+	struct decision d = decide_data(config, permission, hop, ip->more_fragments, ip->fragment_offset > 0, to_group,
+					is_narrow_group6(ip->destination) ? RATE_OF_MULTICAST : RATE_FREE, source.binding);
 	/* RFC 4007 9: a router must not forward it, so there is no honest reason to try. */
-	if (is_link_local(ip->source) && !is_narrow_group6(ip->destination) && !is_link_local(ip->destination) &&
-	    !set_has(&config->host6, ip->destination))
+	if ((d.verdict == PASS || d.flow != 0) && is_link_local(ip->source) && !is_narrow_group6(ip->destination) &&
+	    !is_link_local(ip->destination) && !set_has(&config->host6, ip->destination))
 		return drop(DROP_IP6_SRC_SCOPE);
-	return pass(is_narrow_group6(ip->destination) ? RATE_OF_MULTICAST : RATE_FREE, source.binding);
+	return d;
 }
 
 APART struct decision judge_ipv6_from_guest(const struct config *config, const struct state *state,
@@ -93,8 +101,7 @@ APART struct decision judge_ipv6_from_guest(const struct config *config, const s
 		fault = fault_of_transport6(&ip);
 	if (fault != PASS)
 		return drop(fault);
-	if (ip.fragment_offset == 0 && (ip.protocol == PROTOCOL_UDP || ip.protocol == PROTOCOL_TCP) &&
-	    !parse_udp(frame, ip.payload, ip.end, &ports))
+	if (ip.fragment_offset == 0 && has_ports(ip.protocol) && !parse_udp(frame, ip.payload, ip.end, &ports))
 		return drop(DROP_L4_MALFORMED);
 	if (ip.fragment_offset == 0 && ip.protocol == PROTOCOL_UDP) {
 		if (ports.length < 8 || (!is_fragment6(&ip) && ports.length > payload_octets6(&ip)))
@@ -156,6 +163,20 @@ INLINE struct decision judge_dhcp6_to_guest(const struct config *config, const s
 	return punt(PUNT_DHCP6_SERVER, RATE_OF_UPLINK_DHCP);
 }
 
+/* As judge_data4_to_guest() of judge.h; transport headers were looked at with the chain. */
+INLINE struct decision judge_data6_to_guest(const struct config *config, const struct state *state,
+					    const struct ethernet *eth, const struct ipv6 *ip, const struct udp *ports,
+					    uint64_t now_ms)
+{
+	bool to_group = mac_is_group(eth->destination);
+	uint8_t bucket = to_group ? RATE_OF_UPLINK_GROUP : RATE_FREE;
+	if (!config->stateful)
+		return pass(bucket, NO_BINDING);
+	struct contact from = contact6(ip->source, true, ip, ports);
+	return decide_data(config, may_contact6(config, state, &from, now_ms), HOP_ROUTER, ip->more_fragments,
+			   ip->fragment_offset > 0, to_group, bucket, NO_BINDING);
+}
+
 INLINE struct decision judge_icmp6_to_guest(const struct config *config, const struct state *state,
 					    const struct frame *frame, const struct ethernet *eth,
 					    const struct ipv6 *ip, uint64_t now_ms)
@@ -181,6 +202,9 @@ INLINE struct decision judge_icmp6_to_guest(const struct config *config, const s
 		return drop(fault);
 	if (router)
 		return punt(PUNT_ROUTER, RATE_OF_UPLINK_ROUTER);
+	struct udp no_ports = { 0, 0, 0 };
+	if (is_icmp6_data(type))
+		return judge_data6_to_guest(config, state, eth, ip, &no_ports, now_ms);
 	uint8_t bucket = mac_is_group(eth->destination) ? RATE_OF_UPLINK_GROUP : RATE_FREE;
 	if (conflict && !is_leased6(state, nd.target, now_ms))
 		return punt(PUNT_ND_CONFLICT, bucket);
@@ -193,7 +217,7 @@ APART struct decision judge_ipv6_to_guest(const struct config *config, const str
 					   const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
 {
 	struct ipv6 ip;
-	struct udp udp;
+	struct udp ports = { 0, 0, 0 };
 	if (config->ipv6_off)
 		return drop(DROP_IP6_DISABLED);
 	if (!parse_ipv6(frame, ETHERNET_HEADER, &ip))
@@ -205,14 +229,13 @@ APART struct decision judge_ipv6_to_guest(const struct config *config, const str
 		return drop(fault);
 	if (ip.fragment_offset == 0 && ip.protocol == PROTOCOL_ICMP6)
 		return judge_icmp6_to_guest(config, state, frame, eth, &ip, now_ms);
-	if (ip.fragment_offset == 0 && ip.protocol == PROTOCOL_UDP) {
-		if (!parse_udp(frame, ip.payload, ip.end, &udp))
-			return drop(DROP_L4_MALFORMED);
-		if (is_dhcp6_port(udp.destination) || udp.source == DHCP6_SERVER_PORT)
-			return judge_dhcp6_to_guest(config, state, frame, eth, &ip, &udp, now_ms);
-	}
+	if (ip.fragment_offset == 0 && has_ports(ip.protocol) && !parse_udp(frame, ip.payload, ip.end, &ports))
+		return drop(DROP_L4_MALFORMED);
+	bool dhcp = is_dhcp6_port(ports.destination) || ports.source == DHCP6_SERVER_PORT;
+	if (dhcp && ip.fragment_offset == 0 && ip.protocol == PROTOCOL_UDP)
+		return judge_dhcp6_to_guest(config, state, frame, eth, &ip, &ports, now_ms);
 	fault = fault_of_source6(config, state, eth, &ip, false, false, now_ms);
 	if (fault != PASS)
 		return drop(fault);
-	return pass(mac_is_group(eth->destination) ? RATE_OF_UPLINK_GROUP : RATE_FREE, NO_BINDING);
+	return judge_data6_to_guest(config, state, eth, &ip, &ports, now_ms);
 }

@@ -4,6 +4,7 @@
  */
 #pragma once
 #include "config.h"
+#include "flow.h"
 #include "rate.h"
 #include "state.h"
 #include "verdict.h"
@@ -34,6 +35,7 @@ struct snoop {
 	const struct config *config;
 	struct state *state;
 	struct buckets *buckets;
+	struct flows *flows;
 	/* The host-wide registry of addresses: false when another guard holds it. NULL: always yes. */
 	bool (*claim)(void *context, struct address);
 	void (*release)(void *context, struct address);

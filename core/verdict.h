@@ -105,6 +105,10 @@
 	X(DST_PRIVATE,           "dst-private",            "destination is not global and no rule allows it") \
 	X(DST_LOCAL_NET,         "dst-local-net",          "global IPv6 address of the host's own site") \
 	X(DST_NAT64_PRIVATE,     "dst-nat64-private",      "IPv6 destination that stands for an IPv4 address which the policy refuses") \
+	X(SRC_BLOCKED,           "src-blocked",            "a --block rule does not let this peer open towards the guest") \
+	X(UNSOLICITED,           "unsolicited",            "nobody may open towards the guest, and it is no answer") \
+	X(PORTS_UNKNOWN,         "ports-unknown",          "later fragment, where ports decide, of a datagram whose first one has not passed") \
+	X(FLOW_LIMIT,            "flow-limit",             "new flow, while the table is full of established connections") \
 	X(DST_BROADCAST,         "dst-broadcast",          "IPv4 broadcast") \
 	X(DST_MULTICAST,         "dst-multicast",          "multicast group that is not open to guests") \
 	X(RATE_DHCP,             "rate-dhcp",              "too many DHCP messages") \
@@ -135,15 +139,24 @@ enum verdict {
 
 enum { FIRST_DROP = PUNT_DHCP6_SERVER + 1 };
 
+/* What flows and datagrams have to do with it: docs/policy.md. Only the caller of the judge knows them. */
+enum flow_part {
+	FLOW_OPENS = 1,             /* its sender may open: the verdict is PASS, and there is room for the flow */
+	FLOW_ANSWERS = 2,           /* the verdict is a DROP, but it passes as an answer in a known flow */
+	FLOW_FIRST_FRAGMENT = 4,    /* what passes here, later fragments may follow */
+	FLOW_LATER_FRAGMENT = 8     /* the verdict is a DROP, but it passes when its first fragment has */
+};
+
 /*
  * What the judge says. It is a value: the judge charges no bucket and stamps no entry, its caller does.
  * bucket: enum rate_class that a PASS or a PUNT costs a token of. binding: index of the source's binding, those of IPv6
- * behind those of IPv4, or NO_BINDING.
+ * behind those of IPv4, or NO_BINDING. flow: bits of enum flow_part.
  */
 struct decision {
 	uint8_t verdict;
 	uint8_t bucket;
 	uint8_t binding;
+	uint8_t flow;
 };
 
 enum { NO_BINDING = 0xff };

@@ -25,7 +25,7 @@ struct {
 	__type(value, uint64_t);
 } clocks SEC(".maps");
 
-enum { NO_MAPS = 0xffffff };
+enum { NO_MAPS = -1 };
 
 SEC("xdp") int from_guest(struct xdp_md *xdp)
 {

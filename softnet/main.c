@@ -26,6 +26,7 @@ static struct identities identities;
 static struct config config;
 static struct state state;
 static struct buckets buckets;
+static struct flows flows;
 static struct command command;
 static struct relay relay;
 
@@ -51,7 +52,7 @@ static struct port_settings settings_for(enum port_side side)
 		.max_frame = 14 + options.mtu,
 		.isolation = wants_isolation(&options),
 		/* Only by name: 0.0.0.0/0 is said by people who think of the network, not of this host's own services. */
-		.host_loopback = options.rules.alias[ALIAS_HOST] == CLASS_ALLOWED,
+		.host_loopback = options.rules.opens_host,
 		.host_only = options.host_only,
 		.ipv6 = wants_ipv6(&options, NULL),
 	};
@@ -158,7 +159,8 @@ static void load_state(void)
 static void prepare_relay(struct port *guest, struct port *uplink)
 {
 	fill_buckets(&config, &buckets, clock_ms());
-	relay.snoop = (struct snoop){ .config = &config, .state = &state, .buckets = &buckets,
+	clear_flows(&flows, state.hash_key);
+	relay.snoop = (struct snoop){ .config = &config, .state = &state, .buckets = &buckets, .flows = &flows,
 				      .event = on_event, .context = &relay };
 	relay.port[FROM_GUEST] = guest;
 	relay.port[TO_GUEST] = uplink;

@@ -174,7 +174,18 @@ static bool add_prefix(struct rule_list *list, struct address address, uint32_t 
 		list->names_ipv4 = true;
 	else
 		list->names_ipv6 = true;
-	list->rule[list->count++] = (struct rule){ address, (uint8_t)prefix_length, (uint8_t)class };
+	list->rule[list->count++] = (struct rule){ .address = address, .prefix_length = (uint8_t)prefix_length,
+						   .class = (uint8_t)class, .directions = OUTWARD };
+	return true;
+}
+
+static bool add_alias(struct rule_list *list, enum alias alias, enum destination_class class, struct usage_error *error)
+{
+	if (list->count >= RULES_MAX)
+		return refuse(error, "more than %d rules", RULES_MAX);
+	if (alias == ALIAS_HOST && class == CLASS_ALLOWED)
+		list->opens_host = true;
+	list->rule[list->count++] = (struct rule){ .alias = (uint8_t)alias, .class = (uint8_t)class, .directions = OUTWARD };
 	return true;
 }
 
@@ -184,13 +195,6 @@ static bool add_prefix_text(struct rule_list *list, const char *text, enum desti
 	struct address address;
 	uint32_t prefix_length;
 	return parse_prefix(text, &address, &prefix_length) && add_prefix(list, address, prefix_length, class, error);
-}
-
-/* At equal length block comes before allow, for sets of hosts as for prefixes. */
-static void set_alias(struct rule_list *list, enum alias alias, enum destination_class class)
-{
-	if (list->alias[alias] != CLASS_BLOCKED)
-		list->alias[alias] = (uint8_t)class;
 }
 
 static bool add_rule(struct rule_list *list, const struct rule_text *rule, enum destination_class class,
@@ -212,18 +216,13 @@ static bool add_rule(struct rule_list *list, const struct rule_text *rule, enum 
 				return false;
 		return true;
 	case TARGET_HOST:
-		set_alias(list, ALIAS_HOST, class);
-		return true;
+		return add_alias(list, ALIAS_HOST, class, error);
 	case TARGET_GATEWAY:
-		set_alias(list, ALIAS_GATEWAY, class);
-		return true;
+		return add_alias(list, ALIAS_GATEWAY, class, error);
 	case TARGET_DNS:
-		set_alias(list, ALIAS_DNS, class);
-		return true;
+		return add_alias(list, ALIAS_DNS, class, error);
 	case TARGET_GLOBAL:
-		/* Global addresses pass unless something blocks them, so allowing them changes nothing. */
-		list->global_blocked |= class == CLASS_BLOCKED;
-		return true;
+		return add_alias(list, ALIAS_GLOBAL, class, error);
 	}
 	return false;
 }
@@ -244,7 +243,5 @@ bool add_rules(struct rule_list *list, const char *text, enum destination_class 
 
 bool compile_rules(struct rule_list *list, struct policy *policy)
 {
-	memcpy(policy->alias, list->alias, sizeof policy->alias);
-	policy->global_blocked = list->global_blocked;
 	return compile_policy(policy, list->rule, list->count);
 }

@@ -28,8 +28,7 @@ struct rule_list {
 	uint32_t count;
 	bool opens_ipv4;        /* an --allow of exactly 0.0.0.0/0: no isolation unless --isolation says so */
 	bool names_ipv4, names_ipv6; /* by a prefix; @host, @gateway, @dns and @global name neither */
-	uint8_t alias[ALIASES]; /* as in struct policy */
-	uint8_t global_blocked;
+	bool opens_host;        /* an --allow of @host */
 	struct rule rule[RULES_MAX];
 };
 

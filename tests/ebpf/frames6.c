@@ -29,16 +29,16 @@ static void learn(struct world *w)
 
 static void add_rules(struct world *w)
 {
-	struct rule rules[] = { { ADDRESS6(0xfd00000000000000ULL, 0), 8, CLASS_ALLOWED },
-				{ ADDRESS6(0xfd64000000000000ULL, 0x100), 120, CLASS_BLOCKED },
-				{ VICTIM_LEASED, 128, CLASS_ALLOWED },
-				{ ADDRESS6(0x0064ff9b00000000ULL, 0x0a000000), 104, CLASS_ALLOWED },
-				{ ADDRESS6(0x2600000000000000ULL, 0), 9, CLASS_BLOCKED },
-				{ ADDRESS6(0xff00000000000000ULL, 0), 8, CLASS_ALLOWED },
-				{ address_of_ipv4(0x01010101), 128, CLASS_BLOCKED } };
-	assert_true(compile_policy(&w->config.policy, rules, 7));
-	w->config.policy.alias[ALIAS_DNS] = CLASS_ALLOWED;
-	w->config.policy.alias[ALIAS_GATEWAY] = CLASS_BLOCKED;
+	struct rule rules[] = { { ADDRESS6(0xfd00000000000000ULL, 0), 8, .class = CLASS_ALLOWED, .directions = OUTWARD },
+				{ ADDRESS6(0xfd64000000000000ULL, 0x100), 120, .class = CLASS_BLOCKED, .directions = OUTWARD },
+				{ VICTIM_LEASED, 128, .class = CLASS_ALLOWED, .directions = OUTWARD },
+				{ ADDRESS6(0x0064ff9b00000000ULL, 0x0a000000), 104, .class = CLASS_ALLOWED, .directions = OUTWARD },
+				{ ADDRESS6(0x2600000000000000ULL, 0), 9, .class = CLASS_BLOCKED, .directions = OUTWARD },
+				{ ADDRESS6(0xff00000000000000ULL, 0), 8, .class = CLASS_ALLOWED, .directions = OUTWARD },
+				{ address_of_ipv4(0x01010101), 128, .class = CLASS_BLOCKED, .directions = OUTWARD },
+				{ .alias = ALIAS_DNS, .class = CLASS_ALLOWED, .directions = OUTWARD },
+				{ .alias = ALIAS_GATEWAY, .class = CLASS_BLOCKED, .directions = OUTWARD } };
+	assert_true(compile_policy(&w->config.policy, rules, 9));
 	w->config.sites.item[w->config.sites.count++] = 0x2a03000000000000ULL;
 	set_add(&w->config.host6, ADDRESS6(LOCAL_PREFIX, 1));
 }
@@ -46,12 +46,13 @@ static void add_rules(struct world *w)
 static void add_translators(struct world *w)
 {
 	static const uint32_t lengths[] = { 32, 40, 48, 56 };
+	struct rule global = { .alias = ALIAS_GLOBAL, .class = CLASS_BLOCKED, .directions = OUTWARD };
 	for (uint32_t i = 0; i < 4; i++) {
 		struct address prefix = ADDRESS6(0x2a0f000000000000ULL + ((uint64_t)i << 32), 0);
 		w->config.nat64.item[i] = (struct nat64_prefix){ .prefix = prefix, .length = lengths[i] };
 	}
 	w->config.nat64.count = 4;
-	w->config.policy.global_blocked = 1;
+	assert_true(compile_policy(&w->config.policy, &global, 1));
 	w->config.isolation = 0;
 }
 

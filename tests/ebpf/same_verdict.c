@@ -36,7 +36,7 @@ static void compare(const struct world *w, enum direction direction, const uint8
 	struct frame frame = { bytes, length };
 	struct decision d = direction == FROM_GUEST ? judge_from_guest(&w->config, &w->state, &frame, w->now_ms)
 						    : judge_to_guest(&w->config, &w->state, &frame, w->now_ms);
-	uint32_t wanted = (uint32_t)(d.verdict | d.bucket << 8 | d.binding << 16);
+	uint32_t wanted = number_of(d);
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = bytes, .data_size_in = length, .repeat = 1);
 	if (length > FRAME_MAX || bpf_prog_test_run_opts(programs[direction], &run) != 0) {
 		refused++; /* the kernel hands no frame under 14 octets to a program */
@@ -85,14 +85,45 @@ static void catalogue(struct world *w)
 	fclose(file);
 }
 
+static uint32_t next_word(void)
+{
+	return next_random() << 16 ^ next_random();
+}
+
+/* Directions, protocols, ports and aliases at many prefixes, all three kinds of --inbound, and an exposed port. */
+static void add_directional_rules(struct world *w, int number)
+{
+	static struct rule rules[200];
+	for (uint32_t i = 0; i < 200; i++) {
+		uint16_t first = (uint16_t)(1 + next_random() % 300), last = (uint16_t)(first + next_random() % 3 * 2000);
+		bool ipv6 = next_random() % 2;
+		rules[i] = (struct rule){
+			.address = ipv6 ? (struct address){ 0x2a00000000000000ULL ^ (uint64_t)next_random() << 48, next_random() }
+					: address_of_ipv4(next_word()),
+			.prefix_length = (uint8_t)(ipv6 ? next_random() % 65 : 96 + next_random() % 12),
+			.class = next_random() % 2 ? CLASS_ALLOWED : CLASS_BLOCKED,
+			.alias = next_random() % 16 == 0 ? (uint8_t)(next_random() % ALIASES) : ALIAS_NONE,
+			.directions = (uint8_t)(1 + next_random() % 3),
+			.only = { .has_protocol = next_random() % 2, .protocol = next_random() % 2 ? 6 : 17,
+				  .has_ports = next_random() % 2, .first_port = first, .last_port = last },
+			.origin = (uint16_t)i,
+		};
+	}
+	assert_true(compile_policy(&w->config.policy, rules, 200));
+	w->config.stateful = 1;
+	w->config.inbound = (uint8_t)(number % 3);
+	w->config.exposed.item[w->config.exposed.count++] = (struct exposed_port){ 80, 90, 6, { 0 } };
+}
+
 static void start_numbered_world4(struct world *w, int number)
 {
-	struct rule rules[] = { { address_of_ipv4(0x0a000000), 104, CLASS_ALLOWED },
-				{ address_of_ipv4(0x01010100), 120, CLASS_BLOCKED },
-				{ address_of_ipv4(VICTIM_IP), 128, CLASS_ALLOWED } };
+	struct rule rules[] = { { address_of_ipv4(0x0a000000), 104, .class = CLASS_ALLOWED, .directions = OUTWARD },
+				{ address_of_ipv4(0x01010100), 120, .class = CLASS_BLOCKED, .directions = OUTWARD },
+				{ address_of_ipv4(VICTIM_IP), 128, .class = CLASS_ALLOWED, .directions = OUTWARD },
+				{ .alias = ALIAS_HOST, .class = CLASS_BLOCKED, .directions = OUTWARD } };
 	start_world(w, number != 3);
 	w->config.dhcp_off = number == 4;
-	if (number > 0 && number < 4)
+	if (number > 0 && number != 4)
 		lease(w, GUEST_IP, 600);
 	w->now_ms += number > 0 ? 20000 : 0;
 	if (number == 0) {
@@ -102,9 +133,10 @@ static void start_numbered_world4(struct world *w, int number)
 	if (number == 3) /* as if the server stood elsewhere: the router's MAC is still to be learned */
 		w->state.learned.gateways.count = w->state.learned.gateway_macs.count = 0;
 	if (number == 2) {
-		assert_true(compile_policy(&w->config.policy, rules, 3));
-		w->config.policy.alias[ALIAS_HOST] = CLASS_BLOCKED;
+		assert_true(compile_policy(&w->config.policy, rules, 4));
 	}
+	if (number > 4)
+		add_directional_rules(w, number);
 }
 
 /* What the catalogue has none of: who claims what in ARP, sources and DHCP from the network, IGMP, long frames. */
@@ -135,7 +167,7 @@ static void built_frames4(struct world *w)
 	compare_mutations(w, FROM_GUEST, w->frame, w->length);
 }
 
-enum { WORLDS4 = 5 };
+enum { WORLDS4 = 8 };
 
 static void judges_agree_on_ipv4(void **state)
 {
@@ -168,8 +200,10 @@ static void judges_agree_on_ipv6(void **state)
 {
 	(void)state;
 	static struct world w;
-	for (int number = 0; number < WORLDS6; number++) {
-		start_numbered_world6(&w, number);
+	for (int number = 0; number < WORLDS6 + 3; number++) {
+		start_numbered_world6(&w, number < WORLDS6 ? number : number - WORLDS6 + 2);
+		if (number >= WORLDS6)
+			add_directional_rules(&w, number);
 		load_state(&w);
 		catalogue(&w);
 		show_all_frames6(&w, compare_built);
@@ -185,7 +219,7 @@ static bool is_another_part(enum verdict v)
 		DROP_DHCP4_BAD_LEASE, DROP_DHCP6_TYPE, DROP_DHCP6_CLIENT_ID_SPOOF, DROP_DHCP6_CLIENT_ID_LIMIT,
 		DROP_DHCP6_NOT_OWNER, DROP_DHCP6_BAD_LEASE, DROP_BINDING_LIMIT, DROP_BINDING_CLAIMED,
 		DROP_BINDING_CHURN, DROP_RATE_DHCP, DROP_RATE_ARP, DROP_RATE_ND, DROP_RATE_MULTICAST,
-		DROP_RATE_UPLINK, DROP_RATE_SLOW_PATH, DROP_QUEUE_FULL, DROP_WRITE_ERROR,
+		DROP_RATE_UPLINK, DROP_RATE_SLOW_PATH, DROP_FLOW_LIMIT, DROP_QUEUE_FULL, DROP_WRITE_ERROR,
 	};
 	for (size_t i = 0; i < sizeof of_others / sizeof of_others[0]; i++)
 		if (of_others[i] == v)

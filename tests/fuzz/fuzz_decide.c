@@ -93,12 +93,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	static struct config config;
 	static struct buckets buckets;
+	static struct flows flows;
 	static int last_mode = -1;
 	struct state state = { 0 };
-	struct snoop snoop = { .config = &config, .state = &state, .buckets = &buckets };
+	struct snoop snoop = { .config = &config, .state = &state, .buckets = &buckets, .flows = &flows };
 	uint64_t now_ms = 1000000;
 	if (n == 0)
 		return 0;
+	clear_flows(&flows, state.hash_key);
 	if (last_mode != data[0])
 		set_config(&config, data[0]);
 	last_mode = data[0];

@@ -304,7 +304,7 @@ static void destinations(void **state)
 {
 	(void)state;
 	bound();
-	struct rule blocked[] = { { address_of_ipv4(GLOBAL_IP), 128, CLASS_BLOCKED } };
+	struct rule blocked[] = { { address_of_ipv4(GLOBAL_IP), 128, .class = CLASS_BLOCKED, .directions = OUTWARD } };
 	struct { uint32_t to; uint64_t mac; enum verdict wanted; } rows[] = {
 		{ GLOBAL_IP, GATEWAY_MAC, DROP_DST_BLOCKED }, { 0x01010102, GATEWAY_MAC, PASS },
 		{ GATEWAY_IP, GATEWAY_MAC, PASS }, { VICTIM_IP, GATEWAY_MAC, DROP_DST_PRIVATE },
@@ -356,6 +356,8 @@ int main(void)
 		cmocka_unit_test(dhcp_of_guest), cmocka_unit_test(dhcp_limits_of_guest), cmocka_unit_test(dhcp_to_guest),
 		cmocka_unit_test(forged_replies_do_not_drown_the_real_one), cmocka_unit_test(claims_and_churn),
 		cmocka_unit_test(storms_from_the_network),
+		cmocka_unit_test(answers_come_in_and_calls_do_not), cmocka_unit_test(a_blocked_peer_may_only_answer),
+		cmocka_unit_test(established_flows_make_no_room), cmocka_unit_test(later_fragments_follow_their_first),
 		cmocka_unit_test(every_reason_was_earned),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,3 +13,9 @@ void dhcp_limits_of_guest(void **state);
 void dhcp_to_guest(void **state);
 void forged_replies_do_not_drown_the_real_one(void **state);
 void claims_and_churn(void **state);
+
+/* test_judge_policy.c */
+void answers_come_in_and_calls_do_not(void **state);
+void a_blocked_peer_may_only_answer(void **state);
+void established_flows_make_no_room(void **state);
+void later_fragments_follow_their_first(void **state);

@@ -180,8 +180,8 @@ static void next_hops(void **state)
 {
 	(void)state;
 	struct address resolver = ADDRESS6(LOCAL_PREFIX, 0x53), far = ADDRESS6(0xfd65000000000000ULL, 1);
-	struct rule rules[] = { { VICTIM_LEASED, 128, CLASS_ALLOWED }, { far, 128, CLASS_ALLOWED },
-				{ VICTIM_LL, 128, CLASS_ALLOWED } };
+	struct rule rules[] = { { VICTIM_LEASED, 128, .class = CLASS_ALLOWED, .directions = OUTWARD }, { far, 128, .class = CLASS_ALLOWED, .directions = OUTWARD },
+				{ VICTIM_LL, 128, .class = CLASS_ALLOWED, .directions = OUTWARD } };
 	bound6();
 	assert_true(compile_policy(&w.config.policy, rules, 3));
 	put_ra(&w, &(struct ra_spec){ .router_s = 1800, .resolver = resolver, .resolver_s = 600 });

@@ -20,11 +20,35 @@ static void send_to_port(struct address to, uint16_t port, enum verdict wanted, 
 	expect_verdict(&w, from_guest(&w), wanted, __FILE__, line);
 }
 
+static struct rule kept[16];
+static uint32_t kept_count;
+static enum destination_class class_of_alias[ALIASES];
+
+static void set_policy(void)
+{
+	struct rule copy[16 + ALIASES];
+	uint32_t count = kept_count;
+	memcpy(copy, kept, kept_count * sizeof *kept);
+	for (uint8_t i = 0; i < ALIASES; i++)
+		if (class_of_alias[i] != CLASS_NONE)
+			copy[count++] = (struct rule){ .alias = i, .class = (uint8_t)class_of_alias[i], .directions = OUTWARD };
+	assert_true(compile_policy(&w.config.policy, copy, count));
+}
+
+/* Rules of prefixes alone: aliases are forgotten. */
 static void set_rules(const struct rule *rules, uint32_t count)
 {
-	struct rule copy[16];
-	memcpy(copy, rules, count * sizeof *rules);
-	assert_true(compile_policy(&w.config.policy, copy, count));
+	if (count > 0)
+		memcpy(kept, rules, count * sizeof *rules);
+	memset(class_of_alias, 0, sizeof class_of_alias);
+	kept_count = count;
+	set_policy();
+}
+
+static void set_alias(enum alias alias, enum destination_class class)
+{
+	class_of_alias[alias] = class;
+	set_policy();
 }
 
 struct block {
@@ -96,6 +120,7 @@ void special_purpose_blocks(void **state)
 {
 	(void)state;
 	bound6();
+	set_rules(NULL, 0);
 	for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
 		struct address mask = mask_of(blocks[i].length), first = { blocks[i].high, blocks[i].low };
 		struct address last = { first.high | ~mask.high, first.low | ~mask.low };
@@ -110,7 +135,7 @@ void special_purpose_blocks(void **state)
 	SENT_TO(LINK_LOCAL_PREFIX, GUEST_ID, DROP_DST_INVALID);
 	assert_int_equal(solicit_dad(&w, ADDRESS6(LOCAL_PREFIX, 77)), PASS);
 	SENT_TO(LOCAL_PREFIX, 77, DROP_DST_INVALID); /* tentative */
-	w.config.policy.global_blocked = 1;
+	set_alias(ALIAS_GLOBAL, CLASS_BLOCKED);
 	send_to(GLOBAL_IP6, DROP_DST_BLOCKED, __LINE__);
 	SENT_TO(0xfd00000000000000, 1, DROP_DST_PRIVATE);
 }
@@ -210,19 +235,19 @@ void rules_and_translators(void **state)
 	const struct address global = translated(well_known, 96, 0x01010101);
 	bound6();
 	for (uint8_t length = 0; length <= 128; length++) {
-		const struct rule allow = { private, length, CLASS_ALLOWED }, block = { global, length, CLASS_BLOCKED };
+		const struct rule allow = { private, length, .class = CLASS_ALLOWED, .directions = OUTWARD }, block = { global, length, .class = CLASS_BLOCKED, .directions = OUTWARD };
 		set_rules(&allow, 1);
 		send_to(private, length < 96 ? DROP_DST_NAT64_PRIVATE : PASS, __LINE__);
 		set_rules(&block, 1);
 		send_to(global, DROP_DST_BLOCKED, __LINE__);
 	}
-	const struct rule ipv4[] = { { address_of_ipv4(0x0a000000), 104, CLASS_ALLOWED },
-				     { address_of_ipv4(0x01010101), 128, CLASS_BLOCKED } };
+	const struct rule ipv4[] = { { address_of_ipv4(0x0a000000), 104, .class = CLASS_ALLOWED, .directions = OUTWARD },
+				     { address_of_ipv4(0x01010101), 128, .class = CLASS_BLOCKED, .directions = OUTWARD } };
 	set_rules(ipv4, 2);
 	send_to(private, PASS, __LINE__);
 	send_to(global, DROP_DST_NAT64_PRIVATE, __LINE__);
 	set_rules(ipv4, 0);
-	w.config.policy.global_blocked = 1;
+	set_alias(ALIAS_GLOBAL, CLASS_BLOCKED);
 	send_to(global, DROP_DST_NAT64_PRIVATE, __LINE__);
 }
 
@@ -233,8 +258,8 @@ void rules_of_every_length(void **state)
 	const struct address private = ADDRESS6(0xfd77123456789abcULL, 0xdef0123456789abcULL);
 	bound6();
 	for (uint8_t length = 0; length <= 128; length++) {
-		struct rule rules[] = { { private, length, CLASS_ALLOWED },
-					{ private, (uint8_t)(length + 1), CLASS_BLOCKED } };
+		struct rule rules[] = { { private, length, .class = CLASS_ALLOWED, .directions = OUTWARD },
+					{ private, (uint8_t)(length + 1), .class = CLASS_BLOCKED, .directions = OUTWARD } };
 		struct address other = private; /* differs in the first bit behind the prefix */
 		*(length < 64 ? &other.high : &other.low) ^= length < 128 ? 1ULL << (63 - length % 64) : 0;
 		set_rules(rules, 1);
@@ -250,7 +275,7 @@ void rules_of_every_length(void **state)
 		set_rules(rules, 2);
 		send_to(private, DROP_DST_BLOCKED, __LINE__);
 	}
-	const struct rule all = { { 0, 0 }, 0, CLASS_ALLOWED }, none = { { 0, 0 }, 0, CLASS_BLOCKED };
+	const struct rule all = { { 0, 0 }, 0, .class = CLASS_ALLOWED, .directions = OUTWARD }, none = { { 0, 0 }, 0, .class = CLASS_BLOCKED, .directions = OUTWARD };
 	set_rules(&all, 1);
 	SENT_TO(0xfd00000000000000, 1, PASS);
 	SENT_TO(0xff02000000000000, 1, PASS);
@@ -263,7 +288,7 @@ void rules_of_every_length(void **state)
 	send_to(ROUTER_LL, DROP_DST_BLOCKED, __LINE__);
 	put_udp6(&w, GUEST_PRIVACY, MDNS_GROUP, 5353, 5353, 4);
 	GUEST_SENDS(DROP_DST_BLOCKED);
-	const struct rule ipv4_only = { address_of_ipv4(0), 96, CLASS_ALLOWED };
+	const struct rule ipv4_only = { address_of_ipv4(0), 96, .class = CLASS_ALLOWED, .directions = OUTWARD };
 	set_rules(&ipv4_only, 1);
 	SENT_TO(0xfd00000000000000, 1, DROP_DST_PRIVATE);
 }
@@ -273,33 +298,36 @@ void aliases(void **state)
 {
 	(void)state;
 	const struct address resolver = ADDRESS6(0xfd65000000000000ULL, 0x53);
-	struct rule block = { resolver, 64, CLASS_BLOCKED };
+	struct rule block = { resolver, 64, .class = CLASS_BLOCKED, .directions = OUTWARD };
 	bound6();
+	set_rules(NULL, 0);
 	put_ra(&w, &(struct ra_spec){ .router_s = 1800, .resolver = resolver, .resolver_s = 600 });
 	GUEST_GETS(PASS);
 	send_to_port(resolver, 80, DROP_DST_PRIVATE, __LINE__);
 	set_rules(&block, 1);
 	send_to_port(resolver, 53, DROP_DST_BLOCKED, __LINE__);
-	w.config.policy.alias[ALIAS_DNS] = CLASS_ALLOWED;
+	set_alias(ALIAS_DNS, CLASS_ALLOWED);
 	send_to_port(resolver, 80, PASS, __LINE__);
 	block.prefix_length = 128;
 	set_rules(&block, 1);
+	set_alias(ALIAS_DNS, CLASS_ALLOWED);
 	send_to_port(resolver, 80, DROP_DST_BLOCKED, __LINE__);
 	set_rules(&block, 0);
-	w.config.policy.alias[ALIAS_DNS] = CLASS_BLOCKED;
+	set_alias(ALIAS_DNS, CLASS_BLOCKED);
 	send_to_port(resolver, 53, DROP_DST_BLOCKED, __LINE__);
 	send_to(ROUTER_LL, PASS, __LINE__);
-	w.config.policy.alias[ALIAS_GATEWAY] = CLASS_BLOCKED;
+	set_alias(ALIAS_GATEWAY, CLASS_BLOCKED);
 	send_to(ROUTER_LL, DROP_DST_BLOCKED, __LINE__);
-	w.config.policy.alias[ALIAS_GATEWAY] = CLASS_NONE;
-	w.config.policy.alias[ALIAS_HOST] = CLASS_BLOCKED;
+	set_alias(ALIAS_GATEWAY, CLASS_NONE);
+	set_alias(ALIAS_HOST, CLASS_BLOCKED);
 	send_to(ROUTER_LL, DROP_DST_BLOCKED, __LINE__);
 	start_world6(&w, false);
+	set_rules(NULL, 0);
 	announce(&w, LOCAL_PREFIX);
 	claim_address(&w, GUEST_PRIVACY);
-	w.config.policy.alias[ALIAS_HOST] = CLASS_ALLOWED; /* nobody knows the host */
+	set_alias(ALIAS_HOST, CLASS_ALLOWED); /* nobody knows the host */
 	send_to(ROUTER_LL, DROP_DST_PRIVATE, __LINE__);
-	w.config.policy.alias[ALIAS_GATEWAY] = CLASS_ALLOWED;
+	set_alias(ALIAS_GATEWAY, CLASS_ALLOWED);
 	send_to(ROUTER_LL, PASS, __LINE__);
 	w.now_ms += 1800 * 1000;
 	send_to(ROUTER_LL, DROP_DST_PRIVATE, __LINE__); /* no next hop any more */
@@ -310,17 +338,18 @@ void sites(void **state)
 {
 	(void)state;
 	const uint64_t site = 0x2a02aaaabbbb0000ULL;
-	const struct rule allow = { { site, 0 }, 48, CLASS_ALLOWED };
+	const struct rule allow = { { site, 0 }, 48, .class = CLASS_ALLOWED, .directions = OUTWARD };
 	bound6();
+	set_rules(NULL, 0);
 	SENT_TO(site | 7, 1, PASS);
 	w.config.sites.item[w.config.sites.count++] = site;
 	SENT_TO(site, 0, DROP_DST_LOCAL_NET);
 	SENT_TO(site | 0xffff, UINT64_MAX, DROP_DST_LOCAL_NET);
 	SENT_TO(site - 1, UINT64_MAX, PASS);
 	SENT_TO(site + 0x10000, 0, PASS);
-	w.config.policy.global_blocked = 1;
+	set_alias(ALIAS_GLOBAL, CLASS_BLOCKED);
 	SENT_TO(site, 0, DROP_DST_LOCAL_NET);
-	w.config.policy.global_blocked = 0;
+	set_alias(ALIAS_GLOBAL, CLASS_NONE);
 	put_ra(&w, &(struct ra_spec){ .router_s = 1800, .resolver = ADDRESS6(site, 0x53), .resolver_s = 600 });
 	GUEST_GETS(PASS);
 	send_to_port(ADDRESS6(site, 0x53), 53, PASS, __LINE__);

@@ -57,8 +57,8 @@ static void tart_form(void **unused)
 	assert_int_equal(options.vm_fd, 0);
 	assert_true(options.vm_mac == 0x52540000000aULL);
 	assert_true(options.host_only);
-	assert_int_equal(options.rules.count, 2);
-	assert_int_equal(options.rules.alias[ALIAS_HOST], CLASS_ALLOWED);
+	assert_int_equal(options.rules.count, 3);
+	assert_true(options.rules.opens_host);
 	assert_int_equal(options.expose_count, 3);
 	assert_int_equal(options.exposes[0].protocol, 6);
 	assert_int_equal(options.exposes[0].external_port, 2222);

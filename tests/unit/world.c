@@ -30,6 +30,8 @@ uint32_t next_random(void)
 	return (uint32_t)(state >> 16);
 }
 
+static struct flows flows; /* of the world that was started last */
+
 void start_world(struct world *w, bool anchored)
 {
 	static const struct rate rates[RATE_CLASSES_END] = {
@@ -50,7 +52,8 @@ void start_world(struct world *w, bool anchored)
 	}
 	assert_true(compile_policy(&w->config.policy, NULL, 0));
 	w->state.hash_key[0] = 1;
-	w->snoop = (struct snoop){ .config = &w->config, .state = &w->state, .buckets = &w->buckets,
+	clear_flows(&flows, w->state.hash_key);
+	w->snoop = (struct snoop){ .config = &w->config, .state = &w->state, .buckets = &w->buckets, .flows = &flows,
 				   .claim = on_claim, .event = on_event, .context = w };
 	fill_buckets(&w->config, &w->buckets, w->now_ms);
 }

@@ -1,0 +1,135 @@
+/* From a frame to what the table of flows asks of it. The judge has found the frame well-formed. */
+#include "destination.h"
+#include "ethernet.h"
+#include "flow.h"
+#include "ipv6.h"
+
+enum { ECHO_REPLY = 0, ECHO_REQUEST = 8, ECHO_REQUEST6 = 128, ECHO_REPLY6 = 129, FIRST_INFORMATIONAL6 = 128 };
+enum { ASKED_BY_GUEST = 0, ASKED_BY_PEER = 1 };
+
+/* One packet, the frame's own or one that an error quotes and that may be cut: where its upper layer is, and between whom. */
+struct packet_place {
+	struct address source, destination;
+	uint32_t at, end;
+	uint8_t protocol;
+};
+
+static bool is_error(uint8_t protocol, uint8_t type)
+{
+	if (protocol == PROTOCOL_ICMP6)
+		return type < FIRST_INFORMATIONAL6;
+	return type == 3 || type == 4 || type == 11 || type == 12; /* RFC 1122 3.2.2 */
+}
+
+static bool is_echo(uint8_t protocol, uint8_t type)
+{
+	return protocol == PROTOCOL_ICMP6 ? type == ECHO_REQUEST6 || type == ECHO_REPLY6
+					  : type == ECHO_REQUEST || type == ECHO_REPLY;
+}
+
+/* to_guest: the direction in which the packet went. */
+static void fill_key(const struct frame *frame, const struct packet_place *at, bool to_guest, struct packet_facts *p)
+{
+	struct reader r = read_from(frame, at->at, at->end);
+	p->kind = PACKET_OF_FLOW;
+	p->key = (struct flow_key){ .guest = to_guest ? at->destination : at->source,
+				    .peer = to_guest ? at->source : at->destination, .protocol = at->protocol };
+	if (at->protocol == PROTOCOL_ICMP || at->protocol == PROTOCOL_ICMP6) {
+		uint8_t type = read_u8(&r);
+		skip_bytes(&r, 3);
+		p->asks = type == ECHO_REQUEST || type == ECHO_REQUEST6;
+		p->key.guest_port = read_be16(&r);
+		p->key.peer_port = p->asks == to_guest ? ASKED_BY_PEER : ASKED_BY_GUEST;
+		if (!r.ok || !is_echo(at->protocol, type))
+			p->kind = r.ok && is_error(at->protocol, type) ? PACKET_OF_ERROR : PACKET_WITHOUT_FLOW;
+	}
+	if (!has_ports(at->protocol))
+		return;
+	uint16_t source = read_be16(&r), destination = read_be16(&r);
+	p->key.guest_port = to_guest ? destination : source;
+	p->key.peer_port = to_guest ? source : destination;
+	if (!r.ok)
+		p->kind = PACKET_WITHOUT_FLOW;
+	skip_bytes(&r, 9);
+	if (at->protocol == PROTOCOL_TCP)
+		p->tcp_flags = read_u8(&r);
+}
+
+/* RFC 792, RFC 4443 3: behind eight octets the packet in question, as much of it as there was room for. */
+static bool find_quoted(const struct frame *frame, const struct packet_place *error, struct packet_place *quoted)
+{
+	struct reader r = read_from(frame, error->at, error->end);
+	skip_bytes(&r, 8);
+	uint32_t start = r.at;
+	uint8_t version_ihl = read_u8(&r);
+	if (version_ihl >> 4 == 6) {
+		skip_bytes(&r, 5);
+		quoted->protocol = read_u8(&r);
+		skip_bytes(&r, 1);
+		quoted->source = read_address6(&r);
+		quoted->destination = read_address6(&r);
+		quoted->at = start + IPV6_HEADER;
+	} else {
+		skip_bytes(&r, 5);
+		uint16_t flags_offset = read_be16(&r);
+		skip_bytes(&r, 1);
+		quoted->protocol = read_u8(&r);
+		skip_bytes(&r, 2);
+		quoted->source = address_of_ipv4(read_be32(&r));
+		quoted->destination = address_of_ipv4(read_be32(&r));
+		quoted->at = start + 4u * (version_ihl & 15);
+		r.ok = r.ok && version_ihl >> 4 == 4 && (version_ihl & 15) >= 5 && !(flags_offset & 0x1fff);
+	}
+	quoted->end = error->end;
+	bool family_fits = (version_ihl >> 4 == 6) == (error->protocol == PROTOCOL_ICMP6);
+	return r.ok && family_fits && quoted->at <= quoted->end;
+}
+
+/* The key becomes that of the flow which the error is about. */
+static void read_quoted(const struct frame *frame, const struct packet_place *error, bool to_guest, struct packet_facts *p)
+{
+	struct packet_place quoted;
+	struct packet_facts inner = { .kind = PACKET_WITHOUT_FLOW };
+	if (find_quoted(frame, error, &quoted))
+		fill_key(frame, &quoted, !to_guest, &inner);
+	if (inner.kind != PACKET_OF_FLOW) {
+		p->kind = PACKET_WITHOUT_FLOW;
+		return;
+	}
+	p->key = inner.key;
+	/* A router may speak about what the guest sent; the guest only as the destination, and to the sender. */
+	p->quotes_receiver = same_address(error->destination, quoted.source) &&
+			     (to_guest || same_address(error->source, quoted.destination));
+}
+
+bool read_facts(const struct frame *frame, bool to_guest, struct packet_facts *p)
+{
+	struct ethernet eth;
+	struct ipv4 ip4;
+	struct ipv6 ip6;
+	struct packet_place at;
+	bool is_later;
+	*p = (struct packet_facts){ .kind = PACKET_WITHOUT_FLOW };
+	if (!parse_ethernet(frame, &eth))
+		return false;
+	if (eth.type == ETHERTYPE_IPV4 && parse_ipv4(frame, ETHERNET_HEADER, &ip4)) {
+		at = (struct packet_place){ ip4.source, ip4.destination, ip4.payload, ip4.end, ip4.protocol };
+		p->datagram_id = ip4.identification | (uint32_t)ip4.protocol << 16;
+		is_later = ip4.fragment_offset > 0;
+	} else if (eth.type == ETHERTYPE_IPV6 && parse_ipv6(frame, ETHERNET_HEADER, &ip6) &&
+		   walk_headers(frame, &ip6, false) == PASS) {
+		at = (struct packet_place){ ip6.source, ip6.destination, ip6.payload, ip6.end, ip6.protocol };
+		p->datagram_id = ip6.identification;
+		is_later = ip6.fragment_offset > 0;
+	} else {
+		return false;
+	}
+	p->datagram[0] = at.source;
+	p->datagram[1] = at.destination;
+	if (is_later)
+		return true;
+	fill_key(frame, &at, to_guest, p);
+	if (p->kind == PACKET_OF_ERROR)
+		read_quoted(frame, &at, to_guest, p);
+	return true;
+}
