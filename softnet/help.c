@@ -43,7 +43,8 @@ void print_help(FILE *to)
 	fputs("softnet lets through only what a virtual machine has the right to send and to receive.\n\n"
 	      "softnet --vm-fd FD --vm-mac-address MAC [options]   guard the VM behind a socket\n"
 	      "softnet run [options] -- COMMAND ARGS...            start the VM, and guard it: {fd} and {mac}\n"
-	      "                                                    in ARGS become its socket and its MAC address\n",
+	      "                                                    in ARGS become its socket and its MAC address\n"
+	      "softnet policy check [options] [TUPLE...]           say what rules mean; touches nothing\n",
 	      to);
 	for (int i = 0; i < option_line_count; i++) {
 		if (option_lines[i].help == NULL)
@@ -55,9 +56,12 @@ void print_help(FILE *to)
 	fputs("\nPORTS:\n", to);
 	for (const struct port_kind *const *kind = port_kinds(); *kind != NULL; kind++)
 		fprintf(to, "  %s\n", (*kind)->form);
-	fputs("\nRULES: a CIDR, an address, any, @host, @gateway, @dns, @lan (private networks) or @global,\n"
-	      "separated by commas. The longest prefix decides, then block before allow. Without rules: global\n"
-	      "addresses, @host, and @dns for UDP and TCP port 53.\n",
+	fputs("\nRULES: [in|out] TARGET[:QUALIFIER], separated by commas.\n"
+	      "  TARGET     a CIDR, an address, any, @host, @gateway, @dns, @lan (private networks) or @global\n"
+	      "  QUALIFIER  PORT, LOW-HIGH, PROTO, PROTO/PORT or PROTO/LOW-HIGH; PROTO: tcp, udp, sctp, icmp, esp or gre\n"
+	      "The longest prefix decides, then the narrower qualifier, then block before allow. Without rules the VM\n"
+	      "reaches global addresses, @host, and @dns for UDP and TCP port 53.\n"
+	      "TUPLE: [in|out] ADDRESS[:PROTO[/PORT]]\n",
 	      to);
 	print_rates(to);
 	fputs("\nSIGUSR1 prints counters and addresses to stderr. Exit status: 0 stopped or the VM is gone, 1 failure,\n"

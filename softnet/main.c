@@ -16,6 +16,7 @@
 #include "loop.h"
 #include "options.h"
 #include "platform.h"
+#include "policy_check.h"
 #include "privileges.h"
 #include "process.h"
 #include "setup.h"
@@ -52,7 +53,7 @@ static struct port_settings settings_for(enum port_side side)
 		.max_frame = 14 + options.mtu,
 		.isolation = wants_isolation(&options),
 		/* Only by name: 0.0.0.0/0 is said by people who think of the network, not of this host's own services. */
-		.host_loopback = options.rules.opens_host,
+		.host_loopback = opens_host(&options.rules),
 		.host_only = options.host_only,
 		.ipv6 = wants_ipv6(&options, NULL),
 	};
@@ -196,6 +197,7 @@ static int prepare(struct usage_error *error)
 		uplink->kind->anchors(uplink, &anchors);
 	if (!make_config(&options, &anchors, &config, error) || !make_state(&options, &state, error))
 		return EXIT_USAGE;
+	warn_of_directions(&options);
 	tell_anchors(&options, &config);
 	if (wants_ipv6(&options, NULL) && !start_sites(&relay.sites, &config.sites))
 		die("cannot read this host's addresses: %s", strerror(errno));
@@ -234,6 +236,8 @@ int main(int argc, char **argv)
 		print_help(stdout);
 	if (options.wanted == WANT_VERSION)
 		print_version(stdout);
+	if (options.wanted == WANT_CHECK && !check_policy(&options, stdout, &error))
+		die_usage("%s", error.text);
 	if (options.wanted != WANT_GUARD && options.wanted != WANT_RUN)
 		return EXIT_OK;
 	set_verbosity(options.verbose);

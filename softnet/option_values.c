@@ -2,6 +2,7 @@
 #include "option_values.h"
 #include <netinet/in.h>
 #include <string.h>
+#include "policy_file.h"
 
 enum { ITEM_TEXT_MAX = 128 };
 
@@ -29,13 +30,28 @@ static bool keep_text(const char **to, const char *value, const char *what, stru
 	return true;
 }
 
-bool take_vm_fd(struct options *options, const char *value, struct usage_error *error)
+static bool keep_fd(int *to, const char *value, struct usage_error *error)
 {
 	uint64_t number;
 	if (!parse_number(value, 0, INT32_MAX, &number))
 		return refuse_value(error, value, "the number of an open descriptor");
-	options->vm_fd = (int)number;
+	*to = (int)number;
 	return true;
+}
+
+bool take_vm_fd(struct options *options, const char *value, struct usage_error *error)
+{
+	return keep_fd(&options->vm_fd, value, error);
+}
+
+bool take_control_fd(struct options *options, const char *value, struct usage_error *error)
+{
+	return keep_fd(&options->control_fd, value, error);
+}
+
+bool take_control(struct options *options, const char *value, struct usage_error *error)
+{
+	return keep_text(&options->control_path, value, "the path of a socket", error);
 }
 
 bool take_vm_mac(struct options *options, const char *value, struct usage_error *error)
@@ -60,6 +76,25 @@ bool take_allow(struct options *options, const char *value, struct usage_error *
 bool take_block(struct options *options, const char *value, struct usage_error *error)
 {
 	return add_rules(&options->rules, value, CLASS_BLOCKED, error);
+}
+
+bool take_policy(struct options *options, const char *value, struct usage_error *error)
+{
+	return read_policy_file(value, &options->rules, error);
+}
+
+bool take_inbound(struct options *options, const char *value, struct usage_error *error)
+{
+	options->inbound_given = true;
+	if (strcmp(value, "any") == 0)
+		options->inbound = INBOUND_ANY;
+	else if (strcmp(value, "established") == 0)
+		options->inbound = INBOUND_ESTABLISHED;
+	else if (strcmp(value, "none") == 0)
+		options->inbound = INBOUND_NONE;
+	else
+		return refuse_value(error, value, "any, established or none");
+	return true;
 }
 
 /* [tcp/|udp/][ADDR:]EXT:INT; an IPv6 ADDR stands in brackets. Cuts the text up. */
@@ -374,6 +409,7 @@ bool take_lease_time(struct options *options, const char *value, struct usage_er
 
 TAKE_FLAG(no_dhcp, options->dhcp_off = true)
 TAKE_FLAG(no_resync, options->no_resync = true)
+TAKE_FLAG(reject, options->reject = true)
 TAKE_FLAG(verbose, options->verbose++)
 TAKE_FLAG(help, options->wanted = WANT_HELP)
 TAKE_FLAG(version, options->wanted = WANT_VERSION)

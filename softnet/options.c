@@ -27,8 +27,12 @@ const struct option_line option_lines[] = {
 	  take_nat64 },
 	{ "bootpd-lease-time", "SECONDS", 0, GIVE_ONCE, NULL,
 	  "DHCP lease time of vmnet on macOS; no effect on other systems", take_lease_time },
-	{ "allow", "RULE,...", 0, GIVE_OFTEN, "What may pass", "let the VM send there; see RULES", take_allow },
-	{ "block", "RULE,...", 0, GIVE_OFTEN, NULL, "do not let it; see RULES", take_block },
+	{ "allow", "RULE,...", 0, GIVE_OFTEN, "What may pass", "let it pass; see RULES", take_allow },
+	{ "block", "RULE,...", 0, GIVE_OFTEN, NULL, "do not let it pass; see RULES", take_block },
+	{ "policy", "FILE", 0, GIVE_OFTEN, NULL, "more rules, one a line behind `allow` or `block`", take_policy },
+	{ "inbound", "any|established|none", 0, GIVE_ONCE, NULL,
+	  "who may open towards the VM where no rule speaks of it (any)", take_inbound },
+	{ "reject", NULL, 0, GIVE_ONCE, NULL, "tell the VM at once when rules refuse what it sends", take_reject },
 	{ "isolation", "on|off", 0, GIVE_ONCE, NULL,
 	  "only routers as next hop, no traffic with other VMs (on, unless --allow 0.0.0.0/0)", take_isolation },
 	{ "ipv6", "auto|guard|off", 0, GIVE_ONCE, NULL,
@@ -46,6 +50,9 @@ const struct option_line option_lines[] = {
 	  take_arp_conflicts },
 	{ "rate", "NAME=PERSECOND/BURST", 0, GIVE_OFTEN, NULL, "change a limit; BURST 0: none; see RATES", take_rate },
 	{ "state", "FILE", 0, GIVE_ONCE, "The program", "keep leases in FILE over a restart", take_state },
+	{ "control-fd", "FD", 0, GIVE_ONCE, NULL, "stream socket on which the rules can be read and set",
+	  take_control_fd },
+	{ "control", "PATH", 0, GIVE_ONCE, NULL, "listen there for live control", take_control },
 	{ "user", "NAME|NUMBER", 0, GIVE_ONCE, NULL, "when started as root: user to become", take_user },
 	{ "group", "NAME|NUMBER", 0, GIVE_ONCE, NULL, "when started as root: group to become", take_group },
 	{ "verbose", NULL, 'v', GIVE_OFTEN, NULL, "tell about leases and drops, and sum up at the end", take_verbose },
@@ -53,12 +60,7 @@ const struct option_line option_lines[] = {
 	{ "version", NULL, 'V', GIVE_OFTEN, NULL, "print the version", take_version },
 	{ "sudo-escalation-probing", NULL, 0, GIVE_OFTEN, NULL, NULL, take_probe },
 	{ "sudo-escalation-done", NULL, 0, GIVE_OFTEN, NULL, NULL, take_nothing },
-	{ "control-fd", "FD", 0, GIVE_OFTEN, NULL, NULL, SAY_NO },
-	{ "control", "PATH", 0, GIVE_OFTEN, NULL, NULL, SAY_NO },
 	{ "pcap", "FILE", 0, GIVE_OFTEN, NULL, NULL, SAY_NO },
-	{ "reject", NULL, 0, GIVE_OFTEN, NULL, NULL, SAY_NO },
-	{ "inbound", "any|established|none", 0, GIVE_OFTEN, NULL, NULL, SAY_NO },
-	{ "policy", "FILE", 0, GIVE_OFTEN, NULL, NULL, SAY_NO },
 };
 
 enum { OPTION_LINES = sizeof option_lines / sizeof *option_lines };
@@ -172,11 +174,11 @@ static enum wanted find_question(int argc, char **argv)
 
 static bool refuse_planned(const char *word, struct usage_error *error)
 {
-	static const char *const planned[] = { "replay", "status", "watch", "policy" };
+	static const char *const planned[] = { "replay", "status", "watch" };
 	for (size_t i = 0; i < sizeof planned / sizeof *planned; i++)
 		if (strcmp(word, planned[i]) == 0)
 			return refuse(error, "%s: not available in this version", word);
-	return refuse_value(error, word, "an option, or `run` as the first word");
+	return refuse_value(error, word, "an option, or `run` or `policy` as the first word");
 }
 
 /* An address that could never be used is an error of whoever wrote it. */
@@ -191,8 +193,21 @@ static bool check_static_ipv6(const struct options *options, struct usage_error 
 	return true;
 }
 
-/* What no option can tell by itself. */
-static bool check_together(const struct options *options, struct usage_error *error)
+/* --inbound none says that nobody opens, so what opens something is an error of whoever wrote both. */
+static bool check_inbound(const struct options *options, struct usage_error *error)
+{
+	char text[RULE_TEXT];
+	const struct written_rule *opening = find_inbound_allow(&options->rules);
+	if (options->inbound != INBOUND_NONE)
+		return true;
+	if (opening != NULL)
+		return refuse(error, "--inbound: \"none\": expected no allow rule such as \"%s\" with it",
+			      format_rule(&opening->text, text));
+	return options->expose_count == 0 || refuse(error, "--inbound: \"none\": expected no --expose with it");
+}
+
+/* How the VM is reached. */
+static bool check_guest(const struct options *options, struct usage_error *error)
 {
 	if (options->wanted == WANT_RUN && options->vm_fd >= 0)
 		return refuse(error, "--vm-fd: not with `softnet run`, which makes the socket itself");
@@ -202,11 +217,19 @@ static bool check_together(const struct options *options, struct usage_error *er
 		return refuse(error, "--vm-fd: missing; give --vm-fd or --guest, or see softnet --help");
 	if (options->wanted == WANT_GUARD && options->vm_mac == MAC_NONE)
 		return refuse(error, "--vm-mac-address: missing; softnet --help lists the options");
+	return true;
+}
+
+/* What no option can tell by itself. */
+static bool check_together(const struct options *options, struct usage_error *error)
+{
+	if (!check_guest(options, error))
+		return false;
 	if (options->host_only && options->uplink != NULL && strcmp(options->uplink, "slirp") != 0)
 		return refuse(error, "--vm-net-type: \"host\": expected --uplink slirp with it");
 	if (options->dhcp_off && options->static_count == 0)
 		return refuse(error, "--no-dhcp: expected --vm-ip with it, or the VM could never send anything");
-	return check_static_ipv6(options, error);
+	return check_inbound(options, error) && check_static_ipv6(options, error);
 }
 
 static void set_defaults(struct options *options)
@@ -218,8 +241,49 @@ static void set_defaults(struct options *options)
 	};
 	memset(options, 0, sizeof *options);
 	options->vm_fd = -1;
+	options->control_fd = -1;
 	options->mtu = 1500;
 	memcpy(options->rates, rates, sizeof rates);
+}
+
+/* The first words, where they are no options. How many there are, or -1. */
+static int take_verb(int argc, char **argv, struct options *options, struct usage_error *error)
+{
+	if (argc > 1 && strcmp(argv[1], "run") == 0) {
+		options->wanted = WANT_RUN;
+		return 1;
+	}
+	if (argc <= 1 || strcmp(argv[1], "policy") != 0)
+		return 0;
+	if (argc > 2 && strcmp(argv[2], "check") == 0) {
+		options->wanted = WANT_CHECK;
+		return 2;
+	}
+	refuse_value(error, argc > 2 ? argv[2] : "policy", "softnet policy check [options] [TUPLE ...]");
+	return -1;
+}
+
+/* What stands behind the options: `words`, which may be none. */
+static bool take_operands(char **words, bool has_separator, struct options *options, struct usage_error *error)
+{
+	switch (options->wanted) {
+	case WANT_RUN:
+		if (*words != NULL && !has_separator)
+			return refuse_value(error, *words, "\"--\" before the command of `softnet run`");
+		if (*words == NULL)
+			return refuse(error, "run: expected a command: softnet run [options] -- COMMAND ARGS...");
+		options->command = words;
+		return true;
+	case WANT_CHECK:
+		options->tuples = words;
+		return true;
+	case WANT_GUARD:
+	case WANT_HELP:
+	case WANT_VERSION:
+	case WANT_PROBE:
+		break;
+	}
+	return *words == NULL || refuse_planned(*words, error);
 }
 
 bool parse_options(int argc, char **argv, struct options *options, struct usage_error *error)
@@ -228,41 +292,50 @@ bool parse_options(int argc, char **argv, struct options *options, struct usage_
 	options->wanted = find_question(argc, argv);
 	if (options->wanted != WANT_GUARD)
 		return true;
-	if (argc > 1 && strcmp(argv[1], "run") == 0) {
-		options->wanted = WANT_RUN;
-		argc--;
-		argv++;
-	}
+	int verbs = take_verb(argc, argv, options, error);
+	if (verbs < 0)
+		return false;
+	argc -= verbs;
+	argv += verbs;
 	platform_restart_getopt();
 	if (!take_words(argc, argv, options, error))
 		return false;
+	normalize_rules(&options->rules);
 	bool has_separator = strcmp(argv[optind - 1], "--") == 0;
-	if (optind < argc && !(options->wanted == WANT_RUN && has_separator)) {
-		if (options->wanted == WANT_RUN)
-			return refuse_value(error, argv[optind], "\"--\" before the command of `softnet run`");
-		return refuse_planned(argv[optind], error);
-	}
-	if (options->wanted == WANT_RUN && optind >= argc)
-		return refuse(error, "run: expected a command: softnet run [options] -- COMMAND ARGS...");
-	options->command = options->wanted == WANT_RUN ? argv + optind : NULL;
-	return check_together(options, error);
+	return take_operands(argv + optind, has_separator, options, error) && check_together(options, error);
 }
 
 bool wants_isolation(const struct options *options)
 {
-	return options->isolation_given ? options->isolation : !options->rules.opens_ipv4;
+	return options->isolation_given ? options->isolation : !opens_ipv4(&options->rules);
 }
 
-bool wants_ipv6(const struct options *options, const char **why)
+bool speaks_both_ways(const struct options *options, const struct rule_list *rules)
 {
-	const struct rule_list *rules = &options->rules;
-	bool off = rules->names_ipv4 && !rules->names_ipv6;
-	const char *reason = off                ? "auto: rules name prefixes of IPv4 and none of IPv6"
-			     : rules->names_ipv6 ? "auto: a rule names a prefix of IPv6"
-						 : "auto: no rule names a prefix of IPv4";
+	return !options->inbound_given && has_directional_rules(rules);
+}
+
+/*
+ * A direction that is open where no rule speaks of it must not have rules for IPv4 alone; and rules that are all of IPv4
+ * were written without IPv6 in mind, whatever their direction.
+ */
+bool wants_ipv6_with(const struct options *options, const struct rule_list *rules, const char **why)
+{
+	struct named_families named = find_named_families(rules, speaks_both_ways(options, rules));
+	uint8_t open = options->inbound == INBOUND_ANY ? OUTWARD | INWARD : OUTWARD;
+	bool is_all_ipv4 = named.ipv4 != 0 && named.ipv6 == 0, is_lopsided = (named.ipv4 & ~named.ipv6 & open) != 0;
+	const char *reason = is_all_ipv4       ? "auto: rules name prefixes of IPv4 and none of IPv6"
+			     : is_lopsided     ? "auto: rules of one direction name prefixes of IPv4 and none of IPv6"
+			     : named.ipv6 != 0 ? "auto: a rule names a prefix of IPv6"
+					       : "auto: no rule names a prefix of IPv4";
 	if (options->ipv6 != IPV6_AUTO)
 		reason = "--ipv6";
 	if (why != NULL)
 		*why = reason;
-	return options->ipv6 == IPV6_AUTO ? !off : options->ipv6 == IPV6_GUARD;
+	return options->ipv6 == IPV6_AUTO ? !is_all_ipv4 && !is_lopsided : options->ipv6 == IPV6_GUARD;
+}
+
+bool wants_ipv6(const struct options *options, const char **why)
+{
+	return wants_ipv6_with(options, &options->rules, why);
 }

@@ -9,7 +9,7 @@
 
 enum { EXPOSES_MAX = 64, STATICS6_MAX = 4, STATICS_MAX = BINDINGS4_MAX + STATICS6_MAX };
 
-enum wanted { WANT_GUARD, WANT_RUN, WANT_HELP, WANT_VERSION, WANT_PROBE };
+enum wanted { WANT_GUARD, WANT_RUN, WANT_CHECK, WANT_HELP, WANT_VERSION, WANT_PROBE };
 
 enum ipv6_mode { IPV6_AUTO, IPV6_GUARD, IPV6_OFF };
 
@@ -22,6 +22,7 @@ struct static_address {
 struct options {
 	enum wanted wanted;
 	char **command;         /* WANT_RUN: what stands behind "--" */
+	char **tuples;          /* WANT_CHECK: what stands behind the options */
 	int verbose;
 	uint64_t vm_mac;        /* MAC_NONE: not given */
 	int vm_fd;              /* -1: not given */
@@ -42,7 +43,12 @@ struct options {
 	struct static_address statics[STATICS_MAX];
 	struct expose exposes[EXPOSES_MAX];
 	struct rate rates[RATE_CLASSES_END];
-	struct rule_list rules;
+	struct rule_list rules; /* normalized; as started, whatever live control says later */
+	bool inbound_given;
+	enum inbound inbound;
+	bool reject;
+	int control_fd;         /* -1: not given */
+	const char *control_path; /* NULL: none */
 	uint64_t seen;          /* one bit per line of the options table */
 };
 
@@ -57,11 +63,16 @@ void print_version(FILE *);
 /* Isolation as --isolation says, or as the rules imply. */
 bool wants_isolation(const struct options *);
 
+/* Rules without a direction speak of both: docs/policy.md, Directions. */
+bool speaks_both_ways(const struct options *, const struct rule_list *);
+
 /*
  * IPv6 as --ipv6 says. auto: rules written for IPv4 alone must not leave a second family open, so with those it is off.
  * *why, unless NULL, is what decided.
  */
 bool wants_ipv6(const struct options *, const char **why);
+/* The same with other rules than those of the start. */
+bool wants_ipv6_with(const struct options *, const struct rule_list *, const char **why);
 
 /* One option of the table; help.c prints it, options.c takes it. */
 struct option_line {

@@ -5,6 +5,7 @@
  */
 #include "privileges.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
@@ -114,6 +115,42 @@ bool choose_identities(const char *user, const char *group, struct identities *i
 	if (geteuid() == 0 && getuid() == 0)
 		return choose_for_root(user, group, ids, error);
 	return choose_for_caller(user, group, ids, error);
+}
+
+/* Whose rights count for files, unless those that we have. */
+static bool find_caller(struct identity *caller)
+{
+	*caller = (struct identity){ .uid = getuid(), .gid = getgid() };
+	if (caller->uid != geteuid() || caller->gid != getegid())
+		return caller->uid != 0; /* called by root: going back would be going up */
+	return caller->uid == 0 && find_sudo_caller(caller) && platform_has_other_users();
+}
+
+/* Effective ids only, so that the way back stays open. Supplementary groups are root's under sudo alone. */
+static bool try_as(const struct identity *who)
+{
+	if (getuid() == 0 && who->name[0] != '\0' ? initgroups(who->name, who->gid) < 0
+						  : getuid() == 0 && setgroups(1, &who->gid) < 0)
+		return false;
+	return setegid(who->gid) == 0 && seteuid(who->uid) == 0;
+}
+
+int open_as_caller(const char *path)
+{
+	static gid_t groups[NGROUPS_MAX];
+	enum { HOW = O_RDONLY | O_CLOEXEC | O_NOCTTY };
+	struct identity caller;
+	if (!find_caller(&caller))
+		return open(path, HOW);
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	int count = getgroups(NGROUPS_MAX, groups);
+	int fd = count >= 0 && try_as(&caller) ? open(path, HOW) : -1;
+	int cause = errno;
+	if (seteuid(uid) < 0 || setegid(gid) < 0 || (getuid() == 0 && setgroups((size_t)count, groups) < 0))
+		die("cannot become user %u again after a file was opened", (unsigned)uid);
+	errno = cause;
+	return fd;
 }
 
 /* Groups before user: afterwards there is no right to change them. */

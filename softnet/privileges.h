@@ -19,6 +19,12 @@ struct identities {
 /* user and group as on the command line, NULL where not given. Looks names up, changes nothing. */
 bool choose_identities(const char *user, const char *group, struct identities *, struct usage_error *);
 
+/*
+ * Opens a file to read it, before privileges are dropped, with the rights of whoever called softnet or sudo: what is wrong
+ * with the file is told, so nobody may have a file read that is not theirs to read. -1: errno says why.
+ */
+int open_as_caller(const char *path);
+
 /* Ends the program where a privilege remains. */
 void drop_privileges(const struct identities *);
 

@@ -1,6 +1,8 @@
-/* The grammar of --allow and --block. */
+/* The grammar of rules, and their normal form. */
 #include "rules.h"
 #include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { RULE_TEXT_MAX = 128 };
@@ -31,12 +33,6 @@ static const struct {
 	{ "@dns", TARGET_DNS },  { "@lan", TARGET_LAN },   { "@global", TARGET_GLOBAL },
 };
 enum { WORDS = sizeof words / sizeof *words };
-
-/* What @lan stands for: the special-purpose blocks (RFC 6890 and its updates) that local networks are built from. */
-static const char *const lan_prefixes[] = {
-	"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7", "fe80::/10",
-};
-enum { LAN_PREFIXES = sizeof lan_prefixes / sizeof *lan_prefixes };
 
 static int find_protocol(const char *name, size_t length)
 {
@@ -149,99 +145,120 @@ bool parse_rule(const char *text, struct rule_text *rule, struct usage_error *er
 	return true;
 }
 
-static bool refuse_missing(struct usage_error *error, const char *item, const char *what)
+bool is_qualified(const struct rule_text *rule)
 {
-	return refuse(error, "\"%.80s\": rules with %s are not available in this version", item, what);
+	return rule->has_protocol || rule->has_ports;
 }
 
-static bool is_available(const char *item, const struct rule_text *rule, struct usage_error *error)
+static const char *word_of(enum rule_target target)
 {
-	if (rule->direction != BOTH_WAYS)
-		return refuse_missing(error, item, "a direction");
-	if (rule->has_ports)
-		return refuse_missing(error, item, "ports");
-	if (rule->has_protocol)
-		return refuse_missing(error, item, "a protocol");
-	return true;
+	for (int i = 0; i < WORDS; i++)
+		if (words[i].target == target)
+			return words[i].name;
+	return "";
 }
 
-static bool add_prefix(struct rule_list *list, struct address address, uint32_t prefix_length,
-		       enum destination_class class, struct usage_error *error)
+static const char *name_of_protocol(uint8_t number)
 {
-	if (list->count >= RULES_MAX)
-		return refuse(error, "more than %d rules", RULES_MAX);
-	if (is_ipv4(address))
-		list->names_ipv4 = true;
-	else
-		list->names_ipv6 = true;
-	list->rule[list->count++] = (struct rule){ .address = address, .prefix_length = (uint8_t)prefix_length,
-						   .class = (uint8_t)class, .directions = OUTWARD };
-	return true;
+	for (int i = 0; i < PROTOCOLS; i++)
+		if (protocols[i].number == number)
+			return protocols[i].name;
+	return "";
 }
 
-static bool add_alias(struct rule_list *list, enum alias alias, enum destination_class class, struct usage_error *error)
+static void format_target(const struct rule_text *rule, bool in_brackets, char *text, size_t size)
 {
-	if (list->count >= RULES_MAX)
-		return refuse(error, "more than %d rules", RULES_MAX);
-	if (alias == ALIAS_HOST && class == CLASS_ALLOWED)
-		list->opens_host = true;
-	list->rule[list->count++] = (struct rule){ .alias = (uint8_t)alias, .class = (uint8_t)class, .directions = OUTWARD };
-	return true;
-}
-
-static bool add_prefix_text(struct rule_list *list, const char *text, enum destination_class class,
-			    struct usage_error *error)
-{
-	struct address address;
-	uint32_t prefix_length;
-	return parse_prefix(text, &address, &prefix_length) && add_prefix(list, address, prefix_length, class, error);
-}
-
-static bool add_rule(struct rule_list *list, const struct rule_text *rule, enum destination_class class,
-		     struct usage_error *error)
-{
-	enum { IPV4_ALL = 96 };
-	bool is_all_ipv4 = rule->target == TARGET_ANY ||
-			   (rule->target == TARGET_PREFIX && rule->prefix_length == IPV4_ALL && is_ipv4(rule->address));
-	if (is_all_ipv4 && class == CLASS_ALLOWED)
-		list->opens_ipv4 = true;
-	switch (rule->target) {
-	case TARGET_PREFIX:
-		return add_prefix(list, rule->address, rule->prefix_length, class, error);
-	case TARGET_ANY:
-		return add_prefix_text(list, "0.0.0.0/0", class, error) && add_prefix_text(list, "::/0", class, error);
-	case TARGET_LAN:
-		for (int i = 0; i < LAN_PREFIXES; i++)
-			if (!add_prefix_text(list, lan_prefixes[i], class, error))
-				return false;
-		return true;
-	case TARGET_HOST:
-		return add_alias(list, ALIAS_HOST, class, error);
-	case TARGET_GATEWAY:
-		return add_alias(list, ALIAS_GATEWAY, class, error);
-	case TARGET_DNS:
-		return add_alias(list, ALIAS_DNS, class, error);
-	case TARGET_GLOBAL:
-		return add_alias(list, ALIAS_GLOBAL, class, error);
+	char address[ADDRESS_TEXT];
+	if (rule->target != TARGET_PREFIX) {
+		snprintf(text, size, "%s", word_of(rule->target));
+		return;
 	}
-	return false;
+	snprintf(text, size, "%s%s%s/%u", in_brackets ? "[" : "", format_address(rule->address, address),
+		 in_brackets ? "]" : "", rule->prefix_length - (is_ipv4(rule->address) ? 96 : 0));
+}
+
+static void format_qualifier(const struct rule_text *rule, char *text, size_t size)
+{
+	char ports[16] = "";
+	if (rule->has_ports && rule->first_port != rule->last_port)
+		snprintf(ports, sizeof ports, "%u-%u", rule->first_port, rule->last_port);
+	else if (rule->has_ports)
+		snprintf(ports, sizeof ports, "%u", rule->first_port);
+	if (!rule->has_protocol)
+		snprintf(text, size, ":%s", ports);
+	else
+		snprintf(text, size, ":%s%s%s", name_of_protocol(rule->protocol), rule->has_ports ? "/" : "", ports);
+}
+
+const char *format_rule(const struct rule_text *rule, char text[RULE_TEXT])
+{
+	char target[ADDRESS_TEXT + 8], qualifier[24] = "";
+	format_target(rule, is_qualified(rule) && !is_ipv4(rule->address), target, sizeof target);
+	if (is_qualified(rule))
+		format_qualifier(rule, qualifier, sizeof qualifier);
+	snprintf(text, RULE_TEXT, "%s%s%s",
+		 rule->direction == INBOUND ? "in " : rule->direction == OUTBOUND ? "out " : "", target, qualifier);
+	return text;
+}
+
+bool add_rule(struct rule_list *list, const char *text, enum destination_class class, struct usage_error *error)
+{
+	struct rule_text rule;
+	if (!parse_rule(text, &rule, error))
+		return false;
+	if (list->count >= RULES_MAX)
+		return refuse(error, "\"%.80s\": more than %d rules", text, RULES_MAX);
+	list->rule[list->count++] = (struct written_rule){ rule, class };
+	return true;
 }
 
 bool add_rules(struct rule_list *list, const char *text, enum destination_class class, struct usage_error *error)
 {
 	char item[RULE_TEXT_MAX];
 	const char *rest = text;
-	struct rule_text rule;
 	while (next_item(&rest, item, sizeof item))
-		if (!parse_rule(item, &rule, error) || !is_available(item, &rule, error) ||
-		    !add_rule(list, &rule, class, error))
+		if (!add_rule(list, item, class, error))
 			return false;
-	if (rest == NULL)
-		return true;
-	return refuse_value(error, text, "a comma list of rules without empty items");
+	return rest == NULL || refuse_value(error, text, "a comma list of rules without empty items");
 }
 
-bool compile_rules(struct rule_list *list, struct policy *policy)
+/* A rule beside its text, by which it is sorted. */
+struct sortable {
+	char text[RULE_TEXT];
+	struct written_rule rule;
+};
+
+static int compare_sortable(const void *left, const void *right)
 {
-	return compile_policy(policy, list->rule, list->count);
+	const struct sortable *a = left, *b = right;
+	if (a->rule.class != b->rule.class)
+		return a->rule.class == CLASS_ALLOWED ? -1 : 1;
+	return strcmp(a->text, b->text);
+}
+
+void normalize_rules(struct rule_list *list)
+{
+	static struct sortable sorted[RULES_MAX];
+	uint32_t count = list->count;
+	for (uint32_t i = 0; i < count; i++) {
+		sorted[i].rule = list->rule[i];
+		format_rule(&list->rule[i].text, sorted[i].text);
+	}
+	qsort(sorted, count, sizeof *sorted, compare_sortable);
+	list->count = 0;
+	for (uint32_t i = 0; i < count; i++)
+		if (i == 0 || compare_sortable(&sorted[i - 1], &sorted[i]) != 0)
+			list->rule[list->count++] = sorted[i].rule;
+}
+
+bool same_rules(const struct rule_list *a, const struct rule_list *b)
+{
+	char of_a[RULE_TEXT], of_b[RULE_TEXT];
+	if (a->count != b->count)
+		return false;
+	for (uint32_t i = 0; i < a->count; i++)
+		if (a->rule[i].class != b->rule[i].class ||
+		    strcmp(format_rule(&a->rule[i].text, of_a), format_rule(&b->rule[i].text, of_b)) != 0)
+			return false;
+	return true;
 }

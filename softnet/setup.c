@@ -90,6 +90,19 @@ static bool check_statics(const struct options *options, const struct config *co
 	return true;
 }
 
+bool apply_rules(const struct options *options, const struct rule_list *rules, struct config *config,
+		 struct usage_error *error)
+{
+	static struct policy spare;
+	if (!compile_rules(rules, speaks_both_ways(options, rules), &spare, error))
+		return false;
+	config->policy = spare;
+	config->stateful = has_directional_rules(rules) || options->inbound != INBOUND_ANY;
+	config->inbound = (uint8_t)options->inbound;
+	config->ipv6_off = !wants_ipv6(options, NULL) || !wants_ipv6_with(options, rules, NULL);
+	return true;
+}
+
 bool make_config(struct options *options, const struct anchors *anchors, struct config *config,
 		 struct usage_error *error)
 {
@@ -102,7 +115,6 @@ bool make_config(struct options *options, const struct anchors *anchors, struct 
 	config->no_resync = options->no_resync;
 	config->arp_conflicts_pass = options->arp_conflicts_pass;
 	config->strict_client_id = options->strict_client_id;
-	config->ipv6_off = !wants_ipv6(options, NULL);
 	config->ipv6_eui64_only = options->ipv6_eui64_only;
 	config->nat64 = options->nat64;
 	choose_anchors(options, anchors, config);
@@ -111,8 +123,9 @@ bool make_config(struct options *options, const struct anchors *anchors, struct 
 		return refuse(error, "--vm-mac-address: expected another address than the gateway's");
 	if (!check_statics(options, config, error))
 		return false;
-	if (!compile_rules(&options->rules, &config->policy))
-		return refuse(error, "--allow, --block: more than %d rules", RULES_MAX);
+	struct usage_error cause;
+	if (!apply_rules(options, &options->rules, config, &cause))
+		return refuse(error, "--allow, --block, --policy: %s", cause.text);
 	return check_strict_anchors(config, error);
 }
 
@@ -137,6 +150,13 @@ uint64_t hash_setup(const struct options *options, const struct config *config)
 	hash = hash_bytes(hash, options->statics, sizeof options->statics);
 	hash = hash_bytes(hash, &options->host_only, sizeof options->host_only);
 	return hash_bytes(hash, uplink_text(options), strlen(uplink_text(options))); /* another network, other leases */
+}
+
+void warn_of_directions(const struct options *options)
+{
+	if (speaks_both_ways(options, &options->rules) && has_bare_rules(&options->rules))
+		warning("as some rules say `in` or `out`, those without speak of both directions; with --inbound any they would "
+			"speak only of what the VM opens");
 }
 
 static void tell_set(const char *what, const struct address_set *set, const struct address_set *flags,

@@ -2,6 +2,12 @@
 #pragma once
 #include "options.h"
 
+/*
+ * Puts rules into the config, at the start and under live control: policy, stateful, inbound, ipv6_off. IPv6 that was off at
+ * the start stays off. False: rules that cannot be; nothing of the config has changed.
+ */
+bool apply_rules(const struct options *, const struct rule_list *, struct config *, struct usage_error *);
+
 /* Anchors that flags do not give come from the port. False: options and port do not go together. */
 bool make_config(struct options *, const struct anchors *, struct config *, struct usage_error *);
 
@@ -13,6 +19,9 @@ uint64_t hash_setup(const struct options *, const struct config *);
 
 /* With -v: whom the guard trusts, and on whose word. */
 void tell_anchors(const struct options *, const struct config *);
+
+/* The one thing about rules that is told without -v: directions of some change what the others mean. */
+void warn_of_directions(const struct options *);
 
 /* The text for port_open(). */
 const char *uplink_text(const struct options *);

@@ -9,6 +9,7 @@
 #include "softnet/counters.h"
 #include "softnet/events.h"
 #include "softnet/log.h"
+#include "softnet/setup.h"
 
 #include <cmocka.h>
 
@@ -115,11 +116,39 @@ static void the_answer_to_a_signal(void **unused)
 				      "end\n");
 }
 
+/* The only line about rules that is told without -v, and only where it concerns somebody. */
+static void directions_that_change_other_rules(void **unused)
+{
+	static const struct {
+		const char *allow;
+		bool inbound_given, is_told;
+	} cases[] = {
+		{ "in @host,10.0.0.0/8", false, true }, { "out @host,@dns:53", false, true },
+		{ "in @host,10.0.0.0/8", true, false }, { "in @host,out 10.0.0.0/8", false, false },
+		{ "10.0.0.0/8,@host:443", false, false },
+	};
+	static struct options options;
+	struct usage_error error;
+	(void)unused;
+	set_verbosity(0);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		memset(&options, 0, sizeof options);
+		options.inbound_given = cases[i].inbound_given;
+		assert_true(add_rules(&options.rules, cases[i].allow, CLASS_ALLOWED, &error));
+		start_catching();
+		warn_of_directions(&options);
+		assert_string_equal(caught(), !cases[i].is_told ? ""
+					      : "softnet: as some rules say `in` or `out`, those without speak of both "
+						"directions; with --inbound any they would speak only of what the VM opens\n");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_learned),
 		cmocka_unit_test(the_answer_to_a_signal),
+		cmocka_unit_test(directions_that_change_other_rules),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,7 +58,9 @@ static void tart_form(void **unused)
 	assert_true(options.vm_mac == 0x52540000000aULL);
 	assert_true(options.host_only);
 	assert_int_equal(options.rules.count, 3);
-	assert_true(options.rules.opens_host);
+	assert_int_equal(options.rules.rule[1].text.target, TARGET_HOST);
+	assert_int_equal(options.rules.rule[1].class, CLASS_ALLOWED);
+	assert_int_equal(options.rules.rule[2].class, CLASS_BLOCKED);
 	assert_int_equal(options.expose_count, 3);
 	assert_int_equal(options.exposes[0].protocol, 6);
 	assert_int_equal(options.exposes[0].external_port, 2222);
@@ -80,6 +82,10 @@ static void defaults(void **unused)
 	assert_true(wants_isolation(&options));
 	assert_null(options.uplink);
 	assert_null(options.state_file);
+	assert_int_equal(options.inbound, INBOUND_ANY);
+	assert_false(options.inbound_given || options.reject);
+	assert_int_equal(options.control_fd, -1);
+	assert_null(options.control_path);
 	assert_int_equal(options.rates[RATE_OF_DECLINE].refill, 100);
 	assert_int_equal(options.rates[RATE_OF_DECLINE].burst, 3);
 }
@@ -109,12 +115,46 @@ static void every_option_in_both_spellings(void **unused)
 	      "u", "--group", "7", "--uplink", "tap:t0,bridge=br0", "--sudo-escalation-done", "--ipv6", "off", "-v",
 	      "--verbose");
 	assert_int_equal(options.ipv6, IPV6_OFF);
+	assert_false(options.reject);
 	assert_int_equal(options.static_count, 2);
 	assert_int_equal(options.statics[0].prefix_length, 24);
 	assert_true(same_address(options.statics[0].address, address_of_ipv4(0x0a000005)));
 	assert_int_equal(options.statics[1].prefix_length, 32);
 	assert_true(options.dhcp_off);
 	assert_int_equal(options.verbose, 2);
+}
+
+static void options_of_the_policy(void **unused)
+{
+	static const struct {
+		const char *word;
+		enum inbound inbound;
+	} words[] = { { "any", INBOUND_ANY }, { "established", INBOUND_ESTABLISHED }, { "none", INBOUND_NONE } };
+	(void)unused;
+	for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+		TAKEN(TART, "--inbound", words[i].word);
+		assert_true(options.inbound_given);
+		assert_int_equal(options.inbound, words[i].inbound);
+	}
+	TAKEN(TART, "--reject", "--control-fd", "1", "--control=/run/x");
+	assert_true(options.reject && !options.inbound_given);
+	assert_int_equal(options.control_fd, 1);
+	assert_string_equal(options.control_path, "/run/x");
+	TAKEN(TART, "--block", "in @host,10.0.0.9/8", "--allow", "in @host", "--allow", "[fd00::]/8:tcp/443", "--block", "10.0.0.0/8");
+	assert_int_equal(options.rules.count, 4); /* normalized */
+	assert_int_equal(options.rules.rule[0].class, CLASS_ALLOWED);
+	assert_int_equal(options.rules.rule[0].text.prefix_length, 8);
+	assert_int_equal(options.rules.rule[2].text.prefix_length, 104);
+}
+
+static void nobody_opens_with_inbound_none(void **unused)
+{
+	(void)unused;
+	REFUSED("--inbound: \"none\": expected no allow rule such as \"in @host:tcp/22\" with it", TART, "--inbound", "none",
+		"--allow", "@dns,in @host:tcp/22");
+	REFUSED("--inbound: \"none\": expected no --expose with it", TART, "--expose", "80:80", "--inbound", "none");
+	TAKEN(TART, "--inbound", "none", "--block", "in @host", "--allow", "out @host,@dns");
+	TAKEN(TART, "--inbound", "established", "--allow", "in @host", "--expose", "80:80");
 }
 
 static void options_of_ipv6(void **unused)
@@ -165,6 +205,18 @@ static void ipv6_follows_the_rules_unless_told(void **unused)
 		{ "10.0.0.0/8,2001:db8::1", "auto", true, "auto: a rule names a prefix of IPv6" },
 		{ "any", "auto", true, "auto: a rule names a prefix of IPv6" },
 		{ "10.0.0.0/8,@lan", "auto", true, "auto: a rule names a prefix of IPv6" },
+		{ "10.0.0.0/8:443", "auto", false, "auto: rules name prefixes of IPv4 and none of IPv6" },
+		{ "in 10.0.0.0/8", "auto", false, "auto: rules name prefixes of IPv4 and none of IPv6" },
+		{ "[fd00::]/8:443", "auto", true, "auto: a rule names a prefix of IPv6" },
+		/* With a qualifier they say the same little of both. */
+		{ "any:tcp/25", "auto", true, "auto: no rule names a prefix of IPv4" },
+		{ "10.0.0.0/8,any:tcp/25", "auto", false, "auto: rules name prefixes of IPv4 and none of IPv6" },
+		{ "10.0.0.0/8,@lan:tcp/25", "auto", false, "auto: rules name prefixes of IPv4 and none of IPv6" },
+		/* Each direction that is open by itself is a set of its own. */
+		{ "out 10.0.0.0/8,in fd00::/8", "auto", false, "auto: rules of one direction name prefixes of IPv4 and none of IPv6" },
+		{ "out 10.0.0.0/8,out fd00::/8", "auto", true, "auto: a rule names a prefix of IPv6" },
+		{ "10.0.0.0/8,out fd00::/8", "auto", false, "auto: rules of one direction name prefixes of IPv4 and none of IPv6" },
+		{ "in 10.0.0.0/8,fd00::/8", "auto", true, "auto: a rule names a prefix of IPv6" },
 		{ "10.0.0.0/8", "guard", true, "--ipv6" },
 		{ "fd00::/8", "off", false, "--ipv6" },
 	};
@@ -180,6 +232,13 @@ static void ipv6_follows_the_rules_unless_told(void **unused)
 	}
 	TAKEN(TART, "--allow", "10.0.0.0/8", "--block", "fd00::/8");
 	assert_true(wants_ipv6(&options, NULL));
+	/* With --inbound a rule without direction is of one, and what nobody may open needs no rules. */
+	TAKEN(TART, "--block", "10.0.0.0/8,out fd00::/8", "--inbound", "any");
+	assert_true(wants_ipv6(&options, NULL));
+	TAKEN(TART, "--block", "any", "--allow", "in 10.0.0.0/24", "--inbound", "established");
+	assert_true(wants_ipv6(&options, NULL));
+	TAKEN(TART, "--block", "any", "--block", "in 10.0.0.0/24", "--inbound", "any");
+	assert_false(wants_ipv6(&options, NULL));
 }
 
 static void an_address_that_could_not_be_used(void **unused)
@@ -201,6 +260,10 @@ static void isolation_follows_the_rules_unless_told(void **unused)
 	assert_true(wants_isolation(&options));
 	TAKEN(TART, "--allow", "::/0");
 	assert_true(wants_isolation(&options));
+	TAKEN(TART, "--allow", "in 0.0.0.0/0,0.0.0.0/0:443");
+	assert_true(wants_isolation(&options));
+	TAKEN(TART, "--allow", "out 0.0.0.0/0");
+	assert_false(wants_isolation(&options));
 }
 
 static void questions_are_answered_from_anywhere(void **unused)
@@ -256,18 +319,34 @@ static void wrong_forms(void **unused)
 	REFUSED("--no-dhcp: takes no value", "--no-dhcp=1");
 	REFUSED("--vm-fd: expected a value: FD", MAC, "--vm-fd");
 	REFUSED("--allow: expected a value: RULE,...", TART, "--allow", "--block", "@host");
-	REFUSED("\"run\": expected an option, or `run` as the first word", TART, "run");
-	REFUSED("\"extra\": expected an option, or `run` as the first word", TART, "extra", "--mtu", "1");
+	REFUSED("\"run\": expected an option, or `run` or `policy` as the first word", TART, "run");
+	REFUSED("\"extra\": expected an option, or `run` or `policy` as the first word", TART, "extra", "--mtu", "1");
 	REFUSED("replay: not available in this version", "replay", "--guest-pcap", "f");
 	REFUSED("status: not available in this version", "status");
 	REFUSED("watch: not available in this version", "watch");
-	REFUSED("policy: not available in this version", "policy", "set");
-	REFUSED("--control-fd: not available in this version", TART, "--control-fd", "1");
-	REFUSED("--control: not available in this version", TART, "--control=x");
 	REFUSED("--pcap: not available in this version", TART, "--pcap", "f");
-	REFUSED("--reject: not available in this version", TART, "--reject");
-	REFUSED("--inbound: not available in this version", TART, "--inbound", "none");
-	REFUSED("--policy: not available in this version", TART, "--policy", "f");
+	REFUSED("\"set\": expected softnet policy check [options] [TUPLE ...]", "policy", "set");
+	REFUSED("\"policy\": expected softnet policy check [options] [TUPLE ...]", "policy");
+	REFUSED("--policy: expected a value: FILE", "policy", "check", "--policy");
+	REFUSED("--reject: takes no value", TART, "--reject=yes");
+}
+
+static void check_form(void **unused)
+{
+	(void)unused;
+	TAKEN("policy", "check"); /* no guest is needed */
+	assert_int_equal(options.wanted, WANT_CHECK);
+	assert_null(options.tuples[0]);
+	TAKEN("policy", "check", "--allow", "@host", "in", "10.0.0.1:tcp/22", "--block");
+	assert_string_equal(options.tuples[0], "in");
+	assert_string_equal(options.tuples[2], "--block"); /* options come first */
+	assert_null(options.tuples[3]);
+	assert_int_equal(options.rules.count, 1);
+	TAKEN("policy", "check", TART, "--expose", "80:80"); /* somebody's whole command line */
+	REFUSED("--inbound: \"none\": expected no allow rule such as \"in any\" with it", "policy", "check", "--inbound",
+		"none", "--allow", "in any");
+	TAKEN("policy", "check", "--help");
+	assert_int_equal(options.wanted, WANT_HELP);
 }
 
 static void missing_and_twice(void **unused)
@@ -303,8 +382,17 @@ static const char *const bad_values[][3] = {
 	  "\"10.0.0.0/33\": expected a CIDR, an address, any, @host, @gateway, @dns, @lan or @global" },
 	{ "--allow", "10.0.0.0/8,", "\"10.0.0.0/8,\": expected a comma list of rules without empty items" },
 	{ "--block", "", "\"\": expected a comma list of rules without empty items" },
-	{ "--block", "in @host", "\"in @host\": rules with a direction are not available in this version" },
-	{ "--block", "10.0.0.0/8:443", "\"10.0.0.0/8:443\": rules with ports are not available in this version" },
+	{ "--block", "in @hosts",
+	  "\"in @hosts\": expected a CIDR, an address, any, @host, @gateway, @dns, @lan or @global" },
+	{ "--block", "@dns:tcp/0",
+	  "\"@dns:tcp/0\": expected a port, a range LOW-HIGH, tcp/PORT, udp/PORT or a protocol (tcp, udp, sctp, icmp, "
+	  "esp, gre) behind the colon" },
+	{ "--policy", "/no/such/file", "/no/such/file: No such file or directory" },
+	{ "--policy", "/", "/: expected a regular file or a pipe" },
+	{ "--policy", "/dev/null", "/dev/null: expected a regular file or a pipe" },
+	{ "--inbound", "all", "\"all\": expected any, established or none" },
+	{ "--control-fd", "x", "\"x\": expected the number of an open descriptor" },
+	{ "--control", "", "\"\": expected the path of a socket" },
 	{ "--expose", "80", "\"80\": expected [tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535" },
 	{ "--expose", "0:80", "\"0:80\": expected [tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535" },
 	{ "--expose", "80:65536", "\"80:65536\": expected [tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535" },
@@ -410,8 +498,7 @@ static void help_names_every_option(void **unused)
 		char name[64];
 		snprintf(name, sizeof name, "--%s", option_lines[i].name);
 		bool is_shown = strstr(text, name) != NULL;
-		bool is_prefix = strcmp(name, "--control") == 0 || strcmp(name, "--policy") == 0;
-		if (!is_prefix && is_shown != (option_lines[i].help != NULL))
+		if (is_shown != (option_lines[i].help != NULL))
 			fail_msg("%s", name);
 	}
 	free(text);
@@ -423,6 +510,8 @@ int main(void)
 		cmocka_unit_test(tart_form),
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(every_option_in_both_spellings),
+		cmocka_unit_test(options_of_the_policy),
+		cmocka_unit_test(nobody_opens_with_inbound_none),
 		cmocka_unit_test(options_of_ipv6),
 		cmocka_unit_test(ipv6_follows_the_rules_unless_told),
 		cmocka_unit_test(an_address_that_could_not_be_used),
@@ -431,6 +520,7 @@ int main(void)
 		cmocka_unit_test(run_form),
 		cmocka_unit_test(wrong_words),
 		cmocka_unit_test(wrong_forms),
+		cmocka_unit_test(check_form),
 		cmocka_unit_test(missing_and_twice),
 		cmocka_unit_test(each_bad_value_is_named),
 		cmocka_unit_test(errors_stay_on_one_short_line),

@@ -3,10 +3,12 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <errno.h>
 #include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -159,11 +161,70 @@ static void a_drop_that_fails_ends_the_program(void **unused)
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
 }
 
+/* What is opened for whom; afterwards everything is as it was. */
+static int open_case(const struct test_case *c, const char *path)
+{
+	gid_t groups[8], groups_then[8];
+	become_caller(c);
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	int count = getgroups(8, groups);
+	int fd = open_as_caller(path);
+	int cause = errno;
+	if (geteuid() != uid || getegid() != gid || getgroups(8, groups_then) != count ||
+	    memcmp(groups, groups_then, (size_t)count * sizeof *groups) != 0)
+		return BAD;
+	return fd >= 0 ? GOOD : cause == EACCES ? REFUSED : BAD;
+}
+
+static void files_are_read_with_the_rights_of_the_caller(void **unused)
+{
+	enum { ROOTS = 0600, GROUPS = 0640, EVERYBODYS = 0644 };
+	static const struct {
+		struct test_case caller;
+		int roots, groups;
+	} opens[] = {
+		{ { .name = "root", .caller = BY_ROOT }, GOOD, GOOD },
+		{ { .name = "root, whatever it will become", .caller = BY_ROOT, .user = "daemon" }, GOOD, GOOD },
+		{ { .name = "root by sudo", .caller = BY_ROOT, .sudo_uid = "0" }, GOOD, GOOD },
+		{ { .name = "somebody by sudo", .caller = BY_ROOT, .sudo_uid = "4711" }, REFUSED, REFUSED },
+		{ { .name = "somebody with an account by sudo", .caller = BY_ROOT, .sudo_uid = "1" }, REFUSED, REFUSED },
+		{ { .name = "a stranger", .caller = BY_STRANGER }, REFUSED, REFUSED },
+		{ { .name = "a stranger, set-user-id", .caller = BY_STRANGER_SET_USER_ID }, REFUSED, REFUSED },
+		{ { .name = "set-user-id, and sudo's variables", .caller = BY_STRANGER_SET_USER_ID, .sudo_uid = "0" },
+		  REFUSED, REFUSED },
+	};
+	static const mode_t modes[] = { ROOTS, GROUPS, EVERYBODYS };
+	char path[] = "/tmp/softnet-open-XXXXXX";
+	(void)unused;
+	if (geteuid() != 0) {
+		print_message("needs root: SKIPPED\n");
+		skip();
+	}
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	for (size_t i = 0; i < 3 * (sizeof opens / sizeof *opens); i++) {
+		const struct test_case *c = &opens[i / 3].caller;
+		int expected = i % 3 == 0 ? opens[i / 3].roots : i % 3 == 1 ? opens[i / 3].groups : GOOD;
+		assert_int_equal(fchmod(fd, modes[i % 3]), 0);
+		pid_t child = fork();
+		if (child == 0)
+			_exit(open_case(c, path));
+		int status;
+		assert_int_equal(waitpid(child, &status, 0), child);
+		if (!WIFEXITED(status) || WEXITSTATUS(status) != expected)
+			fail_msg("%s, mode %o: status %x, %d expected", c->name, modes[i % 3], (unsigned)status, expected);
+	}
+	close(fd);
+	unlink(path);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_caller_ends_without_rights),
 		cmocka_unit_test(a_drop_that_fails_ends_the_program),
+		cmocka_unit_test(files_are_read_with_the_rights_of_the_caller),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

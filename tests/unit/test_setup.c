@@ -1,4 +1,4 @@
-/* From options and what the uplink knows to a config: which anchors count, by family. */
+/* From options and what the uplink knows to a config: which anchors count, by family, and what rules make of it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -185,6 +185,106 @@ static void the_hash_is_of_what_counts(void **unused)
 	assert_true(hash_setup(&options, &config) == plain);
 }
 
+static bool apply(const char *allow, const char *block)
+{
+	static struct rule_list list;
+	memset(&list, 0, sizeof list);
+	if ((allow != NULL && !add_rules(&list, allow, CLASS_ALLOWED, &error)) ||
+	    (block != NULL && !add_rules(&list, block, CLASS_BLOCKED, &error)))
+		fail_msg("%s", error.text);
+	normalize_rules(&list);
+	return apply_rules(&options, &list, &config, &error);
+}
+
+/* docs/policy.md, Directions: which rules and options make the guard remember flows. */
+static void flows_are_tracked_where_directions_count(void **unused)
+{
+	static const struct {
+		const char *inbound, *allow;
+		bool stateful;
+	} cases[] = {
+		{ NULL, "10.0.0.0/8", false },       { NULL, "10.0.0.0/8:tcp/443", false },
+		{ NULL, "in 10.0.0.0/8", true },     { NULL, "out 10.0.0.0/8", true },
+		{ "any", "10.0.0.0/8", false },      { "any", "in 10.0.0.0/8", true },
+		{ "established", "@host", true },    { "none", "@host", true },
+	};
+	(void)unused;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		char option[32];
+		snprintf(option, sizeof option, "--inbound=%s", cases[i].inbound);
+		MADE("--allow", cases[i].allow, cases[i].inbound != NULL ? option : "-v");
+		assert_int_equal(config.stateful, cases[i].stateful);
+		assert_int_equal(config.inbound, options.inbound);
+	}
+}
+
+static uint32_t ruling_on(const char *text, bool inward)
+{
+	struct contact c = { .inward = inward, .protocol = 6, .port = 80, .ports = PORTS_KNOWN };
+	assert_true(parse_address(text, &c.peer));
+	return rule_on(&config.policy, &c, 0).class;
+}
+
+static void rules_change_while_it_runs(void **unused)
+{
+	(void)unused;
+	MADE("--allow=@host");
+	assert_true(apply("10.0.0.0/8,fd00::/8", "10.1.0.0/16"));
+	assert_int_equal(ruling_on("10.0.0.1", false), CLASS_ALLOWED);
+	assert_int_equal(ruling_on("10.1.0.1", false), CLASS_BLOCKED);
+	assert_int_equal(ruling_on("10.0.0.1", true), CLASS_NONE);
+	assert_true(!config.stateful && !config.ipv6_off);
+	assert_true(apply("10.0.0.0/8,in @host", NULL)); /* and IPv6 follows */
+	assert_int_equal(ruling_on("10.1.0.1", true), CLASS_ALLOWED);
+	assert_true(config.stateful && config.ipv6_off);
+	assert_true(apply(NULL, NULL));
+	assert_int_equal(ruling_on("10.1.0.1", false), CLASS_NONE);
+	assert_true(!config.stateful && !config.ipv6_off);
+	assert_int_equal(options.rules.count, 1); /* what was started with is not forgotten */
+	MADE("--inbound=any");
+	assert_true(apply("10.0.0.0/8,in @host", NULL));
+	assert_int_equal(ruling_on("10.1.0.1", true), CLASS_NONE);
+}
+
+static void ipv6_that_was_off_stays_off(void **unused)
+{
+	(void)unused;
+	MADE("--allow=10.0.0.0/8");
+	assert_true(config.ipv6_off);
+	assert_true(apply("fd00::/8", NULL) && config.ipv6_off);
+	MADE("--ipv6=off");
+	assert_true(apply("fd00::/8", NULL) && config.ipv6_off);
+	MADE("--ipv6=guard");
+	assert_true(apply("10.0.0.0/8", NULL) && !config.ipv6_off);
+}
+
+static void rules_that_cannot_be_change_nothing(void **unused)
+{
+	static struct config before;
+	static struct rule_list list;
+	(void)unused;
+	MADE("--allow=in 10.0.0.0/8", "--ipv6=guard");
+	memcpy(&before, &config, sizeof config);
+	memset(&list, 0, sizeof list);
+	for (int i = 0; i < RULES_MAX; i++)
+		assert_true(add_rule(&list, "@lan", CLASS_BLOCKED, &error));
+	assert_false(apply_rules(&options, &list, &config, &error));
+	assert_string_equal(error.text, "\"@lan\": the rules stand for more than 8192 prefixes");
+	assert_memory_equal(&before, &config, sizeof config);
+}
+
+/* A restart with the same rules in another order finds its leases. */
+static void the_hash_is_of_normal_rules(void **unused)
+{
+	(void)unused;
+	MADE("--allow=10.0.0.0/8,@host", "--block=any");
+	uint64_t hash = hash_setup(&options, &config);
+	MADE("--allow=@lan:80-90", "--block=@global");
+	assert_true(hash_setup(&options, &config) != hash);
+	MADE("--block=any", "--allow=@host", "--allow=10.0.0.9/8,@host");
+	assert_true(hash_setup(&options, &config) == hash);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -196,6 +296,11 @@ int main(void)
 		cmocka_unit_test_setup(the_networks_own_addresses_are_not_the_guests, set_up),
 		cmocka_unit_test_setup(static_addresses_of_both_families, set_up),
 		cmocka_unit_test_setup(the_hash_is_of_what_counts, set_up),
+		cmocka_unit_test_setup(flows_are_tracked_where_directions_count, set_up),
+		cmocka_unit_test_setup(rules_change_while_it_runs, set_up),
+		cmocka_unit_test_setup(ipv6_that_was_off_stays_off, set_up),
+		cmocka_unit_test_setup(rules_that_cannot_be_change_nothing, set_up),
+		cmocka_unit_test_setup(the_hash_is_of_normal_rules, set_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
