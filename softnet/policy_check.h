@@ -4,7 +4,7 @@
 #include "options.h"
 
 /*
- * Prints the normalized rules and, for each of options->tuples, what the judge would say of it and which rule decides. False:
- * the options or a tuple cannot be; what was right until then has been printed.
+ * Prints the normalized rules and, for each of options->tuples, what the judge would say of it and which rule decides.
+ * False: the options or a tuple cannot be; what was right until then has been printed.
  */
 bool check_policy(struct options *, FILE *to, struct usage_error *);

@@ -140,7 +140,8 @@ static void options_of_the_policy(void **unused)
 	assert_true(options.reject && !options.inbound_given);
 	assert_int_equal(options.control_fd, 1);
 	assert_string_equal(options.control_path, "/run/x");
-	TAKEN(TART, "--block", "in @host,10.0.0.9/8", "--allow", "in @host", "--allow", "[fd00::]/8:tcp/443", "--block", "10.0.0.0/8");
+	TAKEN(TART, "--block", "in @host,10.0.0.9/8", "--allow", "in @host", "--allow", "[fd00::]/8:tcp/443", "--block",
+	      "10.0.0.0/8");
 	assert_int_equal(options.rules.count, 4); /* normalized */
 	assert_int_equal(options.rules.rule[0].class, CLASS_ALLOWED);
 	assert_int_equal(options.rules.rule[0].text.prefix_length, 8);

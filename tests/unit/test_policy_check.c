@@ -235,6 +235,9 @@ static void inbound_is_judged_as_started(void **unused)
 	PRINTED("block 10.0.0.0/8\nblock out @dns\n"
 		"in 10.0.0.1:tcp/22\tpass\tdefault\n",
 		"--block", "10.0.0.0/8,out @dns", "--inbound=any", "in 10.0.0.1:tcp/22");
+	PRINTED("in 1.1.1.1:tcp/22\tpass\tdefault\nin 1.1.1.1:tcp/2222\tunsolicited\tdefault\n"
+		"in 1.1.1.1:udp/22\tunsolicited\tdefault\n",
+		"--inbound=established", "--expose=2222:22", "in 1.1.1.1:tcp/22", "in 1.1.1.1:tcp/2222", "in 1.1.1.1:udp/22");
 	PRINTED("in 1.1.1.1:udp/9\tunsolicited\tdefault\n", "--inbound=none", "in 1.1.1.1:udp/9");
 }
 
