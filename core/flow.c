@@ -7,7 +7,6 @@
 
 enum { NO_FLOW = 0xffff };
 _Static_assert((int)FLOWS_MAX < (int)NO_FLOW && FLOW_HEADS == 65536, "indexes have 16 bits");
-_Static_assert(sizeof(struct flow_key) == 40, "hashed as bytes");
 
 static const uint64_t timeout_ms[FLOW_CLASSES_END] = {
 #define X(name, text, timeout) [FLOW_##name] = timeout,
@@ -40,7 +39,9 @@ static bool same_key(const struct flow_key *a, const struct flow_key *b)
 
 static uint16_t *head_of(struct flows *flows, const struct flow_key *key)
 {
-	return &flows->head[siphash(flows->hash_key, (const uint8_t *)key, sizeof *key) % FLOW_HEADS];
+	uint64_t tail = key->guest_port | (uint64_t)key->peer_port << 16 | (uint64_t)key->protocol << 32;
+	const uint64_t words[] = { key->guest.high, key->guest.low, key->peer.high, key->peer.low, tail };
+	return &flows->head[siphash_words(flows->hash_key, words, 5) % FLOW_HEADS];
 }
 
 /* Lists of a class: the flow that was used longest ago is the oldest. */

@@ -22,7 +22,7 @@ enum flow_class {
 
 enum { FLOWS_MAX = 32768, FLOW_HEADS = 65536, DATAGRAMS_MAX = 64, DATAGRAM_LIFE_MS = 60000 };
 
-/* Without padding: it is hashed as bytes. Addresses of both families. */
+/* Addresses of both families. */
 struct flow_key {
 	struct address guest, peer;
 	uint16_t guest_port, peer_port; /* ICMP echo: the identifier, and who asks */
