@@ -3,6 +3,7 @@
 #include "command.h"
 #include "counters.h"
 #include "exposes.h"
+#include "rejections.h"
 #include "sites.h"
 #include "state_file.h"
 
@@ -21,6 +22,7 @@ struct relay {
 	struct port *port[DIRECTIONS];     /* the source of that direction's frames */
 	struct counters counters;
 	struct exposes exposes;
+	struct rejections rejections;
 	struct state_file file;
 	struct site_watch sites;
 	struct command *command;           /* NULL: somebody else has started us */
