@@ -89,6 +89,15 @@ void forget_old_lock(struct state *state, uint64_t now_ms)
 		*lock = (struct learned){ .asked = lock->asked, .asked_ms = lock->asked_ms };
 }
 
+void relearn(struct snoop *snoop)
+{
+	struct state *state = snoop->state;
+	state->learned = (struct learned){ .asked = state->learned.asked, .asked_ms = state->learned.asked_ms };
+	state->ipv6.server = (struct learned_server6){ 0 };
+	for (uint32_t i = 0; i < ROUTERS6_MAX; i++)
+		state->ipv6.routers[i].locked_ms = 0;
+}
+
 /* Which entry a new binding takes; the lower the rank, the sooner it goes. */
 static uint32_t eviction_rank(const struct binding *b, uint64_t now_ms)
 {

@@ -62,5 +62,11 @@ enum verdict snoop_frame(struct snoop *snoop, enum verdict punt, const struct fr
  */
 uint64_t expire_bindings(struct snoop *snoop, uint64_t now_ms);
 
+/*
+ * Forgets whom it has learned to trust: the next server and the next routers are learned as the first ones were. Leases and
+ * addresses stay; a router of IPv6 stays a next hop, with its MAC, until another one is heard.
+ */
+void relearn(struct snoop *snoop);
+
 /* True for an address that a server may lease: not the network's own machines, nor one that no host may have. */
 bool is_leasable4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms);

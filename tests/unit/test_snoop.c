@@ -396,6 +396,30 @@ static void first_server_is_locked(void **state)
 	assert_int_equal(server(rogue), PASS);
 }
 
+/* The operator says that the network has changed. */
+static void relearning_keeps_the_lease(void **state)
+{
+	(void)state;
+	start_world(&w, false);
+	lease(&w, GUEST_IP, 600);
+	struct dhcp_spec other = { .type = 5, .xid = 7, .yiaddr = GUEST_IP, .server = VICTIM_IP, .lease_s = 600,
+				   .ip_from = VICTIM_IP, .mac_from = VICTIM_MAC };
+	assert_int_equal(client((struct dhcp_spec){ .type = 3, .xid = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP }), PASS);
+	assert_int_equal(server(other), DROP_DHCP4_ROGUE_SERVER);
+	struct binding before = w.state.ipv4[0];
+	int events = w.events;
+	relearn(&w.snoop);
+	assert_memory_equal(&before, &w.state.ipv4[0], sizeof before);
+	assert_int_equal(w.events, events);
+	assert_true(owns(GUEST_IP));
+	assert_int_equal(server(other), PASS);
+	other.ip_from = other.server = GATEWAY_IP; /* now it is this one alone */
+	other.mac_from = GATEWAY_MAC;
+	other.xid = 8;
+	assert_int_equal(client((struct dhcp_spec){ .type = 3, .xid = 8, .ciaddr = GUEST_IP, .ip_from = GUEST_IP }), PASS);
+	assert_int_equal(server(other), DROP_DHCP4_ROGUE_SERVER);
+}
+
 /* Only the relay is named: the server behind it answers a rebinding through it, under the identifier of the lease. */
 static void server_behind_a_named_relay_may_rebind(void **state)
 {
@@ -506,6 +530,7 @@ int main(void)
 		cmocka_unit_test(resync_binds_through_an_ack_only), cmocka_unit_test(address_change_leaves_a_grace),
 		cmocka_unit_test(inform_never_binds), cmocka_unit_test(static_address_is_for_ever),
 		cmocka_unit_test(first_server_is_locked), cmocka_unit_test(strict_anchors_learn_nobody),
+		cmocka_unit_test(relearning_keeps_the_lease),
 		cmocka_unit_test(server_behind_a_named_relay_may_rebind),
 		cmocka_unit_test(router_is_learned_from_its_answer),
 		cmocka_unit_test(unasked_arp_answers_do_not_drown_dhcp), cmocka_unit_test(random_messages_grant_nothing),

@@ -20,6 +20,7 @@ void start_announced(bool anchored);
 
 /* test_snoop6_router.c */
 void first_router_locks(void **state);
+void relearning_keeps_addresses(void **state);
 void length_of_the_lock(void **state);
 void router_that_leaves(void **state);
 void routers_without_a_route(void **state);

@@ -41,6 +41,35 @@ static enum verdict ping_router(void)
 	return from_guest(&w);
 }
 
+static enum verdict send_by(uint64_t next_hop)
+{
+	put_icmp6(&w, GUEST_SLAAC, GLOBAL_IP6, ECHO, 8);
+	for (int i = 0; i < 6; i++)
+		w.frame[i] = (uint8_t)(next_hop >> (40 - 8 * i));
+	return from_guest(&w);
+}
+
+/* The operator says that the network has changed. The router stays one, and its MAC the only one, until another is heard. */
+void relearning_keeps_addresses(void **state)
+{
+	(void)state;
+	start_announced(false);
+	IS_OWN(GUEST_SLAAC);
+	assert_int_equal(hear_rival(1800), DROP_RA_UNTRUSTED);
+	relearn(&w.snoop);
+	IS_OWN(GUEST_SLAAC);
+	assert_int_equal(ping_router(), PASS);
+	assert_int_equal(send_by(GATEWAY_MAC), PASS);
+	assert_int_equal(send_by(RIVAL_MAC), DROP_L2_NEXT_HOP);
+	assert_int_equal(hear_rival(1800), PASS);
+	assert_int_equal(send_by(RIVAL_MAC), PASS);
+	assert_int_equal(send_by(GATEWAY_MAC), DROP_L2_NEXT_HOP);
+	w.config.isolation = 0;
+	assert_int_equal(hear((struct ra_spec){ .router_s = 1800 }), DROP_RA_UNTRUSTED); /* now it is the other one alone */
+	IS_OWN(GUEST_SLAAC);
+	IS_OWN(ADDRESS6(OTHER_PREFIX, GUEST_ID));
+}
+
 void first_router_locks(void **state)
 {
 	(void)state;
