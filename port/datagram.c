@@ -94,8 +94,7 @@ static bool parse_descriptor(const char *text, int *fd)
 	return true;
 }
 
-/* The type of the socket, or 0 with an error: everything that can be wrong with a descriptor, said in words. */
-static int connected_unix_socket(int fd, struct port_error *error)
+int connected_unix_socket(int fd, struct port_error *error)
 {
 	struct stat status;
 	struct sockaddr_storage name = { 0 };
@@ -106,7 +105,8 @@ static int connected_unix_socket(int fd, struct port_error *error)
 		resource_error(error, "fd %d is not open: %s", fd, strerror(errno));
 	else if (!S_ISSOCK(status.st_mode))
 		resource_error(error, "fd %d is not a socket", fd);
-	else if (getsockname(fd, (struct sockaddr *)&name, &name_length) < 0 || name.ss_family != AF_UNIX)
+	else if (getsockname(fd, (struct sockaddr *)&name, &name_length) < 0 ||
+		 (name_length > 0 && name.ss_family != AF_UNIX)) /* macOS says nothing of sockets without a name */
 		resource_error(error, "fd %d is a socket, but not an AF_UNIX one", fd);
 	else if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_length) < 0 ||
 		 (type != SOCK_DGRAM && type != SOCK_STREAM))

@@ -34,6 +34,9 @@ int move_above_2(int fd);
 int unix_socket(int type);
 bool unix_pair(int type, int pair[2]);
 
+/* SOCK_DGRAM or SOCK_STREAM, or 0 with an error: everything that can be wrong with a descriptor, said in words. */
+int connected_unix_socket(int fd, struct port_error *);
+
 /* Takes the first `length` characters of the path; false with a usage error when empty or too long. */
 bool unix_address(struct sockaddr_un *, const char *path, size_t length, struct port_error *);
 /* Binds, in the place of a socket that nobody uses any more; never in the place of another file. */
