@@ -47,12 +47,7 @@ static enum relay_end handle_signals(struct relay *r)
 static enum verdict decide_packet(struct relay *r, enum direction direction, const struct packet *packet)
 {
 	struct frame frame = { packet->bytes, packet->length };
-	if (packet->truncated)
-		return DROP_FRAME_OVERSIZE;
-	enum verdict verdict = decide(&r->snoop, direction, &frame, r->now_ms);
-	if (verdict != PASS && direction == FROM_GUEST)
-		add_rejection(&r->rejections, verdict, &frame, r->now_ms);
-	return verdict;
+	return packet->truncated ? DROP_FRAME_OVERSIZE : decide(&r->snoop, direction, &frame, r->now_ms);
 }
 
 /*
@@ -86,8 +81,6 @@ static enum relay_end move_batch(struct relay *r, enum direction direction)
 		else
 			count_drop(&r->counters, direction, verdict, 1, r->now_ms);
 	}
-	if (!send_rejections(&r->rejections, source_of(r, FROM_GUEST)))
-		return end_of(r, source_of(r, FROM_GUEST));
 	if (passed == 0)
 		return RELAY_GOES_ON;
 	bool is_there = target->kind->send(target, packets, passed, &result);
@@ -119,11 +112,13 @@ static void follow_state(struct relay *r)
 		save_state_file(&r->file, r->snoop.state, this_moment(r), false);
 }
 
-static int time_to_sleep(const struct relay *r)
+static int time_to_sleep(struct relay *r)
 {
-	uint64_t until = r->tick_ms + TICK_MS;
+	uint64_t until = r->tick_ms + TICK_MS, control_ms = control_deadline_ms(&r->control);
 	if (r->expires_ms < until)
 		until = r->expires_ms;
+	if (control_ms < until)
+		until = control_ms;
 	for (int side = 0; side < DIRECTIONS; side++) {
 		uint64_t deadline = r->port[side]->kind->deadline_ms(r->port[side]);
 		if (r->has_more[side])
@@ -137,17 +132,20 @@ static int time_to_sleep(const struct relay *r)
 /* Sleeps until something happens; sets in `is_awake` which sides have something to tell. */
 static void sleep_until_event(struct relay *r, bool is_awake[DIRECTIONS])
 {
-	struct pollfd fds[2 + DIRECTIONS * PORT_POLL_MAX] = { { .fd = signal_fd(), .events = POLLIN },
+	struct pollfd fds[2 + DIRECTIONS * PORT_POLL_MAX + CONTROL_POLL_MAX] = { { .fd = signal_fd(), .events = POLLIN },
 							      { .fd = r->sites.fd, .events = POLLIN } };
 	int first[DIRECTIONS + 1] = { 2, 0, 0 };
 	for (int side = 0; side < DIRECTIONS; side++)
 		first[side + 1] = first[side] + r->port[side]->kind->watch(r->port[side], fds + first[side]);
+	int controls = watch_control(&r->control, fds + first[DIRECTIONS]);
 	int timeout_ms = time_to_sleep(r);
-	bool has_slept = poll(fds, (nfds_t)first[DIRECTIONS], timeout_ms) >= 0;
+	bool has_slept = poll(fds, (nfds_t)(first[DIRECTIONS] + controls), timeout_ms) >= 0;
 	if (!has_slept && errno != EINTR && errno != EAGAIN)
 		die("cannot wait for frames: %s", strerror(errno));
 	if (has_slept && fds[1].revents != 0)
 		follow_sites(&r->sites);
+	if (has_slept)
+		wake_control(&r->control, fds + first[DIRECTIONS], controls);
 	for (int side = 0; side < DIRECTIONS; side++) {
 		is_awake[side] = r->has_more[side];
 		for (int i = first[side]; has_slept && i < first[side + 1]; i++)
@@ -170,6 +168,7 @@ static enum relay_end turn(struct relay *r)
 	if (end != RELAY_GOES_ON)
 		return end;
 	follow_state(r);
+	serve_control(&r->control, r->now_ms);
 	return tick(r);
 }
 

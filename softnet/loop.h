@@ -1,9 +1,9 @@
 /* The relay: one thread that carries frames both ways, past the judge, until somebody ends it. */
 #pragma once
 #include "command.h"
+#include "control.h"
 #include "counters.h"
 #include "exposes.h"
-#include "rejections.h"
 #include "sites.h"
 #include "state_file.h"
 
@@ -22,9 +22,9 @@ struct relay {
 	struct port *port[DIRECTIONS];     /* the source of that direction's frames */
 	struct counters counters;
 	struct exposes exposes;
-	struct rejections rejections;
 	struct state_file file;
 	struct site_watch sites;
+	struct control control;
 	struct command *command;           /* NULL: somebody else has started us */
 	pid_t parent;                      /* 0: it does not matter whether it lives */
 

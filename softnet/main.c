@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "clock.h"
 #include "command.h"
+#include "control_methods.h"
 #include "events.h"
 #include "log.h"
 #include "loop.h"
@@ -30,6 +31,8 @@ static struct buckets buckets;
 static struct flows flows;
 static struct command command;
 static struct relay relay;
+static struct live live = { .relay = &relay, .options = &options, .config = &config,
+			    .rules = &options.rules };
 
 static void on_event(void *context, const struct event *event)
 {
@@ -37,6 +40,7 @@ static void on_event(void *context, const struct event *event)
 	r->file.has_changed = true;
 	r->file.has_lost |= event->kind == EVENT_LEASE_LOST;
 	tell_event(event, r->now_ms);
+	publish_event(&r->control, event, r->now_ms);
 }
 
 static _Noreturn void die_of_port(const char *option, const struct port_error *error)
@@ -92,13 +96,17 @@ static bool is_kind(const char *text, const char *kind)
  * exec only from then on. Under set-user-id a stranger's paths and interfaces must be tried with the stranger's rights.
  * Root's paths are root's only where no user is known whose they could be.
  */
+static bool opens_paths_early(void)
+{
+	return getuid() == geteuid() && !identities.command.change;
+}
+
 static bool opens_early(const char *text)
 {
-	bool is_set_user_id = getuid() != geteuid();
 	if (is_kind(text, "tap"))
-		return !is_set_user_id; /* by root, or with capabilities that somebody gave on purpose */
+		return getuid() == geteuid(); /* by root, or with capabilities that somebody gave on purpose */
 	if (is_kind(text, "stream") || is_kind(text, "unixgram"))
-		return !is_set_user_id && !identities.command.change;
+		return opens_paths_early();
 	return !is_kind(text, "slirp"); /* its processes keep the ids that we have when it is opened */
 }
 
@@ -112,6 +120,21 @@ static struct port *open_uplink(void)
 	if (options.expose_count > 0 && port->kind->expose == NULL)
 		die_usage("--expose: the uplink \"%s\" cannot forward ports", port->name);
 	return port;
+}
+
+/* Before anything else is opened: what is printed from here on must not reach whoever holds the other end. */
+static bool open_control_fd(struct usage_error *error)
+{
+	prepare_control(&relay.control, live_methods, &live);
+	return options.control_fd < 0 || take_control_descriptor(&relay.control, options.control_fd, error);
+}
+
+static void open_control_path(void)
+{
+	struct usage_error error;
+	if (options.control_path != NULL && relay.control.listener < 0 &&
+	    !listen_control(&relay.control, options.control_path, &error))
+		die("%s", error.text);
 }
 
 /* A MAC address for the VM where the command can be told it: locally administered, unicast, random. */
@@ -163,7 +186,6 @@ static void prepare_relay(struct port *guest, struct port *uplink)
 	clear_flows(&flows, state.hash_key);
 	relay.snoop = (struct snoop){ .config = &config, .state = &state, .buckets = &buckets, .flows = &flows,
 				      .event = on_event, .context = &relay };
-	start_rejections(&relay.rejections, options.reject, clock_ms());
 	relay.port[FROM_GUEST] = guest;
 	relay.port[TO_GUEST] = uplink;
 	relay.exposes = (struct exposes){ .items = options.exposes, .count = options.expose_count, .uplink = uplink };
@@ -178,8 +200,10 @@ static int prepare(struct usage_error *error)
 	struct port *guest = NULL, *uplink = NULL;
 	pid_t parent = getppid();
 	memset(&anchors, 0, sizeof anchors);
-	if (!choose_identities(options.user, options.group, &identities, error))
+	if (!open_control_fd(error) || !choose_identities(options.user, options.group, &identities, error))
 		return EXIT_USAGE;
+	if (opens_paths_early())
+		open_control_path();
 	if (options.wanted == WANT_RUN)
 		prepare_command();
 	if (options.guest == NULL || opens_early(options.guest))
@@ -190,6 +214,7 @@ static int prepare(struct usage_error *error)
 		fork_keeper(&command, options.command, &identities, peer_fd, options.vm_mac);
 	open_sites(&relay.sites, wants_ipv6(&options, NULL));
 	drop_privileges(&identities);
+	open_control_path();
 	if (guest == NULL)
 		guest = open_guest(&peer_fd);
 	if (uplink == NULL)
@@ -252,5 +277,6 @@ int main(int argc, char **argv)
 	for (int side = 0; side < DIRECTIONS; side++)
 		if (relay.port[side] != NULL)
 			relay.port[side]->kind->close(relay.port[side]);
+	close_control(&relay.control);
 	return status;
 }

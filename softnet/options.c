@@ -206,6 +206,24 @@ static bool check_inbound(const struct options *options, struct usage_error *err
 	return options->expose_count == 0 || refuse(error, "--inbound: \"none\": expected no --expose with it");
 }
 
+/* A descriptor that is already somebody's network. */
+static bool check_control_fd(const struct options *options, struct usage_error *error)
+{
+	char text[32];
+	snprintf(text, sizeof text, "fd:%d", options->control_fd);
+	const char *owner = NULL;
+	if (options->control_fd == options->vm_fd)
+		owner = "--vm-fd";
+	else if (options->guest != NULL && strcmp(options->guest, text) == 0)
+		owner = "--guest";
+	else if (options->uplink != NULL && strcmp(options->uplink, text) == 0)
+		owner = "--uplink";
+	if (options->control_fd < 0 || owner == NULL)
+		return true;
+	return refuse(error, "--control-fd: \"%d\": expected another descriptor than that of %s", options->control_fd,
+		      owner);
+}
+
 /* How the VM is reached. */
 static bool check_guest(const struct options *options, struct usage_error *error)
 {
@@ -229,7 +247,7 @@ static bool check_together(const struct options *options, struct usage_error *er
 		return refuse(error, "--vm-net-type: \"host\": expected --uplink slirp with it");
 	if (options->dhcp_off && options->static_count == 0)
 		return refuse(error, "--no-dhcp: expected --vm-ip with it, or the VM could never send anything");
-	return check_inbound(options, error) && check_static_ipv6(options, error);
+	return check_control_fd(options, error) && check_inbound(options, error) && check_static_ipv6(options, error);
 }
 
 static void set_defaults(struct options *options)

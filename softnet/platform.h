@@ -32,6 +32,9 @@ int platform_watch_addresses(void);
 /* Takes off what it has told so far. False: it will not tell any more. */
 bool platform_drain_addresses(int fd);
 
+/* The user at the other end of a connected AF_UNIX socket, as the kernel noted it when it connected. */
+bool platform_peer_user(int fd, uid_t *);
+
 /* Sets real, effective and saved ids. 0 or -errno. */
 int platform_set_group(gid_t);
 int platform_set_user(uid_t);

@@ -9,6 +9,7 @@
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,6 +57,16 @@ bool platform_is_set_id(void)
 bool platform_signal_from_terminal(const siginfo_t *info)
 {
 	return info->si_code == SI_KERNEL;
+}
+
+bool platform_peer_user(int fd, uid_t *user)
+{
+	struct ucred peer;
+	socklen_t length = sizeof peer;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 || length != sizeof peer)
+		return false;
+	*user = peer.uid;
+	return true;
 }
 
 int platform_set_group(gid_t gid)

@@ -16,6 +16,7 @@ demo,check      ninja-build           ninja
 demo,check      pkgconf               pkgconf
 demo,check      libslirp-dev          libslirp    the uplink that needs no root
 demo,check      libglib2.0-dev        -           slirp.pc wants it; libslirp-dev forgets to say so
+demo,check      libjansson-dev        jansson     JSON, for live control
 demo,check      libcmocka-dev         cmocka      unit tests
 demo,check      python3               -
 demo,check      qemu-system-x86@amd64 -           real guests

@@ -350,6 +350,21 @@ static void check_form(void **unused)
 	assert_int_equal(options.wanted, WANT_HELP);
 }
 
+/* One descriptor cannot be both. */
+static void control_and_network(void **unused)
+{
+	(void)unused;
+	TAKEN("run", "--control-fd=0", MAC, "--", "qemu", "{fd}");
+	TAKEN(TART, "--uplink", "fd:51", "--control-fd", "5");
+	REFUSED("--control-fd: \"0\": expected another descriptor than that of --vm-fd", TART, "--control-fd", "0");
+	REFUSED("--control-fd: \"5\": expected another descriptor than that of --guest", MAC, "--guest", "fd:5",
+		"--control-fd", "5");
+	REFUSED("--control-fd: \"5\": expected another descriptor than that of --uplink", TART, "--uplink", "fd:5",
+		"--control-fd", "5");
+	REFUSED("--control-fd: given twice", TART, "--control-fd", "1", "--control-fd", "3");
+	REFUSED("--control: given twice", TART, "--control=a", "--control=a");
+}
+
 static void missing_and_twice(void **unused)
 {
 	(void)unused;
@@ -509,6 +524,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tart_form),
+		cmocka_unit_test(control_and_network),
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(every_option_in_both_spellings),
 		cmocka_unit_test(options_of_the_policy),

@@ -1,0 +1,21 @@
+/* What can be called by live control, and what it tells unasked. docs/policy.md has the contract. */
+#pragma once
+#include "loop.h"
+#include "options.h"
+
+/* The context of every method. */
+struct live {
+	struct relay *relay;
+	struct options *options;
+	struct config *config;
+	const struct rule_list *rules; /* in force, normalized */
+};
+
+extern const struct rpc_method live_methods[];
+
+/* control_policy.c */
+json_t *policy_get(struct rpc_call *);
+json_t *policy_set(struct rpc_call *);
+
+/* Tells subscribers. */
+void publish_event(struct control *, const struct event *, uint64_t now_ms);
