@@ -164,7 +164,9 @@ static void a_drop_that_fails_ends_the_program(void **unused)
 /* What is opened for whom; afterwards everything is as it was. */
 static int open_case(const struct test_case *c, const char *path)
 {
-	gid_t groups[8], groups_then[8];
+	gid_t groups[8], groups_then[8], roots = 0;
+	if (setgroups(1, &roots) < 0) /* as after a login */
+		return BAD;
 	become_caller(c);
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
