@@ -47,7 +47,12 @@ static enum relay_end handle_signals(struct relay *r)
 static enum verdict decide_packet(struct relay *r, enum direction direction, const struct packet *packet)
 {
 	struct frame frame = { packet->bytes, packet->length };
-	return packet->truncated ? DROP_FRAME_OVERSIZE : decide(&r->snoop, direction, &frame, r->now_ms);
+	if (packet->truncated)
+		return DROP_FRAME_OVERSIZE;
+	enum verdict verdict = decide(&r->snoop, direction, &frame, r->now_ms);
+	if (verdict != PASS && direction == FROM_GUEST)
+		add_rejection(&r->rejections, verdict, &frame, r->now_ms);
+	return verdict;
 }
 
 /*
@@ -81,6 +86,8 @@ static enum relay_end move_batch(struct relay *r, enum direction direction)
 		else
 			count_drop(&r->counters, direction, verdict, 1, r->now_ms);
 	}
+	if (!send_rejections(&r->rejections, source_of(r, FROM_GUEST)))
+		return end_of(r, source_of(r, FROM_GUEST));
 	if (passed == 0)
 		return RELAY_GOES_ON;
 	bool is_there = target->kind->send(target, packets, passed, &result);

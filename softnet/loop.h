@@ -4,6 +4,7 @@
 #include "control.h"
 #include "counters.h"
 #include "exposes.h"
+#include "rejections.h"
 #include "sites.h"
 #include "state_file.h"
 
@@ -22,6 +23,7 @@ struct relay {
 	struct port *port[DIRECTIONS];     /* the source of that direction's frames */
 	struct counters counters;
 	struct exposes exposes;
+	struct rejections rejections;
 	struct state_file file;
 	struct site_watch sites;
 	struct control control;

@@ -186,6 +186,7 @@ static void prepare_relay(struct port *guest, struct port *uplink)
 	clear_flows(&flows, state.hash_key);
 	relay.snoop = (struct snoop){ .config = &config, .state = &state, .buckets = &buckets, .flows = &flows,
 				      .event = on_event, .context = &relay };
+	start_rejections(&relay.rejections, options.reject, clock_ms());
 	relay.port[FROM_GUEST] = guest;
 	relay.port[TO_GUEST] = uplink;
 	relay.exposes = (struct exposes){ .items = options.exposes, .count = options.expose_count, .uplink = uplink };

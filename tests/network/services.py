@@ -61,12 +61,13 @@ class Softnet(Process):
         return wait_for(ask, timeout, what)
 
 
-def guard(network, guest, mac, bridge, *options, name="softnet", interface="eth0"):
+def guard(network, guest, mac, bridge, *options, name="softnet", interface="eth0", pass_fds=()):
     """Softnet between a guest namespace and a bridge. The guest's end is a tap that is moved into the namespace, where
     it is `interface` with the guest's MAC, and up; the other end is the tap `u-NAME` in the bridge."""
     tap, uplink = f"g-{guest.name}"[:15], f"u-{guest.name}"[:15]
     process = network.start([softnet_path(), "--vm-mac-address", mac, "--guest", f"tap:{tap}",
-                             "--uplink", f"tap:{uplink},bridge={bridge}", "-v", *options], name=name, kind=Softnet)
+                             "--uplink", f"tap:{uplink},bridge={bridge}", "-v", *options], name=name, kind=Softnet,
+                            pass_fds=pass_fds)
 
     def ready():
         if not process.running:
