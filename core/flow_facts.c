@@ -55,6 +55,21 @@ static void fill_key(const struct frame *frame, const struct packet_place *at, b
 		p->tcp_flags = read_u8(&r);
 }
 
+/* To the upper layer of a quoted packet. A quote may be cut, and its sender has been judged: only the way is looked for. */
+static void skip_extensions(struct reader *r, struct packet_place *quoted)
+{
+	for (uint32_t i = 0; i < EXTENSION_HEADERS_MAX && is_extension6(quoted->protocol); i++) {
+		uint8_t type = quoted->protocol, next = read_u8(r), length = read_u8(r);
+		uint16_t word = read_be16(r);
+		uint32_t octets = type == FRAGMENT_HEADER ? 8 : type == AUTHENTICATION_HEADER ? 4 * (length + 2u) : 8 * (length + 1u);
+		skip_bytes(r, octets - 4);
+		if (type == FRAGMENT_HEADER && word & 0xfff8) /* behind a later fragment there are no ports */
+			r->ok = false;
+		quoted->protocol = next;
+	}
+	quoted->at = r->at;
+}
+
 /* RFC 792, RFC 4443 3: behind eight octets the packet in question, as much of it as there was room for. */
 static bool find_quoted(const struct frame *frame, const struct packet_place *error, struct packet_place *quoted)
 {
@@ -68,7 +83,7 @@ static bool find_quoted(const struct frame *frame, const struct packet_place *er
 		skip_bytes(&r, 1);
 		quoted->source = read_address6(&r);
 		quoted->destination = read_address6(&r);
-		quoted->at = start + IPV6_HEADER;
+		skip_extensions(&r, quoted);
 	} else {
 		skip_bytes(&r, 5);
 		uint16_t flags_offset = read_be16(&r);

@@ -490,6 +490,7 @@ int main(void)
 		cmocka_unit_test(a_full_table_equals_the_model),
 		cmocka_unit_test(both_directions_have_one_key),
 		cmocka_unit_test(facts_of_icmp_errors),
+		cmocka_unit_test(what_errors_quote_may_be_in_pieces),
 		cmocka_unit_test(extension_headers_are_walked),
 		cmocka_unit_test(what_has_no_flow),
 		cmocka_unit_test(random_frames_have_facts_or_none),

@@ -22,6 +22,7 @@ void a_full_table_equals_the_model(void **state);
 /* test_flows_frames.c */
 void both_directions_have_one_key(void **state);
 void facts_of_icmp_errors(void **state);
+void what_errors_quote_may_be_in_pieces(void **state);
 void extension_headers_are_walked(void **state);
 void what_has_no_flow(void **state);
 void random_frames_have_facts_or_none(void **state);

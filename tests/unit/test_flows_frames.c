@@ -118,6 +118,11 @@ static void check_quotes(const struct call *c)
 	*(c->to_guest ? &e.to : &e.from) =
 		router; /* who only forwarded it may tell the guest; the guest tells the sender alone */
 	assert_int_equal(quotes(&e, c), !c->to_guest);
+	if (c->to_guest) { /* nor may another address of the guest speak for the one that was called */
+		e.to = peer;
+		e.from = c->v6 ? GUEST_SLAAC : address_of_ipv4(OTHER_IP);
+		assert_false(quotes(&e, c));
+	}
 	e.to_guest = c->to_guest; /* not what its receiver has sent */
 	e.from = c->to_guest ? peer : guest;
 	e.to = c->to_guest ? guest : peer;
@@ -162,6 +167,12 @@ void facts_of_icmp_errors(void **state)
 							  .to = guest_of(v6) },
 				    &c));
 	}
+}
+
+/* Of IPv6 with the headers that a guest may send; of a later fragment nothing is known. */
+void what_errors_quote_may_be_in_pieces(void **state)
+{
+	(void)state;
 	struct call c = { .protocol = UDP, .guest_port = 40000, .peer_port = 443, .data = 64 };
 	put_call(&quoted, &c);
 	set_fragment4(&quoted, 7, 64, true); /* no ports in there */
@@ -173,6 +184,22 @@ void facts_of_icmp_errors(void **state)
 	assert_true(quotes(
 		&(struct error_spec){ .to_guest = true, .quoted = &quoted, .from = peer_of(&c), .to = guest_of(false) },
 		&c));
+	c.v6 = true;
+	for (int kind = 0; kind < 4; kind++) {
+		put_call(&quoted, &c);
+		if (kind == 1)
+			insert_fragment(&quoted, 64, true);
+		else
+			insert_options(&quoted, 60, 8);
+		if (kind == 2)
+			insert_fragment(&quoted, 0, true);
+		if (kind == 3)
+			insert_options(&quoted, 0, 8);
+		struct error_spec e = { .v6 = true, .to_guest = true, .quoted = &quoted, .from = ROUTER_LL, .to = guest_of(true) };
+		assert_int_equal(quotes(&e, &c), kind != 1);
+		for (e.octets = 40; e.octets < (kind < 2 ? 52u : 60u); e.octets++) /* up to the ports */
+			assert_false(quotes(&e, &c));
+	}
 }
 
 void extension_headers_are_walked(void **state)

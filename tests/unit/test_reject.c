@@ -110,8 +110,7 @@ static void check_reset(uint8_t flags, uint32_t data)
 	assert_int_equal(number_at(answer, start + 2, 2), 40000);
 	uint32_t segment = data + ((flags & SYN) != 0) + ((flags & FIN) != 0);
 	assert_int_equal(number_at(answer, start + 4, 4), has_ack ? 0x20000000 : 0);
-	if (!has_ack)
-		assert_int_equal(number_at(answer, start + 8, 4), 0x10000000 + segment);
+	assert_int_equal(number_at(answer, start + 8, 4), has_ack ? 0 : 0x10000000 + segment);
 	assert_int_equal(answer[start + 12] >> 4, 5);
 	assert_int_equal(answer[start + 13], has_ack ? RST : RST | ACK);
 	check_last_word();
