@@ -7,7 +7,7 @@ rows = [line.split("\t") for line in pathlib.Path("tests/unit/attacks.hex.tsv").
 folder = pathlib.Path(sys.argv[1])
 folder.mkdir(parents=True, exist_ok=True)
 NOT_AT_ALL, A_MOMENT, A_MINUTE = 0, 1, 2  # waits_ms
-LEARNING, ANCHORED, WITH_RULES, WITH_STATIC = 0, 1, 33, 129  # the config
+LEARNING, ANCHORED, WITH_RULES, WITH_STATIC, STATEFUL = 0, 1, 33, 129, 1793  # the config
 
 
 def seed(direction, frame, wait=A_MOMENT):
@@ -39,5 +39,5 @@ for name, number, direction, state, _verdict, frame in rows:
     before = lease
     if state.endswith("6") or state == "SLAAC6P" or name.startswith("RA-"):
         before = slaac + (asked if state.startswith("REQ6") else leased)
-    for config in LEARNING, ANCHORED, WITH_RULES, WITH_STATIC:
-        (folder / f"{name}-{number}-{config}").write_bytes(bytes([config]) + before + seed(direction, frame))
+    for config in LEARNING, ANCHORED, WITH_RULES, WITH_STATIC, STATEFUL:
+        (folder / f"{name}-{number}-{config}").write_bytes(config.to_bytes(2, "little") + before + seed(direction, frame))
