@@ -33,10 +33,15 @@ fuzz:
 		tests/fuzz/fuzz_decide.c core/*.c -o build/fuzz_decide
 	build/fuzz_decide -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 build/fuzz-corpus
 
+# What rules and flows cost, as ratios.
+bench: build/build.ninja
+	meson compile -C build bench
+	build/tests/bench
+
 clean:
 	rm -rf build build-check
 
 install: all
 	meson install -C build
 
-.PHONY: all check demo vm fuzz clean install
+.PHONY: all check demo vm fuzz bench clean install
