@@ -16,7 +16,7 @@ import netns
 import policy_peers
 import services
 from policy_peers import (LAN4, LAN6, NEAR4, NEAR6, NINE4, NINE6, ONE4, ONE6, PRINTER4, PRINTER6, Connection,
-                          peer)
+                          must_not_reach, peer)
 
 SSH = f"--allow=in {LAN4}:tcp/22,in [{LAN6}]:tcp/22"
 ANYBODY = "tcp/22", "tcp/80", "udp/53"
@@ -80,6 +80,30 @@ def test_out_alone_leaves_the_network_free_to_call(guest_with):
         guest.is_closed_to("src-blocked", lan, "tcp/22")
         guest.is_refused("dst-private", peer(lan, "tcp/80"), peer(lan, "udp/22"))
         guest.reaches(peer(printer, "tcp/80"))
+
+
+def test_a_neighbour_may_call(world, guest_with):
+    """On the link, where the guest has to find the caller before it can answer."""
+    guest = guest_with("--inbound=established", f"--allow=in {NEAR4}:tcp/22,in [{NEAR6}]:tcp/22")
+    for near in NEAR4, NEAR6:
+        guest.namespace.ip("neigh flush dev eth0")
+        guest.is_reached(near, "tcp/22", by=world.near)
+        guest.is_closed_to("unsolicited", near, "tcp/80", "udp/22", by=world.near)
+        guest.is_refused("dst-local-net" if ":" in near else "dst-private", peer(near, "tcp/22"), peer(near, "icmp"))
+    # The way to it is not open for nothing: to others there is none.
+    must_not_reach(guest_with("--inbound=established").namespace, f"{NEAR4}:tcp/22", f"[{NEAR6}]:tcp/22")
+    counters = world.guests[-1].guard.counters()
+    assert counters.dropped("guest", "arp-target-denied") > 0 and counters.dropped("guest", "dst-private") == 0
+
+
+def test_the_host_may_call(world, guest_with):
+    guest = guest_with("--inbound=established", "--allow=in @host:tcp/22", "--block=out @gateway:tcp")
+    for gateway in policy_peers.GATEWAY4, policy_peers.GATEWAY6:
+        guest.is_reached(gateway, "tcp/22", by=world.gateway)
+        guest.is_closed_to("unsolicited", gateway, "tcp/80", "icmp", by=world.gateway)
+        guest.is_refused("dst-blocked", peer(gateway, "tcp/22"))
+        guest.reaches(peer(gateway, "udp/53"))
+    guest.is_closed_to("unsolicited", ONE4, "tcp/22")
 
 
 def test_inbound_any(guest_with):

@@ -87,6 +87,9 @@ def test_answers_in_fragments_to_a_guest_that_only_calls(guest_with):
     for one in ONE4, ONE6:
         assert is_echoed(guest.namespace, peer(one, "udp/53")) and ping_long(guest.namespace, one)
     assert guest.dropped("uplink", "unsolicited", "ports-unknown") == 0
+    for one in ONE4, ONE6:
+        assert not is_echoed(guest.world.far, peer(guest.address(one), "udp/53"), one, policy_peers.DENIED_SECONDS)
+    assert guest.wait_dropped("uplink", "unsolicited", 2).dropped("uplink", "unsolicited", "ports-unknown") == 6
 
 
 # --- frame by frame ---------------------------------------------------------------------------------------------------
