@@ -139,8 +139,8 @@ static int time_to_sleep(struct relay *r)
 /* Sleeps until something happens; sets in `is_awake` which sides have something to tell. */
 static void sleep_until_event(struct relay *r, bool is_awake[DIRECTIONS])
 {
-	struct pollfd fds[2 + DIRECTIONS * PORT_POLL_MAX + CONTROL_POLL_MAX] = { { .fd = signal_fd(), .events = POLLIN },
-							      { .fd = r->sites.fd, .events = POLLIN } };
+	struct pollfd fds[2 + DIRECTIONS * PORT_POLL_MAX + CONTROL_POLL_MAX] = {
+		{ .fd = signal_fd(), .events = POLLIN }, { .fd = r->sites.fd, .events = POLLIN } };
 	int first[DIRECTIONS + 1] = { 2, 0, 0 };
 	for (int side = 0; side < DIRECTIONS; side++)
 		first[side + 1] = first[side] + r->port[side]->kind->watch(r->port[side], fds + first[side]);

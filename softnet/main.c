@@ -91,16 +91,17 @@ static bool is_kind(const char *text, const char *kind)
 	return strncmp(text, kind, length) == 0 && (text[length] == ':' || text[length] == '\0');
 }
 
-/*
- * Which ports are opened before privileges go, and before the keeper is forked: an inherited descriptor is closed on
- * exec only from then on. Under set-user-id a stranger's paths and interfaces must be tried with the stranger's rights.
- * Root's paths are root's only where no user is known whose they could be.
- */
+/* Root's paths are root's only where no user is known whose they could be; see below. */
 static bool opens_paths_early(void)
 {
 	return getuid() == geteuid() && !identities.command.change;
 }
 
+/*
+ * Which ports are opened before privileges go, and before the keeper is forked: an inherited descriptor is closed on
+ * exec only from then on. Under set-user-id a stranger's paths and interfaces must be tried with the stranger's rights.
+ * Root's paths are root's only where no user is known whose they could be.
+ */
 static bool opens_early(const char *text)
 {
 	if (is_kind(text, "tap"))

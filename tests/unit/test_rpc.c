@@ -113,7 +113,8 @@ static void an_id_of_256_octets(void **unused)
 	for (size_t length = 255; length <= 257; length++) {
 		memset(id, 'x', sizeof id);
 		id[length] = '\0';
-		size_t n = (size_t)snprintf(line, sizeof line, "{\"jsonrpc\":\"2.0\",\"id\":\"%s\",\"method\":\"nothing\"}", id);
+		size_t n = (size_t)snprintf(line, sizeof line,
+					    "{\"jsonrpc\":\"2.0\",\"id\":\"%s\",\"method\":\"nothing\"}", id);
 		char *answer = say_octets(line, n);
 		assert_int_equal(strstr(answer, id) != NULL, length <= 256);
 		assert_int_equal(called, length <= 256);
@@ -194,7 +195,8 @@ static void methods_and_parameters(void **unused)
 	ERROR(RPC_BAD_PARAMETERS, "1", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"exact\",\"params\":[[],[]]}");
 	ERROR(RPC_BAD_PARAMETERS, "1", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"exact\",\"params\":{\"allow\":[]}}");
 	ERROR(RPC_BAD_PARAMETERS, "1",
-	      "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"exact\",\"params\":{\"allow\":[],\"block\":[],\"desiredRevision\":1}}");
+	      "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"exact\",\"params\":"
+	      "{\"allow\":[],\"block\":[],\"desiredRevision\":1}}");
 	expect("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"nothing\",\"params\":{}}",
 	       "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":true}");
 	expect("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"nothing\",\"params\":null}",
