@@ -44,7 +44,8 @@ void print_help(FILE *to)
 	      "softnet --vm-fd FD --vm-mac-address MAC [options]   guard the VM behind a socket\n"
 	      "softnet run [options] -- COMMAND ARGS...            start the VM, and guard it: {fd} and {mac}\n"
 	      "                                                    in ARGS become its socket and its MAC address\n"
-	      "softnet policy check [options] [TUPLE...]           say what rules mean; touches nothing\n",
+	      "softnet policy check [options] [TUPLE...]           say what rules mean; touches nothing\n"
+	      "softnet policy show|set --control PATH [rules]      the rules of a running guard\n",
 	      to);
 	for (int i = 0; i < option_line_count; i++) {
 		if (option_lines[i].help == NULL)

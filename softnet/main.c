@@ -18,6 +18,7 @@
 #include "options.h"
 #include "platform.h"
 #include "policy_check.h"
+#include "policy_client.h"
 #include "privileges.h"
 #include "process.h"
 #include "setup.h"
@@ -266,6 +267,8 @@ int main(int argc, char **argv)
 		print_version(stdout);
 	if (options.wanted == WANT_CHECK && !check_policy(&options, stdout, &error))
 		die_usage("%s", error.text);
+	if ((options.wanted == WANT_SHOW || options.wanted == WANT_SET) && !ask_for_policy(&options, stdout, &error))
+		die("%s", error.text);
 	if (options.wanted != WANT_GUARD && options.wanted != WANT_RUN)
 		return EXIT_OK;
 	set_verbosity(options.verbose);

@@ -238,9 +238,27 @@ static bool check_guest(const struct options *options, struct usage_error *error
 	return true;
 }
 
+/* `softnet policy show` and `set` speak to a guard that has options of its own. */
+static bool check_client(const struct options *options, struct usage_error *error)
+{
+	static const char *const taken[] = { "control", "allow", "block", "policy" };
+	size_t count = options->wanted == WANT_SET ? sizeof taken / sizeof *taken : 1;
+	for (int line = 0; line < OPTION_LINES; line++) {
+		bool is_taken = (options->seen >> line & 1) == 0;
+		for (size_t i = 0; i < count; i++)
+			is_taken |= strcmp(option_lines[line].name, taken[i]) == 0;
+		if (!is_taken)
+			return refuse(error, "--%s: not with `softnet policy %s`", option_lines[line].name,
+				      options->wanted == WANT_SET ? "set" : "show");
+	}
+	return options->control_path != NULL || refuse(error, "--control: missing; the PATH that the guard was given");
+}
+
 /* What no option can tell by itself. */
 static bool check_together(const struct options *options, struct usage_error *error)
 {
+	if (options->wanted == WANT_SHOW || options->wanted == WANT_SET)
+		return check_client(options, error);
 	if (!check_guest(options, error))
 		return false;
 	if (options->host_only && options->uplink != NULL && strcmp(options->uplink, "slirp") != 0)
@@ -273,11 +291,16 @@ static int take_verb(int argc, char **argv, struct options *options, struct usag
 	}
 	if (argc <= 1 || strcmp(argv[1], "policy") != 0)
 		return 0;
-	if (argc > 2 && strcmp(argv[2], "check") == 0) {
-		options->wanted = WANT_CHECK;
-		return 2;
-	}
-	refuse_value(error, argc > 2 ? argv[2] : "policy", "softnet policy check [options] [TUPLE ...]");
+	static const struct {
+		const char *name;
+		enum wanted wanted;
+	} verbs[] = { { "check", WANT_CHECK }, { "show", WANT_SHOW }, { "set", WANT_SET } };
+	for (size_t i = 0; argc > 2 && i < sizeof verbs / sizeof *verbs; i++)
+		if (strcmp(argv[2], verbs[i].name) == 0) {
+			options->wanted = verbs[i].wanted;
+			return 2;
+		}
+	refuse_value(error, argc > 2 ? argv[2] : "policy", "softnet policy check, show or set, and options");
 	return -1;
 }
 
@@ -295,6 +318,9 @@ static bool take_operands(char **words, bool has_separator, struct options *opti
 	case WANT_CHECK:
 		options->tuples = words;
 		return true;
+	case WANT_SHOW:
+	case WANT_SET:
+		return *words == NULL || refuse_value(error, *words, "nothing behind the options");
 	case WANT_GUARD:
 	case WANT_HELP:
 	case WANT_VERSION:

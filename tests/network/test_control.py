@@ -287,6 +287,43 @@ def test_socket_of_operators(guarded):
     guarded.process.wait(5)
 
 
+def policy(*words):
+    done = subprocess.run([services.softnet_path(), "policy", *map(str, words)], capture_output=True, text=True, timeout=20)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_client_for_people(guarded, tmp_path):
+    control = "--control", guarded.path
+    assert policy("show", *control) == (0, "", "")
+    file = tmp_path / "sandbox"
+    file.write_text("# an agent's sandbox\nblock any\nallow @dns:53\n")
+    expected = "allow 10.0.0.0/8\nallow @dns:53\nallow out 1.1.1.1/32:tcp/443\nblock any\n"
+    assert policy("set", *control, "--allow", "10.1.2.3/8, out 1.1.1.1:tcp/443", "--policy", file) == (0, expected, "")
+    assert policy("show", *control) == (0, expected, "")
+    assert guarded.channel.result("softnet.policy.get")["ruleCount"] == 4
+    saved = tmp_path / "saved"
+    saved.write_text(expected)      # what it prints, it reads
+    assert policy("set", *control) == (0, "", "")
+    assert policy("set", *control, "--policy", saved) == (0, expected, "")
+    assert policy("set", *control, "--block", "nonsense")[0] == 2       # the words of the user: not the guard's affair
+    assert policy("show", *control) == (0, expected, "")
+    assert policy("show", "--control", FOLDER / "nowhere") == (
+        1, "", f"softnet: --control: cannot connect to {FOLDER}/nowhere: No such file or directory\n")
+    clients = [guarded.connect() for _ in range(8)]
+    assert all(client.result("softnet.policy.get") for client in clients)
+    status, out, said = policy("show", *control)
+    assert (status, out) == (1, "") and said.startswith(f"softnet: --control: no answer from {guarded.path}: "), said
+
+
+def test_error_of_the_guard_is_told(start):
+    """Each rule of 4096 is right; together they are too many prefixes for a policy."""
+    guarded = start()
+    many = ",".join(f"@lan:{port}" for port in range(1, 4097))
+    status, out, said = policy("set", "--control", guarded.path, "--allow", many)
+    assert (status, out, said.count("\n")) == (1, "", 1) and "8192" in said, said
+    assert policy("show", "--control", guarded.path) == (0, "", "")
+
+
 def test_events_of_a_lease(segment, softnet, folder):
     # Mode 0600 and root's: the guard has become another, but root may connect.
     guest = rawguest.RawGuest(segment, MAC, "--uplink", "tap:u-raw,bridge=br0", "--control", str(FOLDER / "socket"))

@@ -326,8 +326,8 @@ static void wrong_forms(void **unused)
 	REFUSED("status: not available in this version", "status");
 	REFUSED("watch: not available in this version", "watch");
 	REFUSED("--pcap: not available in this version", TART, "--pcap", "f");
-	REFUSED("\"set\": expected softnet policy check [options] [TUPLE ...]", "policy", "set");
-	REFUSED("\"policy\": expected softnet policy check [options] [TUPLE ...]", "policy");
+	REFUSED("\"get\": expected softnet policy check, show or set, and options", "policy", "get");
+	REFUSED("\"policy\": expected softnet policy check, show or set, and options", "policy");
 	REFUSED("--policy: expected a value: FILE", "policy", "check", "--policy");
 	REFUSED("--reject: takes no value", TART, "--reject=yes");
 }
@@ -348,6 +348,21 @@ static void check_form(void **unused)
 		"none", "--allow", "in any");
 	TAKEN("policy", "check", "--help");
 	assert_int_equal(options.wanted, WANT_HELP);
+}
+
+static void client_forms(void **unused)
+{
+	(void)unused;
+	TAKEN("policy", "show", "--control", "/run/c");
+	assert_int_equal(options.wanted, WANT_SHOW);
+	assert_string_equal(options.control_path, "/run/c");
+	TAKEN("policy", "set", "--control=/run/c", "--allow", "@host,10.0.0.1", "--block", "any");
+	assert_int_equal(options.wanted, WANT_SET);
+	assert_int_equal(options.rules.count, 3);
+	REFUSED("--control: missing; the PATH that the guard was given", "policy", "show");
+	REFUSED("--allow: not with `softnet policy show`", "policy", "show", "--control=/run/c", "--allow", "any");
+	REFUSED("--mtu: not with `softnet policy set`", "policy", "set", "--control=/run/c", "--mtu=1500");
+	REFUSED("\"1.1.1.1\": expected nothing behind the options", "policy", "set", "--control=/run/c", "1.1.1.1");
 }
 
 /* One descriptor cannot be both. */
@@ -524,6 +539,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tart_form),
+		cmocka_unit_test(client_forms),
 		cmocka_unit_test(control_and_network),
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(every_option_in_both_spellings),
