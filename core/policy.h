@@ -2,7 +2,7 @@
  * What the operator's rules say of a peer. Rules are compiled once: every prefix is a node, every node holds the rules of
  * its prefix as one sorted list of segments, and all prefixes together with the table of special-purpose addresses
  * (special.h) make one sorted list of intervals of addresses. A lookup is a binary search for the interval, then one
- * for the segment in each prefix from the longest on until a rule decides: how many rules there are makes no difference.
+ * for the segment in each prefix from the longest on until a rule decides: thousands of rules cost a dozen steps more than one.
  */
 #pragma once
 #include "address.h"
