@@ -24,7 +24,7 @@ demo: all vm
 vm:
 	tests/vm/image.sh build/vm
 
-# FUZZ_SECONDS long. What it finds is written to the folder it is started in; make a unit test of it.
+# FUZZ_SECONDS long, each. What it finds is written to the folder it is started in; make a unit test of it.
 FUZZ_SECONDS = 60
 fuzz:
 	mkdir -p build
@@ -32,6 +32,12 @@ fuzz:
 	clang -std=gnu17 -g -O1 -I. -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 		tests/fuzz/fuzz_decide.c core/*.c -o build/fuzz_decide
 	build/fuzz_decide -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 build/fuzz-corpus
+	mkdir -p build/fuzz-control
+	clang -std=gnu17 -g -O1 -I. -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		tests/fuzz/fuzz_control.c softnet/control_policy.c softnet/rpc.c softnet/rules.c softnet/rules_compile.c \
+		softnet/text.c core/*.c -ljansson -o build/fuzz_control
+	build/fuzz_control -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -dict=tests/fuzz/control.dict \
+		-len_control=0 -print_final_stats=1 build/fuzz-control tests/fuzz/control
 
 # What rules and flows cost, as ratios.
 bench: build/build.ninja

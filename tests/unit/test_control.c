@@ -572,6 +572,9 @@ static void subscribers_and_what_they_miss(void **unused)
 	assert_true(missed > 0);
 	assert_int_equal(told + missed, EVENTS + 1);
 	assert_int_equal(open_client_fds(), 2); /* nobody is cut off for that */
+	tell_subscribers(&control, json_pack("{s:s}", "event", "x"));
+	turns(2);
+	assert_non_null(strstr(heard(fd), "\"missed\":0}")); /* what was told is told once */
 	close(fd);
 	turns(2);
 	assert_false(has_subscribers(&control));
@@ -585,15 +588,19 @@ static void silence_costs_nothing(void **unused)
 {
 	(void)unused;
 	listen_here();
-	int silent = connect_here(), half = connect_here(), waits = connect_here();
+	int silent = connect_here(), half = connect_here(), waits = connect_here(), deaf = connect_here();
 	say(half, "{\"half");
 	say(waits, LATER);
-	turns(6);
+	say(deaf, LARGE LARGE LARGE LARGE LARGE);
+	shutdown(deaf, SHUT_WR); /* and its answers wait */
+	turns(20);
+	assert_int_equal(open_client_fds(), 4);
 	for (int i = 0; i < 10; i++)
 		assert_int_equal(turn(), 0);
 	close(silent);
 	close(half);
 	close(waits);
+	close(deaf);
 	for (int i = 0; i < 10; i++) /* the one with a call under way is gone, and that is no news until the answer */
 		turn();
 	assert_int_equal(turn(), 0);
@@ -608,8 +615,7 @@ int main(void)
 		TEST(a_dead_socket_is_replaced_and_a_live_one_is_not), TEST(a_crowd), TEST(another_user),
 		TEST(an_octet_at_a_time), TEST(many_requests_at_once), TEST(whoever_shuts_down_still_reads),
 		TEST(lines_that_are_too_long), TEST(whoever_never_reads), TEST(whoever_reads_slowly_gets_all),
-		TEST(whoever_goes_in_the_middle), TEST(answers_that_come_later), TEST(subscribers_and_what_they_miss),
-		TEST(silence_costs_nothing),
+		TEST(silence_costs_nothing), TEST(whoever_goes_in_the_middle), TEST(answers_that_come_later), TEST(subscribers_and_what_they_miss),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

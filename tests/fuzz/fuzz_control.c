@@ -1,0 +1,93 @@
+/*
+ * Any octets as the lines of a client of live control: each gets one answer that is JSON, with a result or an error; a
+ * policy that was set is what is read, and setting it again changes nothing. Run by `make fuzz`.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/flow.h"
+#include "softnet/control_methods.h"
+#include "softnet/log.h"
+#include "softnet/platform.h"
+#include "softnet/setup.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+static struct options options;
+static struct relay relay;
+static struct config config;
+static struct flows flows;
+static struct live live = { .relay = &relay, .options = &options, .config = &config, .rules = &options.rules };
+static const struct rpc_method methods[] = {
+	{ "softnet.policy.get", false, policy_get },
+	{ "softnet.policy.set", false, policy_set },
+	{ NULL, false, NULL },
+};
+static int applied;
+
+/* What the rest of the program would do. */
+bool apply_rules(const struct options *from, const struct rule_list *rules, struct config *to, struct usage_error *error)
+{
+	(void)from;
+	applied++;
+	return compile_rules(rules, false, &to->policy, error);
+}
+
+bool platform_random(void *to, size_t octets)
+{
+	memset(to, 7, octets);
+	return true;
+}
+
+void info(const char *format, ...)
+{
+	(void)format;
+}
+
+static json_t *ask(const char *line, size_t octets)
+{
+	struct rpc_call call = { .context = &live };
+	char *exact = malloc(octets > 0 ? octets : 1); /* so that the sanitizer sees a read behind the end */
+	memcpy(exact, line, octets);
+	char *text = rpc_begin(&call, methods, false, exact, octets);
+	free(exact);
+	json_t *answer = text != NULL && strchr(text, '\n') == NULL ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
+	free(text);
+	if (answer == NULL || call.request != NULL || json_object_size(answer) != 3 ||
+	    (json_object_get(answer, "result") != NULL) == (json_object_get(answer, "error") != NULL))
+		abort();
+	return answer;
+}
+
+/* Sets what the answer says is in force. */
+static void set_again(json_t *answer)
+{
+	json_t *result = json_object_get(answer, "result");
+	json_t *request = json_pack("{s:s, s:i, s:s, s:{s:O, s:O}}", "jsonrpc", "2.0", "id", 1, "method", "softnet.policy.set",
+				    "params", "allow", json_object_get(result, "allow"), "block",
+				    json_object_get(result, "block"));
+	char *line = json_dumps(request, JSON_COMPACT);
+	int before = applied;
+	json_t *again = ask(line, strlen(line));
+	if (!json_equal(result, json_object_get(again, "result")) || applied != before)
+		abort();
+	json_decref(again);
+	json_decref(request);
+	free(line);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	relay.snoop.flows = &flows;
+	while (n > 0) {
+		const uint8_t *newline = memchr(data, '\n', n);
+		size_t octets = newline != NULL ? (size_t)(newline - data) : n, used = octets + (newline != NULL);
+		json_t *answer = ask((const char *)data, octets);
+		if (json_object_get(answer, "result") != NULL)
+			set_again(answer);
+		json_decref(answer);
+		data += used;
+		n -= used;
+	}
+	return 0;
+}
