@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include "../core/address.h"
 
-enum { BATCH_MAX = 64, PORT_POLL_MAX = 4 };
+enum { BATCH_MAX = 64, PORT_POLL_MAX = 4, FORWARDINGS_MAX = 64 };
 
 /* A frame in a batch: octets from the destination MAC on, no length prefix, no frame check sequence. */
 struct packet {
@@ -28,8 +28,9 @@ struct port_settings {
 	uint32_t max_frame;    /* octets, 14 + MTU */
 	bool isolation;        /* tap in a bridge: no traffic with other isolated ports */
 	bool host_loopback;    /* slirp: the guest may reach services on the host's loopback address */
-	bool host_only;        /* slirp: no network at all but DHCP and exposed TCP ports */
+	bool host_only;        /* slirp: no network at all but DHCP and exposed ports */
 	bool ipv6;             /* slirp: router advertisements and IPv6 as well */
+	uint64_t guest_mac;    /* slirp: where exposed UDP ports lead to */
 };
 
 /* What a port knows of its network. Empty sets: it knows nothing, the guard learns or is told. */
@@ -40,11 +41,22 @@ struct anchors {
 	struct mac_set gateway_macs;
 };
 
-/* A host port that is forwarded to the guest. Ports in host byte order. */
+/*
+ * Ports of the host that are forwarded to the guest. external tells the family on both sides; its 0.0.0.0 is every IPv4
+ * address of the host, :: every IPv6 address and no IPv4. Ports in host byte order.
+ */
 struct expose {
-	uint8_t protocol;            /* IPPROTO_TCP or IPPROTO_UDP */
+	struct address external; /* to listen on */
 	uint16_t external_port, internal_port;
-	struct address external;     /* address to listen on; unset: all */
+	uint16_t ports;          /* how many in a row, from these two on */
+	uint8_t protocol;        /* IPPROTO_TCP or IPPROTO_UDP */
+};
+
+/* What became of a forwarding. It is in place with all of its ports, or with none. */
+struct expose_result {
+	struct expose expose; /* as it was given */
+	int error;            /* 0: in place; else an errno, and the port will not try again by itself */
+	uint16_t port;        /* error: the port of the host at which it failed */
 };
 
 /* What became of a batch that was sent. sent + full + failed == n. */
@@ -83,8 +95,18 @@ struct port_kind {
 	bool (*send)(struct port *, const struct packet *, uint32_t n, struct send_result *);
 	/* NULL where the port knows nothing. */
 	void (*anchors)(const struct port *, struct anchors *);
-	/* Adds or removes a forwarding; NULL where the port cannot. The result is told through port_report(). */
+	/*
+	 * Adds or removes a forwarding to this address of the guest; NULL where the port cannot. What became of an added one
+	 * is asked for with exposed(). FORWARDINGS_MAX at a time, none of them twice. A removed one accepts nobody any more, and nothing more is said of it; connections
+	 * that it made go on.
+	 */
 	void (*expose)(struct port *, const struct expose *, struct address guest, bool add);
+	/*
+	 * Gives the next result, false when there is none now; asked after every poll. One comes for each forwarding that
+	 * was added, at once or later, and another one whenever that changes: a port that was started again in itself makes
+	 * its forwardings again, and may fail. NULL where expose is.
+	 */
+	bool (*exposed)(struct port *, struct expose_result *);
 	/* Frees the port and takes away what it left in the file system. Its processes have ended on return. */
 	void (*close)(struct port *);
 };
@@ -105,5 +127,5 @@ struct port *port_open_pair(const struct port_settings *, int *peer_fd, struct p
 /* One line per kind for --help, NULL behind the last. */
 const struct port_kind *const *port_kinds(void);
 
-/* Ports tell what happened (reconnected, slirp restarted, expose failed) through this; the program sets it or NULL. */
+/* Ports tell what happened (reconnected, slirp restarted) through this; the program sets it or NULL. */
 extern void (*port_report)(const struct port *, const char *sentence);

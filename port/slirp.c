@@ -1,6 +1,5 @@
 /* The embedded NAT: libslirp in a process of its own, frames to and fro as datagrams. This is the judge's end. */
 #include <errno.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,11 +20,12 @@
  * All of them end when the judge does. The keeper and the worker have the user and group ids that the judge had when
  * the port was opened, so privileges are to be dropped before.
  */
-enum { EXPOSE_MAX = 64, HELLO_MS = 5000, CLOSE_MS = 1000 };
+enum { HELLO_MS = 5000, CLOSE_MS = 1000 };
 
 struct forwarding {
-	bool used, told; /* told: the user has heard that it works */
+	bool used, has_news; /* has_news: exposed() has not told the result yet */
 	struct slirp_message message;
+	struct expose_result result;
 };
 
 struct slirp {
@@ -36,7 +36,8 @@ struct slirp {
 	bool ipv6, host_only;
 
 	uint32_t generation; /* of the worker that runs; 0 before the first hello */
-	struct forwarding forwardings[EXPOSE_MAX];
+	uint32_t last_number; /* of a forwarding */
+	struct forwarding forwardings[FORWARDINGS_MAX];
 	struct slirp_message inbox;
 	size_t inbox_octets;
 };
@@ -48,88 +49,102 @@ static struct slirp *slirp_of(struct port *port)
 
 /* Forwardings */
 
-static void describe(const struct slirp_message *m, char *text, size_t size)
+static bool same_listener(const struct expose *a, const struct expose *b)
 {
-	char on[24] = "";
-	if (m->external)
-		snprintf(on, sizeof(on), " on %u.%u.%u.%u", m->external >> 24, m->external >> 16 & 255,
-			 m->external >> 8 & 255, m->external & 255);
-	snprintf(text, size, "%s port %u%s", m->protocol == IPPROTO_TCP ? "tcp" : "udp", m->external_port, on);
+	return a->protocol == b->protocol && same_address(a->external, b->external) &&
+	       a->external_port == b->external_port && a->ports == b->ports && a->internal_port == b->internal_port;
 }
 
-static struct forwarding *find_forwarding(struct slirp *s, const struct slirp_message *m)
+static struct forwarding *find_forwarding(struct slirp *s, const struct expose *expose)
 {
-	for (int i = 0; i < EXPOSE_MAX; i++) {
-		struct forwarding *f = &s->forwardings[i];
-		if (f->used && f->message.protocol == m->protocol && f->message.external == m->external &&
-		    f->message.external_port == m->external_port)
-			return f;
-	}
+	for (int i = 0; i < FORWARDINGS_MAX; i++)
+		if (s->forwardings[i].used && same_listener(&s->forwardings[i].message.expose, expose))
+			return &s->forwardings[i];
+	return NULL;
+}
+
+static struct forwarding *find_number(struct slirp *s, uint32_t number)
+{
+	for (int i = 0; i < FORWARDINGS_MAX; i++)
+		if (s->forwardings[i].used && s->forwardings[i].message.number == number)
+			return &s->forwardings[i];
 	return NULL;
 }
 
 static struct forwarding *free_forwarding(struct slirp *s)
 {
-	for (int i = 0; i < EXPOSE_MAX; i++)
+	for (int i = 0; i < FORWARDINGS_MAX; i++)
 		if (!s->forwardings[i].used)
 			return &s->forwardings[i];
 	return NULL;
 }
 
 /* Without a worker nothing is sent: the next hello repeats what stands in the table. */
-static bool send_message(struct slirp *s, const struct slirp_message *message)
+static bool send_message(struct slirp *s, enum slirp_word word, const struct slirp_message *message)
 {
 	struct slirp_message m = *message;
 	if (s->generation == 0)
 		return true;
+	m.word = word;
 	m.generation = s->generation;
 	struct iovec part = { &m, sizeof(m) };
 	return stream_write(s->control, &part, 1) == (ssize_t)sizeof(m);
 }
 
-static void add_forwarding(struct slirp *s, const struct slirp_message *m, const char *what)
+static void note_result(struct forwarding *f, int error, uint16_t port)
 {
-	struct forwarding *f = free_forwarding(s);
-	if (find_forwarding(s, m))
-		port_tell(&s->port, "cannot expose %s: it is exposed already", what);
-	else if (!f)
-		port_tell(&s->port, "cannot expose %s: %d ports are exposed, and that is the most", what, EXPOSE_MAX);
-	else if (!send_message(s, m))
-		port_tell(&s->port, "cannot expose %s: slirp does not answer", what);
-	else
-		*f = (struct forwarding){ .used = true, .message = *m };
+	f->result = (struct expose_result){ f->message.expose, error, port };
+	f->has_news = true;
 }
 
-static void remove_forwarding(struct slirp *s, const struct slirp_message *m, const char *what)
+/* A worker that reads no message hangs, and the port can only say that it does not get through. */
+static void ask_for(struct slirp *s, struct forwarding *f)
 {
-	struct forwarding *f = find_forwarding(s, m);
-	if (!f) {
-		port_tell(&s->port, "cannot close %s: it is not exposed", what);
+	if (!send_message(s, SLIRP_ADD, &f->message))
+		note_result(f, EIO, f->message.expose.external_port);
+}
+
+static void add_forwarding(struct slirp *s, const struct expose *expose, struct address guest)
+{
+	struct forwarding *f = free_forwarding(s);
+	if (f == NULL || find_forwarding(s, expose) != NULL) {
+		port_tell(&s->port, "port %u cannot be exposed twice, nor more than %d", expose->external_port,
+			  FORWARDINGS_MAX);
 		return;
 	}
-	f->used = false;
-	if (!send_message(s, m))
-		port_tell(&s->port, "cannot close %s: slirp does not answer", what);
+	*f = (struct forwarding){ .used = true };
+	f->message.number = ++s->last_number;
+	f->message.expose = *expose;
+	f->message.guest = guest;
+	ask_for(s, f);
 }
 
 static void slirp_expose(struct port *port, const struct expose *expose, struct address guest, bool add)
 {
-	struct slirp_message m = {
-		.word = add ? SLIRP_ADD : SLIRP_REMOVE,
-		.protocol = expose->protocol,
-		.external_port = expose->external_port,
-		.internal_port = expose->internal_port,
-		.external = is_unset(expose->external) ? 0 : ipv4_of_address(expose->external),
-		.guest = is_unset(guest) ? 0 : ipv4_of_address(guest),
-	};
-	char what[64];
-	describe(&m, what, sizeof(what));
-	if ((!is_unset(expose->external) && !is_ipv4(expose->external)) || (!is_unset(guest) && !is_ipv4(guest)))
-		port_tell(port, "cannot expose %s: slirp forwards IPv4 only", what);
-	else if (add)
-		add_forwarding(slirp_of(port), &m, what);
-	else
-		remove_forwarding(slirp_of(port), &m, what);
+	struct slirp *s = slirp_of(port);
+	struct forwarding *f = find_forwarding(s, expose);
+	if (add)
+		add_forwarding(s, expose, guest);
+	else if (f != NULL) {
+		f->used = false;
+		if (!send_message(s, SLIRP_REMOVE, &f->message))
+			port_tell(port, "port %u stays exposed: slirp does not answer", expose->external_port);
+	}
+}
+
+static bool slirp_exposed(struct port *port, struct expose_result *result)
+{
+	struct slirp *s = slirp_of(port);
+	for (int i = 0; i < FORWARDINGS_MAX; i++) {
+		struct forwarding *f = &s->forwardings[i];
+		if (!f->used || !f->has_news)
+			continue;
+		*result = f->result;
+		f->has_news = false;
+		f->used = f->result.error == 0;
+		return true;
+	}
+	return false;
 }
 
 /* Control */
@@ -139,30 +154,16 @@ static void take_hello(struct slirp *s, const struct slirp_message *m)
 	s->generation = m->generation;
 	if (m->generation > 1)
 		port_tell(&s->port, "slirp ended (%.140s) and was started again; its connections are lost", m->cause);
-	for (int i = 0; i < EXPOSE_MAX; i++)
-		if (s->forwardings[i].used && !send_message(s, &s->forwardings[i].message))
-			port_tell(&s->port, "cannot expose a port again: slirp does not answer");
+	for (int i = 0; i < FORWARDINGS_MAX; i++)
+		if (s->forwardings[i].used)
+			ask_for(s, &s->forwardings[i]);
 }
 
 static void take_result(struct slirp *s, const struct slirp_message *m)
 {
-	struct forwarding *f = find_forwarding(s, m);
-	char what[64];
-	describe(m, what, sizeof(what));
-	if (m->generation != s->generation)
-		return;
-	if (m->word == SLIRP_REMOVE && m->error)
-		port_tell(&s->port, "cannot close %s: %s", what, strerror(m->error));
-	else if (m->word == SLIRP_REMOVE)
-		port_tell(&s->port, "%s is closed", what);
-	else if (m->error) {
-		port_tell(&s->port, "cannot expose %s: %s", what, strerror(m->error));
-		if (f)
-			f->used = false;
-	} else if (f && !f->told) {
-		f->told = true;
-		port_tell(&s->port, "%s is exposed as port %u of the guest", what, m->internal_port);
-	}
+	struct forwarding *f = find_number(s, m->number);
+	if (f != NULL && m->generation == s->generation)
+		note_result(f, m->error, m->failed_port);
 }
 
 static bool read_control(struct slirp *s)
@@ -222,9 +223,9 @@ static void slirp_anchors(const struct port *port, struct anchors *anchors)
 	*anchors = (struct anchors){ 0 };
 	set_add(&anchors->host, address_of_ipv4(SLIRP_HOST));
 	set_add(&anchors->servers, address_of_ipv4(SLIRP_HOST));
-	/* libslirp makes MAC addresses out of addresses: the resolver has one of its own, and guests send to it. */
-	mac_set_add(&anchors->gateway_macs, 0x525500000000ULL | SLIRP_HOST);
-	mac_set_add(&anchors->gateway_macs, 0x525500000000ULL | SLIRP_RESOLVER);
+	/* The resolver has a MAC address of its own, and guests send to it. */
+	mac_set_add(&anchors->gateway_macs, SLIRP_HOST_MAC);
+	mac_set_add(&anchors->gateway_macs, SLIRP_RESOLVER_MAC);
 	if (!s->host_only)
 		set_add(&anchors->resolvers, address_of_ipv4(SLIRP_RESOLVER));
 	if (!s->ipv6)
@@ -232,8 +233,8 @@ static void slirp_anchors(const struct port *port, struct anchors *anchors)
 	set_add(&anchors->host, (struct address){ SLIRP_PREFIX6, SLIRP_HOST6 });
 	set_add(&anchors->host, (struct address){ 0xfe80000000000000ULL, SLIRP_HOST6 });
 	set_add(&anchors->servers, (struct address){ SLIRP_PREFIX6, SLIRP_HOST6 }); /* it answers DHCPv6 from there */
-	mac_set_add(&anchors->gateway_macs, 0x525600000000ULL | SLIRP_HOST6);
-	mac_set_add(&anchors->gateway_macs, 0x525600000000ULL | SLIRP_RESOLVER6);
+	mac_set_add(&anchors->gateway_macs, SLIRP_HOST_MAC6);
+	mac_set_add(&anchors->gateway_macs, SLIRP_RESOLVER_MAC6);
 	if (!s->host_only)
 		set_add(&anchors->resolvers, (struct address){ SLIRP_PREFIX6, SLIRP_RESOLVER6 });
 }
@@ -288,6 +289,7 @@ static bool start_keeper(struct slirp *s, const struct port_settings *settings, 
 		.host_loopback = settings->host_loopback,
 		.host_only = settings->host_only,
 		.ipv6 = settings->ipv6,
+		.guest_mac = settings->guest_mac,
 	};
 	int parent = getpid();
 	s->keeper = fork();
@@ -347,5 +349,6 @@ const struct port_kind slirp_port = {
 	.send = slirp_send,
 	.anchors = slirp_anchors,
 	.expose = slirp_expose,
+	.exposed = slirp_exposed,
 	.close = slirp_close,
 };

@@ -12,11 +12,19 @@
 #define SLIRP_PREFIX6  0xfd00001000000002ULL
 #define SLIRP_HOST6     2ULL
 #define SLIRP_RESOLVER6 3ULL
+/* libslirp makes MAC addresses out of addresses. */
+#define SLIRP_HOST_MAC      (0x525500000000ULL | SLIRP_HOST)
+#define SLIRP_RESOLVER_MAC  (0x525500000000ULL | SLIRP_RESOLVER)
+#define SLIRP_HOST_MAC6     (0x525600000000ULL | SLIRP_HOST6)
+#define SLIRP_RESOLVER_MAC6 (0x525600000000ULL | SLIRP_RESOLVER6)
+
+/* All ports of all forwardings together; what a range stands for is opened port by port. */
+enum { SLIRP_FORWARDS_MAX = 1024 };
 
 enum slirp_word {
 	SLIRP_HELLO = 1, /* child: a worker runs; `cause` says what became of the one before */
 	SLIRP_ADD,       /* port: forward; the child answers with the same message and `error` filled */
-	SLIRP_REMOVE,
+	SLIRP_REMOVE,    /* port: no more; no answer */
 };
 
 /*
@@ -25,9 +33,11 @@ enum slirp_word {
  */
 struct slirp_message {
 	uint32_t word, generation;
-	uint32_t protocol, external_port, internal_port;
-	uint32_t external, guest; /* IPv4, 0: all addresses, the first guest */
-	int32_t error;            /* an errno */
+	uint32_t number;        /* of the forwarding: one that was removed and added again has another */
+	int32_t error;          /* an errno */
+	struct address guest;
+	struct expose expose;
+	uint16_t failed_port;
 	char cause[160];
 };
 
@@ -35,6 +45,7 @@ struct slirp_child {
 	int frames, control;
 	uint32_t mtu;
 	bool host_loopback, host_only, ipv6;
+	uint64_t guest_mac;
 };
 
 /* The child side; neither returns. */

@@ -12,11 +12,12 @@
 #include <slirp/libslirp.h>
 #endif
 #include "io.h"
-#include "slirp.h"
+#include "slirp_udp.h"
 
 enum {
 	FRAMES, CONTROL, ERRORS, FIRST_SOCKET, /* places in the poll array */
-	SOCKETS_MAX = 1024,                    /* the limit of descriptors, so libslirp cannot have more */
+	/* The limit of descriptors, so that there cannot be more: the guest's connections, and what is exposed. */
+	SOCKETS_MAX = 1024 + SLIRP_FORWARDS_MAX,
 	TIMERS_MAX = 4,                        /* libslirp has one: router advertisements */
 };
 
@@ -32,7 +33,8 @@ struct worker {
 	struct batch batch;
 	uint32_t generation;
 	struct pollfd fds[FIRST_SOCKET + SOCKETS_MAX];
-	int count;
+	int count, first_udp; /* places in fds */
+	struct udp_exposes udp;
 	struct timer timers[TIMERS_MAX];
 	struct slirp_message inbox;
 	size_t inbox_octets;
@@ -60,6 +62,11 @@ static int64_t clock_ns(void *opaque)
 	(void)opaque;
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static uint64_t now_ms(struct worker *w)
+{
+	return (uint64_t)clock_ns(w) / 1000000;
 }
 
 static void *timer_new(SlirpTimerCb call, void *argument, void *opaque)
@@ -90,6 +97,11 @@ static void socket_noted(int fd, void *opaque)
 {
 	(void)fd;
 	(void)opaque;
+}
+
+static void send_datagram(void *opaque, const uint8_t *frame, uint32_t length)
+{
+	send_to_judge(frame, length, opaque);
 }
 
 static void kicked(void *opaque)
@@ -167,19 +179,60 @@ static void reply(const struct worker *w, const struct slirp_message *message)
 	(void)send(w->child->control, message, sizeof(*message), MSG_DONTWAIT);
 }
 
+/* 0 or an errno. For both families: a socket for :: takes no IPv4, so that 0.0.0.0 may have the same port. */
+static int open_tcp(struct worker *w, const struct udp_forward *f)
+{
+	struct sockaddr_storage external, guest;
+	socklen_t length = fill_sockaddr(&external, f->external, f->external_port);
+	fill_sockaddr(&guest, f->guest, f->internal_port);
+	errno = 0;
+	int failed = slirp_add_hostxfwd(w->slirp, (struct sockaddr *)&external, length, (struct sockaddr *)&guest, length,
+					SLIRP_HOSTFWD_V6ONLY);
+	return !failed ? 0 : errno ? errno : EIO;
+}
+
+static void close_port(struct worker *w, const struct expose *e, uint16_t port)
+{
+	struct sockaddr_storage external;
+	socklen_t length = fill_sockaddr(&external, e->external, port);
+	if (e->protocol == IPPROTO_UDP)
+		udp_remove(&w->udp, e->external, port);
+	else
+		slirp_remove_hostxfwd(w->slirp, (struct sockaddr *)&external, length, SLIRP_HOSTFWD_V6ONLY);
+}
+
+static void close_ports(struct worker *w, const struct expose *e, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		close_port(w, e, (uint16_t)(e->external_port + i));
+}
+
+/* All ports of the range, or none. */
+static void open_ports(struct worker *w, struct slirp_message *m)
+{
+	const struct expose *e = &m->expose;
+	for (uint32_t i = 0; i < e->ports && m->error == 0; i++) {
+		struct udp_forward f = {
+			.external = e->external, .guest = m->guest,
+			.external_port = (uint16_t)(e->external_port + i),
+			.internal_port = (uint16_t)(e->internal_port + i),
+		};
+		m->error = e->protocol == IPPROTO_UDP ? udp_add(&w->udp, &f) : open_tcp(w, &f);
+		m->failed_port = f.external_port;
+		if (m->error)
+			close_ports(w, e, i);
+	}
+}
+
 static void obey(struct worker *w, struct slirp_message *m)
 {
-	struct in_addr external = { htonl(m->external) }, guest = { htonl(m->guest) };
-	int is_udp = m->protocol == IPPROTO_UDP, failed;
-
 	if (m->generation != w->generation)
 		return;
-	errno = 0;
-	if (m->word == SLIRP_ADD)
-		failed = slirp_add_hostfwd(w->slirp, is_udp, external, (int)m->external_port, guest, (int)m->internal_port);
-	else
-		failed = slirp_remove_hostfwd(w->slirp, is_udp, external, (int)m->external_port);
-	m->error = !failed ? 0 : errno ? errno : EIO;
+	if (m->word == SLIRP_REMOVE) {
+		close_ports(w, &m->expose, m->expose.ports);
+		return;
+	}
+	open_ports(w, m);
 	reply(w, m);
 }
 
@@ -203,7 +256,7 @@ static void read_frames(struct worker *w)
 	if (batch_receive(&w->batch, w->child->frames, packets, BATCH_MAX, &got) != 0)
 		_exit(0);
 	for (uint32_t i = 0; i < got; i++)
-		if (!packets[i].truncated)
+		if (!packets[i].truncated && !udp_from_guest(&w->udp, packets[i].bytes, packets[i].length, now_ms(w)))
 			slirp_input(w->slirp, packets[i].bytes, (int)packets[i].length);
 }
 
@@ -230,16 +283,32 @@ static void one_round(struct worker *w)
 	w->fds[ERRORS].events = 0; /* an error there: the keeper, who reads it, has ended */
 	w->count = FIRST_SOCKET;
 	slirp_pollfds_fill(w->slirp, &timeout, add_socket, w);
+	w->first_udp = w->count;
+	for (uint32_t i = 0; i < w->udp.count; i++)
+		add_socket(w->udp.forwards[i].fd, SLIRP_POLL_IN, w);
 	int n = poll(w->fds, (nfds_t)w->count, run_timers(w, (int)timeout));
 	slirp_pollfds_poll(w->slirp, n < 0, socket_events, w);
 	if (n <= 0)
 		return;
 	if (w->fds[ERRORS].revents & POLLERR)
 		_exit(0);
+	for (int i = w->first_udp; i < w->count; i++)
+		if (w->fds[i].revents)
+			udp_from_network(&w->udp, (uint32_t)(i - w->first_udp), now_ms(w));
 	if (w->fds[CONTROL].revents)
 		read_control(w);
 	if (w->fds[FRAMES].revents)
 		read_frames(w);
+}
+
+/* Where the system allows less, exposed ports and the guest's connections share that. */
+static void limit_sockets(void)
+{
+	struct rlimit limit = { SOCKETS_MAX, SOCKETS_MAX };
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max > SOCKETS_MAX)
+		limit.rlim_max = SOCKETS_MAX;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 void slirp_work(const struct slirp_child *child, int errors, uint32_t generation, const char *cause)
@@ -249,7 +318,7 @@ void slirp_work(const struct slirp_child *child, int errors, uint32_t generation
 
 	name_process("softnet-slirp");
 	give_up_privileges_for_good();
-	setrlimit(RLIMIT_NOFILE, &(struct rlimit){ SOCKETS_MAX, SOCKETS_MAX });
+	limit_sockets();
 	unsetenv("SLIRP_DEBUG"); /* would write what the guest does to standard error */
 	unsetenv("G_MESSAGES_DEBUG");
 
@@ -257,7 +326,9 @@ void slirp_work(const struct slirp_child *child, int errors, uint32_t generation
 	w.generation = generation;
 	w.fds[ERRORS].fd = errors;
 	w.slirp = start_slirp(&w);
-	if (!w.slirp || !batch_new(&w.batch, child->mtu + 14, false))
+	w.udp.send = send_datagram;
+	w.udp.context = &w;
+	if (!w.slirp || !batch_new(&w.batch, child->mtu + 14, false) || !udp_begin(&w.udp, child->guest_mac, child->mtu))
 		_exit(1);
 	copy_text(hello.cause, sizeof(hello.cause), cause);
 	reply(&w, &hello);

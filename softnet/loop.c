@@ -114,7 +114,7 @@ static enum relay_end tick(struct relay *r)
 static void follow_state(struct relay *r)
 {
 	r->expires_ms = expire_bindings(&r->snoop, r->now_ms);
-	follow_address(&r->exposes, r->snoop.state, r->now_ms);
+	follow_address(&r->exposes, r->snoop.config, r->snoop.state, r->now_ms);
 	if (is_due(&r->file, r->now_ms))
 		save_state_file(&r->file, r->snoop.state, this_moment(r), false);
 }

@@ -61,6 +61,7 @@ static struct port_settings settings_for(enum port_side side)
 		.host_loopback = opens_host(&options.rules),
 		.host_only = options.host_only,
 		.ipv6 = wants_ipv6(&options, NULL),
+		.guest_mac = options.vm_mac,
 	};
 }
 
@@ -191,7 +192,8 @@ static void prepare_relay(struct port *guest, struct port *uplink)
 	start_rejections(&relay.rejections, options.reject, clock_ms());
 	relay.port[FROM_GUEST] = guest;
 	relay.port[TO_GUEST] = uplink;
-	relay.exposes = (struct exposes){ .items = options.exposes, .count = options.expose_count, .uplink = uplink };
+	relay.exposes = (struct exposes){ .count = options.expose_count, .uplink = uplink, .ipv6_off = config.ipv6_off };
+	memcpy(relay.exposes.items, options.exposes, sizeof options.exposes);
 	relay.command = options.wanted == WANT_RUN ? &command : NULL;
 }
 

@@ -97,58 +97,13 @@ bool take_inbound(struct options *options, const char *value, struct usage_error
 	return true;
 }
 
-/* [tcp/|udp/][ADDR:]EXT:INT; an IPv6 ADDR stands in brackets. Cuts the text up. */
-static bool parse_expose(char *text, struct expose *expose)
-{
-	*expose = (struct expose){ .protocol = IPPROTO_TCP };
-	if (strncmp(text, "udp/", 4) == 0)
-		expose->protocol = IPPROTO_UDP;
-	if (strncmp(text, "udp/", 4) == 0 || strncmp(text, "tcp/", 4) == 0)
-		text += 4;
-	char *colon = strrchr(text, ':');
-	uint64_t port;
-	if (colon == NULL || !parse_number(colon + 1, 1, UINT16_MAX, &port))
-		return false;
-	expose->internal_port = (uint16_t)port;
-	*colon = '\0';
-	colon = strrchr(text, ':');
-	if (!parse_number(colon == NULL ? text : colon + 1, 1, UINT16_MAX, &port))
-		return false;
-	expose->external_port = (uint16_t)port;
-	if (colon == NULL)
-		return true;
-	*colon = '\0';
-	size_t length = strlen(text);
-	if (length < 2 || text[0] != '[')
-		return parse_address(text, &expose->external) && is_ipv4(expose->external);
-	if (text[length - 1] != ']')
-		return false;
-	text[length - 1] = '\0';
-	return parse_address(text + 1, &expose->external) && !is_ipv4(expose->external);
-}
-
-static bool listens_alike(const struct expose *a, const struct expose *b)
-{
-	return a->protocol == b->protocol && a->external_port == b->external_port &&
-	       (is_unset(a->external) || is_unset(b->external) || same_address(a->external, b->external));
-}
-
 bool take_expose(struct options *options, const char *value, struct usage_error *error)
 {
-	char item[ITEM_TEXT_MAX], cut[ITEM_TEXT_MAX];
+	char item[ITEM_TEXT_MAX];
 	const char *rest = value;
-	while (next_item(&rest, item, sizeof item)) {
-		struct expose expose;
-		memcpy(cut, item, sizeof cut);
-		if (!parse_expose(cut, &expose))
-			return refuse_value(error, item, "[tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535");
-		for (uint32_t i = 0; i < options->expose_count; i++)
-			if (listens_alike(&options->exposes[i], &expose))
-				return refuse_value(error, item, "each external port only once");
-		if (options->expose_count >= EXPOSES_MAX)
-			return refuse(error, "more than %d ports", EXPOSES_MAX);
-		options->exposes[options->expose_count++] = expose;
-	}
+	while (next_item(&rest, item, sizeof item))
+		if (!append_expose(options->exposes, &options->expose_count, item, error))
+			return false;
 	return rest == NULL || refuse_list(error, value);
 }
 

@@ -16,7 +16,7 @@ const struct option_line option_lines[] = {
 	{ "uplink", "PORT", 0, GIVE_ONCE, "The network", "way to the network; see PORTS", take_uplink },
 	{ "vm-net-type", "nat|host", 0, GIVE_ONCE, NULL, "host: only DHCP and exposed ports (nat)", take_net_type },
 	{ "expose", "[ADDR:]EXT:INT,...", 0, GIVE_OFTEN, NULL,
-	  "forward this host's port EXT to the VM's port INT; tcp/ (default) or udp/ in front", take_expose },
+	  "forward this host's port EXT, or EXT-EXT, to the VM's INT; tcp/ (default) or udp/ in front", take_expose },
 	{ "gateway", "ADDR,...", 0, GIVE_OFTEN, NULL, "the host's addresses on the network (@host)", take_gateway },
 	{ "gateway-mac", "MAC,...", 0, GIVE_OFTEN, NULL, "MAC addresses of the network's routers", take_gateway_mac },
 	{ "dhcp-server", "ADDR,...", 0, GIVE_OFTEN, NULL, "trusted DHCP servers (the gateway); IPv6: link-local",
@@ -193,6 +193,16 @@ static bool check_static_ipv6(const struct options *options, struct usage_error 
 	return true;
 }
 
+static bool check_exposes(const struct options *options, struct usage_error *error)
+{
+	for (uint32_t i = 0; i < options->expose_count; i++)
+		if (!is_ipv4(options->exposes[i].expose.external) && !wants_ipv6(options, NULL))
+			return refuse(error, "--expose: \"%s\": expected --ipv6 guard with it: IPv6 is off by %s",
+				      options->exposes[i].text,
+				      options->ipv6 == IPV6_OFF ? "--ipv6" : "the rules, which are all of IPv4");
+	return true;
+}
+
 /* --inbound none says that nobody opens, so what opens something is an error of whoever wrote both. */
 static bool check_inbound(const struct options *options, struct usage_error *error)
 {
@@ -265,7 +275,8 @@ static bool check_together(const struct options *options, struct usage_error *er
 		return refuse(error, "--vm-net-type: \"host\": expected --uplink slirp with it");
 	if (options->dhcp_off && options->static_count == 0)
 		return refuse(error, "--no-dhcp: expected --vm-ip with it, or the VM could never send anything");
-	return check_control_fd(options, error) && check_inbound(options, error) && check_static_ipv6(options, error);
+	return check_control_fd(options, error) && check_inbound(options, error) && check_static_ipv6(options, error) &&
+	       check_exposes(options, error);
 }
 
 static void set_defaults(struct options *options)

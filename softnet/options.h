@@ -4,10 +4,10 @@
 #include <sys/types.h>
 #include "../core/config.h"
 #include "../core/state.h"
-#include "../port/port.h"
+#include "expose_text.h"
 #include "rules.h"
 
-enum { EXPOSES_MAX = 64, STATICS6_MAX = 4, STATICS_MAX = BINDINGS4_MAX + STATICS6_MAX };
+enum { STATICS6_MAX = 4, STATICS_MAX = BINDINGS4_MAX + STATICS6_MAX };
 
 enum wanted { WANT_GUARD, WANT_RUN, WANT_CHECK, WANT_SHOW, WANT_SET, WANT_HELP, WANT_VERSION, WANT_PROBE };
 
@@ -41,7 +41,7 @@ struct options {
 	struct mac_set gateway_macs;
 	uint32_t static_count, expose_count;
 	struct static_address statics[STATICS_MAX];
-	struct expose exposes[EXPOSES_MAX];
+	struct exposed exposes[EXPOSES_MAX];
 	struct rate rates[RATE_CLASSES_END];
 	struct rule_list rules; /* normalized; as started, whatever live control says later */
 	bool inbound_given;

@@ -126,16 +126,6 @@ static void print_answer(const struct answer *answer, const struct rule_list *ru
 	}
 }
 
-/* As if every forwarding were in place. */
-static void expose_ports(const struct options *options, struct exposed_set *to)
-{
-	for (uint32_t i = 0; i < options->expose_count && to->count < EXPOSED_MAX; i++) {
-		const struct expose *e = &options->exposes[i];
-		to->item[to->count++] = (struct exposed_port){ .first_port = e->internal_port,
-							       .last_port = e->internal_port, .protocol = e->protocol };
-	}
-}
-
 /* A direction may be a word of its own, so that nobody has to quote. */
 static char **take_tuple(char **words, char text[TUPLE_TEXT])
 {
@@ -158,7 +148,8 @@ bool check_policy(struct options *options, FILE *to, struct usage_error *error)
 	options->strict_anchors = false; /* it asks for what the uplink knows, and there is none */
 	if (!make_config(options, &nobody, &config, error) || !make_state(options, &state, error))
 		return false;
-	expose_ports(options, &config.exposed);
+	/* As if every forwarding were in place. */
+	config.exposed.count = list_guest_ports(options->exposes, options->expose_count, config.exposed.item, EXPOSED_MAX);
 	for (uint32_t i = 0; i < options->rules.count; i++)
 		print_rule(&options->rules.rule[i], to);
 	for (char **words = options->tuples; *words != NULL;) {

@@ -122,7 +122,7 @@ def test_exposed_port_comes_with_the_lease_and_goes_with_it(network, slirp):
 def test_busy_port_is_named(network, slirp):
     slirp.serve(network.host, "0.0.0.0", 2222)
     _guest, softnet = slirp("--expose", "2222:22")
-    softnet.wait_line(r"cannot expose tcp port 2222: Address already in use", 10)
+    softnet.wait_line(r""2222:22" is not in place: tcp port 2222 on 0.0.0.0: Address already in use", 10)
     assert softnet.running
 
 

@@ -52,7 +52,7 @@ static void tart_form(void **unused)
 	(void)unused;
 	TAKEN("--vm-fd", "0", "--vm-mac-address", "52:54:0:0:0:a", "--vm-net-type", "host", "--allow",
 	      "192.168.0.0/16, @host", "--block", "10.0.0.0/8", "--expose",
-	      "2222:22,udp/127.0.0.1:53:5353,[::1]:80:8080");
+	      "2222:22,udp/127.0.0.1:53:5353,[::1]:80:8080", "--ipv6", "guard");
 	assert_int_equal(options.wanted, WANT_GUARD);
 	assert_int_equal(options.vm_fd, 0);
 	assert_true(options.vm_mac == 0x52540000000aULL);
@@ -62,15 +62,17 @@ static void tart_form(void **unused)
 	assert_int_equal(options.rules.rule[1].class, CLASS_ALLOWED);
 	assert_int_equal(options.rules.rule[2].class, CLASS_BLOCKED);
 	assert_int_equal(options.expose_count, 3);
-	assert_int_equal(options.exposes[0].protocol, 6);
-	assert_int_equal(options.exposes[0].external_port, 2222);
-	assert_int_equal(options.exposes[0].internal_port, 22);
-	assert_true(is_unset(options.exposes[0].external));
-	assert_int_equal(options.exposes[1].protocol, 17);
-	assert_true(same_address(options.exposes[1].external, address_of_ipv4(0x7f000001)));
-	assert_int_equal(options.exposes[1].external_port, 53);
-	assert_true(same_address(options.exposes[2].external, (struct address){ 0, 1 }));
-	assert_int_equal(options.exposes[2].internal_port, 8080);
+	assert_int_equal(options.exposes[0].expose.protocol, 6);
+	assert_int_equal(options.exposes[0].expose.external_port, 2222);
+	assert_int_equal(options.exposes[0].expose.internal_port, 22);
+	assert_true(same_address(options.exposes[0].expose.external, address_of_ipv4(0)));
+	assert_int_equal(options.exposes[0].expose.ports, 1);
+	assert_string_equal(options.exposes[0].text, "2222:22");
+	assert_int_equal(options.exposes[1].expose.protocol, 17);
+	assert_true(same_address(options.exposes[1].expose.external, address_of_ipv4(0x7f000001)));
+	assert_int_equal(options.exposes[1].expose.external_port, 53);
+	assert_true(same_address(options.exposes[2].expose.external, (struct address){ 0, 1 }));
+	assert_int_equal(options.exposes[2].expose.internal_port, 8080);
 }
 
 static void defaults(void **unused)
@@ -252,6 +254,17 @@ static void an_address_that_could_not_be_used(void **unused)
 	TAKEN(TART, "--vm-ip", "fd00::5", "--allow", "10.0.0.0/8", "--ipv6", "guard");
 }
 
+static void an_exposed_port_that_could_lead_nowhere(void **unused)
+{
+	(void)unused;
+	REFUSED("--expose: \"[::1]:80:80\": expected --ipv6 guard with it: IPv6 is off by --ipv6", TART, "--expose",
+		"80:80,[::1]:80:80", "--ipv6", "off");
+	REFUSED("--expose: \"[::]:80:80\": expected --ipv6 guard with it: IPv6 is off by the rules, which are all of IPv4",
+		TART, "--expose", "[::]:80:80", "--allow", "10.0.0.0/8");
+	TAKEN(TART, "--expose", "[::]:80:80", "--allow", "10.0.0.0/8", "--ipv6", "guard");
+	TAKEN(TART, "--expose", "80:80", "--ipv6", "off");
+}
+
 static void isolation_follows_the_rules_unless_told(void **unused)
 {
 	(void)unused;
@@ -424,15 +437,8 @@ static const char *const bad_values[][3] = {
 	{ "--inbound", "all", "\"all\": expected any, established or none" },
 	{ "--control-fd", "x", "\"x\": expected the number of an open descriptor" },
 	{ "--control", "", "\"\": expected the path of a socket" },
-	{ "--expose", "80", "\"80\": expected [tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535" },
-	{ "--expose", "0:80", "\"0:80\": expected [tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535" },
-	{ "--expose", "80:65536", "\"80:65536\": expected [tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535" },
-	{ "--expose", "icmp/80:80",
-	  "\"icmp/80:80\": expected [tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535" },
-	{ "--expose", "::1:80:80",
-	  "\"::1:80:80\": expected [tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535" },
-	{ "--expose", ":80:80", "\":80:80\": expected [tcp/|udp/][ADDRESS:]EXTERNAL:INTERNAL with ports 1-65535" },
-	{ "--expose", "80:80,1.2.3.4:80:81", "\"1.2.3.4:80:81\": expected each external port only once" },
+	{ "--expose", "80", "\"80\": expected [tcp/|udp/][ADDR:]EXT[-EXT]:INT[-INT] with ports 1-65535" },
+	{ "--expose", "80:81,1.2.3.4:80:81", "\"1.2.3.4:80:81\": port 80 is exposed already, by \"80:81\"" },
 	{ "--expose", "80:80,", "\"80:80,\": expected a comma list without empty items" },
 	{ "--guest", "", "\"\": expected KIND:ARGUMENT, see --help" },
 	{ "--uplink", "", "\"\": expected KIND or KIND:ARGUMENT, see --help" },
@@ -548,6 +554,7 @@ int main(void)
 		cmocka_unit_test(options_of_ipv6),
 		cmocka_unit_test(ipv6_follows_the_rules_unless_told),
 		cmocka_unit_test(an_address_that_could_not_be_used),
+		cmocka_unit_test(an_exposed_port_that_could_lead_nowhere),
 		cmocka_unit_test(isolation_follows_the_rules_unless_told),
 		cmocka_unit_test(questions_are_answered_from_anywhere),
 		cmocka_unit_test(run_form),

@@ -1,6 +1,6 @@
 /* The slirp port with the real library behind it: a guest made of frames, and the loopback of the host. */
 #include "ports.h"
-#include "slirp_guest.h"
+#include "slirp_host.h"
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <netinet/in.h>
@@ -9,62 +9,6 @@
 #include <sys/wait.h>
 
 static const struct port_settings plain = { .side = UPLINK_SIDE, .max_frame = 1514 };
-/* The host */
-
-static uint16_t port_of(int fd)
-{
-	struct sockaddr_in a;
-	socklen_t length = sizeof(a);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &length), 0);
-	return ntohs(a.sin_port);
-}
-
-static int loopback_listener(void)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	assert_int_equal(listen(fd, 4), 0);
-	return fd;
-}
-
-static uint16_t free_port(void)
-{
-	int fd = loopback_listener();
-	uint16_t number = port_of(fd);
-	close(fd);
-	return number;
-}
-
-/* A connection to the port; nobody answers it beyond the kernel, so it does not say anything. */
-static int knock(uint16_t number, bool *refused)
-{
-	struct sockaddr_in a = {
-		.sin_family = AF_INET, .sin_port = htons(number), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
-	};
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	int result = connect(fd, (struct sockaddr *)&a, sizeof(a));
-	assert_true(result == 0 || errno == ECONNREFUSED);
-	*refused = result < 0;
-	return fd;
-}
-
-static struct expose exposing(uint16_t external, uint16_t internal)
-{
-	return (struct expose){ .protocol = IPPROTO_TCP, .external_port = external, .internal_port = internal,
-				.external = address_of_ipv4(INADDR_LOOPBACK) };
-}
-
-/* A connection from the host becomes a SYN to the guest. */
-static void reaches_guest(struct port *port, uint16_t external, uint16_t internal)
-{
-	bool refused;
-	ask_mac(port, HOST); /* so that slirp knows where the guest is */
-	int fd = knock(external, &refused);
-	assert_false(refused);
-	await_frame(port, is_syn, internal);
-	close(fd);
-}
 
 /* Processes */
 
@@ -229,62 +173,6 @@ static void ipv6_is_advertised_where_it_is_wanted(void **state)
 	port->kind->close(port);
 }
 
-static void ports_are_exposed_and_closed(void **state)
-{
-	(void)state;
-	char sentence[100];
-	bool refused = false;
-	uint16_t external = free_port();
-	struct expose expose = exposing(external, 22);
-	struct port *port = open_port("slirp", &plain);
-
-	port->kind->expose(port, &expose, (struct address){ 0, 0 }, true);
-	snprintf(sentence, sizeof(sentence), "tcp port %u on 127.0.0.1 is exposed as port 22 of the guest", external);
-	AWAIT(port, heard(sentence));
-	reaches_guest(port, external, 22);
-	port->kind->expose(port, &expose, (struct address){ 0, 0 }, true);
-	assert_true(heard("it is exposed already"));
-	port->kind->expose(port, &expose, (struct address){ 0, 0 }, false);
-	snprintf(sentence, sizeof(sentence), "tcp port %u on 127.0.0.1 is closed", external);
-	AWAIT(port, heard(sentence));
-	close(knock(external, &refused));
-	assert_true(refused);
-	port->kind->expose(port, &expose, (struct address){ 0, 0 }, false);
-	assert_true(heard("it is not exposed"));
-	port->kind->close(port);
-}
-
-static void a_port_that_is_taken_is_named(void **state)
-{
-	(void)state;
-	char sentence[100];
-	int taken = loopback_listener(), udp = socket(AF_INET, SOCK_DGRAM, 0);
-	struct expose expose = exposing(port_of(taken), 22);
-	struct port *port = open_port("slirp", &plain);
-	expose.external = (struct address){ 0, 0 };
-	port->kind->expose(port, &expose, (struct address){ 0, 0 }, true);
-	snprintf(sentence, sizeof(sentence), "cannot expose tcp port %u: Address already in use", port_of(taken));
-	AWAIT(port, heard(sentence));
-
-	struct sockaddr_in a = { .sin_family = AF_INET };
-	assert_int_equal(bind(udp, (struct sockaddr *)&a, sizeof(a)), 0);
-	expose.protocol = IPPROTO_UDP;
-	expose.external_port = port_of(udp);
-	port->kind->expose(port, &expose, (struct address){ 0, 0 }, true);
-	snprintf(sentence, sizeof(sentence), "cannot expose udp port %u: ", port_of(udp));
-	AWAIT(port, heard(sentence));
-	close(udp);
-	reports[0] = 0;
-	port->kind->expose(port, &expose, address_of_ipv4(GUEST), true);
-	AWAIT(port, heard("is exposed as port 22"));
-
-	expose.external = (struct address){ 1, 1 };
-	port->kind->expose(port, &expose, (struct address){ 0, 0 }, true);
-	assert_true(heard("IPv4 only"));
-	port->kind->close(port);
-	close(taken);
-}
-
 static void the_loopback_of_the_host_is_closed_unless_opened(void **state)
 {
 	(void)state;
@@ -306,39 +194,14 @@ static void the_loopback_of_the_host_is_closed_unless_opened(void **state)
 	close(listener);
 }
 
-static void host_only_is_a_lease_and_exposed_ports(void **state)
-{
-	(void)state;
-	struct anchors a;
-	int listener = loopback_listener();
-	uint16_t external = free_port();
-	struct port_settings settings = plain;
-	settings.host_only = true;
-	settings.host_loopback = true;
-	struct port *port = open_port("slirp", &settings);
-	port->kind->anchors(port, &a);
-	assert_int_equal(a.resolvers.count, 0);
-	get_lease(port, false);
-	ask_mac(port, HOST);
-	struct bytes syn = tcp_frame(40000, HOST, port_of(listener), 0x02);
-	send_frame(port, &syn);
-	assert_int_equal(await_frame(port, is_tcp, 40000).bytes[47] & 0x04, 0x04); /* RST */
-	struct expose expose = exposing(external, 22);
-	port->kind->expose(port, &expose, (struct address){ 0, 0 }, true);
-	AWAIT(port, heard("is exposed"));
-	reaches_guest(port, external, 22);
-	port->kind->close(port);
-	close(listener);
-}
-
 static void a_worker_that_dies_is_replaced(void **state)
 {
 	(void)state;
 	uint16_t external = free_port();
 	struct expose expose = exposing(external, 2022);
 	struct port *port = open_port("slirp", &plain);
-	port->kind->expose(port, &expose, (struct address){ 0, 0 }, true);
-	AWAIT(port, heard("is exposed"));
+	port->kind->expose(port, &expose, address_of_ipv4(GUEST), true);
+	assert_int_equal(await_result(port, &expose).error, 0);
 
 	static const int signals[] = { SIGABRT, SIGKILL };
 	for (int i = 0; i < 2; i++) {
@@ -354,6 +217,7 @@ static void a_worker_that_dies_is_replaced(void **state)
 		AWAIT(port, heard(ended));
 		await_frame(port, is_arp_reply, HOST);
 		get_lease(port, true);
+		assert_int_equal(await_result(port, &expose).error, 0);
 		reaches_guest(port, external, 2022);
 		assert_true(worker_of(getpid()) != worker);
 		assert_false(heard("cannot"));
@@ -510,10 +374,7 @@ int main(void)
 		IN_TIME(the_anchors_are_what_the_library_says),
 		IN_TIME(every_mac_of_ipv6_is_an_anchor),
 		IN_TIME(ipv6_is_advertised_where_it_is_wanted),
-		IN_TIME(ports_are_exposed_and_closed),
-		IN_TIME(a_port_that_is_taken_is_named),
 		IN_TIME(the_loopback_of_the_host_is_closed_unless_opened),
-		IN_TIME(host_only_is_a_lease_and_exposed_ports),
 		IN_TIME(a_worker_that_dies_is_replaced),
 		IN_TIME(signals_for_the_judge_leave_the_others_alone),
 		IN_TIME(the_children_inherit_nothing_else),
