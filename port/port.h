@@ -97,8 +97,8 @@ struct port_kind {
 	void (*anchors)(const struct port *, struct anchors *);
 	/*
 	 * Adds or removes a forwarding to this address of the guest; NULL where the port cannot. What became of an added one
-	 * is asked for with exposed(). FORWARDINGS_MAX at a time, none of them twice. A removed one accepts nobody any more, and nothing more is said of it; connections
-	 * that it made go on.
+	 * is asked for with exposed(). FORWARDINGS_MAX at a time, none of them twice. A removed one accepts nobody any more,
+	 * and nothing more is said of it; connections that it made go on.
 	 */
 	void (*expose)(struct port *, const struct expose *, struct address guest, bool add);
 	/*

@@ -52,7 +52,7 @@ static struct slirp *slirp_of(struct port *port)
 static bool same_listener(const struct expose *a, const struct expose *b)
 {
 	return a->protocol == b->protocol && same_address(a->external, b->external) &&
-	       a->external_port == b->external_port && a->ports == b->ports && a->internal_port == b->internal_port;
+	       a->external_port == b->external_port && a->ports == b->ports;
 }
 
 static struct forwarding *find_forwarding(struct slirp *s, const struct expose *expose)

@@ -48,8 +48,8 @@ static struct address guess_ipv6(const struct config *config, const struct state
 }
 
 /*
- * Of addresses that others can reach: the current one, unless another one is in a prefix of the network's and it is not; then the
- * oldest, since temporary ones (RFC 8981) are young.
+ * Of addresses that others can reach: the current one, unless another one is in a prefix of the network's and it is not;
+ * then the oldest, since temporary ones (RFC 8981) are young.
  */
 static struct address choose_ipv6(const struct config *config, const struct state *state, struct address current,
 				  uint64_t now_ms)

@@ -25,14 +25,17 @@ def slirp(network):
     network.host.ip("address add 1.1.1.1/32 dev lo")
     servers = []
 
-    def start(*options, ipv6=False):
+    def start(*options, ipv6=False, verbose=True):
         guest = network.namespace("guest", ipv6=ipv6)
         resolvers = network.logs / "resolv.conf"
         resolvers.write_text(f"nameserver {ipv6_peers.INTERNET}\n")
         softnet = network.start(["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"',
                                  resolvers, services.softnet_path(), "--vm-mac-address", MAC, "--guest", "tap:g-slirp",
-                                 "--uplink", "slirp", "-v", *options], name="softnet", kind=services.Softnet)
-        softnet.wait_line("gateway MAC addresses", 20)      # before that it is not done with its tap
+                                 "--uplink", "slirp", *["-v"] * verbose, *options], name="softnet",
+                                kind=services.Softnet)
+        if verbose:
+            softnet.wait_line("gateway MAC addresses", 20)  # before that it is not done with its tap
+        netns.wait_for(lambda: "g-slirp" in network.host.links(), 20, "softnet's tap")
         network.host.ip("link set g-slirp netns guest")
         guest.ip(f"link set g-slirp name eth0 address {MAC} up")
         softnet.client = services.udhcpc(network, guest)
@@ -52,7 +55,7 @@ def slirp(network):
 def slirp6(network, slirp):
     """The same for IPv6: returns the guest once it has its address."""
     network.host.set_ipv6("lo", disable_ipv6=0)
-    network.host.ip(f"address add {ipv6_peers.INTERNET}/128 dev lo")
+    network.host.ip(f"address add {ipv6_peers.INTERNET}/128 dev lo nodad")      # else not usable at once
     echoes = [services.Echo(network.host, address, port) for address, port in (
         (ipv6_peers.INTERNET, 7), (ipv6_peers.INTERNET, 53), ("::1", 8))]
 
@@ -122,7 +125,7 @@ def test_exposed_port_comes_with_the_lease_and_goes_with_it(network, slirp):
 def test_busy_port_is_named(network, slirp):
     slirp.serve(network.host, "0.0.0.0", 2222)
     _guest, softnet = slirp("--expose", "2222:22")
-    softnet.wait_line(r""2222:22" is not in place: tcp port 2222 on 0.0.0.0: Address already in use", 10)
+    softnet.wait_line(r'"2222:22" is not in place: tcp port 2222 on 0.0.0.0: Address already in use', 10)
     assert softnet.running
 
 
