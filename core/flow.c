@@ -27,6 +27,7 @@ void clear_flows(struct flows *flows, const uint64_t hash_key[2])
 	for (uint32_t i = 0; i < FLOWS_MAX; i++)
 		flows->flow[i] = (struct flow){ .next = (uint16_t)(i + 1 < FLOWS_MAX ? i + 1 : NO_FLOW) };
 	flows->free = 0;
+	flows->callers = 0;
 	for (uint32_t i = 0; i < DATAGRAMS_MAX; i++)
 		flows->datagram[0][i] = flows->datagram[1][i] = (struct datagram){ .until_ms = 0 };
 }
@@ -44,6 +45,11 @@ static uint16_t *head_of(struct flows *flows, const struct flow_key *key)
 	return &flows->head[siphash_words(flows->hash_key, words, 5) % FLOW_HEADS];
 }
 
+static bool is_caller(const struct flow *f)
+{
+	return f->class == FLOW_ESTABLISHED && f->inward;
+}
+
 /* Lists of a class: the flow that was used longest ago is the oldest. */
 
 static void leave_list(struct flows *flows, uint16_t index)
@@ -58,6 +64,7 @@ static void leave_list(struct flows *flows, uint16_t index)
 	else
 		flows->newest[f->class] = f->older;
 	flows->count[f->class]--;
+	flows->callers -= is_caller(f);
 }
 
 static void join_list(struct flows *flows, uint16_t index, uint8_t class)
@@ -72,6 +79,7 @@ static void join_list(struct flows *flows, uint16_t index, uint8_t class)
 		flows->oldest[class] = index;
 	flows->newest[class] = index;
 	flows->count[class]++;
+	flows->callers += is_caller(f);
 }
 
 static void remove_flow(struct flows *flows, uint16_t index)
@@ -122,20 +130,23 @@ static bool make_room(struct flows *flows, uint64_t now_ms)
 enum { CLOSED_BY_GUEST = 1, CLOSED_BY_PEER = 2, CLOSED_BY_BOTH = 3 };
 
 /* RFC 9293 3.3.2, as far as a witness between the two can tell. Who only spoofs the opener never sees the answer. */
-static uint8_t next_class(const struct flow *f, uint8_t tcp_flags, bool by_opener)
+static uint8_t next_class(const struct flows *flows, const struct flow *f, uint8_t tcp_flags, bool by_opener)
 {
 	bool has_ended = (tcp_flags & TCP_RST) || f->closed == CLOSED_BY_BOTH;
+	/* Where there are too many callers, the next ones have the rights of datagrams. */
+	uint8_t settled = f->inward && flows->callers >= CALLERS_MAX ? FLOW_DATAGRAM : FLOW_ESTABLISHED;
 	if (f->key.protocol != PROTOCOL_TCP)
 		return f->answered ? FLOW_DATAGRAM : FLOW_HALF_OPEN;
 	switch ((enum flow_class)f->class) {
 	case FLOW_HALF_OPEN:
 		if (has_ended)
 			return FLOW_CLOSING;
-		return f->answered && by_opener && !(tcp_flags & TCP_SYN) ? FLOW_ESTABLISHED : FLOW_HALF_OPEN;
+		return f->answered && by_opener && !(tcp_flags & TCP_SYN) ? settled : FLOW_HALF_OPEN;
 	case FLOW_ESTABLISHED:
 		return has_ended ? FLOW_CLOSING : FLOW_ESTABLISHED;
-	case FLOW_CLOSING:
 	case FLOW_DATAGRAM:
+		return has_ended ? FLOW_CLOSING : settled;
+	case FLOW_CLOSING:
 	case FLOW_CLASSES_END:
 		break;
 	}
@@ -154,7 +165,7 @@ static void use_flow(struct flows *flows, uint16_t index, const struct packet_fa
 	f->answered |= !by_opener;
 	if (p->tcp_flags & TCP_FIN)
 		f->closed |= to_guest ? CLOSED_BY_PEER : CLOSED_BY_GUEST;
-	uint8_t class = next_class(f, p->tcp_flags, by_opener);
+	uint8_t class = next_class(flows, f, p->tcp_flags, by_opener);
 	f->used_ms = now_ms;
 	leave_list(flows, index);
 	join_list(flows, index, class);

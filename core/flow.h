@@ -22,6 +22,9 @@ enum flow_class {
 
 enum { FLOWS_MAX = 32768, FLOW_HEADS = 65536, DATAGRAMS_MAX = 64, DATAGRAM_LIFE_MS = 60000 };
 
+/* Established flows that the network has opened: it must not use up the table, or the guest could open nothing any more. */
+enum { CALLERS_MAX = FLOWS_MAX / 2 };
+
 /* Addresses of both families. */
 struct flow_key {
 	struct address guest, peer;
@@ -69,7 +72,8 @@ struct flows {
 	uint64_t hash_key[2];
 	uint32_t count[FLOW_CLASSES_END];
 	uint16_t oldest[FLOW_CLASSES_END], newest[FLOW_CLASSES_END];
-	uint16_t free, reserved[3];
+	uint32_t callers;           /* established flows that the network has opened */
+	uint16_t free, reserved;
 	uint16_t head[FLOW_HEADS];
 	struct flow flow[FLOWS_MAX];
 	struct datagram datagram[2][DATAGRAMS_MAX]; /* per direction: from the guest, to the guest */

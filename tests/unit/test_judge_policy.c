@@ -101,6 +101,31 @@ void established_flows_make_no_room(void **state)
 	IN(20001, 80, ACK, PASS);
 }
 
+/* A caller needs the guest's answer, but no more: whoever fills the table must not silence the guest. */
+void callers_leave_room_for_the_guest(void **state)
+{
+	(void)state;
+	start(NULL, 0, INBOUND_ANY);
+	OUT(80, 80, SYN, PASS);
+	IN(80, 80, SYN | ACK, PASS);
+	OUT(80, 80, ACK, PASS);
+	for (uint32_t i = 0; i < 2 * FLOWS_MAX - 1; i++) {
+		IN(22, (uint16_t)(1 + i), SYN, PASS);
+		OUT(22, (uint16_t)(1 + i), SYN | ACK, PASS);
+		IN(22, (uint16_t)(1 + i), ACK, PASS);
+	}
+	assert_int_equal(w.snoop.flows->count[FLOW_ESTABLISHED], CALLERS_MAX + 1);
+	assert_int_equal(w.snoop.flows->count[FLOW_DATAGRAM], FLOWS_MAX - CALLERS_MAX - 1);
+	OUT(20000, 80, SYN, PASS);
+	IN(20000, 80, SYN | ACK, PASS);
+	OUT(20000, 80, ACK, PASS);
+	IN(22, 1, RST, PASS); /* one caller ends, and the last that came takes its place */
+	IN(22, UINT16_MAX, ACK, PASS);
+	assert_int_equal(w.snoop.flows->count[FLOW_ESTABLISHED], CALLERS_MAX + 2);
+	IN(22, UINT16_MAX, RST, PASS);
+	assert_int_equal(w.snoop.flows->count[FLOW_CLOSING], 2);
+}
+
 /* Of a datagram between ports that a rule tells apart. */
 void later_fragments_follow_their_first(void **state)
 {
