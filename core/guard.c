@@ -39,7 +39,8 @@ static enum verdict ask_flows(struct snoop *snoop, struct decision d, bool to_gu
 		if (!open_flow(snoop->flows, &p, to_guest, now_ms))
 			return DROP_FLOW_LIMIT;
 	}
-	if (d.flow & FLOW_FIRST_FRAGMENT)
+	/* Errors are never so long (RFC 1812 4.3.2.3, RFC 4443 2.4 c); a later fragment would rewrite what was quoted. */
+	if ((d.flow & FLOW_FIRST_FRAGMENT) && p.kind != PACKET_OF_ERROR)
 		remember_datagram(snoop->flows, &p, to_guest, now_ms);
 	return PASS;
 }

@@ -358,7 +358,7 @@ int main(void)
 		cmocka_unit_test(storms_from_the_network),
 		cmocka_unit_test(answers_come_in_and_calls_do_not), cmocka_unit_test(a_blocked_peer_may_only_answer),
 		cmocka_unit_test(established_flows_make_no_room), cmocka_unit_test(callers_leave_room_for_the_guest),
-		cmocka_unit_test(later_fragments_follow_their_first),
+		cmocka_unit_test(later_fragments_follow_their_first), cmocka_unit_test(errors_come_in_one_piece),
 		cmocka_unit_test(every_reason_was_earned),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,4 +19,5 @@ void answers_come_in_and_calls_do_not(void **state);
 void a_blocked_peer_may_only_answer(void **state);
 void established_flows_make_no_room(void **state);
 void callers_leave_room_for_the_guest(void **state);
+void errors_come_in_one_piece(void **state);
 void later_fragments_follow_their_first(void **state);

@@ -147,3 +147,37 @@ void later_fragments_follow_their_first(void **state)
 		expect_verdict(&w, from_guest(&w), port == 53 ? DROP_PORTS_UNKNOWN : PASS, __FILE__, __LINE__);
 	}
 }
+
+/* From a router on the way: it quotes a datagram that the guest has sent from port 4000 to GLOBAL_IP. */
+static void put_port_unreachable(uint16_t flags_offset)
+{
+	put_ethernet(&w, GUEST_MAC, GATEWAY_MAC, 0x0800);
+	put_ipv4(&w, OTHER_IP, GUEST_IP, 1, flags_offset, 40);
+	put_number(&w, 0x0303000000000000ULL, 8);
+	put_number(&w, 0x4500002000000000ULL, 8);
+	put_number(&w, 0x40110000u, 4);
+	put_number(&w, GUEST_IP, 4);
+	put_number(&w, GLOBAL_IP, 4);
+	put_number(&w, 4000, 2);
+	put_number(&w, 54, 2);
+	put_zeros(&w, 8);
+}
+
+/* The quote stands behind the eight octets that a later fragment must leave alone. */
+void errors_come_in_one_piece(void **state)
+{
+	(void)state;
+	start(NULL, 0, INBOUND_ESTABLISHED);
+	put_ethernet(&w, GATEWAY_MAC, GUEST_MAC, 0x0800);
+	put_ipv4(&w, GUEST_IP, GLOBAL_IP, 17, 0, 8);
+	put_udp(&w, 4000, 54, 0);
+	GUEST_SENDS(PASS);
+	put_port_unreachable(0);
+	GUEST_GETS(PASS);
+	put_port_unreachable(0x2000);
+	GUEST_GETS(PASS);
+	put_ethernet(&w, GUEST_MAC, GATEWAY_MAC, 0x0800);
+	put_ipv4(&w, OTHER_IP, GUEST_IP, 1, 1, 32);
+	put_zeros(&w, 32);
+	GUEST_GETS(DROP_UNSOLICITED);
+}
