@@ -101,6 +101,8 @@ static bool split_target(char *text, char **qualifier)
 		char *closing = strchr(text, ']');
 		if (closing == NULL || memchr(text, ':', (size_t)(closing - text)) == NULL)
 			return false;
+		if (strchr("/:", closing[1]) == NULL) /* or the end; what else stood there would become part of the address */
+			return false;
 		memmove(closing, closing + 1, strlen(closing)); /* with the final zero */
 		memmove(text, text + 1, strlen(text));
 		colon = strchr(closing - 1, ':');
