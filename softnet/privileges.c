@@ -16,10 +16,13 @@
 #include "log.h"
 #include "platform.h"
 
+/* The highest number of a user or group: the next one, -1, would mean "leave it as it is" (setresuid(2)). */
+#define HIGHEST_ID (UINT32_MAX - 1)
+
 static bool find_user(const char *text, struct identity *found, bool *has_group)
 {
 	uint64_t number = 0;
-	bool is_number = parse_number(text, 0, INT32_MAX, &number);
+	bool is_number = parse_number(text, 0, HIGHEST_ID, &number);
 	const struct passwd *entry = is_number ? getpwuid((uid_t)number) : getpwnam(text);
 	if (entry == NULL && !is_number)
 		return false;
@@ -35,7 +38,7 @@ static bool find_user(const char *text, struct identity *found, bool *has_group)
 static bool find_group(const char *text, gid_t *gid)
 {
 	uint64_t number = 0;
-	if (parse_number(text, 0, INT32_MAX, &number)) {
+	if (parse_number(text, 0, HIGHEST_ID, &number)) {
 		*gid = (gid_t)number;
 		return true;
 	}
@@ -82,8 +85,8 @@ static bool find_sudo_caller(struct identity *caller)
 	const char *user = getenv("SUDO_UID"), *group = getenv("SUDO_GID");
 	uint64_t uid, gid;
 	bool has_group;
-	if (user == NULL || group == NULL || !parse_number(user, 1, INT32_MAX, &uid) ||
-	    !parse_number(group, 0, INT32_MAX, &gid) || !find_user(user, caller, &has_group))
+	if (user == NULL || group == NULL || !parse_number(user, 1, HIGHEST_ID, &uid) ||
+	    !parse_number(group, 0, HIGHEST_ID, &gid) || !find_user(user, caller, &has_group))
 		return false;
 	caller->gid = (gid_t)gid;
 	return true;
