@@ -118,6 +118,8 @@ bool make_config(struct options *options, const struct anchors *anchors, struct 
 	config->ipv6_eui64_only = options->ipv6_eui64_only;
 	config->nat64 = options->nat64;
 	choose_anchors(options, anchors, config);
+	config->exposed.count =
+		list_guest_ports(options->exposes, options->expose_count, config->exposed.item, EXPOSED_MAX);
 	memcpy(config->rates, options->rates, sizeof config->rates);
 	if (mac_set_has(&config->gateway_macs, config->vm_mac))
 		return refuse(error, "--vm-mac-address: expected another address than the gateway's");

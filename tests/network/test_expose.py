@@ -307,3 +307,16 @@ def test_host_only_guest_is_reached_in_ipv6(network, slirp6, echo):
     echo(guest, "::")
     wait_until_exposed(network, "::1", 2007)
     assert udp(network.host, "::1", 2007)
+
+
+# --- with a stateful policy -------------------------------------------------------------------------------------------
+
+def test_exposed_ports_are_open_where_nobody_else_may_come_in(network, slirp6, echo):
+    guest, softnet = slirp6("--inbound", "established", "--block", "any", "--ipv6", "guard", "--expose",
+                            "2007:7,udp/2007:7,[::]:2007-2008:7-8,udp/[::]:2007-2008:7-8")
+    echo(guest, "0.0.0.0", 7)
+    echo(guest, "::", 8)
+    wait_until_exposed(network, "127.0.0.1", 2007)
+    wait_until_exposed(network, "::1", 2008)
+    assert udp(network.host, INTERNET4, 2007) and udp(network.host, INTERNET6, 2008)
+    assert softnet.counters().dropped("uplink", "unsolicited") == 0

@@ -167,6 +167,19 @@ static void static_addresses_of_both_families(void **unused)
 }
 
 /* What the guest was given must be forgotten when its network is another, and only then. */
+/* --inbound established lets them in; whoever exposes another port keeps the leases of before. */
+static void exposed_ports_reach_the_config(void **unused)
+{
+	(void)unused;
+	MADE("--expose=8000-8010:9000-9010,udp/[::1]:53:5353", "--inbound=established");
+	assert_int_equal(config.exposed.count, 2);
+	assert_true(config.exposed.item[0].first_port == 9000 && config.exposed.item[0].last_port == 9010);
+	assert_true(config.exposed.item[1].first_port == 5353 && config.exposed.item[1].protocol == 17);
+	uint64_t hash = hash_setup(&options, &config);
+	MADE("--inbound=established");
+	assert_true(hash == hash_setup(&options, &config));
+}
+
 static void the_hash_is_of_what_counts(void **unused)
 {
 	(void)unused;
@@ -295,6 +308,7 @@ int main(void)
 		cmocka_unit_test_setup(strict_wants_anchors_of_some_family, set_up),
 		cmocka_unit_test_setup(the_networks_own_addresses_are_not_the_guests, set_up),
 		cmocka_unit_test_setup(static_addresses_of_both_families, set_up),
+		cmocka_unit_test_setup(exposed_ports_reach_the_config, set_up),
 		cmocka_unit_test_setup(the_hash_is_of_what_counts, set_up),
 		cmocka_unit_test_setup(flows_are_tracked_where_directions_count, set_up),
 		cmocka_unit_test_setup(rules_change_while_it_runs, set_up),
