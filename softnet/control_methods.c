@@ -192,6 +192,9 @@ const struct rpc_method live_methods[] = {
 	{ "guard.leases", true, guard_leases },
 	{ "guard.relearn", true, guard_relearn },
 	{ "guard.subscribe", true, guard_subscribe },
+	{ "guard.expose.list", true, expose_list },
+	{ "guard.expose.add", true, expose_add },
+	{ "guard.expose.remove", true, expose_remove },
 	{ NULL, false, NULL },
 };
 

@@ -16,6 +16,10 @@ extern const struct rpc_method live_methods[];
 /* control_policy.c */
 json_t *policy_get(struct rpc_call *);
 json_t *policy_set(struct rpc_call *);
+/* control_expose.c */
+json_t *expose_list(struct rpc_call *);
+json_t *expose_add(struct rpc_call *);
+json_t *expose_remove(struct rpc_call *);
 
 /* Tells subscribers. */
 void publish_event(struct control *, const struct event *, uint64_t now_ms);

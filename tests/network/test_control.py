@@ -18,10 +18,12 @@ import time
 
 import pytest
 
+import ipv6_peers
 import netns
 import rawguest
 import services
 from test_relay import DATA, MAC, OPTIMIZED, STATIC, StreamPeer, ends_in_a_second, memory_kib, to_guest
+from test_slirp import slirp      # noqa: F401 (a fixture)
 
 MIB = 1 << 20
 # Where the guard may look things up and make a socket, whoever it has become.
@@ -365,6 +367,52 @@ def test_other_users_are_turned_away(guarded):
     guarded.path.chmod(0o666)
     assert stranger() == "closed"
     assert guarded.connect().result("softnet.policy.get")["ruleCount"] == 0
+
+
+def comes_back(network, address, port):
+    with contextlib.suppress(OSError):
+        return ipv6_peers.exchange(network.host, b"hello", address, port, 1.0) == b"hello"
+    return False
+
+
+@pytest.mark.parametrize("inbound", ["any", "established"])
+def test_ports_are_exposed_while_it_runs(network, slirp, folder, inbound):
+    guest, _softnet = slirp("--control", str(FOLDER / "socket"), "--inbound", inbound, "--expose", "2006:7")
+    echo = services.Echo(guest, "0.0.0.0", 7)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.connect(str(FOLDER / "socket"))
+    channel = Channel(connection)
+    netns.wait_for(lambda: comes_back(network, "127.0.0.1", 2006), 15, "the port of the command line")
+    first = {"expose": "2006:7", "state": "in-place"}
+    assert channel.result("guard.expose.list") == [first]
+    assert not comes_back(network, "127.0.0.1", 2007)
+    second = {"expose": "127.0.0.1:2007:7", "state": "in-place"}
+    assert channel.result("guard.expose.add", {"expose": "127.0.0.1:2007:7"}) == [first, second]
+    assert comes_back(network, "127.0.0.1", 2007)
+    with network.host.entered():
+        busy = socket.create_server(("127.0.0.1", 2008))
+    begin = time.monotonic()
+    error = channel.ask("guard.expose.add", {"expose": "127.0.0.1:2008:7"})["error"]
+    assert error["code"] == -32602 and "2008" in error["message"] and "in use" in error["message"], error
+    assert time.monotonic() - begin < 2
+    busy.close()
+    for text in "nonsense", "127.0.0.1:2007:9", "0:7", "2009:7,2010:7", "a\0b":
+        assert channel.ask("guard.expose.add", {"expose": text})["error"]["code"] == -32602, text
+    for params in None, {}, {"expose": 1}, {"expose": "2009:7", "more": 1}, ["2009:7"]:
+        assert channel.ask("guard.expose.add", params)["error"]["code"] == -32602, params
+    assert channel.result("guard.expose.list") == [first, second]
+    assert channel.ask("guard.expose.remove", {"expose": "2009:7"})["error"]["code"] == -32602
+    assert channel.result("guard.expose.remove", {"expose": "127.0.0.1:2007:7"}) == [first]
+    netns.wait_for(lambda: not comes_back(network, "127.0.0.1", 2007), what="the port to be closed")
+    assert comes_back(network, "127.0.0.1", 2006)
+    echo.close()
+
+
+def test_a_network_that_forwards_nothing(guarded):
+    channel = guarded.connect()
+    error = channel.ask("guard.expose.add", {"expose": "2007:7"})["error"]
+    assert error["code"] == -32602 and "cannot forward ports" in error["message"]
+    assert channel.result("guard.expose.list") == []
 
 
 # --- bad manners ------------------------------------------------------------------------------------------------------
