@@ -194,7 +194,6 @@ static void prepare_relay(struct port *guest, struct port *uplink)
 	relay.port[TO_GUEST] = uplink;
 	relay.exposes = (struct exposes){ .count = options.expose_count, .uplink = uplink, .ipv6_off = config.ipv6_off };
 	memcpy(relay.exposes.items, options.exposes, sizeof options.exposes);
-	config.exposed.count = exposed_ports(&relay.exposes, config.exposed.item, EXPOSED_MAX);
 	relay.command = options.wanted == WANT_RUN ? &command : NULL;
 }
 
