@@ -19,12 +19,12 @@ struct site_set {
 /* What may come in that is no answer and that no rule speaks of: docs/policy.md, Directions. */
 enum inbound { INBOUND_ANY, INBOUND_ESTABLISHED, INBOUND_NONE };
 
-/* Ports of the guest that --expose opens. protocol is TCP's or UDP's. */
+/* Ports of the guest that --expose opens, to callers of one family. protocol is TCP's or UDP's. */
 enum { EXPOSED_MAX = 64 };
 
 struct exposed_port {
 	uint16_t first_port, last_port;
-	uint8_t protocol, reserved[3];
+	uint8_t protocol, is_ipv6, reserved[2];
 };
 
 struct exposed_set {

@@ -102,7 +102,8 @@ SUBPROGRAM bool is_exposed(const struct config *config, const struct contact *fr
 		return false;
 	for (uint32_t i = 0; i < EXPOSED_MAX && i < config->exposed.count; i++) {
 		const struct exposed_port *e = &config->exposed.item[i];
-		if (e->protocol == from->protocol && from->port >= e->first_port && from->port <= e->last_port)
+		if (e->protocol == from->protocol && (e->is_ipv6 == 0) == is_ipv4(from->peer) &&
+		    from->port >= e->first_port && from->port <= e->last_port)
 			return true;
 	}
 	return false;
@@ -150,7 +151,7 @@ INLINE struct permission may_contact4(const struct config *config, const struct 
 }
 
 /* Could the guest talk to the peer in any way, or the peer call the guest? Else nobody needs to know its MAC. */
-INLINE bool has_business_with4(const struct config *config, const struct state *state, struct address peer, uint64_t now_ms)
+APART bool has_business_with4(const struct config *config, const struct state *state, struct address peer, uint64_t now_ms)
 {
 	struct contact c = { .peer = peer, .ports = PORTS_ANY };
 	if ((uint8_t)reach_of4(config, state, &c, now_ms) == PASS)

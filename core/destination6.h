@@ -146,7 +146,7 @@ SUBPROGRAM uint32_t reach_of_translated(const struct config *config, const struc
 	return private ? DROP_DST_NAT64_PRIVATE : verdict;
 }
 
-SUBPROGRAM uint32_t reach_with_translators(const struct config *config, const struct state *state,
+BIG_SUBPROGRAM uint32_t reach_with_translators(const struct config *config, const struct state *state,
 					   const struct contact *c, uint64_t now_ms)
 {
 	if (!is_given(config) || !is_given(state) || !is_given(c))
@@ -168,7 +168,7 @@ INLINE struct permission may_contact6(const struct config *config, const struct 
 }
 
 /* As has_business_with4() of destination.h. */
-INLINE bool has_business_with6(const struct config *config, const struct state *state, struct address peer, uint64_t now_ms)
+APART bool has_business_with6(const struct config *config, const struct state *state, struct address peer, uint64_t now_ms)
 {
 	struct contact c = { .peer = peer, .ports = PORTS_ANY };
 	if ((uint8_t)reach_with_translators(config, state, &c, now_ms) == PASS)

@@ -16,6 +16,7 @@
 #include <bpf/bpf_helpers.h>
 
 #define SUBPROGRAM __attribute__((noinline))
+#define BIG_SUBPROGRAM SUBPROGRAM
 #define PART       static __attribute__((noinline))
 #define APART      INLINE
 #define is_given(pointer) ((pointer) != 0)
@@ -31,6 +32,7 @@ INLINE bool frame_copy(const struct frame *frame, uint32_t at, uint8_t *to, uint
 }
 #else
 #define SUBPROGRAM INLINE
+#define BIG_SUBPROGRAM static __attribute__((noinline, unused)) /* many callers: inlined it takes compilers a minute */
 #define PART       INLINE
 #define APART      static __attribute__((noinline, unused)) /* inlined, one family costs the other a tenth of its speed */
 #define is_given(pointer) true

@@ -112,6 +112,7 @@ uint32_t list_guest_ports(const struct exposed *items, uint32_t count, struct ex
 	for (; listed < count && listed < room; listed++) {
 		const struct expose *e = &items[listed].expose;
 		to[listed] = (struct exposed_port){ .first_port = e->internal_port, .protocol = e->protocol,
+						    .is_ipv6 = !is_ipv4(e->external),
 						    .last_port = (uint16_t)(e->internal_port + e->ports - 1) };
 	}
 	return listed;

@@ -267,6 +267,8 @@ int main(int argc, char **argv)
 		print_help(stdout);
 	if (options.wanted == WANT_VERSION)
 		print_version(stdout);
+	if (options.wanted == WANT_CHECK)
+		warn_of_directions(&options);
 	if (options.wanted == WANT_CHECK && !check_policy(&options, stdout, &error))
 		die_usage("%s", error.text);
 	if ((options.wanted == WANT_SHOW || options.wanted == WANT_SET) && !ask_for_policy(&options, stdout, &error))

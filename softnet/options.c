@@ -261,7 +261,11 @@ static bool check_client(const struct options *options, struct usage_error *erro
 			return refuse(error, "--%s: not with `softnet policy %s`", option_lines[line].name,
 				      options->wanted == WANT_SET ? "set" : "show");
 	}
-	return options->control_path != NULL || refuse(error, "--control: missing; the PATH that the guard was given");
+	if (options->control_path == NULL)
+		return refuse(error, "--control: missing; the PATH that the guard was given");
+	bool says_nothing = (options->seen & (options->seen - 1)) == 0; /* but --control */
+	return options->wanted == WANT_SHOW || !says_nothing ||
+	       refuse(error, "policy set: expected --allow, --block or --policy with it; an empty FILE takes all rules away");
 }
 
 /* What no option can tell by itself. */

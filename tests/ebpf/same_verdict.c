@@ -112,7 +112,7 @@ static void add_directional_rules(struct world *w, int number)
 	assert_true(compile_policy(&w->config.policy, rules, 200));
 	w->config.stateful = 1;
 	w->config.inbound = (uint8_t)(number % 3);
-	w->config.exposed.item[w->config.exposed.count++] = (struct exposed_port){ 80, 90, 6, { 0 } };
+	w->config.exposed.item[w->config.exposed.count++] = (struct exposed_port){ 80, 90, .protocol = 6 };
 }
 
 static void start_numbered_world4(struct world *w, int number)

@@ -146,8 +146,8 @@ void exposed_ports_are_open(void **state)
 {
 	(void)state;
 	start_flow_world(&w, true, INBOUND_ESTABLISHED);
-	w.config.exposed.item[0] = (struct exposed_port){ 8080, 8082, TCP, { 0 } };
-	w.config.exposed.item[1] = (struct exposed_port){ 53, 53, UDP, { 0 } };
+	w.config.exposed.item[0] = (struct exposed_port){ 8080, 8082, .protocol = TCP };
+	w.config.exposed.item[1] = (struct exposed_port){ 53, 53, .protocol = UDP, .is_ipv6 = 1 };
 	w.config.exposed.count = 2;
 	for (uint32_t v6 = 0; v6 < 2; v6++)
 		for (uint32_t protocol = 0; protocol < 3; protocol++)
@@ -160,8 +160,8 @@ void exposed_ports_are_open(void **state)
 						  .flags = SYN };
 				bool dhcp =
 					c.protocol == UDP && (port == 67 || port == 68 || port == 546 || port == 547);
-				bool open = c.protocol == TCP ? port >= 8080 && port <= 8082
-							      : c.protocol == UDP && port == 53;
+				bool open = v6 ? c.protocol == UDP && port == 53
+					       : c.protocol == TCP && port >= 8080 && port <= 8082;
 				if (!dhcp)
 					CALL(&c, open ? PASS : DROP_UNSOLICITED);
 			}

@@ -374,6 +374,8 @@ static void client_forms(void **unused)
 	assert_int_equal(options.rules.count, 3);
 	REFUSED("--control: missing; the PATH that the guard was given", "policy", "show");
 	REFUSED("--allow: not with `softnet policy show`", "policy", "show", "--control=/run/c", "--allow", "any");
+	REFUSED("policy set: expected --allow, --block or --policy with it; an empty FILE takes all rules away", "policy",
+		"set", "--control=/run/c");
 	REFUSED("--mtu: not with `softnet policy set`", "policy", "set", "--control=/run/c", "--mtu=1500");
 	REFUSED("\"1.1.1.1\": expected nothing behind the options", "policy", "set", "--control=/run/c", "1.1.1.1");
 }
