@@ -339,3 +339,18 @@ bool compile_policy(struct policy *policy, struct rule *rule, uint32_t count)
 	compile_aliases(policy, rule + prefixes, count - prefixes);
 	return true;
 }
+
+void copy_policy(struct policy *to, const struct policy *from)
+{
+	to->interval_count = from->interval_count;
+	to->node_count = from->node_count;
+	to->segment_count = from->segment_count;
+	for (uint32_t i = 0; i < ALIASES; i++)
+		to->alias[i] = from->alias[i];
+	for (uint32_t i = 0; i < from->interval_count; i++)
+		to->interval[i] = from->interval[i];
+	for (uint32_t i = 0; i < from->node_count; i++)
+		to->node[i] = from->node[i];
+	for (uint32_t i = 0; i < from->segment_count; i++)
+		to->segment[i] = from->segment[i];
+}

@@ -107,6 +107,9 @@ struct policy {
  */
 bool compile_policy(struct policy *policy, struct rule *rule, uint32_t count);
 
+/* What is in use, so that a policy of a few rules costs a few pages. */
+void copy_policy(struct policy *to, const struct policy *from);
+
 /* One way of contact between the guest and a peer: who is called, by whom, on which port. */
 struct contact {
 	struct address peer;

@@ -161,8 +161,6 @@ bool compile_rules(const struct rule_list *list, bool both_ways, struct policy *
 		if (!expand_rule(&all, &list->rule[i], (uint16_t)i, both_ways))
 			return refuse(error, "\"%s\": the rules stand for more than %d prefixes",
 				      format_rule(&list->rule[i].text, text), RULE_PREFIXES_MAX);
-	/* What it holds beyond its counts would differ from run to run, and the config is hashed as a whole. */
-	memset(policy, 0, sizeof *policy);
 	return compile_policy(policy, all.rule, all.count) ||
 	       refuse(error, "the rules tell too many ports apart; expected fewer rules");
 }

@@ -96,7 +96,7 @@ bool apply_rules(const struct options *options, const struct rule_list *rules, s
 	static struct policy spare;
 	if (!compile_rules(rules, speaks_both_ways(options, rules), &spare, error))
 		return false;
-	config->policy = spare;
+	copy_policy(&config->policy, &spare);
 	config->stateful = has_directional_rules(rules) || options->inbound != INBOUND_ANY;
 	config->inbound = (uint8_t)options->inbound;
 	config->ipv6_off = !wants_ipv6(options, NULL) || !wants_ipv6_with(options, rules, NULL);
@@ -106,7 +106,6 @@ bool apply_rules(const struct options *options, const struct rule_list *rules, s
 bool make_config(struct options *options, const struct anchors *anchors, struct config *config,
 		 struct usage_error *error)
 {
-	memset(config, 0, sizeof *config);
 	config->vm_mac = options->vm_mac;
 	config->max_frame = 14 + options->mtu;
 	config->dhcp_off = options->dhcp_off;

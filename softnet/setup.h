@@ -8,7 +8,9 @@
  */
 bool apply_rules(const struct options *, const struct rule_list *, struct config *, struct usage_error *);
 
-/* Anchors that flags do not give come from the port. False: options and port do not go together. */
+/*
+ * The config must be zero: it is hashed as bytes, and most of it, which few rules fill, is never touched here, so that it takes no
+ * memory. Anchors that flags do not give come from the port. False: options and port do not go together. */
 bool make_config(struct options *, const struct anchors *, struct config *, struct usage_error *);
 
 /* The --vm-ip addresses and the key of the hash over client identifiers. */

@@ -43,6 +43,7 @@ static bool make(const char *const *words)
 	}
 	argv[argc] = NULL;
 	error.text[0] = '\0';
+	memset(&config, 0, sizeof config);
 	return parse_options(argc, argv, &options, &error) && make_config(&options, &anchors, &config, &error);
 }
 
