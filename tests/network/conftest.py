@@ -31,10 +31,12 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(config, items):
-    half = os.environ.get("SOFTNET_TESTS_HALF")     # "1" or "2": tests/network/run runs both at the same time
-    if half:
-        config.hook.pytest_deselected(items=items[int(half) % 2::2])
-        del items[int(half) % 2::2]
+    part = os.environ.get("SOFTNET_TESTS_PART")     # "1/3" to "3/3": tests/network/run runs all at the same time
+    if part:
+        number, parts = map(int, part.split("/"))
+        others = [item for i, item in enumerate(items) if i % parts != number - 1]
+        config.hook.pytest_deselected(items=others)
+        items[:] = items[number - 1::parts]
     if netns.inside():
         return
     why = netns.why_not() or "needs a network of its own: run pytest on tests/network"
