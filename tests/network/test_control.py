@@ -305,7 +305,11 @@ def test_client_for_people(guarded, tmp_path):
     assert guarded.channel.result("softnet.policy.get")["ruleCount"] == 4
     saved = tmp_path / "saved"
     saved.write_text(expected)      # what it prints, it reads
-    assert policy("set", *control) == (0, "", "")
+    status, _, said = policy("set", *control)       # a forgotten option must not open a sandbox
+    assert status == 2 and "expected --allow, --block or --policy" in said
+    nothing = tmp_path / "nothing"
+    nothing.write_text("")
+    assert policy("set", *control, "--policy", nothing) == (0, "", "")
     assert policy("set", *control, "--policy", saved) == (0, expected, "")
     assert policy("set", *control, "--block", "nonsense")[0] == 2       # the words of the user: not the guard's affair
     assert policy("show", *control) == (0, expected, "")
