@@ -7,7 +7,7 @@
 
 enum { PATIENCE_MS = 2000 }; /* after that the answer says "asked", and the list tells later how it went */
 
-static json_t *list_of(const struct exposes *exposes)
+json_t *json_exposes(const struct exposes *exposes)
 {
 	static const char *const states[] = { [EXPOSE_WAITING] = "waiting", [EXPOSE_ASKED] = "asked",
 					      [EXPOSE_INSTALLED] = "in-place", [EXPOSE_FAILED] = "failed" };
@@ -83,7 +83,7 @@ json_t *expose_add(struct rpc_call *call)
 		return NULL;
 	}
 	if (item->state != EXPOSE_FAILED)
-		return list_of(exposes);
+		return json_exposes(exposes);
 	describe_failure(item, why);
 	remove_expose(exposes, text, &unused);
 	tell_judge(live);
@@ -100,11 +100,11 @@ json_t *expose_remove(struct rpc_call *call)
 	if (!remove_expose(&live->relay->exposes, text, &error))
 		return refuse_expose(call, error.text);
 	tell_judge(live);
-	return list_of(&live->relay->exposes);
+	return json_exposes(&live->relay->exposes);
 }
 
 json_t *expose_list(struct rpc_call *call)
 {
 	const struct live *live = call->context;
-	return rpc_takes_nothing(call) ? list_of(&live->relay->exposes) : NULL;
+	return rpc_takes_nothing(call) ? json_exposes(&live->relay->exposes) : NULL;
 }

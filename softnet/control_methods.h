@@ -13,10 +13,15 @@ struct live {
 
 extern const struct rpc_method live_methods[];
 
+/* status.c: what guard.status gives, without a call. NULL: no memory. */
+json_t *json_status(const struct live *);
+json_t *guard_status(struct rpc_call *);
+
 /* control_policy.c */
 json_t *policy_get(struct rpc_call *);
 json_t *policy_set(struct rpc_call *);
 /* control_expose.c */
+json_t *json_exposes(const struct exposes *);
 json_t *expose_list(struct rpc_call *);
 json_t *expose_add(struct rpc_call *);
 json_t *expose_remove(struct rpc_call *);

@@ -2,6 +2,7 @@
 #include "counters.h"
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include "log.h"
 #include "text.h"
 
@@ -31,6 +32,42 @@ void count_drop(struct counters *counters, enum direction direction, unsigned ve
 		tell(counters, direction, verdict, now_ms);
 }
 
+void keep_specimen(struct counters *counters, enum direction direction, unsigned verdict, const uint8_t *bytes,
+		   uint32_t length, uint64_t now_ms)
+{
+	struct specimen *last = &counters->last[direction][verdict];
+	last->dropped_ms = now_ms;
+	last->length = length;
+	last->kept = length < SPECIMEN_MAX ? length : SPECIMEN_MAX;
+	memcpy(last->bytes, bytes, last->kept);
+}
+
+struct sample sample_now(const struct counters *counters, uint64_t now_ms)
+{
+	struct sample now = { .taken_ms = now_ms };
+	for (int direction = 0; direction < DIRECTIONS; direction++) {
+		now.frames[direction] = counters->verdicts[direction][PASS];
+		now.octets[direction] = counters->octets[direction];
+		for (unsigned verdict = FIRST_DROP; verdict < VERDICTS; verdict++)
+			now.drops[direction] += counters->verdicts[direction][verdict];
+	}
+	return now;
+}
+
+void take_sample(struct counters *counters, uint64_t now_ms)
+{
+	counters->samples[counters->next_sample] = sample_now(counters, now_ms);
+	counters->next_sample = (counters->next_sample + 1) % SAMPLES;
+	if (counters->sample_count < SAMPLES)
+		counters->sample_count++;
+}
+
+const struct sample *oldest_sample(const struct counters *counters)
+{
+	uint32_t at = counters->next_sample + SAMPLES - counters->sample_count;
+	return counters->sample_count > 0 ? &counters->samples[at % SAMPLES] : NULL;
+}
+
 void tell_drops(struct counters *counters, uint64_t now_ms)
 {
 	if (!is_verbose())
@@ -42,20 +79,20 @@ void tell_drops(struct counters *counters, uint64_t now_ms)
 				tell(counters, (enum direction)direction, verdict, now_ms);
 }
 
-enum { TIME_TEXT = 24 };
+enum { SPAN_TEXT = 24 };
 
 /* The seconds that are left. */
-static const char *format_left(uint64_t expires_ms, uint64_t now_ms, char text[TIME_TEXT])
+static const char *format_left(uint64_t expires_ms, uint64_t now_ms, char text[SPAN_TEXT])
 {
 	if (expires_ms == NEVER_EXPIRES)
 		return "forever";
-	snprintf(text, TIME_TEXT, "%" PRIu64, (expires_ms - now_ms) / 1000);
+	snprintf(text, SPAN_TEXT, "%" PRIu64, (expires_ms - now_ms) / 1000);
 	return text;
 }
 
 static void print_lease(struct address a, struct address from, uint64_t expires_ms, uint64_t now_ms)
 {
-	char address[ADDRESS_TEXT], server[ADDRESS_TEXT], left[TIME_TEXT];
+	char address[ADDRESS_TEXT], server[ADDRESS_TEXT], left[SPAN_TEXT];
 	print_line("lease %s remaining %s server %s", format_address(a, address), format_left(expires_ms, now_ms, left),
 		   is_unset(from) ? "-" : format_address(from, server));
 }
@@ -66,7 +103,7 @@ static void print_address(const struct binding6 *b, uint64_t now_ms)
 		[ORIGIN_LINK_LOCAL] = "link-local", [ORIGIN_SLAAC] = "slaac",
 		[ORIGIN_DHCP] = "dhcp", [ORIGIN_STATIC] = "static",
 	};
-	char address[ADDRESS_TEXT], left[TIME_TEXT];
+	char address[ADDRESS_TEXT], left[SPAN_TEXT];
 	print_line("address %s remaining %s origin %s state %s", format_address(b->address, address),
 		   format_left(b->expires_ms, now_ms, left), origins[b->origin],
 		   status_of(b, now_ms) == STATUS_VALID ? "valid" : "tentative");
@@ -75,7 +112,7 @@ static void print_address(const struct binding6 *b, uint64_t now_ms)
 /* Prefixes and next hops of trusted routers; those of the command line are known. */
 static void print_routers(const struct state6 *state, uint64_t now_ms)
 {
-	char address[ADDRESS_TEXT], mac[MAC_TEXT], left[TIME_TEXT];
+	char address[ADDRESS_TEXT], mac[MAC_TEXT], left[SPAN_TEXT];
 	for (int i = 0; i < PREFIXES_MAX; i++) {
 		const struct prefix6 *p = &state->prefixes[i];
 		if (!p->is_static && now_ms < p->expires_ms)

@@ -2,9 +2,27 @@
 #pragma once
 #include "../core/guard.h"
 
+enum { SPECIMEN_MAX = 128, SAMPLES = 11 };
+
+/* The last frame that was dropped for a reason: its front is enough to say what it was. */
+struct specimen {
+	uint64_t dropped_ms;
+	uint32_t length, kept; /* octets; 0: none was kept */
+	uint8_t bytes[SPECIMEN_MAX];
+};
+
+/* The counters of a moment. */
+struct sample {
+	uint64_t taken_ms;
+	uint64_t frames[DIRECTIONS], octets[DIRECTIONS], drops[DIRECTIONS];
+};
+
 struct counters {
 	uint64_t verdicts[DIRECTIONS][VERDICTS]; /* PASS: frames delivered */
 	uint64_t octets[DIRECTIONS];             /* of those */
+	struct specimen last[DIRECTIONS][VERDICTS];
+	struct sample samples[SAMPLES];          /* about a second apart, a ring */
+	uint32_t next_sample, sample_count;
 	struct {
 		uint64_t told;                   /* of the drops, how many a line spoke of */
 		uint64_t told_ms;
@@ -13,6 +31,16 @@ struct counters {
 
 /* With -v the first drop of each reason is told at once. */
 void count_drop(struct counters *, enum direction, unsigned verdict, uint64_t n, uint64_t now_ms);
+
+/* The frame behind a drop that has been counted. */
+void keep_specimen(struct counters *, enum direction, unsigned verdict, const uint8_t *bytes, uint32_t length,
+		   uint64_t now_ms);
+
+/* Called about once a second. */
+void take_sample(struct counters *, uint64_t now_ms);
+struct sample sample_now(const struct counters *, uint64_t now_ms);
+/* The oldest that is kept; NULL: none. */
+const struct sample *oldest_sample(const struct counters *);
 
 /* With -v: tells of the drops since the last line, one line per reason and second. Called about once a second. */
 void tell_drops(struct counters *, uint64_t now_ms);

@@ -6,33 +6,33 @@
 #include "log.h"
 #include "text.h"
 
-enum { TIME_TEXT = 32 };
+enum { SPAN_TEXT = 32 };
 
-static const char *format_time(uint64_t expires_ms, uint64_t now_ms, char text[TIME_TEXT])
+static const char *format_span(uint64_t expires_ms, uint64_t now_ms, char text[SPAN_TEXT])
 {
 	if (expires_ms == NEVER_EXPIRES)
 		return "for ever";
-	snprintf(text, TIME_TEXT, "for %" PRIu64 " s", expires_ms > now_ms ? (expires_ms - now_ms) / 1000 : 0);
+	snprintf(text, SPAN_TEXT, "for %" PRIu64 " s", expires_ms > now_ms ? (expires_ms - now_ms) / 1000 : 0);
 	return text;
 }
 
 /* In IPv6 only some addresses are leases. */
 static void tell_lease(const char *what, const struct event *event, uint64_t now_ms)
 {
-	char address[ADDRESS_TEXT], server[ADDRESS_TEXT], time[TIME_TEXT];
+	char address[ADDRESS_TEXT], server[ADDRESS_TEXT], time[SPAN_TEXT];
 	bool is_leased = is_ipv4(event->address) || !is_unset(event->server);
 	format_address(event->address, address);
 	if (is_leased)
-		info("lease %s: %s %s from %s", what, address, format_time(event->expires_ms, now_ms, time),
+		info("lease %s: %s %s from %s", what, address, format_span(event->expires_ms, now_ms, time),
 		     format_address(event->server, server));
 	else
 		info("address %s: %s by %s %s", what, address, event->why != NULL ? event->why : "-",
-		     format_time(event->expires_ms, now_ms, time));
+		     format_span(event->expires_ms, now_ms, time));
 }
 
 void tell_event(const struct event *event, uint64_t now_ms)
 {
-	char address[ADDRESS_TEXT], mac[MAC_TEXT], time[TIME_TEXT];
+	char address[ADDRESS_TEXT], mac[MAC_TEXT], time[SPAN_TEXT];
 	format_address(event->address, address);
 	switch (event->kind) {
 	case EVENT_LEASE_NEW:
@@ -55,7 +55,7 @@ void tell_event(const struct event *event, uint64_t now_ms)
 		return;
 	case EVENT_PREFIX_LEARNED:
 		info("prefix learned: %s/%u %s", address, event->prefix_length,
-		     format_time(event->expires_ms, now_ms, time));
+		     format_span(event->expires_ms, now_ms, time));
 		return;
 	}
 }

@@ -45,7 +45,10 @@ void print_help(FILE *to)
 	      "softnet run [options] -- COMMAND ARGS...            start the VM, and guard it: {fd} and {mac}\n"
 	      "                                                    in ARGS become its socket and its MAC address\n"
 	      "softnet policy check [options] [TUPLE...]           say what rules mean; touches nothing\n"
-	      "softnet policy show|set --control PATH [rules]      the rules of a running guard\n",
+	      "softnet policy show|set --control PATH [rules]      the rules of a running guard\n"
+	      "softnet status [--vm NAME] [--json]                 what running guards know and have dropped\n"
+	      "softnet watch [--vm NAME]                           the same, live\n"
+	      "softnet replay [options] FILE...                    decide about captured frames again\n",
 	      to);
 	for (int i = 0; i < option_line_count; i++) {
 		if (option_lines[i].help == NULL)

@@ -55,6 +55,15 @@ static enum verdict decide_packet(struct relay *r, enum direction direction, con
 	return verdict;
 }
 
+/* What became of a frame, as far as the guard has a say in it: one that passes is counted when it was sent. */
+static void account_for(struct relay *r, enum direction direction, const struct packet *packet, enum verdict verdict)
+{
+	if (verdict == PASS)
+		return;
+	count_drop(&r->counters, direction, verdict, 1, r->now_ms);
+	keep_specimen(&r->counters, direction, verdict, packet->bytes, packet->length, r->now_ms);
+}
+
 /*
  * A frame counts as passed when the other port has taken it. Ports tell how many they took, not which: where a few of a
  * batch were refused, the octets are those of as many from its front.
@@ -81,10 +90,9 @@ static enum relay_end move_batch(struct relay *r, enum direction direction)
 	r->has_more[direction] = got == BATCH_MAX;
 	for (uint32_t i = 0; i < got; i++) {
 		enum verdict verdict = decide_packet(r, direction, &packets[i]);
+		account_for(r, direction, &packets[i], verdict);
 		if (verdict == PASS)
 			packets[passed++] = packets[i];
-		else
-			count_drop(&r->counters, direction, verdict, 1, r->now_ms);
 	}
 	if (!send_rejections(&r->rejections, source_of(r, FROM_GUEST)))
 		return end_of(r, source_of(r, FROM_GUEST));
@@ -108,6 +116,7 @@ static enum relay_end tick(struct relay *r)
 	r->tick_ms = r->now_ms;
 	r->file.has_changed = true; /* events do not tell of client identifiers: look once a second */
 	tell_drops(&r->counters, r->now_ms);
+	take_sample(&r->counters, r->now_ms);
 	return r->parent != 0 && getppid() != r->parent ? RELAY_PARENT_GONE : RELAY_GOES_ON;
 }
 
@@ -182,7 +191,8 @@ static enum relay_end turn(struct relay *r)
 enum relay_end run_relay(struct relay *r)
 {
 	enum relay_end end;
-	r->now_ms = r->tick_ms = clock_ms();
+	r->now_ms = r->tick_ms = r->started_ms = clock_ms();
+	take_sample(&r->counters, r->now_ms);
 	follow_state(r);
 	do
 		end = turn(r);

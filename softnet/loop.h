@@ -31,6 +31,7 @@ struct relay {
 	pid_t parent;                      /* 0: it does not matter whether it lives */
 
 	uint64_t now_ms;                   /* read once per turn */
+	uint64_t started_ms;
 	uint64_t expires_ms;               /* when the next binding does */
 	uint64_t tick_ms;                  /* the last one; about one a second */
 	bool has_more[DIRECTIONS];         /* the last batch was full */

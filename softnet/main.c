@@ -21,8 +21,11 @@
 #include "policy_client.h"
 #include "privileges.h"
 #include "process.h"
+#include "replay.h"
 #include "setup.h"
 #include "signals.h"
+#include "status_client.h"
+#include "watch.h"
 
 static struct options options;
 static struct identities identities;
@@ -257,6 +260,17 @@ static int finish(enum relay_end end)
 	return end == RELAY_UPLINK_GONE ? EXIT_RUNTIME : is_run ? command.status : EXIT_OK;
 }
 
+/* The verbs that look at guards or captures. */
+static int look(struct usage_error *error)
+{
+	int status = options.wanted == WANT_STATUS  ? show_status(&options, stdout, error)
+		     : options.wanted == WANT_WATCH ? watch_guards(&options, stdout, error)
+						    : replay_captures(&options, stdout, error);
+	if (status == EXIT_USAGE)
+		die_usage("%s", error->text);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	struct usage_error error;
@@ -273,6 +287,8 @@ int main(int argc, char **argv)
 		die_usage("%s", error.text);
 	if ((options.wanted == WANT_SHOW || options.wanted == WANT_SET) && !ask_for_policy(&options, stdout, &error))
 		die("%s", error.text);
+	if (options.wanted == WANT_STATUS || options.wanted == WANT_WATCH || options.wanted == WANT_REPLAY)
+		return look(&error);
 	if (options.wanted != WANT_GUARD && options.wanted != WANT_RUN)
 		return EXIT_OK;
 	set_verbosity(options.verbose);

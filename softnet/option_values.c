@@ -22,7 +22,7 @@ static bool choose(const char *value, const char *yes, const char *no, bool *cho
 	return refuse_value(error, value, what);
 }
 
-static bool keep_text(const char **to, const char *value, const char *what, struct usage_error *error)
+bool keep_text(const char **to, const char *value, const char *what, struct usage_error *error)
 {
 	if (*value == '\0')
 		return refuse_value(error, value, what);
@@ -351,16 +351,6 @@ bool take_lease_time(struct options *options, const char *value, struct usage_er
 	return parse_number(value, 1, INT32_MAX, &number) ||
 	       refuse_value(error, value, "a number of seconds from 1 to 2147483647");
 }
-
-/* The options without a value. */
-#define TAKE_FLAG(name, statement) \
-	bool take_##name(struct options *options, const char *value, struct usage_error *error) \
-	{ \
-		(void)value; \
-		(void)error; \
-		statement; \
-		return true; \
-	}
 
 TAKE_FLAG(no_dhcp, options->dhcp_off = true)
 TAKE_FLAG(no_resync, options->no_resync = true)

@@ -5,11 +5,10 @@
 #include "option_values.h"
 #include "platform.h"
 
-#define SAY_NO NULL /* known to the design, not to this version: refused, never silently accepted */
-
 const struct option_line option_lines[] = {
 	{ "vm-fd", "FD", 0, GIVE_ONCE, "The virtual machine", "datagram socket to the VM (Tart passes 0)", take_vm_fd },
 	{ "vm-mac-address", "MAC", 0, GIVE_ONCE, NULL, "the only MAC address that the VM may have", take_vm_mac },
+	{ "name", "NAME", 0, GIVE_ONCE, NULL, "what to call the VM (its MAC address)", take_name },
 	{ "guest", "PORT", 0, GIVE_ONCE, NULL, "another way to the VM than --vm-fd; see PORTS", take_guest },
 	{ "vm-ip", "ADDR[/LEN],...", 0, GIVE_OFTEN, NULL, "addresses that the VM may use without a lease", take_vm_ip },
 	{ "mtu", "N", 0, GIVE_ONCE, NULL, "longest packet, 576-65535 octets (1500)", take_mtu },
@@ -53,6 +52,21 @@ const struct option_line option_lines[] = {
 	{ "control-fd", "FD", 0, GIVE_ONCE, NULL, "stream socket on which the rules can be read and set",
 	  take_control_fd },
 	{ "control", "PATH", 0, GIVE_ONCE, NULL, "listen there for live control", take_control },
+	{ "events", "FILE|stderr|syslog", 0, GIVE_OFTEN, "What it tells",
+	  "leases, first drops and the like as JSON lines", take_events },
+	{ "pcap", "FILE", 0, GIVE_ONCE, NULL, "capture what is dropped, with the reason, as pcapng", take_pcap },
+	{ "frames", "drops|all|none", 0, GIVE_ONCE, NULL,
+	  "which frames are captured (drops), or shown by replay (all)", take_frames },
+	{ "pcap-size", "OCTETS[K|M|G]", 0, GIVE_ONCE, NULL, "largest size of a capture file (64M)", take_pcap_size },
+	{ "pcap-files", "N", 0, GIVE_ONCE, NULL, "how many of them are kept (2)", take_pcap_files },
+	{ "metrics", "FILE", 0, GIVE_ONCE, NULL, "keep counters there, for Prometheus' node_exporter", take_metrics },
+	{ "vm", "NAME|MAC|PID", 0, GIVE_ONCE, "Of softnet status, watch and replay", "only this VM's guard", take_vm },
+	{ "json", NULL, 0, GIVE_ONCE, NULL, "for programs", take_json },
+	{ "openmetrics", NULL, 0, GIVE_ONCE, NULL, "status: for Prometheus", take_openmetrics },
+	{ "guest-pcap", "FILE", 0, GIVE_OFTEN, NULL, "capture of what the VM sent", take_guest_pcap },
+	{ "uplink-pcap", "FILE", 0, GIVE_OFTEN, NULL, "capture of what the network sent", take_uplink_pcap },
+	{ "diff", "FILE", 0, GIVE_ONCE, NULL, "show what a policy file would decide otherwise", take_diff },
+	{ "site", "PREFIX/48,...", 0, GIVE_OFTEN, NULL, "the host's own IPv6 sites", take_site },
 	{ "user", "NAME|NUMBER", 0, GIVE_ONCE, NULL, "when started as root: user to become", take_user },
 	{ "group", "NAME|NUMBER", 0, GIVE_ONCE, NULL, "when started as root: group to become", take_group },
 	{ "verbose", NULL, 'v', GIVE_OFTEN, NULL, "tell about leases and drops, and sum up at the end", take_verbose },
@@ -60,7 +74,6 @@ const struct option_line option_lines[] = {
 	{ "version", NULL, 'V', GIVE_OFTEN, NULL, "print the version", take_version },
 	{ "sudo-escalation-probing", NULL, 0, GIVE_OFTEN, NULL, NULL, take_probe },
 	{ "sudo-escalation-done", NULL, 0, GIVE_OFTEN, NULL, NULL, take_nothing },
-	{ "pcap", "FILE", 0, GIVE_OFTEN, NULL, NULL, SAY_NO },
 };
 
 enum { OPTION_LINES = sizeof option_lines / sizeof *option_lines };
@@ -106,8 +119,6 @@ static bool take_option(struct options *options, const struct option_line *line,
 			struct usage_error *error)
 {
 	uint64_t bit = 1ULL << (line - option_lines);
-	if (line->take == SAY_NO)
-		return refuse(error, "--%s: not available in this version", line->name);
 	if (line->times == GIVE_ONCE && (options->seen & bit) != 0)
 		return refuse(error, "--%s: given twice", line->name);
 	options->seen |= bit;
@@ -170,15 +181,6 @@ static enum wanted find_question(int argc, char **argv)
 			return WANT_PROBE;
 	}
 	return WANT_GUARD;
-}
-
-static bool refuse_planned(const char *word, struct usage_error *error)
-{
-	static const char *const planned[] = { "replay", "status", "watch" };
-	for (size_t i = 0; i < sizeof planned / sizeof *planned; i++)
-		if (strcmp(word, planned[i]) == 0)
-			return refuse(error, "%s: not available in this version", word);
-	return refuse_value(error, word, "an option, or `run` or `policy` as the first word");
 }
 
 /* An address that could never be used is an error of whoever wrote it. */
@@ -248,32 +250,10 @@ static bool check_guest(const struct options *options, struct usage_error *error
 	return true;
 }
 
-/* `softnet policy show` and `set` speak to a guard that has options of its own. */
-static bool check_client(const struct options *options, struct usage_error *error)
-{
-	static const char *const taken[] = { "control", "allow", "block", "policy" };
-	size_t count = options->wanted == WANT_SET ? sizeof taken / sizeof *taken : 1;
-	for (int line = 0; line < OPTION_LINES; line++) {
-		bool is_taken = (options->seen >> line & 1) == 0;
-		for (size_t i = 0; i < count; i++)
-			is_taken |= strcmp(option_lines[line].name, taken[i]) == 0;
-		if (!is_taken)
-			return refuse(error, "--%s: not with `softnet policy %s`", option_lines[line].name,
-				      options->wanted == WANT_SET ? "set" : "show");
-	}
-	if (options->control_path == NULL)
-		return refuse(error, "--control: missing; the PATH that the guard was given");
-	bool says_nothing = (options->seen & (options->seen - 1)) == 0; /* but --control */
-	return options->wanted == WANT_SHOW || !says_nothing ||
-	       refuse(error, "policy set: expected --allow, --block or --policy with it; an empty FILE takes all rules away");
-}
-
 /* What no option can tell by itself. */
 static bool check_together(const struct options *options, struct usage_error *error)
 {
-	if (options->wanted == WANT_SHOW || options->wanted == WANT_SET)
-		return check_client(options, error);
-	if (!check_guest(options, error))
+	if (!check_verb(options, error) || !check_guest(options, error))
 		return false;
 	if (options->host_only && options->uplink != NULL && strcmp(options->uplink, "slirp") != 0)
 		return refuse(error, "--vm-net-type: \"host\": expected --uplink slirp with it");
@@ -294,55 +274,9 @@ static void set_defaults(struct options *options)
 	options->vm_fd = -1;
 	options->control_fd = -1;
 	options->mtu = 1500;
+	options->pcap_size = 64 << 20;
+	options->pcap_files = 2;
 	memcpy(options->rates, rates, sizeof rates);
-}
-
-/* The first words, where they are no options. How many there are, or -1. */
-static int take_verb(int argc, char **argv, struct options *options, struct usage_error *error)
-{
-	if (argc > 1 && strcmp(argv[1], "run") == 0) {
-		options->wanted = WANT_RUN;
-		return 1;
-	}
-	if (argc <= 1 || strcmp(argv[1], "policy") != 0)
-		return 0;
-	static const struct {
-		const char *name;
-		enum wanted wanted;
-	} verbs[] = { { "check", WANT_CHECK }, { "show", WANT_SHOW }, { "set", WANT_SET } };
-	for (size_t i = 0; argc > 2 && i < sizeof verbs / sizeof *verbs; i++)
-		if (strcmp(argv[2], verbs[i].name) == 0) {
-			options->wanted = verbs[i].wanted;
-			return 2;
-		}
-	refuse_value(error, argc > 2 ? argv[2] : "policy", "softnet policy check, show or set, and options");
-	return -1;
-}
-
-/* What stands behind the options: `words`, which may be none. */
-static bool take_operands(char **words, bool has_separator, struct options *options, struct usage_error *error)
-{
-	switch (options->wanted) {
-	case WANT_RUN:
-		if (*words != NULL && !has_separator)
-			return refuse_value(error, *words, "\"--\" before the command of `softnet run`");
-		if (*words == NULL)
-			return refuse(error, "run: expected a command: softnet run [options] -- COMMAND ARGS...");
-		options->command = words;
-		return true;
-	case WANT_CHECK:
-		options->tuples = words;
-		return true;
-	case WANT_SHOW:
-	case WANT_SET:
-		return *words == NULL || refuse_value(error, *words, "nothing behind the options");
-	case WANT_GUARD:
-	case WANT_HELP:
-	case WANT_VERSION:
-	case WANT_PROBE:
-		break;
-	}
-	return *words == NULL || refuse_planned(*words, error);
 }
 
 bool parse_options(int argc, char **argv, struct options *options, struct usage_error *error)

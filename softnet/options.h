@@ -9,7 +9,21 @@
 
 enum { STATICS6_MAX = 4, STATICS_MAX = BINDINGS4_MAX + STATICS6_MAX };
 
-enum wanted { WANT_GUARD, WANT_RUN, WANT_CHECK, WANT_SHOW, WANT_SET, WANT_HELP, WANT_VERSION, WANT_PROBE };
+enum wanted {
+	WANT_GUARD, WANT_RUN, WANT_CHECK, WANT_SHOW, WANT_SET, WANT_STATUS, WANT_WATCH, WANT_REPLAY, WANT_HELP, WANT_VERSION,
+	WANT_PROBE
+};
+
+/* Which frames are captured, or shown by replay. FRAMES_UNSAID: the default of the verb. */
+enum frames_wanted { FRAMES_UNSAID, FRAMES_DROPS, FRAMES_ALL, FRAMES_NONE };
+
+enum { EVENT_FILES_MAX = 4, CAPTURES_MAX = 16, VM_NAME_MAX = 63, PCAP_FILES_MAX = 1000 };
+
+/* A capture to replay. */
+struct capture_name {
+	const char *path;
+	enum capture_side { SIDE_OF_FRAME, SIDE_GUEST, SIDE_UPLINK } side;
+};
 
 enum ipv6_mode { IPV6_AUTO, IPV6_GUARD, IPV6_OFF };
 
@@ -23,6 +37,7 @@ struct options {
 	enum wanted wanted;
 	char **command;         /* WANT_RUN: what stands behind "--" */
 	char **tuples;          /* WANT_CHECK: what stands behind the options */
+	const char *name;       /* of the VM, or NULL; WANT_STATUS, WANT_WATCH: of the one to show */
 	int verbose;
 	uint64_t vm_mac;        /* MAC_NONE: not given */
 	int vm_fd;              /* -1: not given */
@@ -49,6 +64,18 @@ struct options {
 	bool reject;
 	int control_fd;         /* -1: not given */
 	const char *control_path; /* NULL: none */
+	const char *events[EVENT_FILES_MAX]; /* paths, "stderr", "syslog" */
+	uint32_t event_count;
+	const char *pcap;       /* NULL: none */
+	enum frames_wanted frames;
+	uint64_t pcap_size;     /* octets */
+	uint32_t pcap_files;
+	const char *metrics;    /* NULL: none */
+	struct capture_name captures[CAPTURES_MAX]; /* WANT_REPLAY */
+	uint32_t capture_count;
+	const char *diff;       /* WANT_REPLAY: a policy file, or NULL */
+	struct site_set sites;  /* WANT_REPLAY: those of the host; a live guard asks the system */
+	bool json, openmetrics;
 	uint64_t seen;          /* one bit per line of the options table */
 };
 
@@ -74,6 +101,16 @@ bool wants_ipv6(const struct options *, const char **why);
 /* The same with other rules than those of the start. */
 bool wants_ipv6_with(const struct options *, const struct rule_list *, const char **why);
 
+/* verbs.c: the first words, and what each verb takes. take_verb() gives how many words there are, or -1. */
+int take_verb(int argc, char **argv, struct options *, struct usage_error *);
+/* What stands behind the options: `words`, which may be none. */
+bool take_operands(char **words, bool has_separator, struct options *, struct usage_error *);
+/* False: an option that the verb does not take. */
+bool check_verb(const struct options *, struct usage_error *);
+bool was_given(const struct options *, const char *option_name);
+/* True when an option was given that has a say in a verdict. */
+bool decides_something(const struct options *);
+
 /* One option of the table; help.c prints it, options.c takes it. */
 struct option_line {
 	const char *name, *argument; /* argument: NULL where the option has none */
@@ -81,7 +118,6 @@ struct option_line {
 	enum { GIVE_ONCE, GIVE_OFTEN } times;
 	const char *section; /* of --help, that starts with this option */
 	const char *help;    /* NULL: hidden */
-	/* NULL: not available in this version. */
 	bool (*take)(struct options *, const char *value, struct usage_error *);
 };
 

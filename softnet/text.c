@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 bool refuse(struct usage_error *error, const char *format, ...)
 {
@@ -189,4 +190,15 @@ bool next_item(const char **rest, char *item, size_t size)
 	item[length] = '\0';
 	*rest = *behind == ',' ? behind + 1 : NULL;
 	return true;
+}
+
+const char *format_time(uint64_t wall_ms, char text[TIME_TEXT])
+{
+	struct tm tm;
+	time_t seconds = (time_t)(wall_ms / 1000);
+	if (gmtime_r(&seconds, &tm) == NULL)
+		return strcpy(text, "-");
+	size_t length = strftime(text, TIME_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text + length, TIME_TEXT - length, ".%03uZ", (unsigned)(wall_ms % 1000));
+	return text;
 }

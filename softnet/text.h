@@ -42,3 +42,7 @@ bool next_item(const char **rest, char *item, size_t size);
 
 /* Replaces what could end the line or drive a terminal by '?'. */
 void make_printable(char *text);
+
+/* RFC 3339 in UTC, with milliseconds, of what wall_clock_ms() gives: "2026-11-24T03:50:31.123Z". */
+enum { TIME_TEXT = 40 };
+const char *format_time(uint64_t wall_ms, char text[TIME_TEXT]);

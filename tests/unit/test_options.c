@@ -1,51 +1,5 @@
 /* The command line: what each option leaves behind, and the exact line for each that is wrong. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "softnet/options.h"
-
-#include <cmocka.h>
-
-#define MAC   "--vm-mac-address", "52:54:00:00:00:0a"
-#define TART  "--vm-fd", "0", MAC
-
-enum { WORDS_MAX = 40 };
-
-static struct options options;
-static struct usage_error error;
-
-static bool parse(const char *const *words)
-{
-	/* Options keep pointers into both, as into the real argv. */
-	static char text[WORDS_MAX][4096];
-	static char *argv[WORDS_MAX + 2] = { "softnet" };
-	int argc = 1;
-	for (; words[argc - 1] != NULL; argc++) {
-		snprintf(text[argc - 1], sizeof text[0], "%s", words[argc - 1]);
-		argv[argc] = text[argc - 1];
-	}
-	argv[argc] = NULL;
-	error.text[0] = '\0';
-	return parse_options(argc, argv, &options, &error);
-}
-
-#define PARSE(...) parse((const char *const[]){ __VA_ARGS__, NULL })
-
-#define TAKEN(...) \
-	do { \
-		if (!PARSE(__VA_ARGS__)) \
-			fail_msg("%s", error.text); \
-	} while (0)
-
-#define REFUSED(line, ...) \
-	do { \
-		assert_false(PARSE(__VA_ARGS__)); \
-		assert_string_equal(error.text, line); \
-	} while (0)
+#include "command_line.h"
 
 static void tart_form(void **unused)
 {
@@ -333,12 +287,8 @@ static void wrong_forms(void **unused)
 	REFUSED("--no-dhcp: takes no value", "--no-dhcp=1");
 	REFUSED("--vm-fd: expected a value: FD", MAC, "--vm-fd");
 	REFUSED("--allow: expected a value: RULE,...", TART, "--allow", "--block", "@host");
-	REFUSED("\"run\": expected an option, or `run` or `policy` as the first word", TART, "run");
-	REFUSED("\"extra\": expected an option, or `run` or `policy` as the first word", TART, "extra", "--mtu", "1");
-	REFUSED("replay: not available in this version", "replay", "--guest-pcap", "f");
-	REFUSED("status: not available in this version", "status");
-	REFUSED("watch: not available in this version", "watch");
-	REFUSED("--pcap: not available in this version", TART, "--pcap", "f");
+	REFUSED("\"run\": expected an option, or " VERBS " as the first word", TART, "run");
+	REFUSED("\"extra\": expected an option, or " VERBS " as the first word", TART, "extra", "--mtu", "1");
 	REFUSED("\"get\": expected softnet policy check, show or set, and options", "policy", "get");
 	REFUSED("\"policy\": expected softnet policy check, show or set, and options", "policy");
 	REFUSED("--policy: expected a value: FILE", "policy", "check", "--policy");

@@ -1,0 +1,152 @@
+/* guard.status: all that somebody asks who wonders why a VM has no network. docs/observability.md has the keys. */
+#include <stdlib.h>
+#include <unistd.h>
+#include "clock.h"
+#include "control_methods.h"
+#include "describe.h"
+#include "state_json.h"
+
+enum { MS = 1000 };
+
+static json_t *addresses_in(const struct address_set *set, json_t *list)
+{
+	for (uint32_t i = 0; i < set->count; i++)
+		json_array_append_new(list, json_address(set->item[i]));
+	return list;
+}
+
+/* Of both families together. */
+static json_t *json_set(const struct address_set *four, const struct address_set *six)
+{
+	return addresses_in(six, addresses_in(four, json_array()));
+}
+
+static json_t *json_anchors(const struct config *config)
+{
+	json_t *macs = json_array();
+	for (uint32_t i = 0; i < config->gateway_macs.count; i++)
+		json_array_append_new(macs, json_mac(config->gateway_macs.item[i]));
+	return json_pack("{s:o, s:o, s:o, s:o}", "host", json_set(&config->host, &config->host6), "servers",
+			 json_set(&config->servers, &config->servers6), "resolvers",
+			 json_set(&config->resolvers, &config->resolvers6), "macs", macs);
+}
+
+static json_t *json_policy(const struct rule_list *rules)
+{
+	int count[2] = { 0, 0 };
+	for (uint32_t i = 0; i < rules->count; i++)
+		count[rules->rule[i].class == CLASS_ALLOWED]++;
+	return json_pack("{s:i, s:i}", "allow", count[1], "block", count[0]);
+}
+
+/* In one second, to the nearest whole number. */
+static json_t *json_rate(uint64_t before, uint64_t now, uint64_t ms)
+{
+	return json_number(ms > 0 ? ((now - before) * MS + ms / 2) / ms : 0);
+}
+
+static json_t *json_rates(const struct counters *counters, uint64_t now_ms)
+{
+	struct sample now = sample_now(counters, now_ms);
+	const struct sample *before = oldest_sample(counters);
+	if (before == NULL)
+		before = &now;
+	uint64_t ms = now.taken_ms - before->taken_ms;
+	json_t *rates = json_pack("{s:o}", "seconds", json_number((ms + MS / 2) / MS));
+	for (int side = 0; side < DIRECTIONS; side++)
+		json_object_set_new(rates, side_names[side],
+				    json_pack("{s:o, s:o, s:o}", "frames",
+					      json_rate(before->frames[side], now.frames[side], ms), "octets",
+					      json_rate(before->octets[side], now.octets[side], ms), "drops",
+					      json_rate(before->drops[side], now.drops[side], ms)));
+	return rates;
+}
+
+struct drop_count {
+	int side;
+	unsigned verdict;
+	uint64_t count;
+};
+
+static int compare_counts(const void *a, const void *b)
+{
+	const struct drop_count *left = a, *right = b;
+	return left->count < right->count ? 1 : left->count > right->count ? -1 : 0;
+}
+
+static json_t *json_drop(const struct drop_count *drop, const struct specimen *last, uint64_t now_ms)
+{
+	char text[DESCRIPTION_TEXT];
+	const char *frame = last->kept > 0 ? describe_frame(last->bytes, last->kept, last->length, text) : NULL;
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s?}", "side", side_names[drop->side], "reason",
+			 verdict_name(drop->verdict), "meaning", verdict_meaning(drop->verdict), "count",
+			 json_number(drop->count), "seconds",
+			 last->dropped_ms > 0 ? json_number((now_ms - last->dropped_ms) / MS) : json_null(), "frame", frame);
+}
+
+static json_t *json_drops(const struct counters *counters, uint64_t now_ms)
+{
+	struct drop_count drops[DIRECTIONS * VERDICTS];
+	size_t n = 0;
+	json_t *list = json_array();
+	for (int side = 0; side < DIRECTIONS; side++)
+		for (unsigned verdict = FIRST_DROP; verdict < VERDICTS; verdict++)
+			if (counters->verdicts[side][verdict] > 0)
+				drops[n++] = (struct drop_count){ side, verdict, counters->verdicts[side][verdict] };
+	qsort(drops, n, sizeof *drops, compare_counts);
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_drop(&drops[i], &counters->last[drops[i].side][drops[i].verdict], now_ms));
+	return list;
+}
+
+static json_t *json_identity(const struct live *live)
+{
+	const struct relay *r = live->relay;
+	char mac[MAC_TEXT], started[TIME_TEXT];
+	uint64_t uptime_ms = r->now_ms - r->started_ms;
+	format_mac(live->config->vm_mac, mac);
+	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:o, s:s, s:s}", "version", SOFTNET_VERSION, "pid", (int)getpid(),
+			 "name", live->options->name != NULL ? live->options->name : mac, "mac", mac, "started",
+			 format_time(wall_clock_ms() - uptime_ms, started), "uptime", json_number(uptime_ms / MS), "guest",
+			 r->port[FROM_GUEST]->name, "uplink", r->port[TO_GUEST]->name);
+}
+
+static json_t *json_settings(const struct live *live)
+{
+	static const char *const inbounds[] = { [INBOUND_ANY] = "any", [INBOUND_ESTABLISHED] = "established",
+						[INBOUND_NONE] = "none" };
+	const struct config *config = live->config;
+	return json_pack("{s:s, s:b, s:s, s:b, s:b, s:o, s:o, s:o}", "ipv6", config->ipv6_off ? "off" : "guard",
+			 "isolation", config->isolation, "inbound", inbounds[config->inbound], "stateful", config->stateful,
+			 "reject", live->options->reject, "policy", json_policy(live->rules), "anchors",
+			 json_anchors(config), "exposes", json_exposes(&live->relay->exposes));
+}
+
+static json_t *json_network(const struct relay *r)
+{
+	json_t *passed = json_object();
+	for (int side = 0; side < DIRECTIONS; side++)
+		json_object_set_new(passed, side_names[side], json_passed(&r->counters, side));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "addresses", json_addresses(r->snoop.state, r->now_ms),
+			 "servers", json_servers(r->snoop.state, r->now_ms), "routers",
+			 json_routers(r->snoop.state, r->now_ms), "passed", passed, "rates",
+			 json_rates(&r->counters, r->now_ms), "drops", json_drops(&r->counters, r->now_ms), "flows",
+			 json_flows(r->snoop.flows), "rejections", json_number(r->rejections.sent));
+}
+
+json_t *json_status(const struct live *live)
+{
+	json_t *status = json_identity(live), *settings = json_settings(live), *network = json_network(live->relay);
+	bool is_whole = json_object_update(status, settings) == 0 && json_object_update(status, network) == 0;
+	json_decref(settings);
+	json_decref(network);
+	if (is_whole)
+		return status;
+	json_decref(status);
+	return NULL;
+}
+
+json_t *guard_status(struct rpc_call *call)
+{
+	return rpc_takes_nothing(call) ? json_status(call->context) : NULL;
+}
