@@ -1,10 +1,11 @@
-/* Lines to stderr. */
+/* Lines to stderr, and to the log of the system where there is one. */
 #include "log.h"
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "platform.h"
 #include "text.h"
 
 enum { LINE_MAX_OCTETS = 512, PATIENCE_MS = 200 };
@@ -34,14 +35,25 @@ static bool write_line(const char *line, size_t length, int patience_ms)
 	return write(STDERR_FILENO, line, length) == (ssize_t)length;
 }
 
-__attribute__((format(printf, 3, 0))) static void print(const char *prefix, int patience_ms, const char *format,
-							va_list arguments)
+/* How a line goes out. */
+struct manner {
+	enum log_level level;
+	const char *prefix;
+	int patience_ms;
+	bool is_quiet; /* for the system's log alone */
+};
+
+__attribute__((format(printf, 2, 0))) static void print(struct manner how, const char *format, va_list arguments)
 {
 	char line[LINE_MAX_OCTETS];
-	size_t start = (size_t)snprintf(line, sizeof line, "%s", prefix);
+	size_t start = (size_t)snprintf(line, sizeof line, "%s", how.prefix);
 	vsnprintf(line + start, sizeof line - start - 1, format, arguments);
 	make_printable(line); /* names of files and ports are the user's, but sentences may quote others */
 	size_t length = strlen(line);
+	if (start > 0)
+		platform_log(how.level, line + start);
+	if (how.is_quiet)
+		return;
 	line[length] = '\n';
 	if (lost_lines > 0) {
 		char gap[64];
@@ -49,43 +61,42 @@ __attribute__((format(printf, 3, 0))) static void print(const char *prefix, int 
 		if (write_line(gap, (size_t)gap_length, 0))
 			lost_lines = 0;
 	}
-	if (!write_line(line, length + 1, patience_ms))
+	if (!write_line(line, length + 1, how.patience_ms))
 		lost_lines++;
 }
 
-#define PRINT(prefix, patience_ms) \
+#define PRINT(...) \
 	do { \
 		va_list arguments; \
 		va_start(arguments, format); \
-		print(prefix, patience_ms, format, arguments); \
+		print((struct manner){ __VA_ARGS__ }, format, arguments); \
 		va_end(arguments); \
 	} while (0)
 
 void info(const char *format, ...)
 {
-	if (verbosity > 0)
-		PRINT("softnet: ", 0);
+	PRINT(LEVEL_INFO, "softnet: ", 0, verbosity == 0);
 }
 
 void warning(const char *format, ...)
 {
-	PRINT("softnet: ", 0);
+	PRINT(LEVEL_WARNING, "softnet: ", 0, false);
 }
 
 void print_line(const char *format, ...)
 {
-	PRINT("", 0);
+	PRINT(LEVEL_INFO, "", 0, false);
 }
 
 /* The last line is the one that counts, so these wait a moment for room. */
 void die(const char *format, ...)
 {
-	PRINT("softnet: ", PATIENCE_MS);
+	PRINT(LEVEL_ERROR, "softnet: ", PATIENCE_MS, false);
 	exit(EXIT_RUNTIME);
 }
 
 void die_usage(const char *format, ...)
 {
-	PRINT("softnet: ", PATIENCE_MS);
+	PRINT(LEVEL_ERROR, "softnet: ", PATIENCE_MS, false);
 	exit(EXIT_USAGE);
 }

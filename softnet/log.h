@@ -11,7 +11,7 @@ enum exit_status { EXIT_OK = 0, EXIT_RUNTIME = 1, EXIT_USAGE = 2, EXIT_NOT_EXECU
 void set_verbosity(int);
 bool is_verbose(void);
 
-PRINTF_LIKE void info(const char *format, ...);     /* only with -v */
+PRINTF_LIKE void info(const char *format, ...);     /* on stderr only with -v */
 PRINTF_LIKE void warning(const char *format, ...);
 PRINTF_LIKE _Noreturn void die(const char *format, ...);       /* exit 1 */
 PRINTF_LIKE _Noreturn void die_usage(const char *format, ...); /* exit 2 */

@@ -38,6 +38,9 @@ bool platform_peer_user(int fd, uid_t *);
 /* Sets real, effective and saved ids. 0 or -errno. */
 int platform_set_group(gid_t);
 int platform_set_user(uid_t);
+/* Supplementary groups: these, or those of the user. False: errno says why. */
+bool platform_set_groups(const gid_t *, size_t count);
+bool platform_join_groups(const char *user, gid_t);
 /* True when real, effective and saved ids are all the given ones. */
 bool platform_ids_are(uid_t, gid_t);
 
@@ -50,3 +53,7 @@ void platform_forbid_new_privileges(void);
 void platform_drop_capabilities(void);
 /* True when this process holds no capability that works now. */
 bool platform_has_no_capabilities(void);
+
+/* The log of the system, beside stderr; a line without newline. Nothing where stderr is all there is. */
+enum log_level { LEVEL_INFO, LEVEL_WARNING, LEVEL_ERROR };
+void platform_log(enum log_level, const char *line);

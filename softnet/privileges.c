@@ -132,8 +132,8 @@ static bool find_caller(struct identity *caller)
 /* Effective ids only, so that the way back stays open. Supplementary groups are root's under sudo alone. */
 static bool try_as(const struct identity *who)
 {
-	if (getuid() == 0 && who->name[0] != '\0' ? initgroups(who->name, who->gid) < 0
-						  : getuid() == 0 && setgroups(1, &who->gid) < 0)
+	if (getuid() == 0 && who->name[0] != '\0' ? !platform_join_groups(who->name, who->gid)
+						  : getuid() == 0 && !platform_set_groups(&who->gid, 1))
 		return false;
 	return setegid(who->gid) == 0 && seteuid(who->uid) == 0;
 }
@@ -150,20 +150,10 @@ int open_as_caller(const char *path)
 	int count = getgroups(NGROUPS_MAX, groups);
 	int fd = count >= 0 && try_as(&caller) ? open(path, HOW) : -1;
 	int cause = errno;
-	if (seteuid(uid) < 0 || setegid(gid) < 0 || (getuid() == 0 && setgroups((size_t)count, groups) < 0))
+	if (seteuid(uid) < 0 || setegid(gid) < 0 || (getuid() == 0 && !platform_set_groups(groups, (size_t)count)))
 		die("cannot become user %u again after a file was opened", (unsigned)uid);
 	errno = cause;
 	return fd;
-}
-
-/* Capabilities of the file are given up as well; those of a caller who is root are the caller's own. */
-bool become_caller(void)
-{
-	bool is_caller = (getgid() == getegid() || platform_set_group(getgid()) == 0) &&
-			 (getuid() == geteuid() || platform_set_user(getuid()) == 0);
-	if (is_caller && platform_is_set_id() && getuid() != 0)
-		platform_drop_capabilities();
-	return is_caller;
 }
 
 /* Groups before user: afterwards there is no right to change them. */
@@ -199,7 +189,7 @@ void drop_privileges(const struct identities *ids)
 	bool was_root = geteuid() == 0;
 	platform_forbid_new_privileges();
 	if (who->change) {
-		if (was_root && setgroups(1, &who->gid) < 0)
+		if (was_root && !platform_set_groups(&who->gid, 1))
 			die("cannot drop supplementary groups: %s", strerror(errno));
 		int result = set_ids(who);
 		if (result < 0)
@@ -223,7 +213,7 @@ bool become_command(const struct identities *ids)
 	if (!who->change)
 		return true;
 	/* Under set-user-id the supplementary groups are the caller's already. */
-	if (geteuid() == 0 && getuid() == 0 && who->name[0] != '\0' && initgroups(who->name, who->gid) < 0)
+	if (geteuid() == 0 && getuid() == 0 && who->name[0] != '\0' && !platform_join_groups(who->name, who->gid))
 		return false;
 	int result = set_ids(who);
 	if (result < 0)
