@@ -75,6 +75,7 @@ const struct rpc_method live_methods[] = {
 	{ "softnet.policy.get", false, policy_get },
 	{ "softnet.policy.set", false, policy_set },
 	{ "guard.status", true, guard_status },
+	{ "guard.metrics", true, guard_metrics },
 	{ "guard.stats", true, guard_stats },
 	{ "guard.leases", true, guard_leases },
 	{ "guard.relearn", true, guard_relearn },

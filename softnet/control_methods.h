@@ -16,6 +16,8 @@ extern const struct rpc_method live_methods[];
 /* status.c: what guard.status gives, without a call. NULL: no memory. */
 json_t *json_status(const struct live *);
 json_t *guard_status(struct rpc_call *);
+/* metrics_file.c */
+json_t *guard_metrics(struct rpc_call *);
 
 /* control_policy.c */
 json_t *policy_get(struct rpc_call *);

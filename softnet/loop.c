@@ -117,6 +117,7 @@ static enum relay_end tick(struct relay *r)
 	r->file.has_changed = true; /* events do not tell of client identifiers: look once a second */
 	tell_drops(&r->counters, r->now_ms);
 	take_sample(&r->counters, r->now_ms);
+	follow_metrics_file(&r->metrics, r->now_ms);
 	return r->parent != 0 && getppid() != r->parent ? RELAY_PARENT_GONE : RELAY_GOES_ON;
 }
 
@@ -191,7 +192,7 @@ static enum relay_end turn(struct relay *r)
 enum relay_end run_relay(struct relay *r)
 {
 	enum relay_end end;
-	r->now_ms = r->tick_ms = r->started_ms = clock_ms();
+	r->now_ms = r->tick_ms = clock_ms();
 	take_sample(&r->counters, r->now_ms);
 	follow_state(r);
 	do
@@ -204,6 +205,7 @@ void finish_relay(struct relay *r)
 {
 	r->now_ms = clock_ms();
 	save_state_file(&r->file, r->snoop.state, this_moment(r), true);
+	remove_metrics_file(&r->metrics);
 	tell_drops(&r->counters, r->now_ms + TICK_MS); /* what the last second held back */
 	if (is_verbose())
 		print_summary(&r->counters, r->snoop.state, r->now_ms);

@@ -4,6 +4,7 @@
 #include "control.h"
 #include "counters.h"
 #include "exposes.h"
+#include "metrics_file.h"
 #include "rejections.h"
 #include "sites.h"
 #include "state_file.h"
@@ -25,13 +26,14 @@ struct relay {
 	struct exposes exposes;
 	struct rejections rejections;
 	struct state_file file;
+	struct metrics_file metrics;
 	struct site_watch sites;
 	struct control control;
 	struct command *command;           /* NULL: somebody else has started us */
 	pid_t parent;                      /* 0: it does not matter whether it lives */
 
 	uint64_t now_ms;                   /* read once per turn */
-	uint64_t started_ms;
+	uint64_t started_ms, started_wall_ms;
 	uint64_t expires_ms;               /* when the next binding does */
 	uint64_t tick_ms;                  /* the last one; about one a second */
 	bool has_more[DIRECTIONS];         /* the last batch was full */
@@ -39,5 +41,5 @@ struct relay {
 
 enum relay_end run_relay(struct relay *);
 
-/* The state file and, with -v, the summary. */
+/* The files of state and metrics and, with -v, the summary. */
 void finish_relay(struct relay *);

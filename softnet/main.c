@@ -198,6 +198,16 @@ static void prepare_relay(struct port *guest, struct port *uplink)
 	relay.exposes = (struct exposes){ .count = options.expose_count, .uplink = uplink, .ipv6_off = config.ipv6_off };
 	memcpy(relay.exposes.items, options.exposes, sizeof options.exposes);
 	relay.command = options.wanted == WANT_RUN ? &command : NULL;
+	relay.now_ms = relay.started_ms = clock_ms();
+	relay.started_wall_ms = wall_clock_ms();
+}
+
+static void start_metrics(void)
+{
+	relay.metrics = (struct metrics_file){ .path = options.metrics, .live = &live };
+	const char *cause = start_metrics_file(&relay.metrics, relay.now_ms);
+	if (cause != NULL)
+		die("--metrics: %s: cannot write: %s", options.metrics, cause);
 }
 
 /* Everything up to the first frame. EXIT_OK, or the status to end with. */
@@ -237,6 +247,7 @@ static int prepare(struct usage_error *error)
 		die("cannot read this host's addresses: %s", strerror(errno));
 	load_state();
 	prepare_relay(guest, uplink);
+	start_metrics();
 	if (options.wanted != WANT_RUN && options.vm_fd == 0)
 		relay.parent = parent; /* Tart's form */
 	return options.wanted == WANT_RUN ? start_command(&command) : EXIT_OK;

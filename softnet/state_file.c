@@ -2,12 +2,11 @@
 #include "state_file.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "log.h"
+#include "replace_file.h"
 
 /* One more than a file may have, so that a longer one shows. */
 static char buffer[STATE_TEXT_MAX + 1];
@@ -63,47 +62,6 @@ const char *load_state_file(struct state_file *file, const struct config *config
 	return read_state_text(buffer, length, &file->owner, config, state, moment);
 }
 
-static bool write_all(int fd, const char *text, size_t length)
-{
-	while (length > 0) {
-		ssize_t written = write(fd, text, length);
-		if (written < 0 && errno != EINTR)
-			return false;
-		if (written > 0) {
-			text += written;
-			length -= (size_t)written;
-		}
-	}
-	return true; /* no fsync(2): it may stall the frames, and after a power failure the boot id is another anyway */
-}
-
-/* Beside the file, because rename(2) replaces only within a file system; O_EXCL, so never through somebody's link. */
-static bool replace_file(const char *path, const char *text, size_t length)
-{
-	char temporary[PATH_MAX];
-	int needed = snprintf(temporary, sizeof temporary, "%s.%ld.new", path, (long)getpid());
-	if (needed < 0 || (size_t)needed >= sizeof temporary) {
-		errno = ENAMETOOLONG;
-		return false;
-	}
-	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-	int fd = open(temporary, flags, 0600);
-	if (fd < 0 && errno == EEXIST && unlink(temporary) == 0) /* of a guard with our number that was killed */
-		fd = open(temporary, flags, 0600);
-	if (fd < 0)
-		return false;
-	bool is_written = write_all(fd, text, length);
-	int saved = errno;
-	is_written = close(fd) == 0 && is_written;
-	if (is_written && rename(temporary, path) == 0)
-		return true;
-	if (is_written)
-		saved = errno;
-	unlink(temporary);
-	errno = saved;
-	return false;
-}
-
 bool is_due(const struct state_file *file, uint64_t now_ms)
 {
 	bool is_time = file->has_changed && now_ms - file->saved_ms >= SAVE_INTERVAL_MS;
@@ -122,7 +80,7 @@ void save_state_file(struct state_file *file, const struct state *state, struct 
 		return;
 	length = write_state_text(state, &file->owner, moment, buffer, sizeof buffer);
 	file->saved_ms = moment.now_ms;
-	if (length > 0 && replace_file(file->path, buffer, length)) {
+	if (length > 0 && replace_file(file->path, buffer, length, 0600)) {
 		file->saved_hash = hash;
 		return;
 	}

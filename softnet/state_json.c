@@ -1,5 +1,7 @@
 /* What the guard knows, as JSON: what several methods, events and the status have in common. */
 #include "state_json.h"
+#include <limits.h>
+#include <stdio.h>
 #include "../core/trust.h"
 #include "../core/trust6.h"
 
@@ -8,6 +10,14 @@ const char *const side_names[DIRECTIONS] = { [FROM_GUEST] = "guest", [TO_GUEST] 
 json_t *json_number(uint64_t n)
 {
 	return json_integer((json_int_t)n);
+}
+
+json_t *json_text(const char *text)
+{
+	char shown[PATH_MAX];
+	snprintf(shown, sizeof shown, "%s", text);
+	make_printable(shown);
+	return json_string(shown);
 }
 
 json_t *json_address(struct address a)

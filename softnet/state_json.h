@@ -8,6 +8,8 @@
 extern const char *const side_names[DIRECTIONS];
 
 json_t *json_number(uint64_t);
+/* Of a path, say: what is not printable ASCII is shown as "?", for JSON knows UTF-8 alone. */
+json_t *json_text(const char *);
 json_t *json_address(struct address); /* null: unset */
 json_t *json_mac(uint64_t mac);       /* null: MAC_NONE */
 /* What is left in seconds; null: for ever. */

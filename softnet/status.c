@@ -1,7 +1,6 @@
 /* guard.status: all that somebody asks who wonders why a VM has no network. docs/observability.md has the keys. */
 #include <stdlib.h>
 #include <unistd.h>
-#include "clock.h"
 #include "control_methods.h"
 #include "describe.h"
 #include "state_json.h"
@@ -105,10 +104,10 @@ static json_t *json_identity(const struct live *live)
 	char mac[MAC_TEXT], started[TIME_TEXT];
 	uint64_t uptime_ms = r->now_ms - r->started_ms;
 	format_mac(live->config->vm_mac, mac);
-	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:o, s:s, s:s}", "version", SOFTNET_VERSION, "pid", (int)getpid(),
+	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:o, s:o, s:o}", "version", SOFTNET_VERSION, "pid", (int)getpid(),
 			 "name", live->options->name != NULL ? live->options->name : mac, "mac", mac, "started",
-			 format_time(wall_clock_ms() - uptime_ms, started), "uptime", json_number(uptime_ms / MS), "guest",
-			 r->port[FROM_GUEST]->name, "uplink", r->port[TO_GUEST]->name);
+			 format_time(r->started_wall_ms, started), "uptime", json_number(uptime_ms / MS), "guest",
+			 json_text(r->port[FROM_GUEST]->name), "uplink", json_text(r->port[TO_GUEST]->name));
 }
 
 static json_t *json_settings(const struct live *live)
@@ -122,16 +121,23 @@ static json_t *json_settings(const struct live *live)
 			 json_anchors(config), "exposes", json_exposes(&live->relay->exposes));
 }
 
+static json_t *json_metrics_file(const struct metrics_file *file)
+{
+	return file->path == NULL ? json_null()
+				  : json_pack("{s:o, s:o}", "file", json_text(file->path), "failed", json_number(file->failed));
+}
+
 static json_t *json_network(const struct relay *r)
 {
 	json_t *passed = json_object();
 	for (int side = 0; side < DIRECTIONS; side++)
 		json_object_set_new(passed, side_names[side], json_passed(&r->counters, side));
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "addresses", json_addresses(r->snoop.state, r->now_ms),
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "addresses", json_addresses(r->snoop.state, r->now_ms),
 			 "servers", json_servers(r->snoop.state, r->now_ms), "routers",
 			 json_routers(r->snoop.state, r->now_ms), "passed", passed, "rates",
 			 json_rates(&r->counters, r->now_ms), "drops", json_drops(&r->counters, r->now_ms), "flows",
-			 json_flows(r->snoop.flows), "rejections", json_number(r->rejections.sent));
+			 json_flows(r->snoop.flows), "rejections", json_number(r->rejections.sent), "metrics",
+			 json_metrics_file(&r->metrics));
 }
 
 json_t *json_status(const struct live *live)

@@ -34,6 +34,7 @@ check           kea-dhcp4-server      -           a DHCP server that gives lease
 check           kea-dhcp6-server      -
 check           radvd                 -           a router of IPv6
 check           iputils-ping          -
+check           python3-prometheus-client -       reads the metrics as Prometheus does
 check           clang                 llvm        eBPF
 check           libbpf-dev            -
 check           clang-format          clang-format

@@ -138,7 +138,7 @@ class Process:
         self.lines = []                 # (stream, text); stream is "out" or "err"
         self.on_line = on_line
         self.news = threading.Condition()
-        self.log = open(pathlib.Path(log_directory) / f"{name}.log", "w", buffering=1)
+        self.log = open(pathlib.Path(log_directory) / f"{name}.log", "w", buffering=1, errors="backslashreplace")
         self.log.write(f"$ {' '.join(map(str, command))}\n")
         self.popen = subprocess.Popen([str(word) for word in command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                       stderr=subprocess.PIPE, text=True, errors="replace", bufsize=1,

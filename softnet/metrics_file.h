@@ -1,0 +1,19 @@
+/* --metrics FILE: the guard's metrics for node_exporter's textfile collector. */
+#pragma once
+#include <stdint.h>
+
+struct live;
+
+struct metrics_file {
+	const char *path;        /* NULL: none */
+	const struct live *live;
+	uint64_t written_ms;     /* when it was, or was tried, last */
+	uint64_t failed;         /* how often it could not be written */
+};
+
+/* NULL, or why it cannot be written. */
+const char *start_metrics_file(struct metrics_file *, uint64_t now_ms);
+/* Every 15 s; called about once a second. Warns once, and is then counted. */
+void follow_metrics_file(struct metrics_file *, uint64_t now_ms);
+/* What has ended has no metrics: an old file would be exported for ever. */
+void remove_metrics_file(const struct metrics_file *);

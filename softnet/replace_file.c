@@ -1,0 +1,49 @@
+/* Replaces a file as a whole. */
+#include "replace_file.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool write_all(int fd, const char *text, size_t length)
+{
+	while (length > 0) {
+		ssize_t written = write(fd, text, length);
+		if (written < 0 && errno != EINTR)
+			return false;
+		if (written > 0) {
+			text += written;
+			length -= (size_t)written;
+		}
+	}
+	return true; /* no fsync(2): it may stall the frames, and after a power failure nobody wants what was there */
+}
+
+/* Beside the file, because rename(2) replaces only within a file system; O_EXCL, so never through somebody's link. */
+bool replace_file(const char *path, const char *text, size_t length, mode_t mode)
+{
+	char temporary[PATH_MAX];
+	int needed = snprintf(temporary, sizeof temporary, "%s.%ld.new", path, (long)getpid());
+	if (needed < 0 || (size_t)needed >= sizeof temporary) {
+		errno = ENAMETOOLONG;
+		return false;
+	}
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	int fd = open(temporary, flags, 0600);
+	if (fd < 0 && errno == EEXIST && unlink(temporary) == 0) /* of a guard with our number that was killed */
+		fd = open(temporary, flags, 0600);
+	if (fd < 0)
+		return false;
+	bool is_written = write_all(fd, text, length) && fchmod(fd, mode) == 0; /* whatever the umask is */
+	int saved = errno;
+	is_written = close(fd) == 0 && is_written;
+	if (is_written && rename(temporary, path) == 0)
+		return true;
+	if (is_written)
+		saved = errno;
+	unlink(temporary);
+	errno = saved;
+	return false;
+}

@@ -1,0 +1,8 @@
+/* A small file that others may read at any time: it is always whole. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Its temporary lies beside it, and is called PATH, the process number and "new". False: errno says why. */
+bool replace_file(const char *path, const char *text, size_t length, mode_t mode);
