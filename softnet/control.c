@@ -38,18 +38,19 @@ static struct client *find_free(struct control *control)
 }
 
 /* The mode of the file says almost the same; but it may have been changed. */
-static bool may_connect(const struct control *control, int fd)
+static bool may_connect(const struct control *control, int fd, uid_t *peer)
 {
-	uid_t peer;
-	return platform_peer_user(fd, &peer) && (peer == 0 || peer == geteuid() || peer == control->starter);
+	return platform_peer_user(fd, peer) && (*peer == 0 || *peer == geteuid() || *peer == control->starter);
 }
 
 static void take_operator(struct control *control, int fd)
 {
+	uid_t peer;
 	struct client *place = find_free(control);
-	const char *why = !may_connect(control, fd) ? "another user" : place == NULL ? "too many are connected" : NULL;
+	const char *why = !may_connect(control, fd, &peer) ? "another user" : place == NULL ? "too many are connected" : NULL;
 	if (why == NULL && make_quiet(fd)) {
 		open_client(place, fd, true, control->context);
+		place->is_reader = control->is_for_readers && peer != 0;
 		return;
 	}
 	info("--control: a client is turned away: %s", why != NULL ? why : "no descriptor");
@@ -177,10 +178,8 @@ void tell_subscribers(struct control *control, json_t *params)
 	json_decref(params);
 }
 
-void close_control(struct control *control)
+void close_listener(struct control *control)
 {
-	for (uint32_t i = 0; i < CLIENTS; i++)
-		close_client(client_at(control, i));
 	if (control->listener < 0)
 		return;
 	struct stat now;
@@ -188,4 +187,11 @@ void close_control(struct control *control)
 		unlink(control->path); /* where that is not ours to do any more, the next guard replaces it */
 	close(control->listener);
 	control->listener = -1;
+}
+
+void close_control(struct control *control)
+{
+	for (uint32_t i = 0; i < CLIENTS; i++)
+		close_client(client_at(control, i));
+	close_listener(control);
 }

@@ -21,6 +21,7 @@ struct control {
 	int listener;              /* -1: none */
 	struct stat place;         /* what was made at the path: only that is removed */
 	const char *path;
+	bool is_for_readers;       /* nobody asked for it, so nobody but root may change anything there */
 	uint64_t accept_ms;        /* not before: no descriptor was free */
 	uint64_t now_ms;
 	uint32_t next;             /* whose turn it is to be answered */
@@ -34,6 +35,8 @@ void prepare_control(struct control *, const struct rpc_method *, void *context)
 bool take_control_descriptor(struct control *, int fd, struct usage_error *);
 /* Listens at the path with mode 0600. Replaces a socket that nobody has open, never another file. */
 bool listen_control(struct control *, const char *path, struct usage_error *);
+/* Nobody connects any more; whoever is connected stays. */
+void close_listener(struct control *);
 void close_control(struct control *);
 
 /* For poll(2): how many of fds were filled; and afterwards, what it said. */

@@ -27,7 +27,7 @@ json_t *json_exposes(const struct exposes *exposes)
 static const char *expose_text(struct rpc_call *call)
 {
 	static const char *const keys[] = { "expose", NULL };
-	if (!rpc_takes(call, keys))
+	if (!may_change(call) || !rpc_takes(call, keys))
 		return NULL;
 	const json_t *value = json_object_get(call->params, "expose");
 	const char *text = json_string_value(value);

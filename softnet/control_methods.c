@@ -55,7 +55,7 @@ static json_t *guard_leases(struct rpc_call *call)
 static json_t *guard_relearn(struct rpc_call *call)
 {
 	struct relay *r = live_of(call)->relay;
-	if (!rpc_takes_nothing(call))
+	if (!may_change(call) || !rpc_takes_nothing(call))
 		return NULL;
 	relearn(&r->snoop);
 	r->file.has_changed = true;

@@ -13,6 +13,15 @@ struct live {
 
 extern const struct rpc_method live_methods[];
 
+/* False: refused, for the client may only read. */
+static inline bool may_change(struct rpc_call *call)
+{
+	const struct client *client = call->client;
+	return client == NULL || !client->is_reader ||
+	       rpc_refuse(call, RPC_NO_METHOD, "only root may change anything here; a guard takes orders at --control PATH") !=
+		       NULL;
+}
+
 /* status.c: what guard.status gives, without a call. NULL: no memory. */
 json_t *json_status(const struct live *);
 json_t *guard_status(struct rpc_call *);

@@ -51,7 +51,7 @@ static bool read_rules(struct rpc_call *call, const char *key, enum destination_
 static bool check_arrays(struct rpc_call *call)
 {
 	static const char *const keys[] = { "allow", "block", NULL };
-	if (!rpc_takes(call, keys))
+	if (!may_change(call) || !rpc_takes(call, keys))
 		return false;
 	for (int i = 0; keys[i] != NULL; i++)
 		if (!json_is_array(json_object_get(call->params, keys[i])))

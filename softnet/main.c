@@ -21,6 +21,7 @@
 #include "policy_client.h"
 #include "privileges.h"
 #include "process.h"
+#include "registry.h"
 #include "replay.h"
 #include "setup.h"
 #include "signals.h"
@@ -33,6 +34,7 @@ static struct config config;
 static struct state state;
 static struct buckets buckets;
 static struct flows flows;
+static struct registry registry;
 static struct command command;
 static struct relay relay;
 static struct live live = { .relay = &relay, .options = &options, .config = &config,
@@ -143,6 +145,16 @@ static void open_control_path(void)
 		die("%s", error.text);
 }
 
+/*
+ * Root's guards are listed in root's folder, those that become nobody too: as nobody anybody could take their place. But
+ * for those of whom --control is opened later, as nobody: that is no socket of root's.
+ */
+static bool is_listed_early(void)
+{
+	bool is_roots = geteuid() == 0 && getuid() == 0 && (!identities.command.change || is_nobody(identities.guard.uid));
+	return is_roots && (options.control_path == NULL || relay.control.listener >= 0);
+}
+
 /* A MAC address for the VM where the command can be told it: locally administered, unicast, random. */
 static void choose_mac(void)
 {
@@ -222,6 +234,8 @@ static int prepare(struct usage_error *error)
 		return EXIT_USAGE;
 	if (opens_paths_early())
 		open_control_path();
+	if (is_listed_early())
+		enter_registry(&registry, &relay.control);
 	if (options.wanted == WANT_RUN)
 		prepare_command();
 	if (options.guest == NULL || opens_early(options.guest))
@@ -233,6 +247,7 @@ static int prepare(struct usage_error *error)
 	open_sites(&relay.sites, wants_ipv6(&options, NULL));
 	drop_privileges(&identities);
 	open_control_path();
+	enter_registry(&registry, &relay.control);
 	if (guest == NULL)
 		guest = open_guest(&peer_fd);
 	if (uplink == NULL)
@@ -313,6 +328,7 @@ int main(int argc, char **argv)
 	for (int side = 0; side < DIRECTIONS; side++)
 		if (relay.port[side] != NULL)
 			relay.port[side]->kind->close(relay.port[side]);
+	leave_registry(&registry);
 	close_control(&relay.control);
 	return status;
 }

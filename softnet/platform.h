@@ -15,6 +15,9 @@ void platform_restart_getopt(void);
 /* The --uplink that is used where none is given. */
 extern const char platform_uplink[];
 
+/* The folder of sockets of running programs; and that of a folder for each user, "" where there is none. */
+extern const char platform_run[], platform_user_run[];
+
 /* Differs after each boot of the machine; "" where it cannot be had. */
 enum { BOOT_ID_TEXT = 64 };
 void platform_boot_id(char text[BOOT_ID_TEXT]);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 const char platform_uplink[] = "slirp";
+const char platform_run[] = "/run", platform_user_run[] = "/run/user";
 
 uint64_t platform_clock_ms(void)
 {

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 const char platform_uplink[] = "vmnet";
+const char platform_run[] = "/var/run", platform_user_run[] = "";
 
 /* Counts while the machine sleeps, as a lease does; read from memory that the kernel keeps at hand. */
 uint64_t platform_clock_ms(void)

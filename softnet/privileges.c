@@ -19,6 +19,8 @@
 /* The highest number of a user or group: the next one, -1, would mean "leave it as it is" (setresuid(2)). */
 #define HIGHEST_ID (UINT32_MAX - 1)
 
+enum { NOBODY = 65534 }; /* where no account has that name */
+
 static bool find_user(const char *text, struct identity *found, bool *has_group)
 {
 	uint64_t number = 0;
@@ -61,6 +63,14 @@ static bool apply_names(const char *user, const char *group, struct identity *wh
 	return true;
 }
 
+bool is_nobody(uid_t uid)
+{
+	struct identity nobody = { .uid = NOBODY };
+	bool unused;
+	find_user("nobody", &nobody, &unused);
+	return uid == nobody.uid;
+}
+
 /* Whoever runs a set-user-id softnet must not get another user's rights from it, root's least of all. */
 static bool choose_for_caller(const char *user, const char *group, struct identities *ids, struct usage_error *error)
 {
@@ -94,7 +104,6 @@ static bool find_sudo_caller(struct identity *caller)
 
 static bool choose_for_root(const char *user, const char *group, struct identities *ids, struct usage_error *error)
 {
-	enum { NOBODY = 65534 };
 	struct identity who = { .change = true, .uid = NOBODY, .gid = NOBODY };
 	bool has_group, is_known = user != NULL || group != NULL;
 	if (user == NULL && find_sudo_caller(&who))

@@ -19,6 +19,9 @@ struct identities {
 /* user and group as on the command line, NULL where not given. Looks names up, changes nothing. */
 bool choose_identities(const char *user, const char *group, struct identities *, struct usage_error *);
 
+/* The user who is shared by all that should have none. */
+bool is_nobody(uid_t);
+
 /*
  * Opens a file to read it, before privileges are dropped, with the rights of whoever called softnet or sudo: what is wrong
  * with the file is told, so nobody may have a file read that is not theirs to read. -1: errno says why.
