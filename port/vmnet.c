@@ -190,7 +190,7 @@ static bool open_wake(struct vmnet *v)
 	return pipe(v->wake) == 0 && make_quiet(v->wake[0]) && make_quiet(v->wake[1]);
 }
 
-static bool begin(struct vmnet *v, const struct start *start, enum operating_modes_t mode, struct port_error *error)
+static bool begin(struct vmnet *v, const struct start *start, operating_modes_t mode, struct port_error *error)
 {
 	if (v->interface == NULL || start->status != VMNET_SUCCESS)
 		return resource_error(error, "vmnet: the interface does not start: %s",

@@ -1,6 +1,7 @@
 /* What the files of the vmnet port share: its one interface, and the forwardings of ports. */
 #pragma once
 #include <dispatch/dispatch.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <vmnet/vmnet.h>
