@@ -191,7 +191,10 @@ void close_listener(struct control *control)
 
 void close_control(struct control *control)
 {
-	for (uint32_t i = 0; i < CLIENTS; i++)
+	for (uint32_t i = 0; i < CLIENTS; i++) {
+		if (client_at(control, i)->is_subscribed)
+			move_octets(client_at(control, i)); /* the last events */
 		close_client(client_at(control, i));
+	}
 	close_listener(control);
 }

@@ -85,30 +85,3 @@ const struct rpc_method live_methods[] = {
 	{ "guard.expose.remove", true, expose_remove },
 	{ NULL, false, NULL },
 };
-
-static json_t *event_of_prefix(const struct event *event, uint64_t now_ms)
-{
-	char address[ADDRESS_TEXT];
-	return json_pack("{s:s, s:s, s:i, s:o}", "event", "prefix-learned", "address",
-			 format_address(event->address, address), "length", (int)event->prefix_length, "seconds",
-			 json_seconds_left(event->expires_ms, now_ms));
-}
-
-void publish_event(struct control *control, const struct event *event, uint64_t now_ms)
-{
-	static const char *const names[] = {
-		[EVENT_LEASE_NEW] = "lease-new", [EVENT_LEASE_RENEWED] = "lease-renewed",
-		[EVENT_LEASE_LOST] = "lease-lost", [EVENT_LEASE_GRACE] = "lease-grace",
-		[EVENT_SERVER_LEARNED] = "server-learned", [EVENT_GATEWAY_LEARNED] = "router-learned",
-	};
-	if (!has_subscribers(control))
-		return;
-	if (event->kind == EVENT_PREFIX_LEARNED) {
-		tell_subscribers(control, event_of_prefix(event, now_ms));
-		return;
-	}
-	tell_subscribers(control, json_pack("{s:s, s:o, s:o, s:o, s:o, s:s?}", "event", names[event->kind], "address",
-					    json_address(event->address), "server", json_address(event->server), "mac",
-					    json_mac(event->mac), "seconds", json_seconds_left(event->expires_ms, now_ms),
-					    "why", event->why));
-}

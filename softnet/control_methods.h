@@ -1,4 +1,4 @@
-/* What can be called by live control, and what it tells unasked. docs/policy.md has the contract. */
+/* What can be called by live control. docs/policy.md has the contract. */
 #pragma once
 #include "loop.h"
 #include "options.h"
@@ -29,6 +29,7 @@ json_t *guard_status(struct rpc_call *);
 json_t *guard_metrics(struct rpc_call *);
 
 /* control_policy.c */
+int count_allowing(const struct rule_list *);
 json_t *policy_get(struct rpc_call *);
 json_t *policy_set(struct rpc_call *);
 /* control_expose.c */
@@ -36,6 +37,3 @@ json_t *json_exposes(const struct exposes *);
 json_t *expose_list(struct rpc_call *);
 json_t *expose_add(struct rpc_call *);
 json_t *expose_remove(struct rpc_call *);
-
-/* Tells subscribers. */
-void publish_event(struct control *, const struct event *, uint64_t now_ms);

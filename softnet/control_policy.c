@@ -25,6 +25,14 @@ static json_t *policy_of(const struct rule_list *rules)
 			 rules_of_class(rules, CLASS_BLOCKED), "ruleCount", (int)rules->count);
 }
 
+int count_allowing(const struct rule_list *rules)
+{
+	int count = 0;
+	for (uint32_t i = 0; i < rules->count; i++)
+		count += rules->rule[i].class == CLASS_ALLOWED;
+	return count;
+}
+
 json_t *policy_get(struct rpc_call *call)
 {
 	const struct live *live = call->context;
@@ -74,6 +82,8 @@ static bool put_in_force(struct live *live, const struct rule_list *rules, struc
 	clear_flows(flows, key);
 	live->rules = rules;
 	info("live control: %u rules are in force", (unsigned)rules->count);
+	int allowing = count_allowing(rules);
+	announce_policy(&live->relay->announcer, allowing, (int)rules->count - allowing, live->relay->now_ms);
 	return true;
 }
 

@@ -121,13 +121,17 @@ const char *describe_failure(const struct exposed *item, char text[FAILURE_TEXT]
 }
 
 /* The same error again is no news; a guest that changes its address now and then must not fill the terminal. */
-static void tell_result(struct exposed *item, struct address guest)
+static void tell_result(const struct exposes *exposes, struct exposed *item)
 {
 	char text[FAILURE_TEXT], address[ADDRESS_TEXT];
-	if (item->state == EXPOSE_INSTALLED)
+	struct address guest = exposes->guest[family_of(&item->expose)];
+	if (item->state == EXPOSE_INSTALLED) {
 		info("--expose: \"%s\" leads to %s", item->text, format_address(guest, address));
-	else if (item->error != item->told_error)
+	} else if (item->error != item->told_error) {
 		warning("--expose: \"%s\" is not in place: %s", item->text, describe_failure(item, text));
+		if (exposes->tell != NULL)
+			exposes->tell(exposes->context, text);
+	}
 	item->told_error = item->error;
 }
 
@@ -142,7 +146,7 @@ static void take_results(struct exposes *exposes)
 			item->state = result.error == 0 ? EXPOSE_INSTALLED : EXPOSE_FAILED;
 			item->error = result.error;
 			item->failed_port = result.port;
-			tell_result(item, exposes->guest[family_of(&item->expose)]);
+			tell_result(exposes, item);
 		}
 }
 

@@ -18,6 +18,8 @@ struct exposes {
 	struct exposed items[EXPOSES_MAX]; /* to be listed: text, state, and describe_failure() */
 	uint32_t count;
 	struct port *uplink;
+	void (*tell)(void *context, const char *failure); /* NULL: nobody is to know */
+	void *context;
 	bool ipv6_off;                     /* at the start, so for good */
 	struct address guest[EXPOSE_FAMILIES]; /* where the forwardings lead to; unset: nowhere */
 };

@@ -60,8 +60,11 @@ static void account_for(struct relay *r, enum direction direction, const struct 
 {
 	if (verdict == PASS)
 		return;
+	bool is_first = r->counters.verdicts[direction][verdict] == 0;
 	count_drop(&r->counters, direction, verdict, 1, r->now_ms);
 	keep_specimen(&r->counters, direction, verdict, packet->bytes, packet->length, r->now_ms);
+	if (is_first)
+		announce_first_drop(&r->drop_events, &r->announcer, &r->counters, direction, verdict, r->now_ms);
 }
 
 /*
@@ -108,6 +111,21 @@ static struct moment this_moment(const struct relay *r)
 	return (struct moment){ r->now_ms, wall_clock_ms() };
 }
 
+/* What the VM asks DHCP, and hears nothing. */
+static void tell_of_questions(struct relay *r)
+{
+	char hint[HINT_TEXT];
+	uint64_t seconds = r->asking.since_ms == 0 ? 0 : (r->now_ms - r->asking.since_ms) / 1000;
+	enum asking_news news = follow_questions(&r->asking, r->snoop.state, &r->counters, r->now_ms);
+	if (news == ANSWERED_AT_LAST)
+		announce_answer(&r->announcer, seconds, r->now_ms);
+	if (news != STILL_UNANSWERED)
+		return;
+	why_unanswered(&r->asking, r->snoop.state, &r->counters, r->now_ms, hint);
+	info("no DHCP answer for %u s: %s", (unsigned)seconds, hint);
+	announce_no_answer(&r->announcer, seconds, hint, r->now_ms);
+}
+
 /* What needs no precision. */
 static enum relay_end tick(struct relay *r)
 {
@@ -116,6 +134,8 @@ static enum relay_end tick(struct relay *r)
 	r->tick_ms = r->now_ms;
 	r->file.has_changed = true; /* events do not tell of client identifiers: look once a second */
 	tell_drops(&r->counters, r->now_ms);
+	announce_drops(&r->drop_events, &r->announcer, &r->counters, false, r->now_ms);
+	tell_of_questions(r);
 	take_sample(&r->counters, r->now_ms);
 	follow_metrics_file(&r->metrics, r->now_ms);
 	return r->parent != 0 && getppid() != r->parent ? RELAY_PARENT_GONE : RELAY_GOES_ON;
@@ -194,6 +214,7 @@ enum relay_end run_relay(struct relay *r)
 	enum relay_end end;
 	r->now_ms = r->tick_ms = clock_ms();
 	take_sample(&r->counters, r->now_ms);
+	announce_start(&r->announcer, r->snoop.config->vm_mac, r->port[FROM_GUEST]->name, r->port[TO_GUEST]->name, r->now_ms);
 	follow_state(r);
 	do
 		end = turn(r);
@@ -201,12 +222,14 @@ enum relay_end run_relay(struct relay *r)
 	return end;
 }
 
-void finish_relay(struct relay *r)
+void finish_relay(struct relay *r, const char *why)
 {
 	r->now_ms = clock_ms();
 	save_state_file(&r->file, r->snoop.state, this_moment(r), true);
 	remove_metrics_file(&r->metrics);
 	tell_drops(&r->counters, r->now_ms + TICK_MS); /* what the last second held back */
+	announce_drops(&r->drop_events, &r->announcer, &r->counters, true, r->now_ms);
+	announce_stop(&r->announcer, why, r->now_ms);
 	if (is_verbose())
 		print_summary(&r->counters, r->snoop.state, r->now_ms);
 }

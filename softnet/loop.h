@@ -1,8 +1,11 @@
 /* The relay: one thread that carries frames both ways, past the judge, until somebody ends it. */
 #pragma once
+#include "announce.h"
+#include "asking.h"
 #include "command.h"
 #include "control.h"
 #include "counters.h"
+#include "drop_events.h"
 #include "exposes.h"
 #include "metrics_file.h"
 #include "rejections.h"
@@ -29,6 +32,9 @@ struct relay {
 	struct metrics_file metrics;
 	struct site_watch sites;
 	struct control control;
+	struct announcer announcer;
+	struct drop_events drop_events;
+	struct asking asking;
 	struct command *command;           /* NULL: somebody else has started us */
 	pid_t parent;                      /* 0: it does not matter whether it lives */
 
@@ -41,5 +47,5 @@ struct relay {
 
 enum relay_end run_relay(struct relay *);
 
-/* The files of state and metrics and, with -v, the summary. */
-void finish_relay(struct relay *);
+/* Events that were held back, and why it ends; the files of state and metrics; and, with -v, the summary. */
+void finish_relay(struct relay *, const char *why);

@@ -46,7 +46,19 @@ static void on_event(void *context, const struct event *event)
 	r->file.has_changed = true;
 	r->file.has_lost |= event->kind == EVENT_LEASE_LOST;
 	tell_event(event, r->now_ms);
-	publish_event(&r->control, event, r->now_ms);
+	announce_learned(&r->announcer, event, r->now_ms);
+}
+
+static void on_port_report(const struct port *port, const char *sentence)
+{
+	tell_port_report(port, sentence);
+	announce_port(&relay.announcer, port->name, sentence, clock_ms());
+}
+
+static void on_expose_failure(void *context, const char *failure)
+{
+	struct relay *r = context;
+	announce_port(&r->announcer, r->exposes.uplink->name, failure, r->now_ms);
 }
 
 static _Noreturn void die_of_port(const char *option, const struct port_error *error)
@@ -198,6 +210,16 @@ static void load_state(void)
 		warning("--state: %s: not used: %s; starting without leases", options.state_file, cause);
 }
 
+/* Files are opened with the rights that are left. */
+static void prepare_events(void)
+{
+	char mac[MAC_TEXT];
+	struct usage_error error;
+	const char *vm = options.name != NULL ? options.name : format_mac(config.vm_mac, mac);
+	if (!start_announcer(&relay.announcer, &relay.control, vm, options.events, options.event_count, clock_ms(), &error))
+		die("%s", error.text);
+}
+
 static void prepare_relay(struct port *guest, struct port *uplink)
 {
 	fill_buckets(&config, &buckets, clock_ms());
@@ -207,7 +229,8 @@ static void prepare_relay(struct port *guest, struct port *uplink)
 	start_rejections(&relay.rejections, options.reject, clock_ms());
 	relay.port[FROM_GUEST] = guest;
 	relay.port[TO_GUEST] = uplink;
-	relay.exposes = (struct exposes){ .count = options.expose_count, .uplink = uplink, .ipv6_off = config.ipv6_off };
+	relay.exposes = (struct exposes){ .count = options.expose_count, .uplink = uplink, .ipv6_off = config.ipv6_off,
+					  .tell = on_expose_failure, .context = &relay };
 	memcpy(relay.exposes.items, options.exposes, sizeof options.exposes);
 	relay.command = options.wanted == WANT_RUN ? &command : NULL;
 	relay.now_ms = relay.started_ms = clock_ms();
@@ -260,12 +283,32 @@ static int prepare(struct usage_error *error)
 	tell_anchors(&options, &config);
 	if (wants_ipv6(&options, NULL) && !start_sites(&relay.sites, &config.sites))
 		die("cannot read this host's addresses: %s", strerror(errno));
+	prepare_events();
 	load_state();
 	prepare_relay(guest, uplink);
 	start_metrics();
 	if (options.wanted != WANT_RUN && options.vm_fd == 0)
 		relay.parent = parent; /* Tart's form */
 	return options.wanted == WANT_RUN ? start_command(&command) : EXIT_OK;
+}
+
+/* For the last event. */
+static const char *why_it_ends(enum relay_end end)
+{
+	switch (end) {
+	case RELAY_GUEST_GONE:
+		return relay.port[FROM_GUEST]->gone;
+	case RELAY_UPLINK_GONE:
+		return relay.port[TO_GUEST]->gone;
+	case RELAY_PARENT_GONE:
+		return "the process that started softnet has ended";
+	case RELAY_COMMAND_ENDED:
+		return "the command has ended";
+	case RELAY_STOPPED:
+	case RELAY_GOES_ON:
+		break;
+	}
+	return "stopped by a signal";
 }
 
 static int finish(enum relay_end end)
@@ -278,7 +321,7 @@ static int finish(enum relay_end end)
 		info("guest is gone: %s", guest->gone);
 	else if (end == RELAY_PARENT_GONE)
 		info("guest is gone: the process that started softnet has ended");
-	finish_relay(&relay);
+	finish_relay(&relay, why_it_ends(end));
 	if (is_run && end == RELAY_UPLINK_GONE)
 		end_command(&command);
 	else if (is_run && end == RELAY_GUEST_GONE)
@@ -318,7 +361,7 @@ int main(int argc, char **argv)
 	if (options.wanted != WANT_GUARD && options.wanted != WANT_RUN)
 		return EXIT_OK;
 	set_verbosity(options.verbose);
-	port_report = tell_port_report;
+	port_report = on_port_report;
 	claim_signals();
 	int status = prepare(&error);
 	if (status == EXIT_USAGE)
@@ -329,6 +372,7 @@ int main(int argc, char **argv)
 		if (relay.port[side] != NULL)
 			relay.port[side]->kind->close(relay.port[side]);
 	leave_registry(&registry);
+	close_announcer(&relay.announcer);
 	close_control(&relay.control);
 	return status;
 }

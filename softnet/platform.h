@@ -17,6 +17,10 @@ extern const char platform_uplink[];
 
 /* The folder of sockets of running programs; and that of a folder for each user, "" where there is none. */
 extern const char platform_run[], platform_user_run[];
+/* Where the system's log takes datagrams. */
+extern const char platform_log_socket[];
+/* What on this system may keep DHCP from a server that runs on the host: words for a sentence. */
+extern const char platform_firewall[];
 
 /* Differs after each boot of the machine; "" where it cannot be had. */
 enum { BOOT_ID_TEXT = 64 };

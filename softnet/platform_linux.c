@@ -17,6 +17,8 @@
 
 const char platform_uplink[] = "slirp";
 const char platform_run[] = "/run", platform_user_run[] = "/run/user";
+const char platform_log_socket[] = "/dev/log";
+const char platform_firewall[] = "nftables or iptables";
 
 uint64_t platform_clock_ms(void)
 {

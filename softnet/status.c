@@ -32,10 +32,8 @@ static json_t *json_anchors(const struct config *config)
 
 static json_t *json_policy(const struct rule_list *rules)
 {
-	int count[2] = { 0, 0 };
-	for (uint32_t i = 0; i < rules->count; i++)
-		count[rules->rule[i].class == CLASS_ALLOWED]++;
-	return json_pack("{s:i, s:i}", "allow", count[1], "block", count[0]);
+	int allowing = count_allowing(rules);
+	return json_pack("{s:i, s:i}", "allow", allowing, "block", (int)rules->count - allowing);
 }
 
 /* In one second, to the nearest whole number. */
@@ -140,10 +138,22 @@ static json_t *json_network(const struct relay *r)
 			 json_metrics_file(&r->metrics));
 }
 
+/* null: nothing is asked, or all is answered. */
+static json_t *json_asking(const struct relay *r)
+{
+	char hint[HINT_TEXT];
+	if (r->asking.since_ms == 0)
+		return json_null();
+	why_unanswered(&r->asking, r->snoop.state, &r->counters, r->now_ms, hint);
+	return json_pack("{s:o, s:s}", "seconds", json_number((r->now_ms - r->asking.since_ms) / MS), "hint", hint);
+}
+
 json_t *json_status(const struct live *live)
 {
 	json_t *status = json_identity(live), *settings = json_settings(live), *network = json_network(live->relay);
-	bool is_whole = json_object_update(status, settings) == 0 && json_object_update(status, network) == 0;
+	bool is_whole = json_object_update(status, settings) == 0 && json_object_update(status, network) == 0 &&
+			json_object_set_new(status, "asking", json_asking(live->relay)) == 0 &&
+			json_object_set_new(status, "events", json_events(&live->relay->announcer)) == 0;
 	json_decref(settings);
 	json_decref(network);
 	if (is_whole)
