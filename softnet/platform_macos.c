@@ -14,6 +14,8 @@
 
 const char platform_uplink[] = "vmnet";
 const char platform_run[] = "/var/run", platform_user_run[] = "";
+const char platform_log_socket[] = "/var/run/syslog";
+const char platform_firewall[] = "the application firewall of macOS, or pf";
 
 /* Counts while the machine sleeps, as a lease does; read from memory that the kernel keeps at hand. */
 uint64_t platform_clock_ms(void)

@@ -47,6 +47,7 @@ void claim_signals(void)
 	sigfillset(&action.sa_mask); /* so that messages stand in the order of arrival */
 	set_all(&action);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is written in vain, and that is counted */
 	sigset_t all;
 	sigemptyset(&all);
 	sigprocmask(SIG_SETMASK, &all, NULL);
@@ -73,4 +74,5 @@ void restore_signals(void)
 	action.sa_handler = SIG_DFL;
 	set_all(&action);
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGXFSZ, SIG_DFL);
 }

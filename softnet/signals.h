@@ -7,7 +7,7 @@ struct arrived_signal {
 	bool from_terminal; /* the foreground process group has it already */
 };
 
-/* Claims INT, TERM, HUP, QUIT, USR1, USR2 and CHLD, even those inherited as ignored or blocked; ignores PIPE. */
+/* Claims INT, TERM, HUP, QUIT, USR1, USR2 and CHLD, even those inherited as ignored or blocked; ignores PIPE and XFSZ. */
 void claim_signals(void);
 /* Readable when a signal waits. */
 int signal_fd(void);
