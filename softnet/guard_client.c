@@ -11,12 +11,6 @@
 
 enum { LINE_FIRST = 16 << 10, RETRY_MS = 20, UNTIL_MAX = 2 };
 
-bool become_caller(void)
-{
-	return (getgid() == getegid() || platform_set_group(getgid()) == 0) &&
-	       (getuid() == geteuid() || platform_set_user(getuid()) == 0);
-}
-
 char *write_request(const char *method, json_t *params)
 {
 	json_t *request = json_pack("{s:s, s:i, s:s, s:o*}", "jsonrpc", "2.0", "id", 1, "method", method, "params", params);

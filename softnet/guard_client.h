@@ -8,9 +8,6 @@
 
 enum { GUARD_PATH = 108 };
 
-/* A stranger who starts a set-user-id softnet must not be taken for root by the guard that looks who is calling. */
-bool become_caller(void);
-
 struct guard_call {
 	char path[GUARD_PATH];
 	bool has_owner;      /* the guard must be that user's; what is somebody else's is not spoken to */

@@ -277,7 +277,7 @@ static int prepare(struct usage_error *error)
 		uplink = open_uplink();
 	if (uplink->kind->anchors != NULL)
 		uplink->kind->anchors(uplink, &anchors);
-	if (!make_config(&options, &anchors, &config, error) || !make_state(&options, &state, error))
+	if (!make_config(&options, &anchors, &config, error) || !make_state(&options, &state, clock_ms(), error))
 		return EXIT_USAGE;
 	warn_of_directions(&options);
 	tell_anchors(&options, &config);

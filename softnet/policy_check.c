@@ -146,7 +146,7 @@ bool check_policy(struct options *options, FILE *to, struct usage_error *error)
 	char text[TUPLE_TEXT];
 	memset(&nobody, 0, sizeof nobody);
 	options->strict_anchors = false; /* it asks for what the uplink knows, and there is none */
-	if (!make_config(options, &nobody, &config, error) || !make_state(options, &state, error))
+	if (!make_config(options, &nobody, &config, error) || !make_state(options, &state, 0, error))
 		return false;
 	/* As if every forwarding were in place. */
 	config.exposed.count = list_guest_ports(options->exposes, options->expose_count, config.exposed.item, EXPOSED_MAX);

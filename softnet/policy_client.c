@@ -6,6 +6,7 @@
 #include <string.h>
 #include "../port/io.h"
 #include "guard_client.h"
+#include "privileges.h"
 
 enum { ANSWER_MAX = 1 << 20, TIMEOUT_MS = 10 * 1000 };
 

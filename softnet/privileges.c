@@ -165,6 +165,16 @@ int open_as_caller(const char *path)
 	return fd;
 }
 
+/* Capabilities of the file are given up as well; those of a caller who is root are the caller's own. */
+bool become_caller(void)
+{
+	bool is_caller = (getgid() == getegid() || platform_set_group(getgid()) == 0) &&
+			 (getuid() == geteuid() || platform_set_user(getuid()) == 0);
+	if (is_caller && platform_is_set_id() && getuid() != 0)
+		platform_drop_capabilities();
+	return is_caller;
+}
+
 /* Groups before user: afterwards there is no right to change them. */
 static int set_ids(const struct identity *who)
 {

@@ -28,6 +28,12 @@ bool is_nobody(uid_t);
  */
 int open_as_caller(const char *path);
 
+/*
+ * For the verbs that are nobody's guard: a stranger who starts a set-user-id softnet must not be taken for root by a guard that
+ * looks who is calling, nor have files opened that are root's. False: errno says why.
+ */
+bool become_caller(void);
+
 /* Ends the program where a privilege remains. */
 void drop_privileges(const struct identities *);
 

@@ -3,7 +3,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include "clock.h"
 #include "log.h"
 #include "platform.h"
 #include "state_text.h"
@@ -130,15 +129,14 @@ bool make_config(struct options *options, const struct anchors *anchors, struct 
 	return check_strict_anchors(config, error);
 }
 
-bool make_state(const struct options *options, struct state *state, struct usage_error *error)
+bool make_state(const struct options *options, struct state *state, uint64_t now_ms, struct usage_error *error)
 {
 	char text[ADDRESS_TEXT];
 	memset(state, 0, sizeof *state);
 	if (!platform_random(state->hash_key, sizeof state->hash_key))
 		return refuse(error, "no random numbers can be had from the system");
 	for (uint32_t i = 0; i < options->static_count; i++)
-		if (!add_static_binding(state, options->statics[i].address, options->statics[i].prefix_length,
-					clock_ms()))
+		if (!add_static_binding(state, options->statics[i].address, options->statics[i].prefix_length, now_ms))
 			return refuse(error, "--vm-ip: \"%s\": expected an address that a host may have, only once",
 				      format_address(options->statics[i].address, text));
 	return true;

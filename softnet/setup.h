@@ -14,7 +14,7 @@ bool apply_rules(const struct options *, const struct rule_list *, struct config
 bool make_config(struct options *, const struct anchors *, struct config *, struct usage_error *);
 
 /* The --vm-ip addresses and the key of the hash over client identifiers. */
-bool make_state(const struct options *, struct state *, struct usage_error *);
+bool make_state(const struct options *, struct state *, uint64_t now_ms, struct usage_error *);
 
 /* Changes whenever leases of an earlier run must not be taken over. */
 uint64_t hash_setup(const struct options *, const struct config *);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "guard_list.h"
 #include "log.h"
+#include "privileges.h"
 #include "status_text.h"
 
 enum { TIMEOUT_MS = 2000, SHEET_MAX = 512 << 10 };

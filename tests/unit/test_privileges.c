@@ -83,7 +83,7 @@ static bool has_ids(unsigned uid, unsigned gid)
 	return status_says(line);
 }
 
-static void become_caller(const struct test_case *c)
+static void start_as_caller(const struct test_case *c)
 {
 	if (c->sudo_uid != NULL) {
 		setenv("SUDO_UID", c->sudo_uid, 1);
@@ -102,7 +102,7 @@ static int run_case(const struct test_case *c)
 {
 	struct identities ids;
 	struct usage_error error = { "" };
-	become_caller(c);
+	start_as_caller(c);
 	if (!choose_identities(c->user, c->group, &ids, &error))
 		return c->refused != NULL && strcmp(error.text, c->refused) == 0 ? REFUSED : BAD;
 	pid_t command = fork();
@@ -170,7 +170,7 @@ static int open_case(const struct test_case *c, const char *path)
 	gid_t groups[8], groups_then[8], roots = 0;
 	if (setgroups(1, &roots) < 0) /* as after a login */
 		return BAD;
-	become_caller(c);
+	start_as_caller(c);
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
 	int count = getgroups(8, groups);

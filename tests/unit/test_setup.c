@@ -152,7 +152,7 @@ static void static_addresses_of_both_families(void **unused)
 	static struct state state;
 	(void)unused;
 	MADE("--vm-ip=192.168.64.5/24,fd00::5/64,2001:db8:1::5,fe80::5");
-	assert_true(make_state(&options, &state, &error));
+	assert_true(make_state(&options, &state, 1000, &error));
 	assert_int_equal(state.ipv4[0].prefix_length, 24);
 	assert_int_equal(state.ipv6.bindings[0].origin, ORIGIN_STATIC);
 	assert_int_equal(status_of(&state.ipv6.bindings[2], NEVER_EXPIRES - 1), STATUS_VALID);
@@ -162,7 +162,7 @@ static void static_addresses_of_both_families(void **unused)
 		char option[64];
 		snprintf(option, sizeof option, "--vm-ip=%s", bad[i]);
 		MADE(option);
-		assert_false(make_state(&options, &state, &error));
+		assert_false(make_state(&options, &state, 1000, &error));
 		assert_non_null(strstr(error.text, "\": expected an address that a host may have, only once"));
 	}
 }
