@@ -5,6 +5,7 @@
 #include <string.h>
 #include "guard_list.h"
 #include "log.h"
+#include "metrics.h"
 #include "privileges.h"
 #include "status_text.h"
 
@@ -26,7 +27,7 @@ static bool print_array(const struct guard_list *list, bool is_json, FILE *to)
 	json_t *guards = json_array();
 	for (size_t i = 0; i < list->count; i++)
 		json_array_append(guards, list->views[i].status);
-	char *text = is_json ? json_text(guards) : NULL;
+	char *text = is_json ? json_text(guards) : metrics_text(guards, METRICS_OPENMETRICS);
 	bool is_printed = text != NULL && fputs(text, to) >= 0 && (!is_json || fputc('\n', to) >= 0);
 	json_decref(guards);
 	free(text);
