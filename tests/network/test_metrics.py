@@ -67,8 +67,8 @@ def by_prometheus(text, **of):
 
 
 def still(samples):
-    """Without those that move with the clock."""
-    return {key: value for key, value in samples.items() if key[0] != "softnet_lease_seconds"}
+    """Without those that move by themselves: with the clock, and with what the gateway's kernel sends unasked."""
+    return {key: value for key, value in samples.items() if key[0] != "softnet_lease_seconds" and "uplink" not in key}
 
 
 def test_counts_are_what_was_sent(segment, folder, softnet, clock):
@@ -90,11 +90,12 @@ def test_counts_are_what_was_sent(segment, folder, softnet, clock):
     before = by_prometheus(FILE.read_text())
     counters = guard.wait_counters(lambda now: now.dropped("guest", "eth-src-spoof") == 2)
     got = by_openmetrics(ask())
-    drops = {key[1:]: value for key, value in got.items() if key[0] == "softnet_drops_total"}
-    assert drops == counters.drops
+    drops = {key[1:]: value for key, value in got.items() if key[0] == "softnet_drops_total" and "guest" in key}
+    assert drops == {key: value for key, value in counters.drops.items() if "guest" in key}
     assert (drops["guest", "ip4-src-spoof"], drops["guest", "dst-private"]) == (7, 5)
     assert (drops["guest", "dst-blocked"], drops["guest", "eth-src-spoof"]) == (3, 2)
-    assert {side: got["softnet_frames_total", side] for side in ("guest", "uplink")} == counters.passed
+    assert got["softnet_frames_total", "guest"] == counters.passed["guest"]
+    assert got["softnet_frames_total", "uplink"] >= counters.passed["uplink"] >= 2     # the server's answers
     assert got["softnet_bytes_total", "guest"] > 60 * counters.passed["guest"] > 0
     assert got["softnet_addresses", "ipv4", "dhcp"] == 1 and got["softnet_addresses", "ipv6", "slaac"] == 0
     assert 580 < got["softnet_lease_seconds", address] <= 600
