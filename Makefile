@@ -28,10 +28,13 @@ vm:
 FUZZ_SECONDS = 60
 fuzz:
 	mkdir -p build
-	/usr/bin/env python3 tests/fuzz/corpus.py build/fuzz-corpus
+	/usr/bin/env python3 tests/fuzz/corpus.py build/fuzz-corpus build/fuzz-describe
 	clang -std=gnu17 -g -O1 -I. -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 		tests/fuzz/fuzz_decide.c core/*.c -o build/fuzz_decide
 	build/fuzz_decide -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -print_final_stats=1 build/fuzz-corpus
+	clang -std=gnu17 -g -O1 -I. -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		tests/fuzz/fuzz_describe.c softnet/describe*.c softnet/text.c -o build/fuzz_describe
+	build/fuzz_describe -max_total_time=$(FUZZ_SECONDS) -max_len=400 -print_final_stats=1 build/fuzz-describe
 	mkdir -p build/fuzz-control
 	clang -std=gnu17 -g -O1 -I. -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 		tests/fuzz/fuzz_control.c softnet/control_policy.c softnet/rpc.c softnet/rules.c softnet/rules_compile.c \

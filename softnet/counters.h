@@ -2,7 +2,8 @@
 #pragma once
 #include "../core/guard.h"
 
-enum { SPECIMEN_MAX = 128, SAMPLES = 11 };
+/* Up to the first option of DHCP, 282 octets in, which is the message's type. */
+enum { SPECIMEN_MAX = 288, SAMPLES = 11 };
 
 /* The last frame that was dropped for a reason: its front is enough to say what it was. */
 struct specimen {

@@ -41,3 +41,8 @@ for name, number, direction, state, _verdict, frame in rows:
         before = slaac + (asked if state.startswith("REQ6") else leased)
     for config in LEARNING, ANCHORED, WITH_RULES, WITH_STATIC, STATEFUL:
         (folder / f"{name}-{number}-{config}").write_bytes(config.to_bytes(2, "little") + before + seed(direction, frame))
+
+folder = pathlib.Path(sys.argv[2])      # fuzz_describe: how much of the frame was lost, and its front
+folder.mkdir(parents=True, exist_ok=True)
+for i, line in enumerate(pathlib.Path("tests/unit/described.hex.tsv").read_text().splitlines()):
+    (folder / str(i)).write_bytes(bytes(2) + bytes.fromhex(line.split("\t")[1]))
