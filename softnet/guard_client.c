@@ -150,7 +150,7 @@ static void call_until(struct guard_call *calls, size_t count, const char *reque
 			return;
 		for (int i = 0; i < UNTIL_MAX; i++)
 			fds[count + (size_t)i] = (struct pollfd){ .fd = until != NULL ? until[i] : -1, .events = POLLIN };
-		if (poll(fds, count + UNTIL_MAX, wait_ms) < 0)
+		if (poll(fds, (nfds_t)(count + UNTIL_MAX), wait_ms) < 0)
 			continue;
 		for (size_t i = 0; i < count; i++)
 			if (calls[i].fd >= 0 && (fds[i].revents != 0 || !calls[i].is_connected))
