@@ -18,6 +18,10 @@ check: all build-check/build.ninja vm
 	meson test -C build-check --print-errorlogs
 	SOFTNET=build-check/softnet tests/network/run
 
+# The macOS program, as far as it can be checked without a Mac; UPDATE=1 writes the list of its imports anew.
+macos-check:
+	tests/macos/check.sh $(if $(UPDATE),--update)
+
 demo: all vm
 	tests/demo/demo.py
 
@@ -53,4 +57,4 @@ clean:
 install: all
 	meson install -C build
 
-.PHONY: all check demo vm fuzz bench clean install
+.PHONY: all check macos-check demo vm fuzz bench clean install

