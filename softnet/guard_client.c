@@ -140,14 +140,14 @@ static size_t watch_calls(const struct guard_call *calls, size_t count, const ch
 	return open;
 }
 
-static void call_until(struct guard_call *calls, size_t count, const char *request, uint64_t deadline_ms, const int *until,
+static bool call_until(struct guard_call *calls, size_t count, const char *request, uint64_t deadline_ms, const int *until,
 		       struct pollfd *fds)
 {
 	bool is_woken = false;
 	for (uint64_t now_ms = clock_ms(); now_ms < deadline_ms && !is_woken; now_ms = clock_ms()) {
 		int wait_ms = (int)(deadline_ms - now_ms);
 		if (watch_calls(calls, count, request, fds, &wait_ms) == 0)
-			return;
+			return true;
 		for (int i = 0; i < UNTIL_MAX; i++)
 			fds[count + (size_t)i] = (struct pollfd){ .fd = until != NULL ? until[i] : -1, .events = POLLIN };
 		if (poll(fds, (nfds_t)(count + UNTIL_MAX), wait_ms) < 0)
@@ -157,20 +157,22 @@ static void call_until(struct guard_call *calls, size_t count, const char *reque
 				step(&calls[i], request);
 		is_woken = fds[count].revents != 0 || fds[count + 1].revents != 0;
 	}
+	return !is_woken;
 }
 
-void call_guards(struct guard_call *calls, size_t count, const char *request, int timeout_ms, const int *until)
+bool call_guards(struct guard_call *calls, size_t count, const char *request, int timeout_ms, const int *until)
 {
 	uint64_t deadline_ms = clock_ms() + (uint64_t)timeout_ms;
 	struct pollfd *fds = calloc(count + UNTIL_MAX, sizeof *fds);
 	for (size_t i = 0; i < count; i++)
 		begin(&calls[i]);
-	if (fds != NULL && request != NULL)
-		call_until(calls, count, request, deadline_ms, until, fds);
+	bool is_whole = fds == NULL || request == NULL ||
+			call_until(calls, count, request, deadline_ms, until, fds);
 	for (size_t i = 0; i < count; i++)
 		if (calls[i].fd >= 0)
 			finish(&calls[i], fds != NULL && request != NULL ? "it does not answer in time" : strerror(ENOMEM));
 	free(fds);
+	return is_whole;
 }
 
 void forget_calls(struct guard_call *calls, size_t count)

@@ -31,8 +31,8 @@ char *write_request(const char *method, json_t *params);
 
 /*
  * Asks them all; none waits for another. Takes timeout_ms at most, and ends early when one of the `until` can be read,
- * two descriptors, -1 for none; NULL: no such thing.
+ * two descriptors, -1 for none; NULL: no such thing. Then it is false.
  */
-void call_guards(struct guard_call *, size_t count, const char *request, int timeout_ms, const int *until);
+bool call_guards(struct guard_call *, size_t count, const char *request, int timeout_ms, const int *until);
 /* Frees answers. */
 void forget_calls(struct guard_call *, size_t count);

@@ -181,7 +181,7 @@ bool ask_guards(const struct options *options, struct guard_list *list, int time
 		return false;
 	}
 	char *request = write_request("guard.status", NULL);
-	call_guards(list->calls, list->call_count, request, timeout_ms, until);
+	list->is_whole = call_guards(list->calls, list->call_count, request, timeout_ms, until);
 	free(request);
 	take_answers(list, options->name);
 	return true;

@@ -14,6 +14,7 @@ struct guard_list {
 	size_t call_count;
 	struct guard_view *views; /* those that answered and are meant, by name */
 	size_t count;
+	bool is_whole;            /* nothing came in between */
 	bool is_cut;              /* there are more than anybody has */
 	bool has_users;           /* not all of one user */
 };

@@ -333,7 +333,7 @@ static int finish(enum relay_end end)
 static int look(struct usage_error *error)
 {
 	int status = options.wanted == WANT_STATUS  ? show_status(&options, stdout, error)
-		     : options.wanted == WANT_WATCH ? watch_guards(&options, stdout, error)
+		     : options.wanted == WANT_WATCH ? watch_guards(&options, error)
 						    : replay_captures(&options, stdout, error);
 	if (status == EXIT_USAGE)
 		die_usage("%s", error->text);

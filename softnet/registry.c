@@ -116,7 +116,7 @@ static bool link_to_control(struct registry *registry, const char *path)
 {
 	char target[PATH_MAX], here[PATH_MAX];
 	int length = path[0] == '/'			 ? snprintf(target, sizeof target, "%s", path)
-		     : getcwd(here, sizeof here) != NULL ? snprintf(target, sizeof target, "%s/%s", here, path)
+		     : getcwd(here, sizeof here) != NULL ? snprintf(target, sizeof target, "%s/%s", here[1] != '\0' ? here : "", path)
 							 : -1;
 	registry->is_link = length > 0 && length < (int)sizeof target && symlink(target, registry->entry) == 0 &&
 			    lstat(registry->entry, &registry->link) == 0;

@@ -26,6 +26,21 @@ static void on_signal(int number, siginfo_t *from, void *context)
 	errno = saved;
 }
 
+static void prepare_action(struct sigaction *action)
+{
+	memset(action, 0, sizeof *action);
+	action->sa_sigaction = on_signal;
+	action->sa_flags = SA_SIGINFO | SA_RESTART;
+	sigfillset(&action->sa_mask); /* so that messages stand in the order of arrival */
+}
+
+void claim_signal(int number)
+{
+	struct sigaction action;
+	prepare_action(&action);
+	sigaction(number, &action, NULL);
+}
+
 static void set_all(struct sigaction *action)
 {
 	for (int i = 0; i < CLAIMED; i++)
@@ -41,10 +56,7 @@ void claim_signals(void)
 			die("cannot set up the pipe for signals: %s", strerror(errno));
 	owner = getpid();
 	struct sigaction action;
-	memset(&action, 0, sizeof action);
-	action.sa_sigaction = on_signal;
-	action.sa_flags = SA_SIGINFO | SA_RESTART;
-	sigfillset(&action.sa_mask); /* so that messages stand in the order of arrival */
+	prepare_action(&action);
 	set_all(&action);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is written in vain, and that is counted */

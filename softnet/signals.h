@@ -9,6 +9,8 @@ struct arrived_signal {
 
 /* Claims INT, TERM, HUP, QUIT, USR1, USR2 and CHLD, even those inherited as ignored or blocked; ignores PIPE and XFSZ. */
 void claim_signals(void);
+/* One more, on the same way. */
+void claim_signal(int number);
 /* Readable when a signal waits. */
 int signal_fd(void);
 bool next_signal(struct arrived_signal *);

@@ -66,8 +66,8 @@ struct word format_amount(uint64_t n)
 	for (tenths = n / 100, unit = 0; tenths >= 10000; unit++)
 		tenths /= 1000;
 	if (tenths < 1000)
-		return word("%" PRIu64 ".%u%c", tenths / 10, (unsigned)(tenths % 10), units[unit]);
-	return word("%" PRIu64 "%c", tenths / 10, units[unit]);
+		return word("%" PRIu64 ".%u %c", tenths / 10, (unsigned)(tenths % 10), units[unit]);
+	return word("%" PRIu64 " %c", tenths / 10, units[unit]);
 }
 
 struct word format_span(uint64_t seconds)
@@ -89,6 +89,13 @@ static struct word left_of(const json_t *lease)
 	if (!json_is_integer(seconds))
 		return word("for ever");
 	return word("%s left", format_span(number_of(lease, "seconds")).text);
+}
+
+struct word format_bits(uint64_t octets)
+{
+	uint64_t bits = octets < UINT64_MAX / 8 ? octets * 8 : UINT64_MAX;
+	struct word amount = format_amount(bits);
+	return word("%s%sbit", amount.text, strchr(amount.text, ' ') != NULL ? "" : " ");
 }
 
 static const json_t *side_of(const json_t *status, const char *key, const char *side)
@@ -234,10 +241,8 @@ static void write_traffic(struct sheet *sheet, const json_t *status)
 	static const char *const sides[][3] = { { "guest", "traffic", "from" }, { "uplink", "", "to" } };
 	for (int i = 0; i < 2; i++) {
 		const json_t *rate = side_of(status, "rates", sides[i][0]), *passed = side_of(status, "passed", sides[i][0]);
-		uint64_t octets = number_of(rate, "octets");
-		write_to(sheet, "%-10s %-4s the VM %6s frames/s %6sbit/s %6s drops/s  of %s frames\n", sides[i][1], sides[i][2],
-			 format_amount(number_of(rate, "frames")).text,
-			 format_amount(octets < UINT64_MAX / 8 ? octets * 8 : UINT64_MAX).text,
+		write_to(sheet, "%-10s %-4s the VM %6s frames/s %10s/s %6s drops/s; %s frames\n", sides[i][1], sides[i][2],
+			 format_amount(number_of(rate, "frames")).text, format_bits(number_of(rate, "octets")).text,
 			 format_amount(number_of(rate, "drops")).text, format_amount(number_of(passed, "frames")).text);
 	}
 }
@@ -284,17 +289,19 @@ static void write_recorded(struct sheet *sheet, const json_t *status)
 			 number_of(events, "lost"));
 }
 
-void write_drop(struct sheet *sheet, const json_t *drop, const char *who)
+void write_drop(struct sheet *sheet, const json_t *drop, const char *who, bool with_meaning)
 {
 	bool is_guests = strcmp(word_of(drop, "side").text, "guest") == 0;
 	struct word ago = json_is_integer(json_object_get(drop, "seconds"))
 				  ? word("%s ago", format_span(number_of(drop, "seconds")).text)
 				  : word("?");
-	struct word from = word("%s%s%.40s", is_guests ? "from" : "to", who != NULL ? " " : " the VM", who != NULL ? who : "");
-	write_to(sheet, "%14s  %-11s %6s  %.40s: %.100s\n", ago.text, from.text, format_amount(number_of(drop, "count")).text,
-		 word_of(drop, "reason").text, word_of(drop, "meaning").text);
+	struct word from = word("%s %.40s", is_guests ? "from" : "to", who != NULL ? who : "the VM");
+	write_to(sheet, "%14s  %-11s %6s  %s\n", ago.text, from.text, format_amount(number_of(drop, "count")).text,
+		 word_of(drop, "reason").text);
+	if (with_meaning)
+		write_to(sheet, "    %s\n", word_of(drop, "meaning").text);
 	if (json_is_string(json_object_get(drop, "frame")))
-		write_to(sheet, "%16s%s\n", "", word_of(drop, "frame").text);
+		write_to(sheet, "    %s\n", word_of(drop, "frame").text);
 }
 
 static void write_drops(struct sheet *sheet, const json_t *status)
@@ -303,13 +310,13 @@ static void write_drops(struct sheet *sheet, const json_t *status)
 	size_t count = json_array_size(drops);
 	for (size_t i = 0; i < count && i < DROPS_SHOWN; i++) {
 		write_to(sheet, "%s", i == 0 ? "\ndrops\n" : "");
-		write_drop(sheet, json_array_get(drops, i), NULL);
+		write_drop(sheet, json_array_get(drops, i), NULL, true);
 	}
 	if (count > DROPS_SHOWN)
 		write_to(sheet, "%16s%zu more reasons: --json has them\n", "", count - DROPS_SHOWN);
 }
 
-void write_page(struct sheet *sheet, const json_t *status, const char *user)
+void write_summary(struct sheet *sheet, const json_t *status, const char *user)
 {
 	struct word name = word_of(status, "name"), mac = word_of(status, "mac");
 	bool has_name = strcmp(name.text, mac.text) != 0;
@@ -325,6 +332,11 @@ void write_page(struct sheet *sheet, const json_t *status, const char *user)
 	write_exposes(sheet, status);
 	write_recorded(sheet, status);
 	write_to(sheet, "%-10s guest %s, uplink %s\n", "ports", word_of(status, "guest").text, word_of(status, "uplink").text);
+}
+
+void write_page(struct sheet *sheet, const json_t *status, const char *user)
+{
+	write_summary(sheet, status, user);
 	write_drops(sheet, status);
 }
 
@@ -332,8 +344,8 @@ void write_page(struct sheet *sheet, const json_t *status, const char *user)
 
 void write_table_head(struct sheet *sheet, bool has_users)
 {
-	write_to(sheet, "%-17s %7s %s%-15s %6s %6s %6s  %s\n", "VM", "PID", has_users ? "USER       " : "", "ADDRESS", "OUT b/s",
-		 "IN b/s", "DROP/s", "STATE");
+	write_to(sheet, "%-17s %7s %s%-15s %10s %10s %6s  %s\n", "VM", "PID", has_users ? "USER       " : "", "ADDRESS", "OUT/s",
+		 "IN/s", "DROP/s", "STATE");
 }
 
 /* The first one of IPv4, or the first one. */
@@ -347,18 +359,13 @@ static struct word main_address(const json_t *status)
 	return json_array_size(addresses) > 0 ? word_of(json_array_get(addresses, 0), "address") : word("-");
 }
 
-static struct word bits_of(const json_t *rate)
-{
-	uint64_t octets = number_of(rate, "octets");
-	return format_amount(octets < UINT64_MAX / 8 ? octets * 8 : UINT64_MAX);
-}
-
 void write_table_row(struct sheet *sheet, const json_t *status, const char *user)
 {
 	const json_t *out = side_of(status, "rates", "guest"), *in = side_of(status, "rates", "uplink");
 	write_to(sheet, "%-17.63s %7.10s ", word_of(status, "name").text, word_of(status, "pid").text);
 	if (user != NULL)
 		write_to(sheet, "%-10.32s ", user);
-	write_to(sheet, "%-15.40s %7s %6s %6s  %s\n", main_address(status).text, bits_of(out).text, bits_of(in).text,
+	write_to(sheet, "%-15.40s %10s %10s %6s  %s\n", main_address(status).text,
+		 format_bits(number_of(out, "octets")).text, format_bits(number_of(in, "octets")).text,
 		 format_amount(number_of(out, "drops") + number_of(in, "drops")).text, format_situation(status).text);
 }

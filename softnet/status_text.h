@@ -25,8 +25,10 @@ struct word word_of(const json_t *object, const char *key);
 /* 0: there is none. */
 uint64_t number_of(const json_t *object, const char *key);
 
-/* "12.3k" */
+/* "12.3 k" */
 struct word format_amount(uint64_t);
+/* "12.3 kbit" */
+struct word format_bits(uint64_t octets);
 /* "3 h 5 min" */
 struct word format_span(uint64_t seconds);
 /* In a few words: how does the VM stand? */
@@ -34,8 +36,10 @@ struct word format_situation(const json_t *status);
 
 /* One guard. user: whose it is; NULL: that goes without saying. */
 void write_page(struct sheet *, const json_t *status, const char *user);
+/* The same without the drops. */
+void write_summary(struct sheet *, const json_t *status, const char *user);
 /* A line for each of several. */
 void write_table_head(struct sheet *, bool has_users);
 void write_table_row(struct sheet *, const json_t *status, const char *user);
-/* Two lines of one of the objects in `drops`; who: of which VM, or NULL. */
-void write_drop(struct sheet *, const json_t *drop, const char *who);
+/* One of the objects in `drops`, in two lines, or three; who: of which VM, or NULL. */
+void write_drop(struct sheet *, const json_t *drop, const char *who, bool with_meaning);
