@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include "../core/lease.h"
+#include "../core/trust.h"
 #include "describe.h"
 #include "platform.h"
 #include "text.h"
@@ -163,14 +164,15 @@ static bool explain_question(const struct counters *counters, uint64_t since_ms,
 	return verdict != 0;
 }
 
-static bool explain_answer(const struct counters *counters, uint64_t since_ms, char hint[HINT_TEXT])
+static bool explain_answer(const struct counters *counters, bool has_learned, uint64_t since_ms, char hint[HINT_TEXT])
 {
 	const struct specimen *rogue = &counters->last[TO_GUEST][DROP_DHCP4_ROGUE_SERVER];
 	char sender[MAC_TEXT + ADDRESS_TEXT];
 	if (rogue->kept > 0 && rogue->dropped_ms >= since_ms) {
 		name_sender(rogue, sender);
-		snprintf(hint, HINT_TEXT, "the only server that answers is not trusted (%s): if it is the right one, name it "
-			 "with --dhcp-server, or with --gateway", sender);
+		snprintf(hint, HINT_TEXT, "the server that answers is not trusted (%s): if it is the right one, %s", sender,
+			 has_learned ? "the network has changed: call guard.relearn"
+				     : "name it with --dhcp-server, or with --gateway");
 		return true;
 	}
 	unsigned verdict = dropped_dhcp(counters, TO_GUEST, since_ms);
@@ -214,16 +216,17 @@ static void explain_silence(const struct asking *a, const struct state *state, c
 			 "(on its host: %s) drops what is sent to UDP port 67", platform_firewall);
 }
 
-const char *why_unanswered(const struct asking *a, const struct state *state, const struct counters *counters,
-			   uint64_t now_ms, char hint[HINT_TEXT])
+const char *why_unanswered(const struct asking *a, const struct config *config, const struct state *state,
+			   const struct counters *counters, uint64_t now_ms, char hint[HINT_TEXT])
 {
 	uint64_t begun_ms = a->since_ms > LOOK_MS ? a->since_ms - LOOK_MS : 1, since_ms = minute_before(now_ms);
 	if (begun_ms > since_ms)
 		since_ms = begun_ms;
 	bool has_asked = open_question(a, state, now_ms) != NULL;
+	bool has_learned = anchored_servers(config)->count == 0 && anchors_are_locked(state, now_ms);
 	if (!has_asked && explain_question(counters, since_ms, hint))
 		return hint;
-	if (explain_answer(counters, since_ms, hint) || explain_ports(a, since_ms, hint))
+	if (explain_answer(counters, has_learned, since_ms, hint) || explain_ports(a, since_ms, hint))
 		return hint;
 	explain_silence(a, state, counters, since_ms, now_ms, hint);
 	return hint;

@@ -19,5 +19,5 @@ enum asking_news { NO_NEWS, STILL_UNANSWERED, ANSWERED_AT_LAST };
 enum asking_news follow_questions(struct asking *, const struct state *, const struct counters *, uint64_t now_ms);
 
 /* While since_ms is set: what the evidence says, as a sentence. */
-const char *why_unanswered(const struct asking *, const struct state *, const struct counters *, uint64_t now_ms,
-			   char hint[HINT_TEXT]);
+const char *why_unanswered(const struct asking *, const struct config *, const struct state *, const struct counters *,
+			   uint64_t now_ms, char hint[HINT_TEXT]);

@@ -121,7 +121,7 @@ static void tell_of_questions(struct relay *r)
 		announce_answer(&r->announcer, seconds, r->now_ms);
 	if (news != STILL_UNANSWERED)
 		return;
-	why_unanswered(&r->asking, r->snoop.state, &r->counters, r->now_ms, hint);
+	why_unanswered(&r->asking, r->snoop.config, r->snoop.state, &r->counters, r->now_ms, hint);
 	info("no DHCP answer for %u s: %s", (unsigned)seconds, hint);
 	announce_no_answer(&r->announcer, seconds, hint, r->now_ms);
 }

@@ -144,7 +144,7 @@ static json_t *json_asking(const struct relay *r)
 	char hint[HINT_TEXT];
 	if (r->asking.since_ms == 0)
 		return json_null();
-	why_unanswered(&r->asking, r->snoop.state, &r->counters, r->now_ms, hint);
+	why_unanswered(&r->asking, r->snoop.config, r->snoop.state, &r->counters, r->now_ms, hint);
 	return json_pack("{s:o, s:s}", "seconds", json_number((r->now_ms - r->asking.since_ms) / MS), "hint", hint);
 }
 

@@ -4,7 +4,9 @@
                                                  `-- neighbour (raw frames)
 """
 
+import contextlib
 import json
+import os
 import pathlib
 import re
 import socket
@@ -16,6 +18,7 @@ import pytest
 import netns
 import rawguest
 import services
+import test_expose
 from test_control import FOLDER, Channel, folder      # noqa: F401 (a fixture)
 from test_relay import MAC
 
@@ -49,11 +52,11 @@ def event_of(line, vm):
 class Watched:
     """A raw guest whose guard writes events to a file, with a client that has subscribed."""
 
-    def __init__(self, network, *options, vm="web", mac=MAC, program=None, bridge="br0"):
+    def __init__(self, network, *options, vm="web", mac=MAC, program=None, bridge="br0", uplink=None):
         self.vm, self.file = vm, FOLDER / f"{vm}.jsonl"
-        self.guest = rawguest.RawGuest(network, mac, "--name", vm, "--uplink", f"tap:u-{vm},bridge={bridge}", "--events",
-                                       str(self.file), "--control", str(FOLDER / vm), *options, program=program,
-                                       name=f"softnet-{vm}")
+        self.guest = rawguest.RawGuest(network, mac, "--name", vm, "--uplink", uplink or f"tap:u-{vm},bridge={bridge}",
+                                       "--events", str(self.file), "--control", str(FOLDER / vm), *options,
+                                       program=program, name=f"softnet-{vm}")
         self.guard = self.guest.guard
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.connect(str(FOLDER / vm))
@@ -163,7 +166,7 @@ def test_drops_conflicts_servers_and_rules(segment, softnet, folder, neighbour):
     for number in range(50):
         guest.send(rawguest.udp(MAC, "52:54:00:00:00:01", address, "10.0.0.1", 1000 + number, 53))
     first = watched.wait_event("drop", reason="dst-private")
-    assert (first["side"], first["count"], first["total"]) == ("guest", 1, 1) and first["frame"]
+    assert (first["side"], first["count"], first["total"]) == ("guest", 1, 1) and "10.0.0.1" in first["frame"]
 
     neighbour.send(rawguest.udp(NEIGHBOUR_MAC, MAC, address, address, 1, 1))
     conflict = watched.wait_event("binding-conflict", reason="ip4-src-is-guest")
@@ -215,6 +218,18 @@ def test_questions_without_an_answer(segment, softnet, folder, neighbour):
     assert alone.wait_event("dhcp-answered")["seconds"] >= 10
     assert alone.channel.result("guard.status")["asking"] is None
     peer.close()
+
+
+def test_ports_that_fail(network, softnet, folder):
+    network.host.ip("link set lo up")
+    with contextlib.closing(services.Echo(network.host, "127.0.0.1", 2007)):
+        watched = Watched(network, "--vm-ip", "10.0.2.15/24", "--expose", "127.0.0.1:2007:7", uplink="slirp")
+        port = watched.wait_event("port")
+    assert (port["port"], port["what"]) == ("slirp", "tcp port 2007 on 127.0.0.1: Address already in use")
+    os.kill(test_expose.worker_of(watched.guard), 9)
+    netns.wait_for(lambda: len(watched.events("port")) > 1, what="the end of slirp")
+    assert re.match(r"slirp ended \(.*\) and was started again", watched.events("port")[1]["what"])
+    watched.guest.close()
 
 
 @pytest.mark.parametrize("place, why", [("/nowhere/events", "No such file or directory"), ("/tmp", "Is a directory")])

@@ -13,6 +13,7 @@
 enum { START = 1000000, SECOND = 1000 };
 
 static struct asking asking;
+static struct config config;
 static struct state state;
 static struct counters counters;
 static uint64_t now_ms;
@@ -21,6 +22,7 @@ static int set_up(void **unused)
 {
 	(void)unused;
 	memset(&asking, 0, sizeof asking);
+	memset(&config, 0, sizeof config);
 	memset(&state, 0, sizeof state);
 	memset(&counters, 0, sizeof counters);
 	now_ms = START;
@@ -47,7 +49,7 @@ static const char *hint(void)
 {
 	static char text[HINT_TEXT];
 	assert_true(asking.since_ms != 0);
-	return why_unanswered(&asking, &state, &counters, now_ms, text);
+	return why_unanswered(&asking, &config, &state, &counters, now_ms, text);
 }
 
 static void must_say(const char *words)
@@ -238,6 +240,10 @@ static void each_cause_in_its_order(void **unused)
 
 	drop(TO_GUEST, DROP_DHCP4_ROGUE_SERVER, 67, 68, 5);
 	must_say("not trusted (52:54:00:00:00:0a, 192.168.77.9)");
+	must_say("--dhcp-server");
+	state.learned.until_ms = now_ms + SECOND; /* another one is, since it was first */
+	must_say("guard.relearn");
+	config.servers.count = 1; /* what was said counts, not what was learned */
 	must_say("--dhcp-server");
 }
 
