@@ -388,8 +388,11 @@ static bool stop_interface(struct vmnet *v)
 		(void)end;
 		dispatch_semaphore_signal(done);
 	});
-	return status == VMNET_SUCCESS &&
-	       dispatch_semaphore_wait(done, dispatch_time(DISPATCH_TIME_NOW, STOP_S * (int64_t)NSEC_PER_SEC)) == 0;
+	bool is_late = status == VMNET_SUCCESS && dispatch_semaphore_wait(done, dispatch_time(DISPATCH_TIME_NOW,
+								STOP_S * (int64_t)NSEC_PER_SEC)) != 0;
+	if (!is_late) /* else the block may still come, and wants the semaphore */
+		dispatch_release(done);
+	return status == VMNET_SUCCESS && !is_late;
 }
 
 /* The framework takes its rules along. What does not end in time is left to the end of the process. */
