@@ -127,27 +127,31 @@ static void half_a_line_is_ended(void **unused)
 
 static void a_full_disk(void **unused)
 {
+	const rlim_t rooms[] = { LINE_OCTETS, LINE_OCTETS + LINE_OCTETS / 2 }; /* for nothing more, or for half a line */
 	struct rlimit before, small;
 	(void)unused;
 	claim_signals(); /* SIGXFSZ would be the end */
-	struct event_sink sink = opened(path);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-	small = before;
-	small.rlim_cur = LINE_OCTETS + LINE_OCTETS / 2;
 	int quiet = open("/dev/null", O_WRONLY);
 	dup2(quiet, STDERR_FILENO); /* the warning */
 	close(quiet);
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
-	for (int i = 0; i < 4; i++)
+	for (size_t i = 0; i < sizeof rooms / sizeof *rooms; i++) {
+		struct event_sink sink = opened(path);
+		small = before;
+		small.rlim_cur = rooms[i];
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+		for (int line = 0; line < 4; line++)
+			write_line(&sink);
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+		assert_int_equal(sink.lost, 3);
+		assert_string_equal(content(path), LINE); /* nothing of the others */
 		write_line(&sink);
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+		assert_string_equal(content(path), LINE LINE);
+		assert_int_equal(sink.lost, 3);
+		close_event_sink(&sink);
+		unlink(path);
+	}
 	restore_signals();
-	assert_int_equal(sink.lost, 3);
-	assert_string_equal(content(path), LINE); /* nothing of the others */
-	write_line(&sink);
-	assert_string_equal(content(path), LINE LINE);
-	assert_int_equal(sink.lost, 3);
-	close_event_sink(&sink);
 }
 
 static void a_device_without_room(void **unused)
