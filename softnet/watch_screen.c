@@ -23,7 +23,7 @@ static void note_history(struct scene *scene, const json_t *status, uint64_t now
 	for (int side = 0; side < 2; side++) {
 		uint64_t octets = octets_of(status, side), before = scene->octets[side];
 		if (is_same && ms > 0)
-			scene->rates[side][scene->next] = octets > before ? (uint64_t)((double)(octets - before) * MS /
+			scene->rates[side][scene->next] = octets > before ? (uint64_t)((double)(octets - before) * (double)MS /
 										       (double)ms) : 0;
 		scene->octets[side] = octets;
 	}
