@@ -73,7 +73,7 @@ static void hear(struct last_words *words, const char *text, size_t n)
 
 static bool judge_is_gone(int control, int wait_ms)
 {
-	struct pollfd p = { .fd = control };
+	struct pollfd p = { .fd = control, .events = POLLHUP }; /* macOS tells of it only whoever asks */
 	return poll(&p, 1, wait_ms) > 0 && (p.revents & (POLLHUP | POLLERR));
 }
 
@@ -82,7 +82,7 @@ static void watch_over(int errors, int control, struct last_words *words)
 {
 	for (;;) {
 		char text[512];
-		struct pollfd fds[] = { { .fd = errors, .events = POLLIN }, { .fd = control } };
+		struct pollfd fds[] = { { .fd = errors, .events = POLLIN }, { .fd = control, .events = POLLHUP } };
 		if (poll(fds, 2, -1) < 0)
 			continue;
 		if (fds[1].revents & (POLLHUP | POLLERR))

@@ -1,4 +1,5 @@
 /* Exposed UDP ports: datagrams of clients to frames for the guest, and its answers back through the same socket. */
+#define __APPLE_USE_RFC_3542 /* else macOS has no IPV6_PKTINFO */
 #include "slirp_udp.h"
 #include <errno.h>
 #include <netinet/in.h>
@@ -336,11 +337,11 @@ static void send_to_client(const struct udp_exposes *u, struct udp_client *c, co
 	struct msghdr message = { .msg_name = &c->peer, .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control };
 	message.msg_namelen = is_v4 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 	size_t size = is_v4 ? sizeof(struct in_pktinfo) : sizeof(struct in6_pktinfo);
-	message.msg_controllen = CMSG_SPACE(size);
+	message.msg_controllen = (__typeof__(message.msg_controllen))CMSG_SPACE(size);
 	struct cmsghdr *m = CMSG_FIRSTHDR(&message);
 	m->cmsg_level = is_v4 ? IPPROTO_IP : IPPROTO_IPV6;
 	m->cmsg_type = is_v4 ? IP_PKTINFO : IPV6_PKTINFO;
-	m->cmsg_len = CMSG_LEN(size);
+	m->cmsg_len = (__typeof__(m->cmsg_len))CMSG_LEN(size);
 	struct in_pktinfo in = { .ipi_spec_dst.s_addr = htonl(ipv4_of_address(c->local)) };
 	struct in6_pktinfo in6 = { .ipi6_ifindex = 0 };
 	put(put(in6.ipi6_addr.s6_addr, c->local.high, 8), c->local.low, 8);
