@@ -25,12 +25,13 @@ bool is_verbose(void)
 
 /*
  * A pipe that says POLLOUT has room for PIPE_BUF octets, so one short write does not block. O_NONBLOCK would do the
- * same, but stderr is shared with others who do not expect it.
+ * same, but stderr is shared with others who do not expect it. macOS cannot poll some devices, /dev/null and /dev/tty among
+ * them, and says POLLNVAL of them.
  */
 static bool write_line(const char *line, size_t length, int patience_ms)
 {
 	struct pollfd stderr_poll = { .fd = STDERR_FILENO, .events = POLLOUT };
-	if (poll(&stderr_poll, 1, patience_ms) != 1 || (stderr_poll.revents & POLLOUT) == 0)
+	if (poll(&stderr_poll, 1, patience_ms) != 1 || (stderr_poll.revents & (POLLOUT | POLLNVAL)) == 0)
 		return false;
 	return write(STDERR_FILENO, line, length) == (ssize_t)length;
 }
