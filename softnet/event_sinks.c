@@ -126,8 +126,10 @@ static bool connect_log(struct event_sink *sink)
 	struct port_error unused;
 	sink->fd = unix_socket(SOCK_DGRAM);
 	if (sink->fd >= 0 && unix_address(&name, sink->path, strlen(sink->path), &unused) &&
-	    connect(sink->fd, (const struct sockaddr *)&name, sizeof name) == 0)
+	    connect(sink->fd, (const struct sockaddr *)&name, sizeof name) == 0) {
+		enlarge_buffers(sink->fd); /* on macOS a datagram has 2048 octets else, and a line may have more */
 		return true;
+	}
 	int cause = errno;
 	close_file(sink);
 	errno = cause;
