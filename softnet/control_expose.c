@@ -43,6 +43,7 @@ static void tell_judge(const struct live *live)
 	struct exposed_set *to = &live->config->exposed;
 	memset(to, 0, sizeof *to);
 	to->count = exposed_ports(&live->relay->exposes, to->item, EXPOSED_MAX);
+	begin_capture_section(&live->relay->capture);
 }
 
 static json_t *refuse_expose(struct rpc_call *call, const char *text)

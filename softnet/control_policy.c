@@ -81,6 +81,7 @@ static bool put_in_force(struct live *live, const struct rule_list *rules, struc
 		memcpy(key, flows->hash_key, sizeof key);
 	clear_flows(flows, key);
 	live->rules = rules;
+	begin_capture_section(&live->relay->capture);
 	info("live control: %u rules are in force", (unsigned)rules->count);
 	int allowing = count_allowing(rules);
 	announce_policy(&live->relay->announcer, allowing, (int)rules->count - allowing, live->relay->now_ms);

@@ -58,6 +58,7 @@ static enum verdict decide_packet(struct relay *r, enum direction direction, con
 /* What became of a frame, as far as the guard has a say in it: one that passes is counted when it was sent. */
 static void account_for(struct relay *r, enum direction direction, const struct packet *packet, enum verdict verdict)
 {
+	capture_frame(&r->capture, direction, packet->bytes, packet->length, verdict);
 	if (verdict == PASS)
 		return;
 	bool is_first = r->counters.verdicts[direction][verdict] == 0;
@@ -137,6 +138,7 @@ static enum relay_end tick(struct relay *r)
 	announce_drops(&r->drop_events, &r->announcer, &r->counters, false, r->now_ms);
 	tell_of_questions(r);
 	take_sample(&r->counters, r->now_ms);
+	follow_capture(&r->capture);
 	follow_metrics_file(&r->metrics, r->now_ms);
 	return r->parent != 0 && getppid() != r->parent ? RELAY_PARENT_GONE : RELAY_GOES_ON;
 }
@@ -166,6 +168,13 @@ static int time_to_sleep(struct relay *r)
 	return until > r->now_ms ? (int)(until - r->now_ms) : 0;
 }
 
+/* Its addresses have changed. */
+static void follow_host(struct relay *r)
+{
+	if (follow_sites(&r->sites))
+		begin_capture_section(&r->capture);
+}
+
 /* Sleeps until something happens; sets in `is_awake` which sides have something to tell. */
 static void sleep_until_event(struct relay *r, bool is_awake[DIRECTIONS])
 {
@@ -180,7 +189,7 @@ static void sleep_until_event(struct relay *r, bool is_awake[DIRECTIONS])
 	if (!has_slept && errno != EINTR && errno != EAGAIN)
 		die("cannot wait for frames: %s", strerror(errno));
 	if (has_slept && fds[1].revents != 0)
-		follow_sites(&r->sites);
+		follow_host(r);
 	if (has_slept)
 		wake_control(&r->control, fds + first[DIRECTIONS], controls);
 	for (int side = 0; side < DIRECTIONS; side++) {
@@ -226,6 +235,7 @@ void finish_relay(struct relay *r, const char *why)
 {
 	r->now_ms = clock_ms();
 	save_state_file(&r->file, r->snoop.state, this_moment(r), true);
+	finish_capture(&r->capture);
 	remove_metrics_file(&r->metrics);
 	tell_drops(&r->counters, r->now_ms + TICK_MS); /* what the last second held back */
 	announce_drops(&r->drop_events, &r->announcer, &r->counters, true, r->now_ms);

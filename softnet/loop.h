@@ -2,6 +2,7 @@
 #pragma once
 #include "announce.h"
 #include "asking.h"
+#include "capture.h"
 #include "command.h"
 #include "control.h"
 #include "counters.h"
@@ -30,6 +31,7 @@ struct relay {
 	struct rejections rejections;
 	struct state_file file;
 	struct metrics_file metrics;
+	struct capture capture;
 	struct site_watch sites;
 	struct control control;
 	struct announcer announcer;

@@ -245,6 +245,18 @@ static void start_metrics(void)
 		die("--metrics: %s: cannot write: %s", options.metrics, cause);
 }
 
+static void open_capture(void)
+{
+	relay.capture.path = options.pcap;
+	relay.capture.wants_all = options.frames == FRAMES_ALL;
+	relay.capture.size_max = options.pcap_size;
+	relay.capture.files = options.pcap_files;
+	relay.capture.live = &live;
+	const char *cause = start_capture(&relay.capture);
+	if (cause != NULL)
+		die("--pcap: %s: cannot write: %s", options.pcap, cause);
+}
+
 /* Everything up to the first frame. EXIT_OK, or the status to end with. */
 static int prepare(struct usage_error *error)
 {
@@ -286,6 +298,7 @@ static int prepare(struct usage_error *error)
 	prepare_events();
 	load_state();
 	prepare_relay(guest, uplink);
+	open_capture();
 	start_metrics();
 	if (options.wanted != WANT_RUN && options.vm_fd == 0)
 		relay.parent = parent; /* Tart's form */

@@ -28,6 +28,8 @@ bool take_events(struct options *options, const char *value, struct usage_error 
 
 bool take_pcap(struct options *options, const char *value, struct usage_error *error)
 {
+	if (strcmp(value, "-") == 0) /* it may be full, and frames do not wait */
+		return refuse_value(error, value, "the path of a file, not standard output");
 	return keep_text(&options->pcap, value, "the path of a file", error);
 }
 

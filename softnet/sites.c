@@ -90,7 +90,7 @@ static void say_stale(struct site_watch *watch)
 	watch->is_stale = true;
 }
 
-void follow_sites(struct site_watch *watch)
+bool follow_sites(struct site_watch *watch)
 {
 	struct site_set now;
 	if (!platform_drain_addresses(watch->fd)) {
@@ -100,10 +100,11 @@ void follow_sites(struct site_watch *watch)
 	}
 	if (!read_sites(watch, &now)) {
 		say_stale(watch);
-		return;
+		return false;
 	}
 	if (memcmp(&now, watch->set, sizeof now) == 0)
-		return;
+		return false;
 	*watch->set = now;
 	tell_sites(watch->set);
+	return true;
 }

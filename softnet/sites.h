@@ -18,5 +18,5 @@ void open_sites(struct site_watch *, bool is_wanted);
 /* The first reading. False: this host's addresses cannot be read, errno says why. */
 bool start_sites(struct site_watch *, struct site_set *);
 
-/* When fd has something to tell. What cannot be read stays as it was. */
-void follow_sites(struct site_watch *);
+/* When fd has something to tell. What cannot be read stays as it was. True: the sites are others now. */
+bool follow_sites(struct site_watch *);

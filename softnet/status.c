@@ -125,6 +125,14 @@ static json_t *json_metrics_file(const struct metrics_file *file)
 				  : json_pack("{s:o, s:o}", "file", json_text(file->path), "failed", json_number(file->failed));
 }
 
+static json_t *json_capture(const struct capture *capture)
+{
+	return capture->path == NULL ? json_null()
+				     : json_pack("{s:o, s:o, s:o, s:o}", "file", json_text(capture->path), "frames",
+						 json_number(capture->frames), "octets", json_number(capture->octets),
+						 "lost", json_number(capture->lost));
+}
+
 static json_t *json_network(const struct relay *r)
 {
 	json_t *passed = json_object();
@@ -153,6 +161,7 @@ json_t *json_status(const struct live *live)
 	json_t *status = json_identity(live), *settings = json_settings(live), *network = json_network(live->relay);
 	bool is_whole = json_object_update(status, settings) == 0 && json_object_update(status, network) == 0 &&
 			json_object_set_new(status, "asking", json_asking(live->relay)) == 0 &&
+			json_object_set_new(status, "capture", json_capture(&live->relay->capture)) == 0 &&
 			json_object_set_new(status, "events", json_events(&live->relay->announcer)) == 0;
 	json_decref(settings);
 	json_decref(network);

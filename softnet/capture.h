@@ -1,0 +1,39 @@
+/*
+ * --pcap FILE: frames with their verdicts, as pcapng. Frames go into a buffer of fixed size, and from there to the file when
+ * it is full and once a second. What cannot be written is counted as lost; the file is valid all the same.
+ */
+#pragma once
+#include "capture_blocks.h"
+
+struct live;
+
+enum { CAPTURE_BUFFER = 256 * 1024 };
+
+struct capture {
+	const char *path;         /* NULL: none */
+	bool wants_all;           /* else only what was dropped */
+	uint64_t size_max;        /* octets of a file */
+	uint32_t files;           /* how many are kept, the one that is written included */
+	const struct live *live;
+
+	uint64_t frames, octets;  /* taken into the capture */
+	uint64_t lost;            /* frames that it should have, and has not */
+
+	int fd;                   /* -1: none is open */
+	uint64_t file_octets;     /* of the file, all of them whole blocks */
+	uint64_t retry_ms;        /* when to try again; 0: all is well */
+	bool needs_section;       /* the last one is not in the file */
+	bool has_warned;
+	uint32_t buffered_frames;
+	size_t buffered;          /* octets */
+	uint8_t buffer[CAPTURE_BUFFER];
+};
+
+/* path, wants_all, size_max, files and live are filled. An older capture is put aside. NULL, or why there can be none. */
+const char *start_capture(struct capture *);
+void capture_frame(struct capture *, enum direction, const uint8_t *bytes, uint32_t length, unsigned verdict);
+/* What decides has changed: what follows stands in a section with the options of now. */
+void begin_capture_section(struct capture *);
+/* Called about once a second. */
+void follow_capture(struct capture *);
+void finish_capture(struct capture *);
