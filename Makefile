@@ -13,10 +13,15 @@ build-check/build.ninja:
 
 # Everything that must hold: builds without a warning, unit tests and eBPF verdicts, then real networks; the second
 # time with both sanitizers in the guard.
-check: all build-check/build.ninja vm
+check: all build-check/build.ninja vm $(if $(filter Linux,$(shell uname)),macos-doubles)
 	meson compile -C build-check
 	meson test -C build-check --print-errorlogs
 	SOFTNET=build-check/softnet tests/network/run
+
+# The macOS program with doubles of Apple's frameworks, for the network tests.
+macos-doubles: all
+	$(MAKE) -s -j2 -f tests/macos/Makefile OUT=build/macos/address SANITIZER=address,undefined
+	$(MAKE) -s -j2 -f tests/macos/Makefile OUT=build/macos/thread SANITIZER=thread
 
 # The macOS program, as far as it can be checked without a Mac; UPDATE=1 writes the list of its imports anew.
 macos-check:
@@ -57,4 +62,4 @@ clean:
 install: all
 	meson install -C build
 
-.PHONY: all check macos-check demo vm fuzz bench clean install
+.PHONY: all check macos-doubles macos-check demo vm fuzz bench clean install

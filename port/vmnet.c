@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { START_S = 30, STOP_S = 5, PAUSE_MS = 100, FRAME_LIMIT = 1 << 17 };
+enum { START_S = 30, STOP_S = 5, PAUSE_MS = 100, QUIET_MS = 60000, FRAME_LIMIT = 1 << 17 };
 
 /* There is one at most, and it stays: a block that comes late must find it. */
 static struct vmnet the_vmnet = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -257,6 +257,7 @@ static int vmnet_watch(struct port *port, struct pollfd *fds)
 static bool vmnet_service(struct port *port, uint64_t now_ms)
 {
 	struct vmnet *v = vmnet_of(port);
+	v->now_ms = now_ms;
 	if (!v->is_failing)
 		return true;
 	if (v->resume_ms == 0)
@@ -274,12 +275,13 @@ static uint64_t vmnet_deadline_ms(const struct port *port)
 	return v->is_failing ? v->resume_ms : UINT64_MAX;
 }
 
-/* Once, until another one comes or things go well again. */
-static void tell_fault(struct vmnet *v, const char *what, vmnet_return_t status)
+/* At times only: which frames the framework refuses may be the guest's choice. The counters have them all. */
+static void tell_fault(const struct vmnet *v, const char *what, uint64_t *told_ms, vmnet_return_t status)
 {
-	if (v->told_status != status)
-		port_tell(&v->port, "%s: %s (%u)", what, vmnet_status_text(status), (unsigned)status);
-	v->told_status = status;
+	if (*told_ms != 0 && v->now_ms - *told_ms < QUIET_MS)
+		return;
+	*told_ms = v->now_ms;
+	port_tell(&v->port, "%s: %s (%u)", what, vmnet_status_text(status), (unsigned)status);
 }
 
 /* vmnet_read() leaves in them what it has read, so they are set each time. Gives how many came, 0 on a fault. */
@@ -295,7 +297,7 @@ static uint32_t read_some(struct vmnet *v, uint32_t from, uint32_t room)
 	v->is_failing = status != VMNET_SUCCESS;
 	if (v->is_failing) {
 		v->resume_ms = 0;
-		tell_fault(v, "frames cannot be read", status);
+		tell_fault(v, "frames cannot be read", &v->told_read_ms, status);
 	}
 	return v->is_failing || count < 0 ? 0 : (uint32_t)count < room ? (uint32_t)count : room;
 }
@@ -321,10 +323,8 @@ static bool vmnet_receive(struct port *port, struct packet *packets, uint32_t ma
 		for (uint32_t i = 0; i < came; i++, (*got)++)
 			packets[*got] = packet_at(v, *got);
 	}
-	if (!v->is_failing && *got < room) {
-		v->told_status = VMNET_SUCCESS;
+	if (!v->is_failing && *got < room)
 		unpark(v);
-	}
 	return true;
 }
 
@@ -367,7 +367,7 @@ static void send_batch(struct vmnet *v, const struct packet *packets, uint32_t n
 		return;
 	}
 	result->failed += filled - sent;
-	tell_fault(v, "frames cannot be sent", status);
+	tell_fault(v, "frames cannot be sent", &v->told_write_ms, status);
 }
 
 static bool vmnet_send(struct port *port, const struct packet *packets, uint32_t n, struct send_result *result)

@@ -24,7 +24,8 @@ struct vmnet {
 	int wake[2];                /* the callback writes to [1], poll(2) watches [0] */
 	bool is_failing;            /* reading: tried again at resume_ms */
 	uint64_t resume_ms;         /* 0: not yet set */
-	uint64_t told_status;       /* of the last fault that was told */
+	uint64_t now_ms;            /* of the last service() */
+	uint64_t told_read_ms, told_write_ms; /* when a fault was told last; 0: never */
 
 	uint32_t frame_max;         /* octets that the framework gives and takes at most */
 	uint32_t limit;             /* of the settings */

@@ -153,11 +153,12 @@ void vmnet_expose(struct port *port, const struct expose *expose, struct address
 	}
 	pthread_mutex_lock(&v->lock);
 	struct vmnet_forwarding *f = find(v, expose);
-	bool has_rules = f != NULL && (f->waiting > 0 || f->result.error == 0);
+	/* Those of one that failed go when that is asked for. */
+	bool has_rules = f != NULL && (f->waiting > 0 || f->has_news || f->result.error == 0);
 	if (f != NULL)
 		f->used = false;
 	pthread_mutex_unlock(&v->lock);
-	if (has_rules)
+	if (has_rules && is_any_address(expose->external))
 		remove_rules(v, expose);
 }
 

@@ -36,6 +36,7 @@ check           radvd                 -           a router of IPv6
 check           iputils-ping          -
 check           python3-prometheus-client -       reads the metrics as Prometheus does
 check           clang                 llvm        eBPF
+check           libblocksruntime-dev -        the program for macOS, with doubles of the frameworks of Apple
 check           libbpf-dev            -
 check           clang-format          clang-format
 check           mandoc                -           the man page; macOS has it

@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import ipv6_peers   # noqa: E402
+import macos        # noqa: E402
 import netns        # noqa: E402
 import services     # noqa: E402
 import vm           # noqa: E402
@@ -77,6 +78,16 @@ def routed(segment6, softnet):
     segment6.echo = services.Echo(segment6.internet, ipv6_peers.INTERNET)
     yield segment6
     segment6.echo.close()
+
+
+@pytest.fixture(params=macos.VARIANTS)
+def mac(network, monkeypatch, request):
+    """The program for macOS, with the doubles of Apple's frameworks."""
+    if not os.access(macos.program(request.param), os.X_OK):
+        pytest.skip("not built: make macos-doubles")
+    mac = macos.Mac(network, monkeypatch, request.param)
+    yield mac
+    mac.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,119 @@
+"""The program for macOS from its start to its end, with a real DHCP server on the network that vmnet would make.
+
+    raw guest (a socket) -- softnet for macOS -- double of vmnet -- tap u-mac -- br0 192.168.64.1 (the Mac: dnsmasq)
+"""
+
+import signal
+import struct
+
+import pytest
+
+import rawguest
+import services
+from macos import MAC
+from test_relay import ends_in_a_second, has_other_users, status_of
+
+HOST = "192.168.64.1"
+SHARED, HOST_ONLY, BRIDGED = 1001, 1000, 1002      # vmnet's modes
+
+
+@pytest.fixture
+def shared(mac, network):
+    """The bridge with the Mac's address, and its DHCP server."""
+    network.bridge("br0")
+    network.host.ip(f"address add {HOST}/24 dev br0")
+    services.dnsmasq(network, network.host, "192.168.64.10", "192.168.64.50", interface="br0", router=HOST)
+    mac.environment("FAKE_GATEWAY", HOST)
+    mac.tap_wire()
+    return mac
+
+
+def gateway_mac(guest):
+    guest.send(rawguest.arp(MAC, 1, guest.address, HOST))
+    answer = guest.wait_frame(lambda frame: frame[12:14] == b"\x08\x06" and frame[20:22] == b"\0\2")
+    return answer[22:28].hex(":")
+
+
+def echo_request(number, octets):
+    body = struct.pack("!HH", 77, number) + bytes(octets)
+    sum_ = rawguest.checksum(b"\x08\0\0\0" + body)
+    return b"\x08\0" + struct.pack("!H", sum_) + body
+
+
+def ping(guest, router, number, octets=1000):
+    guest.send(rawguest.ipv4(MAC, router, guest.address, HOST, 1, echo_request(number, octets)))
+    wanted = struct.pack("!HH", 77, number)
+    return guest.wait_frame(lambda frame: frame[23:24] == b"\1" and frame[34:35] == b"\0" and frame[38:42] == wanted)
+
+
+def ends_well(mac, guest, number=signal.SIGINT):
+    assert ends_in_a_second(guest.guard, number) == 0
+    guest.close()
+    assert mac.logged("^end semaphores=1 xpc=0 cf=0")       # the one on which callbacks wait stays
+
+
+def test_lease_and_traffic(shared, network):
+    guest = shared.guest()
+    assert guest.take_lease().startswith("192.168.64.")
+    router = gateway_mac(guest)
+    for number in range(50):
+        ping(guest, router, number)
+    status = status_of(guest.guard.pid)
+    if has_other_users():
+        assert set(status["Uid"].split()) == set(status["Gid"].split()) == {"65534"}
+        assert status["Groups"].split() in ([], ["65534"])
+        assert int(status["CapEff"], 16) == int(status["CapPrm"], 16) == 0
+    assert shared.logged(f"^start mode={SHARED} isolation=1 interface=- mtu=1500 user=0 status=1000")
+    assert shared.logged("^os_log org.softnet.softnet:guard type=1 host: 192.168.64.1")
+    assert not any(line.startswith("<") for line in guest.guard.output("out"))
+    # Another machine's address is none of its: as everywhere.
+    guest.send(rawguest.udp(MAC, router, "192.168.64.66", "1.1.1.1", 4000, 4001))
+    assert guest.wait_counted().dropped("guest", "ip4-src-spoof") == 1
+    ends_well(shared, guest)
+
+
+def test_host_mode(shared):
+    guest = shared.guest("--vm-net-type", "host")
+    assert guest.take_lease().startswith("192.168.64.")
+    assert shared.logged(f"^start mode={HOST_ONLY} isolation=1")
+    ends_well(shared, guest, signal.SIGTERM)
+
+
+def test_no_isolation(shared):
+    guest = shared.guest("--allow", "0.0.0.0/0", "--uplink", "vmnet:nat")
+    assert shared.logged(f"^start mode={SHARED} isolation=0")
+    ends_well(shared, guest)
+
+
+def test_bridged(segment, mac):
+    """The network is others': the guard learns who leases and who routes."""
+    mac.tap_wire()
+    guest = mac.guest("--uplink", "vmnet:bridged=en1")
+    assert guest.take_lease().startswith("192.168.77.")
+    assert mac.logged(f"^start mode={BRIDGED} isolation=1 interface=en1")
+    guest.guard.wait_line("gateway learned: 192.168.77.1")
+    assert not mac.logged("host: 192")
+    ends_well(mac, guest)
+
+
+@pytest.mark.parametrize("uplink, interfaces, words, status", [
+    ("vmnet:bridged=en7", "en0,en1", "no interface that can be bridged (there are: en0, en1)", 2),
+    ("vmnet:bridged=en0", "", "no interface that can be bridged (there are: none)", 2),
+    ("vmnet:bridged=", "en0", "expected nat, host or bridged=INTERFACE", 2), ("vmnet:slow", "en0", "expected nat", 2),
+    ("tap:en0", "en0", "unknown port", 2),
+])
+def test_uplinks_that_are_none(mac, uplink, interfaces, words, status):
+    mac.environment("FAKE_INTERFACES", interfaces)
+    process = mac.start("--uplink", uplink)
+    assert process.wait() == status and words in process.output("err")[-1]
+
+
+def test_addresses_of_the_host_are_followed(mac, network):
+    """The routing socket wakes the guard."""
+    network.bridge("br0")
+    mac.socket_wire()
+    guest = mac.guest()
+    network.host.set_ipv6("br0", disable_ipv6=0)
+    network.host.ip("address add 2001:db8:78::1/64 dev br0 nodad")
+    guest.guard.wait_line("IPv6 sites of this host: .*2001:db8:78::/48")
+    ends_well(mac, guest)
