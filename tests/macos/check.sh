@@ -147,10 +147,11 @@ check_that_it_bites() {
 
 build_for() {
     if [ ! -e "$out/$1/build.ninja" ]; then
-        meson setup "$out/$1" --cross-file "$out/$1.ini" --werror -Dslirp=disabled -Debpf=disabled -Dtests=disabled \
-            >"$out/$1.log" 2>&1 || { tail -n 20 "$out/$1.log" >&2; fail "meson setup for $1"; }
+        (cd "$out" && meson setup "$1" "$root" --cross-file "$1.ini" --werror -Dslirp=disabled -Debpf=disabled \
+            -Dtests=disabled) >"$out/$1.log" 2>&1 || { tail -n 20 "$out/$1.log" >&2; fail "meson setup for $1"; }
     fi
-    ninja -C "$out/$1" softnet >"$out/$1.log" 2>&1 || { sed -n '/^FAILED/,$p' "$out/$1.log" | head -n 40 >&2; fail "$1 does not build"; }
+    ninja -C "$out/$1" softnet >"$out/$1.log" 2>&1 ||
+        { sed -n '/^FAILED/,$p' "$out/$1.log" | head -n 40 >&2; fail "$1 does not build"; }
     say "$1: compiled and linked without a warning"
 }
 
