@@ -15,13 +15,18 @@
 #include "platform.h"
 #include "registry.h"
 
-enum { GUARDS_MAX = 1024, FOLDER_MAX = 256, STATUS_MAX = 256 << 10 };
+enum {
+	GUARDS_MAX = 1024,
+	FOLDER_MAX = 256, STATUS_MAX = 256 << 10,       /* entries of a folder, octets of an answer */
+	STRANGERS_MAX = 64, STRANGER_STATUS = 96 << 10, /* of others: all that root has to keep of one user */
+};
 
 static void add_call(struct guard_list *list, const char *path, const uid_t *owner)
 {
 	struct guard_call *call = &list->calls[list->call_count++];
 	*call = (struct guard_call){ .has_owner = owner != NULL, .owner = owner != NULL ? *owner : 0,
-				     .answer_max = STATUS_MAX, .fd = -1 };
+				     .answer_max = owner != NULL && *owner != getuid() ? STRANGER_STATUS : STATUS_MAX,
+				     .fd = -1 };
 	copy_text(call->path, sizeof call->path, path);
 }
 
@@ -30,7 +35,7 @@ static void add_folder(struct guard_list *list, const char *path, uid_t owner)
 	const char *why;
 	const struct dirent *entry;
 	char whole[GUARD_PATH];
-	int n = 0, fd = open_registry_folder(path, owner, &why);
+	int n = 0, most = owner == getuid() ? FOLDER_MAX : STRANGERS_MAX, fd = open_registry_folder(path, owner, &why);
 	DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
 	if (folder == NULL && fd >= 0)
 		close(fd);
@@ -38,9 +43,10 @@ static void add_folder(struct guard_list *list, const char *path, uid_t owner)
 		int length = snprintf(whole, sizeof whole, "%s/%s", path, entry->d_name);
 		if (!is_registry_entry(entry->d_name) || length >= (int)sizeof whole)
 			continue;
-		list->is_cut |= n == FOLDER_MAX || list->call_count == GUARDS_MAX;
-		if (list->is_cut)
+		if (n == most || list->call_count == GUARDS_MAX) {
+			list->is_cut = true;
 			break;
+		}
 		add_call(list, whole, &owner);
 		n++;
 	}
@@ -56,14 +62,15 @@ static void add_user(struct guard_list *list, uid_t user)
 			add_folder(list, path, user);
 }
 
-/* Of root of a user namespace: a folder that looks like root's and is the one's who made the namespace. */
-static void add_namespace(struct guard_list *list, bool is_root)
+/*
+ * Of root of a user namespace that the caller made: a folder that is called root's, and is the caller's. Others' are not
+ * asked, for in there the root outside is anybody.
+ */
+static void add_namespace(struct guard_list *list)
 {
 	char path[REGISTRY_PATH];
-	struct stat folder;
-	if (registry_folder(REGISTRY_FOLDERS - 1, 0, path) && lstat(path, &folder) == 0 && folder.st_uid != 0 &&
-	    (is_root || folder.st_uid == getuid()))
-		add_folder(list, path, folder.st_uid);
+	if (getuid() != 0 && registry_folder(REGISTRY_FOLDERS - 1, 0, path))
+		add_folder(list, path, getuid());
 }
 
 static int compare_users(const void *a, const void *b)
@@ -128,7 +135,7 @@ static bool find_guards(const struct options *options, struct guard_list *list, 
 	else
 		add_user(list, getuid());
 	if (path == NULL)
-		add_namespace(list, getuid() == 0);
+		add_namespace(list);
 	allow_descriptors();
 	return true;
 }
@@ -147,9 +154,13 @@ static bool is_meant(const json_t *status, const char *name)
 	       (parse_number(name, 1, INT32_MAX, &number) && pid == (json_int_t)number);
 }
 
+/* One's own first: a stranger can call a guard what he likes. */
 static int compare_views(const void *a, const void *b)
 {
 	const struct guard_view *left = a, *right = b;
+	bool is_own = left->user == getuid();
+	if (left->user != right->user)
+		return is_own ? -1 : right->user == getuid() ? 1 : left->user < right->user ? -1 : 1;
 	const char *name = json_string_value(json_object_get(left->status, "name"));
 	const char *other = json_string_value(json_object_get(right->status, "name"));
 	int order = strcmp(name != NULL ? name : "", other != NULL ? other : "");

@@ -5,7 +5,7 @@
 #include "../port/io.h"
 #include "clock.h"
 
-enum { MS = 1000, LATEST_MAX = 128, LABELS = 38, SHEET_MAX = ROWS_MAX * COLUMNS_MAX, HEIGHTS = 7 };
+enum { MS = 1000, LATEST_MAX = 128, LABELS = 38, SHEET_MAX = ROWS_MAX * COLUMNS_MAX, HEIGHTS = 7, SILENT_SHOWN = 3 };
 
 static const char *const side_keys[] = { "guest", "uplink" };
 
@@ -142,13 +142,17 @@ static void make_place(struct sheet *sheet, const struct sheet *drops, int rows)
 
 static void write_silent(struct sheet *sheet, const struct guard_list *list)
 {
-	for (size_t i = 0; i < list->call_count; i++)
-		if (why_silent(list, i) != NULL) {
-			struct word why = { "" };
-			copy_text(why.text, sizeof why.text, why_silent(list, i));
-			make_printable(why.text);
-			write_to(sheet, "%s: %s\n", list->calls[i].path, why.text);
-		}
+	size_t n = 0;
+	for (size_t i = 0; i < list->call_count; i++) {
+		struct word why = { "" };
+		if (why_silent(list, i) == NULL || n++ >= SILENT_SHOWN)
+			continue;
+		copy_text(why.text, sizeof why.text, why_silent(list, i));
+		make_printable(why.text);
+		write_to(sheet, "%s: %s\n", list->calls[i].path, why.text);
+	}
+	if (n > SILENT_SHOWN)
+		write_to(sheet, "and %zu more that are silent\n", n - SILENT_SHOWN);
 }
 
 static void write_gone(struct sheet *sheet, const struct scene *scene, const struct guard_list *list)

@@ -1,0 +1,260 @@
+/* What people read of a guard's status: the page as a whole, and whatever a hostile guard may put into it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "softnet/status_text.h"
+
+#include <cmocka.h>
+
+enum { TEXT_MAX = 64 << 10, KEYS_MAX = 64, KINDS = 11 };
+
+/* As a guard writes it; ' stands for ". */
+static const char good[] =
+	"{'version':'0.1.0','pid':4711,'name':'web1','mac':'02:00:00:00:00:05','started':'2026-11-24T04:14:36.183Z',"
+	"'uptime':11100,'guest':'fd:4','uplink':'tap:u0','ipv6':'guard','isolation':true,'inbound':'any','stateful':false,"
+	"'reject':true,'policy':{'allow':2,'block':1},"
+	"'anchors':{'host':[],'servers':[],'resolvers':['9.9.9.9'],'macs':['02:00:00:00:00:01']},"
+	"'exposes':[{'expose':'8080:80','state':'in-place'},{'expose':'22:22','state':'failed','why':'port is taken'}],"
+	"'addresses':[{'address':'192.168.77.12','origin':'dhcp','state':'bound','seconds':552,'server':'192.168.77.1'},"
+	"{'address':'fe80::5','origin':'link-local','state':'tentative','seconds':null,'server':null}],"
+	"'servers':[{'address':'192.168.77.1','mac':'02:00:00:00:00:01','seconds':552}],'routers':[],"
+	"'passed':{'guest':{'frames':12345,'octets':1200000},'uplink':{'frames':20,'octets':3000}},"
+	"'rates':{'seconds':10,'guest':{'frames':12,'octets':1500,'drops':120},'uplink':{'frames':3,'octets':12,'drops':0}},"
+	"'drops':[{'side':'guest','reason':'dst-private','meaning':'no rule allows it','count':4242,'seconds':2,"
+	"'frame':'IPv4 192.168.77.12 > 10.0.0.1'},"
+	"{'side':'uplink','reason':'queue-full','meaning':'the other side is full','count':1,'seconds':null,'frame':null}],"
+	"'flows':{'established':3,'closing':0},'rejections':7,'asking':null,"
+	"'capture':{'file':'/tmp/x.pcapng','frames':17,'octets':1,'lost':2},'events':{'told':1,'withheld':0,'lost':5}}";
+
+static const char page[] =
+	"web1  02:00:00:00:00:05  pid 4711, user alice, up 3 h 5 min\n"
+	"has an address, traffic flows; drops 120/s: dst-private\n"
+	"\n"
+	"address    192.168.77.12  dhcp, 9 min left, from 192.168.77.1\n"
+	"           fe80::5  link-local, tentative, for ever\n"
+	"trusts     DHCP server 192.168.77.1  02:00:00:00:00:01  learned, 9 min left\n"
+	"           resolver 9.9.9.9\n"
+	"           gateway 02:00:00:00:00:01\n"
+	"policy     2 allow, 1 block; inbound any; isolation on; IPv6 guard; reject\n"
+	"traffic    from the VM     12 frames/s  12.0 kbit/s    120 drops/s; 12.3 k frames\n"
+	"           to   the VM      3 frames/s     96 bit/s      0 drops/s; 20 frames\n"
+	"flows      established 3\n"
+	"exposes    8080:80  in-place\n"
+	"           22:22  failed: port is taken\n"
+	"capture    /tmp/x.pcapng: 17 frames, 2 lost\n"
+	"events     5 lost: what they are written to does not take them\n"
+	"ports      guest fd:4, uplink tap:u0\n"
+	"\n"
+	"drops\n"
+	"       2 s ago  from the VM   4242  dst-private\n"
+	"    no rule allows it\n"
+	"    IPv4 192.168.77.12 > 10.0.0.1\n"
+	"             ?  to the VM        1  queue-full\n"
+	"    the other side is full\n";
+
+static char text[TEXT_MAX];
+
+static json_t *parse(const char *quoted)
+{
+	char *copy = strdup(quoted);
+	assert_non_null(copy);
+	for (char *c = copy; *c != '\0'; c++)
+		*c = *c == '\'' ? '"' : *c;
+	json_t *value = json_loads(copy, JSON_DECODE_ANY, NULL);
+	free(copy);
+	assert_non_null(value);
+	return value;
+}
+
+static void a_page(void **unused)
+{
+	struct sheet sheet = { .text = text, .size = sizeof text };
+	json_t *status = parse(good);
+	(void)unused;
+	write_page(&sheet, status, "alice");
+	assert_string_equal(text, page);
+	sheet.length = 0;
+	write_table_head(&sheet, true);
+	write_table_row(&sheet, status, "alice");
+	assert_string_equal(text, "VM                    PID USER       ADDRESS              OUT/s       IN/s DROP/s  STATE\n"
+				  "web1                 4711 alice      192.168.77.12    12.0 kbit     96 bit    120  "
+				  "has an address, traffic flows; drops 120/s: dst-private\n");
+	json_decref(status);
+}
+
+/* The status with one key changed, in words. */
+static void stands(const char *key, const char *value, const char *expected)
+{
+	json_t *status = parse(good);
+	json_object_set_new(status, key, parse(value));
+	assert_string_equal(format_situation(status).text, expected);
+	json_decref(status);
+}
+
+static void how_it_stands(void **unused)
+{
+	(void)unused;
+	stands("name", "'web1'", "has an address, traffic flows; drops 120/s: dst-private");
+	stands("drops", "[]", "has an address, traffic flows");
+	stands("asking", "{'seconds':42,'hint':'no server has answered'}",
+	       "asks for an address and gets no answer for 42 s: no server has answered");
+	stands("addresses", "[]", "has no address; drops 120/s: dst-private");
+	stands("addresses", "[{'address':'fe80::5','origin':'link-local','state':'bound'}]",
+	       "has no address; drops 120/s: dst-private");
+	stands("rates", "{'guest':{'frames':1}}", "has an address, sends and hears nothing; drops now and then: dst-private");
+	stands("rates", "{'uplink':{'frames':1}}", "has an address, hears and sends nothing; drops now and then: dst-private");
+	json_t *fresh = parse("{'passed':{'guest':{'frames':0}},'drops':[]}");
+	assert_string_equal(format_situation(fresh).text, "no frame from the VM yet");
+	json_decref(fresh);
+}
+
+static void amounts_and_spans(void **unused)
+{
+	static const struct {
+		uint64_t n;
+		const char *amount, *bits, *span;
+	} cases[] = {
+		{ 0, "0", "0 bit", "0 s" },
+		{ 119, "119", "952 bit", "119 s" },
+		{ 120, "120", "960 bit", "2 min" },
+		{ 9999, "9999", "79.9 kbit", "2 h 46 min" },
+		{ 10000, "10.0 k", "80.0 kbit", "2 h 46 min" },
+		{ 99999, "99.9 k", "799 kbit", "1 d 3 h" },
+		{ 999999, "999 k", "7.9 Mbit", "11 d 13 h" },
+		{ 1000000, "1.0 M", "8.0 Mbit", "11 d 13 h" },
+		{ UINT64_MAX, "18.4 E", "18.4 Ebit", "213503982334601 d 7 h" },
+	};
+	(void)unused;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		assert_string_equal(format_amount(cases[i].n).text, cases[i].amount);
+		assert_string_equal(format_bits(cases[i].n).text, cases[i].bits);
+		assert_string_equal(format_span(cases[i].n).text, cases[i].span);
+	}
+}
+
+/* Everything that is shown of it is printable and within bounds. */
+static void show(const json_t *status)
+{
+	struct sheet sheet = { .text = text, .size = sizeof text };
+	write_page(&sheet, status, NULL);
+	write_table_row(&sheet, status, "alice");
+	write_drop(&sheet, status, "somebody", true);
+	write_to(&sheet, "%s\n", format_situation(status).text);
+	assert_true(sheet.length > 0 && sheet.length < sizeof text && text[sheet.length] == '\0');
+	for (size_t i = 0; i < sheet.length; i++)
+		assert_true(text[i] == '\n' || (text[i] >= ' ' && text[i] <= '~'));
+}
+
+static json_t *spoilt_value(int kind)
+{
+	static char huge[100000];
+	json_t *list;
+	switch (kind) {
+	case 0: return json_null();
+	case 1: return json_true();
+	case 2: return json_string("\033[2J\033]0;title\a\r\n\x7f\302\233 %s%n");
+	case 3: return json_integer(INT64_MAX);
+	case 4: return json_integer(INT64_MIN);
+	case 5: return json_real(1e300);
+	case 6: return json_object();
+	case 7: return json_array();
+	case 8:
+		memset(huge, 'x', sizeof huge - 1);
+		return json_string(huge);
+	case 9:
+		list = json_array();
+		for (int i = 0; i < 1000; i++)
+			json_array_append_new(list, json_pack("{s:s, s:i}", "address", "\033[2J", "seconds", i));
+		return list;
+	case 10: return json_pack("{s:s, s:{s:s}}", "\033[2J", "\033[2J", "guest", "octets", "\n");
+	default: return NULL;
+	}
+}
+
+/* The keys first: their order changes on the way. */
+static size_t keys_of(const json_t *object, char *keys[KEYS_MAX])
+{
+	const char *key;
+	const json_t *value;
+	size_t count = 0;
+	json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+		assert_true(count < KEYS_MAX);
+		keys[count] = strdup(key);
+		assert_non_null(keys[count++]);
+	}
+	return count;
+}
+
+static int spoil(json_t *root, json_t *node)
+{
+	char *keys[KEYS_MAX];
+	size_t i, count = keys_of(node, keys);
+	json_t *value;
+	int shown = 0;
+	for (i = 0; i < count; i++) {
+		json_t *before = json_incref(json_object_get(node, keys[i]));
+		for (int kind = 0; kind < KINDS; kind++, shown++) {
+			json_object_set_new(node, keys[i], spoilt_value(kind));
+			show(root);
+		}
+		json_object_del(node, keys[i]);
+		show(root);
+		json_object_set_new(node, keys[i], before);
+		shown += spoil(root, before);
+		free(keys[i]);
+	}
+	json_array_foreach(node, i, value) {
+		json_t *before = json_incref(value);
+		for (int kind = 0; kind < KINDS; kind++, shown++) {
+			json_array_set_new(node, i, spoilt_value(kind));
+			show(root);
+		}
+		json_array_set_new(node, i, before);
+		shown += spoil(root, before);
+	}
+	return shown;
+}
+
+static void whatever_a_guard_says(void **unused)
+{
+	json_t *status = parse(good);
+	(void)unused;
+	assert_in_range(spoil(status, status), 1000, 10000);
+	for (int kind = 0; kind < KINDS; kind++) {
+		json_t *value = spoilt_value(kind);
+		show(value);
+		json_decref(value);
+	}
+	json_decref(status);
+}
+
+static void what_does_not_fit_is_left_out(void **unused)
+{
+	json_t *status = parse(good);
+	(void)unused;
+	for (size_t size = 1; size < sizeof page + 10; size++) {
+		char *small = malloc(size);
+		struct sheet sheet = { .text = small, .size = size };
+		write_page(&sheet, status, "alice");
+		assert_true(sheet.length < size && strlen(small) == sheet.length);
+		free(small);
+	}
+	json_decref(status);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_page),
+		cmocka_unit_test(how_it_stands),
+		cmocka_unit_test(amounts_and_spans),
+		cmocka_unit_test(whatever_a_guard_says),
+		cmocka_unit_test(what_does_not_fit_is_left_out),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
