@@ -5,6 +5,7 @@
 #include "event_sinks.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -106,15 +107,24 @@ static bool write_file(struct event_sink *sink, const char *line, size_t octets)
 	return false;
 }
 
-/* Others share this descriptor, so O_NONBLOCK is not ours to set; see log.c. */
+/*
+ * Others share this descriptor, so O_NONBLOCK is not ours to set; see log.c. What a pipe has room for when it says so is
+ * PIPE_BUF: a line on Linux, 512 octets on macOS.
+ */
 static bool write_stderr(struct event_sink *sink, const char *line, size_t octets)
 {
-	struct pollfd room = { .fd = STDERR_FILENO, .events = POLLOUT };
-	if (poll(&room, 1, 0) != 1 || (room.revents & POLLOUT) == 0) {
-		errno = EAGAIN;
-		return false;
+	for (size_t at = 0; at < octets; at += PIPE_BUF) {
+		struct pollfd room = { .fd = STDERR_FILENO, .events = POLLOUT };
+		size_t part = octets - at < PIPE_BUF ? octets - at : PIPE_BUF;
+		bool has_room = poll(&room, 1, 0) == 1 && (room.revents & (POLLOUT | POLLNVAL)) != 0;
+		if (!has_room)
+			errno = EAGAIN;
+		if (!has_room || !write_once(sink, line + at, part)) {
+			sink->is_torn |= at > 0;
+			return false;
+		}
 	}
-	return write_once(sink, line, octets);
+	return true;
 }
 
 /* The system's log */

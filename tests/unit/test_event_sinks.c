@@ -280,6 +280,27 @@ static void nobody_reads_stderr(void **unused)
 	assert_int_not_equal(fcntl(STDERR_FILENO, F_GETFD), -1);
 }
 
+/* Where PIPE_BUF is short it is written in parts. */
+static void the_longest_line_goes_to_stderr_whole(void **unused)
+{
+	static char got[EVENT_LINE_MAX];
+	int ends[2];
+	(void)unused;
+	assert_int_equal(pipe(ends), 0);
+	struct event_sink sink = opened("stderr");
+	for (size_t i = 0; i < EVENT_LINE_MAX - 1; i++)
+		text[i] = (char)('a' + i % 26);
+	dup2(ends[1], STDERR_FILENO);
+	write_event(&sink, text, EVENT_LINE_MAX - 1, false);
+	dup2(real_stderr, STDERR_FILENO);
+	close(ends[1]);
+	assert_int_equal(sink.lost, 0);
+	assert_int_equal(read(ends[0], got, sizeof got), EVENT_LINE_MAX - 1);
+	assert_memory_equal(got, text, EVENT_LINE_MAX - 1);
+	close(ends[0]);
+	close_event_sink(&sink);
+}
+
 static void what_is_too_long_is_lost(void **unused)
 {
 	(void)unused;
@@ -377,6 +398,7 @@ int main(void)
 		TEST(a_full_disk),             TEST(a_device_without_room),      TEST(a_file_is_kept_small),
 		TEST(a_file_that_cannot_be_put_aside), TEST(others_move_the_file), TEST(a_reader_at_a_fifo),
 		TEST(nobody_reads_stderr),     TEST(what_is_too_long_is_lost),   TEST(the_log_of_the_system),
+		TEST(the_longest_line_goes_to_stderr_whole),
 		TEST(numbers_behind_names),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
