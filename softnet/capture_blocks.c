@@ -3,8 +3,10 @@
 #include <string.h>
 
 enum block { BLOCK_INTERFACE = 1, BLOCK_PACKET = 6, BLOCK_SECTION = 0x0a0d0d0a };
-enum option { OPTION_END = 0, OPTION_COMMENT = 1, OPTION_NAME = 2, OPTION_DESCRIPTION = 3, OPTION_PROGRAM = 4, OPTION_RESOLUTION = 9 };
-enum { BYTE_ORDER_MAGIC = 0x1a2b3c4d, LINK_ETHERNET = 1, MILLISECONDS = 3, PACKET_HEADER = 28, OPTION_HEADER = 4, BLOCK_END = 4 };
+enum option { OPTION_END = 0, OPTION_COMMENT = 1, OPTION_NAME = 2, OPTION_DESCRIPTION = 3, OPTION_PROGRAM = 4,
+	      OPTION_RESOLUTION = 9 };
+enum { BYTE_ORDER_MAGIC = 0x1a2b3c4d, LINK_ETHERNET = 1, MILLISECONDS = 3, PACKET_HEADER = 28, OPTION_HEADER = 4,
+       BLOCK_END = 4 };
 
 static const char comment_of_pass[] = "pass", comment_of_drop[] = "drop ", before_meaning[] = ": ";
 
@@ -114,7 +116,8 @@ size_t frame_block_octets(uint32_t length, unsigned verdict)
 	return PACKET_HEADER + padded(length) + OPTION_HEADER + padded(comment_octets(verdict)) + OPTION_HEADER + BLOCK_END;
 }
 
-size_t put_frame(enum direction direction, const uint8_t *bytes, uint32_t length, unsigned verdict, uint64_t wall_ms, uint8_t *to)
+size_t put_frame(enum direction direction, const uint8_t *bytes, uint32_t length, unsigned verdict, uint64_t wall_ms,
+		 uint8_t *to)
 {
 	struct block_writer w = { to, 0 };
 	size_t start = begin_block(&w, BLOCK_PACKET);

@@ -47,7 +47,8 @@ static void add_flag(struct option_writer *w, const char *option, bool is_set)
 }
 
 /* Of both families: options do not tell them apart. */
-static void add_addresses(struct option_writer *w, const char *option, const struct address_set *four, const struct address_set *six)
+static void add_addresses(struct option_writer *w, const char *option, const struct address_set *four,
+			  const struct address_set *six)
 {
 	char text[ADDRESS_TEXT];
 	uint32_t items = 0;
@@ -147,7 +148,8 @@ static void add_settings(struct option_writer *w, const struct options *options,
 		add(w, "--inbound=%s\n", inbounds[config->inbound]);
 }
 
-static void add_rules_of(struct option_writer *w, const char *option, const struct rule_list *rules, enum destination_class class)
+static void add_rules_of(struct option_writer *w, const char *option, const struct rule_list *rules,
+			 enum destination_class class)
 {
 	char text[RULE_TEXT];
 	uint32_t items = 0;

@@ -35,6 +35,7 @@ check           kea-dhcp6-server      -
 check           radvd                 -           a router of IPv6
 check           iputils-ping          -
 check           python3-prometheus-client -       reads the metrics as Prometheus does
+check           tshark                -           reads the captures as operators do
 check           clang                 llvm        eBPF
 check           libblocksruntime-dev -        the program for macOS, with doubles of the frameworks of Apple
 check           libbpf-dev            -
