@@ -50,8 +50,10 @@ bool open_terminal(struct terminal *terminal)
 static void write_soon(const struct terminal *terminal, const char *text)
 {
 	struct pollfd room = { .fd = terminal->fd, .events = POLLOUT };
-	if (poll(&room, 1, PATIENCE_MS) != 1)
+	if (poll(&room, 1, PATIENCE_MS) != 1) {
 		tcflush(terminal->fd, TCOFLUSH);
+		tcflow(terminal->fd, TCOON);
+	}
 	if (write(terminal->fd, text, strlen(text)) < 0)
 		return; /* it is gone */
 }
@@ -73,10 +75,20 @@ void enter_screen(struct terminal *terminal)
 		tcsetattr(terminal->key_fd, TCSANOW, &keys);
 	terminal->begin = terminal->end = 0;
 	write_soon(terminal, ENTER);
+	terminal->is_entered = true;
+}
+
+bool has_terminal(const struct terminal *terminal)
+{
+	pid_t group = tcgetpgrp(terminal->fd); /* -1: it controls nobody, or somebody else */
+	return group < 0 || group == getpgrp();
 }
 
 void leave_screen(struct terminal *terminal)
 {
+	if (!terminal->is_entered)
+		return;
+	terminal->is_entered = false;
 	if (terminal->key_fd >= 0)
 		tcsetattr(terminal->key_fd, TCSANOW, &terminal->before);
 	write_soon(terminal, LEAVE);

@@ -15,6 +15,7 @@ struct terminal {
 	int key_fd;              /* -1: standard input is no terminal */
 	struct termios before;   /* of key_fd */
 	int rows, columns;
+	bool is_entered;         /* and so it has to be put back */
 	bool is_shared;          /* others write by the same description: it may wait, so in small pieces */
 	char *screen;            /* from begin to end it is still to be written */
 	size_t begin, end, size;
@@ -24,6 +25,8 @@ struct terminal {
 bool open_terminal(struct terminal *);
 void enter_screen(struct terminal *);
 void leave_screen(struct terminal *);
+/* False: it is the shell's now, and a change would stop us. */
+bool has_terminal(const struct terminal *);
 void measure_terminal(struct terminal *);
 
 /* Lines that end in newlines; what does not fit is cut off. Not while it is busy. */

@@ -58,15 +58,19 @@ static void draw(struct watch *watch)
 	draw_screen(&watch->terminal, compose_screen(&watch->scene, &watch->list, watch->terminal.rows, watch->terminal.columns));
 }
 
-/* Ctrl-Z: the terminal is the shell's until we go on. */
+/* Ctrl-Z: the terminal is the shell's until we are in front again; to go on behind it would spoil its screen. */
 static void pause_here(struct watch *watch)
 {
+	struct pollfd signals = { .fd = signal_fd(), .events = POLLIN };
 	if (watch->has_screen)
 		leave_screen(&watch->terminal);
-	raise(SIGSTOP);
-	if (watch->has_screen)
-		enter_screen(&watch->terminal);
-	watch->is_new |= watch->has_screen;
+	do
+		raise(SIGSTOP);
+	while (watch->has_screen && !has_terminal(&watch->terminal) && poll(&signals, 1, 0) == 0);
+	if (!watch->has_screen || !has_terminal(&watch->terminal))
+		return;
+	enter_screen(&watch->terminal);
+	watch->is_new = true;
 }
 
 /* False: it was asked to end. */
@@ -141,8 +145,7 @@ int watch_guards(const struct options *options, struct usage_error *error)
 		enter_screen(&watch.terminal);
 	while (turn(&watch))
 		;
-	if (watch.has_screen)
-		leave_screen(&watch.terminal);
+	leave_screen(&watch.terminal);
 	forget_guards(&watch.list);
 	forget_guards(&watch.before);
 	return watch.has_shown ? EXIT_OK : EXIT_RUNTIME;

@@ -453,19 +453,39 @@ def test_watch_shows_what_happens_on_any_terminal(guards, terminals):
     assert terminal.end(lambda: os.write(terminal.master, b"q")) == (0, True, True)
 
 
+def has_table(lines):
+    return any(line.startswith("watch-b") for line in lines)
+
+
+def hold_and_end(terminal):
+    """Ctrl-S, and what it writes then finds no way."""
+    termios.tcflow(terminal.slave, termios.TCOOFF)
+    time.sleep(1.2)
+    os.kill(terminal.process.pid, signal.SIGTERM)
+
+
 def test_watch_puts_the_terminal_back(guards, terminals):
     guards("watch-a"), guards("watch-b")
     endings = [lambda terminal, n=number: os.kill(terminal.process.pid, n) for number in (signal.SIGTERM, signal.SIGHUP)]
-    endings += [lambda terminal: os.write(terminal.master, b"q")]
+    endings += [lambda terminal: os.write(terminal.master, b"q"), hold_and_end]
+    ours = [terminals() for _ in range(len(endings) + 1)]
+    for terminal in ours:
+        screen = terminal.wait_screen(has_table, "a table")
+        assert sum(line.startswith(("watch-a", "watch-b")) for line in screen) == 2
+    stopped = ours.pop()
+    os.kill(stopped.process.pid, signal.SIGTSTP)
+    netns.wait_for(lambda: os.waitpid(stopped.process.pid, os.WUNTRACED | os.WNOHANG)[0], 2, "it to stop")
+    assert termios.tcgetattr(stopped.slave) == stopped.before
+    os.kill(stopped.process.pid, signal.SIGCONT)
+    stopped.wait_screen(has_table, "it to go on")
+    assert termios.tcgetattr(stopped.slave) != stopped.before
     held = Fake(hung)       # nor is a key held up by a guard that hangs
-    ours = [terminals() for _ in endings]
     try:
+        netns.wait_for(lambda: len(held.kept) >= len(ours), 5, "all to ask it")
         for terminal, ending in zip(ours, endings):
-            screen = terminal.wait_screen(lambda lines: any(line.startswith("watch-b") for line in lines), "a table")
-            assert sum(line.startswith(("watch-a", "watch-b")) for line in screen) == 2
             begin = time.monotonic()
             assert terminal.end(lambda: ending(terminal)) == (0, True, True)
-            assert time.monotonic() - begin < 1
+            assert time.monotonic() - begin < (1 if ending != hold_and_end else 2.5)
     finally:
         held.close()
 
