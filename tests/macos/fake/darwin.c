@@ -5,6 +5,7 @@
 #include <libproc.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <mach-o/dyld.h>
 #include <os/log.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,23 @@ uint64_t clock_gettime_nsec_np(clockid_t clock)
 		misuse("clock %d is not doubled", (int)clock);
 	clock_gettime(CLOCK_BOOTTIME, &now); /* the one of Linux that counts during sleep, too */
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* "macOS 26.0" */
+bool fake_is_available(const char *platform)
+{
+	if (strncmp(platform, "macOS ", 6) != 0)
+		misuse("__builtin_available of %s", platform);
+	return fake_macos >= (unsigned)atoi(platform + 6);
+}
+
+int _NSGetExecutablePath(char *path, uint32_t *octets)
+{
+	ssize_t length = readlink("/proc/self/exe", path, *octets);
+	if (length < 0 || (uint32_t)length >= *octets)
+		return -1;
+	path[length] = '\0';
+	return 0;
 }
 
 int sysctlbyname(const char *name, void *old, size_t *octets, void *new_value, size_t new_octets)

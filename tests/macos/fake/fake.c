@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 const char *fake_wire, *fake_gateway, *fake_interfaces, *fake_preferences;
-unsigned fake_speed;
+unsigned fake_speed, fake_macos;
 static const char *faults;
 static int log_fd = -1;
 static atomic_int living[COUNTED];
@@ -20,6 +20,12 @@ static const char *setting(const char *name, const char *otherwise)
 	return strdup(value != NULL ? value : otherwise);
 }
 
+static unsigned number_setting(const char *name, unsigned otherwise)
+{
+	const char *value = getenv(name);
+	return value != NULL ? (unsigned)atoi(value) : otherwise;
+}
+
 static void tell_objects(void)
 {
 	record("end semaphores=%d xpc=%d cf=%d", living[SEMAPHORES], living[XPC_OBJECTS], living[CF_OBJECTS]);
@@ -28,12 +34,13 @@ static void tell_objects(void)
 /* Before main(), and as whoever started the program: later it is somebody else, who may not open files any more. */
 __attribute__((constructor)) static void read_settings(void)
 {
-	const char *log = getenv("FAKE_LOG"), *speed = getenv("FAKE_SPEED");
+	const char *log = getenv("FAKE_LOG");
 	fake_wire = setting("FAKE_WIRE", "");
 	fake_gateway = setting("FAKE_GATEWAY", "192.168.64.1");
 	fake_interfaces = setting("FAKE_INTERFACES", "en0,en1");
 	fake_preferences = setting("FAKE_PREFERENCES", "/dev/null");
-	fake_speed = speed != NULL ? (unsigned)atoi(speed) : 1;
+	fake_speed = number_setting("FAKE_SPEED", 1);
+	fake_macos = number_setting("FAKE_MACOS", 13);
 	faults = setting("FAKE_FAULTS", "");
 	if (log != NULL) {
 		int fd = open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);

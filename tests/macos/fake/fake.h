@@ -5,6 +5,7 @@
  *     FAKE_GATEWAY      the host's address on it (192.168.64.1)
  *     FAKE_INTERFACES   those that can be bridged, with commas (en0,en1)
  *     FAKE_PREFERENCES  the file of SystemConfiguration: lines like "bootpd.DHCPLeaseTimeSecs=600"
+ *     FAKE_MACOS        its version (13); from 26 on, vmnet is for everybody
  *     FAKE_SPEED        time limits are this many times shorter (1)
  *     FAKE_FAULTS       names with commas, each NAME, NAME=VALUE or NAME=VALUE@FROM[-TO]; fault() is asked for them
  *     FAKE_LOG          a line for each call that tests look at, and for each line of os_log
@@ -16,7 +17,7 @@
 #define PRINTF_LIKE __attribute__((format(printf, 1, 2)))
 
 extern const char *fake_wire, *fake_gateway, *fake_interfaces, *fake_preferences;
-extern unsigned fake_speed;
+extern unsigned fake_speed, fake_macos;
 
 /* Is this fault wanted, for the `at`-th call or for port `at`? *value is what it says, if it says something. */
 bool fault(const char *name, unsigned at, unsigned *value);
