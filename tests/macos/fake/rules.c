@@ -11,7 +11,7 @@
 #include "fake.h"
 #include "vmnet.h"
 
-enum { LATE_US = 300000 };
+enum { LATE_US = 100000 };
 
 /* -1: somebody has it. */
 static int take_port(uint8_t protocol, uint8_t family, uint16_t port)

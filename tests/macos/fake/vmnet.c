@@ -4,8 +4,8 @@
  *
  *     start=STATUS  start-null  start-never  start-late  no-gateway  packet-max=N  callback=STATUS
  *     read=STATUS@FROM-TO  write=STATUS@FROM-TO (calls)  short-write=STATUS@...: half of the frames are written
- *     edge: one callback each time that frames come, not while there are some
- *     late-callback: one more while callbacks are being switched off
+ *     edge: one callback, and no other until a read has found nothing left
+ *     late-callback: one more while callbacks are being switched off, behind one that runs
  *     stop=STATUS  stop-slow  stop-never
  *
  * As long as frames wait, it calls back, again and again, on the queue that it was given.
@@ -53,7 +53,7 @@ void check_running(interface_ref v, const char *call)
 static void finish_callback(interface_ref v)
 {
 	pthread_mutex_lock(&v->lock);
-	v->is_running = false;
+	v->running--;
 	pthread_mutex_unlock(&v->lock);
 	poke(v);
 }
@@ -62,7 +62,9 @@ static void finish_callback(interface_ref v)
 static void call_back(interface_ref v)
 {
 	vmnet_interface_event_callback_t callback = Block_copy(v->callback);
-	v->is_running = v->is_spent = true;
+	v->running++;
+	v->callbacks++;
+	v->is_spent = true;
 	dispatch_async(v->queue, ^{
 		callback(VMNET_INTERFACE_PACKETS_AVAILABLE, NULL);
 		Block_release(callback);
@@ -72,7 +74,7 @@ static void call_back(interface_ref v)
 
 static bool may_call_back(interface_ref v)
 {
-	return v->callback != NULL && !v->is_running && !(v->is_spent && fault("edge", 0, NULL));
+	return v->callback != NULL && v->running == 0 && !(v->is_spent && fault("edge", 0, NULL));
 }
 
 static void *watch(void *argument)
@@ -259,7 +261,7 @@ vmnet_return_t vmnet_read(interface_ref v, struct vmpktdesc *packets, int *count
 		while (n < *count && read_one(v, &packets[n]))
 			n++;
 		pthread_mutex_lock(&v->lock);
-		v->is_spent = v->is_spent && n == *count;
+		v->is_spent = v->is_spent && n > 0;
 		pthread_mutex_unlock(&v->lock);
 		poke(v);
 		*count = n;
@@ -301,7 +303,7 @@ vmnet_return_t vmnet_write(interface_ref v, struct vmpktdesc *packets, int *coun
 static bool is_busy(interface_ref v)
 {
 	pthread_mutex_lock(&v->lock);
-	bool is_running = v->is_running;
+	bool is_running = v->running > 0;
 	pthread_mutex_unlock(&v->lock);
 	return is_running;
 }
@@ -318,7 +320,7 @@ static void tear_down(interface_ref v)
 	close_rules(v);
 	if (v->has_watcher)
 		close_wire(&v->wire);
-	record("stopped reads=%u writes=%u", v->reads, v->writes);
+	record("stopped callbacks=%u reads=%u writes=%u", v->callbacks, v->reads, v->writes);
 }
 
 vmnet_return_t vmnet_stop_interface(interface_ref v, dispatch_queue_t queue,

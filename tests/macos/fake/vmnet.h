@@ -25,7 +25,8 @@ struct vmnet_interface {
 
 	pthread_mutex_t lock;   /* of what follows */
 	bool has_watcher, is_stopped;
-	bool is_running;        /* a callback: there is never more than one */
+	unsigned callbacks;     /* so far */
+	unsigned running;       /* of them, now: more than one only at the end, with the fault "late-callback" */
 	bool is_spent;          /* fault "edge": no other one until vmnet_read() found nothing left */
 	dispatch_queue_t queue;
 	vmnet_interface_event_callback_t callback;
