@@ -116,7 +116,8 @@ write_stubs() {
             "$framework/$framework.h" "$here/sdk/$framework"
     done
     mkdir -p "$out/jansson"
-    echo '#include <jansson.h>' | cc -M -x c - | tr ' ' '\n' | grep '/jansson[a-z_]*\.h$' | xargs -I '{}' cp '{}' "$out/jansson/"
+    echo '#include <jansson.h>' | cc -M -x c - | tr ' ' '\n' | grep '/jansson[a-z_]*\.h$' |
+        xargs -I '{}' cp '{}' "$out/jansson/"
     write_stub "$out/jansson/libjansson.tbd" libjansson.4.dylib jansson.h "$out/jansson"
     printf 'Name: jansson\nDescription: a stub\nVersion: %s\nCflags: -I%s\nLibs: -L%s -ljansson\n' \
         "$(pkg-config --modversion jansson)" "$out/jansson" "$out/jansson" >"$out/jansson/jansson.pc"
@@ -164,8 +165,8 @@ compile_slirp() {
     mkdir -p "$out/slirp/slirp"
     cp "$(pkg-config --variable=includedir slirp)"/slirp/*.h "$out/slirp/slirp/"
     for source in port/slirp*.c; do
-        "$out/cc-aarch64" -c -std=gnu17 -O2 -Wall -Wextra -Wconversion -Wshadow -Wswitch-enum -Werror -D_GNU_SOURCE -DHAVE_SLIRP \
-            -isystem "$out/slirp" "$source" -o "$out/slirp/object.o" >"$out/slirp.log" 2>&1 ||
+        "$out/cc-aarch64" -c -std=gnu17 -O2 -Wall -Wextra -Wconversion -Wshadow -Wswitch-enum -Werror -D_GNU_SOURCE \
+            -DHAVE_SLIRP -isystem "$out/slirp" "$source" -o "$out/slirp/object.o" >"$out/slirp.log" 2>&1 ||
             { head -n 40 "$out/slirp.log" >&2; fail "$source does not compile"; }
     done
     say "the slirp port compiles, too"
@@ -199,8 +200,9 @@ check_imports() {
 
 make_universal() {
     "$lipo" -create "$out/aarch64/softnet" "$out/x86_64/softnet" -output "$out/softnet"
-    "$lipo" -archs "$out/softnet" | grep -q 'x86_64.*arm64\|arm64.*x86_64' || fail "the universal file lacks an architecture"
-    say "universal file: build/macos/softnet ($("$lipo" -archs "$out/softnet"))"
+    archs=$("$lipo" -archs "$out/softnet")
+    [ "$(echo "$archs" | wc -w)" -eq 2 ] || fail "the universal file has $archs"
+    say "universal file: build/macos/softnet ($archs)"
 }
 
 # Static analysis of what is compiled for macOS alone, with its headers.
