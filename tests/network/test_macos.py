@@ -5,6 +5,7 @@
 
 import signal
 import struct
+import subprocess
 
 import pytest
 
@@ -88,7 +89,7 @@ def test_no_isolation(shared):
 def test_bridged(segment, mac):
     """The network is others': the guard learns who leases and who routes."""
     mac.tap_wire()
-    guest = mac.guest("--uplink", "vmnet:bridged=en1")
+    guest = mac.guest("--uplink", "vmnet:bridged=en1", "--mtu", "4000")     # of others, too: vmnet takes no wish
     assert guest.take_lease().startswith("192.168.77.")
     assert mac.logged(f"^start mode={BRIDGED} isolation=1 interface=en1")
     guest.guard.wait_line("gateway learned: 192.168.77.1")
@@ -117,3 +118,42 @@ def test_addresses_of_the_host_are_followed(mac, network):
     network.host.ip("address add 2001:db8:78::1/64 dev br0 nodad")
     guest.guard.wait_line("IPv6 sites of this host: .*2001:db8:78::/48")
     ends_well(mac, guest)
+
+
+# --- the lease time of bootpd, by tests/macos/test_lease_time.c ----------------------------------------------------------
+
+def set_lease_time(mac, seconds=600, before="bootpd.keep=7\nbootpd.DHCPLeaseTimeSecs=86400\nother=stays\n", **more):
+    mac.preferences.write_text(before)
+    mac.log_path.write_text("")
+    program = mac.program.parent / "test-lease-time"
+    done = subprocess.run([program, str(seconds)], capture_output=True, text=True, timeout=20, check=False, **more)
+    assert done.returncode == 0, done.stderr
+    assert mac.logged("^end semaphores=0 xpc=0 cf=0")
+    return done.stdout.strip(), mac.preferences.read_text()
+
+
+def test_lease_time(mac):
+    """Merged with what stands there, which is everybody's."""
+    for before, after in (
+            ("bootpd.keep=7\nbootpd.DHCPLeaseTimeSecs=86400\nother=stays\n",
+             "bootpd.keep=7\nbootpd.DHCPLeaseTimeSecs=600\nother=stays\n"),
+            ("bootpd.keep=7\n", "bootpd.keep=7\nbootpd.DHCPLeaseTimeSecs=600\n"),
+            ("other=stays\n", "other=stays\nbootpd.DHCPLeaseTimeSecs=600\n"),
+            ("bootpd=nonsense\n", "bootpd.DHCPLeaseTimeSecs=600\n"), ("", "bootpd.DHCPLeaseTimeSecs=600\n")):
+        assert set_lease_time(mac, before=before) == ("done", after)
+        assert mac.logged("^preferences of com.apple.InternetSharing.default.plist for softnet")
+
+
+def test_lease_time_that_stands_there(mac):
+    said, _ = set_lease_time(mac, 86400)
+    assert said == "done" and not mac.logged("^preferences written")
+
+
+@pytest.mark.parametrize("faults, seconds, words", [
+    ("sc-open", 600, "cannot be opened: Access denied"), ("sc-lock", 600, "cannot be locked: Access to the"),
+    ("sc-commit", 600, "cannot be written: Access denied"), ("", 1 << 31, "2147483648 seconds are too many"),
+])
+def test_lease_time_that_fails(mac, faults, seconds, words):
+    mac.fault(faults)
+    said, after = set_lease_time(mac, seconds)
+    assert said.startswith(words) and after.endswith("bootpd.DHCPLeaseTimeSecs=86400\nother=stays\n")
