@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "clock.h"
+#include "escalation.h"
 #include "log.h"
 
 enum { TICK_MS = 1000 };
@@ -178,9 +179,11 @@ static void follow_host(struct relay *r)
 /* Sleeps until something happens; sets in `is_awake` which sides have something to tell. */
 static void sleep_until_event(struct relay *r, bool is_awake[DIRECTIONS])
 {
-	struct pollfd fds[2 + DIRECTIONS * PORT_POLL_MAX + CONTROL_POLL_MAX] = {
-		{ .fd = signal_fd(), .events = POLLIN }, { .fd = r->sites.fd, .events = POLLIN } };
-	int first[DIRECTIONS + 1] = { 2, 0, 0 };
+	enum { OWN = 3 };
+	struct pollfd fds[OWN + DIRECTIONS * PORT_POLL_MAX + CONTROL_POLL_MAX] = {
+		{ .fd = signal_fd(), .events = POLLIN }, { .fd = r->sites.fd, .events = POLLIN },
+		{ .fd = r->channel, .events = POLLIN } };
+	int first[DIRECTIONS + 1] = { OWN, 0, 0 };
 	for (int side = 0; side < DIRECTIONS; side++)
 		first[side + 1] = first[side] + r->port[side]->kind->watch(r->port[side], fds + first[side]);
 	int controls = watch_control(&r->control, fds + first[DIRECTIONS]);
@@ -190,6 +193,8 @@ static void sleep_until_event(struct relay *r, bool is_awake[DIRECTIONS])
 		die("cannot wait for frames: %s", strerror(errno));
 	if (has_slept && fds[1].revents != 0)
 		follow_host(r);
+	if (has_slept && fds[2].revents != 0 && !follow_channel(r->channel))
+		r->channel = -1;
 	if (has_slept)
 		wake_control(&r->control, fds + first[DIRECTIONS], controls);
 	for (int side = 0; side < DIRECTIONS; side++) {

@@ -39,6 +39,7 @@ struct relay {
 	struct asking asking;
 	struct command *command;           /* NULL: somebody else has started us */
 	pid_t parent;                      /* 0: it does not matter whether it lives */
+	int channel;                       /* of escalation.h; -1: none */
 
 	uint64_t now_ms;                   /* read once per turn */
 	uint64_t started_ms, started_wall_ms;

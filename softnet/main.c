@@ -12,7 +12,9 @@
 #include "clock.h"
 #include "command.h"
 #include "control_methods.h"
+#include "escalation.h"
 #include "events.h"
+#include "lease_time.h"
 #include "log.h"
 #include "loop.h"
 #include "options.h"
@@ -28,6 +30,10 @@
 #include "status_client.h"
 #include "watch.h"
 
+static struct {
+	int count;
+	char **first;
+} words; /* of the command line */
 static struct options options;
 static struct identities identities;
 static struct config config;
@@ -127,16 +133,43 @@ static bool opens_early(const char *text)
 		return getuid() == geteuid(); /* by root, or with capabilities that somebody gave on purpose */
 	if (is_kind(text, "stream") || is_kind(text, "unixgram"))
 		return opens_paths_early();
-	return !is_kind(text, "slirp"); /* its processes keep the ids that we have when it is opened */
+	/* slirp's processes keep the ids that we have when it is opened; vmnet has threads, which no fork(2) should meet. */
+	return !is_kind(text, "slirp") && !is_kind(text, "vmnet");
+}
+
+static void set_leases(void)
+{
+	struct usage_error cause;
+	if (!set_lease_time(options.lease_time_s, &cause))
+		warning("the DHCP lease time stays as it was: %s", cause.text);
+}
+
+/* Where nobody has given us root, and the uplink wants it, or has just shown that it does. Returns where that cannot be. */
+static void ask_for_root(const char *why)
+{
+	struct usage_error cause;
+	if (geteuid() == 0 || options.escalated || !is_kind(uplink_text(&options), "vmnet"))
+		return;
+	if (options.control_fd >= 0 && relay.control.inherited.fd > 2)
+		dup2(relay.control.inherited.fd, options.control_fd); /* it was taken, and is wanted there again */
+	escalate(words.count, words.first, &options, &cause);
+	die("--uplink: %s: %s", why, cause.text);
 }
 
 static struct port *open_uplink(void)
 {
 	struct port_settings settings = settings_for(UPLINK_SIDE);
 	struct port_error error = { false, "" };
+	bool is_vmnet = is_kind(uplink_text(&options), "vmnet");
+	if (is_vmnet && geteuid() == 0)
+		set_leases();
 	struct port *port = port_open(uplink_text(&options), &settings, &error);
+	if (port == NULL && !error.usage && options.wanted == WANT_GUARD)
+		ask_for_root(error.text);
 	if (port == NULL)
 		die_of_port("--uplink", &error);
+	if (is_vmnet && geteuid() != 0)
+		warning("the DHCP lease time stays as it was: only root can set it");
 	if (options.expose_count > 0 && port->kind->expose == NULL)
 		die_usage("--expose: the uplink \"%s\" cannot forward ports", port->name);
 	return port;
@@ -265,6 +298,9 @@ static int prepare(struct usage_error *error)
 	struct port *guest = NULL, *uplink = NULL;
 	pid_t parent = getppid();
 	memset(&anchors, 0, sizeof anchors);
+	if (platform_uplink_wants_root())
+		ask_for_root("vmnet wants root");
+	relay.channel = options.escalated ? take_over_descriptors(&options) : -1;
 	if (!open_control_fd(error) || !choose_identities(options.user, options.group, &identities, error))
 		return EXIT_USAGE;
 	if (opens_paths_early())
@@ -279,6 +315,8 @@ static int prepare(struct usage_error *error)
 		uplink = open_uplink();
 	if (options.wanted == WANT_RUN)
 		fork_keeper(&command, options.command, &identities, peer_fd, options.vm_mac);
+	if (uplink == NULL && is_kind(uplink_text(&options), "vmnet"))
+		uplink = open_uplink();
 	open_sites(&relay.sites, wants_ipv6(&options, NULL));
 	drop_privileges(&identities);
 	open_control_path();
@@ -356,6 +394,8 @@ static int look(struct usage_error *error)
 int main(int argc, char **argv)
 {
 	struct usage_error error;
+	words.count = argc;
+	words.first = argv;
 	sanitize_process();
 	if (!parse_options(argc, argv, &options, &error))
 		die_usage("%s", error.text);

@@ -347,9 +347,10 @@ bool take_group(struct options *options, const char *value, struct usage_error *
 bool take_lease_time(struct options *options, const char *value, struct usage_error *error)
 {
 	uint64_t number;
-	(void)options; /* only the vmnet port can do something about it */
-	return parse_number(value, 1, INT32_MAX, &number) ||
-	       refuse_value(error, value, "a number of seconds from 1 to 2147483647");
+	if (!parse_number(value, 1, INT32_MAX, &number))
+		return refuse_value(error, value, "a number of seconds from 1 to 2147483647");
+	options->lease_time_s = (uint32_t)number;
+	return true;
 }
 
 TAKE_FLAG(no_dhcp, options->dhcp_off = true)
@@ -359,4 +360,4 @@ TAKE_FLAG(verbose, options->verbose++)
 TAKE_FLAG(help, options->wanted = WANT_HELP)
 TAKE_FLAG(version, options->wanted = WANT_VERSION)
 TAKE_FLAG(probe, options->wanted = WANT_PROBE)
-TAKE_FLAG(nothing, (void)options)
+TAKE_FLAG(escalated, options->escalated = true)

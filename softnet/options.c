@@ -2,6 +2,7 @@
 #include "options.h"
 #include <getopt.h>
 #include <string.h>
+#include "lease_time.h"
 #include "option_values.h"
 #include "platform.h"
 
@@ -73,7 +74,7 @@ const struct option_line option_lines[] = {
 	{ "help", NULL, 'h', GIVE_OFTEN, NULL, "print this text", take_help },
 	{ "version", NULL, 'V', GIVE_OFTEN, NULL, "print the version", take_version },
 	{ "sudo-escalation-probing", NULL, 0, GIVE_OFTEN, NULL, NULL, take_probe },
-	{ "sudo-escalation-done", NULL, 0, GIVE_OFTEN, NULL, NULL, take_nothing },
+	{ "sudo-escalation-done", NULL, 0, GIVE_OFTEN, NULL, NULL, take_escalated },
 };
 
 enum { OPTION_LINES = sizeof option_lines / sizeof *option_lines };
@@ -255,8 +256,9 @@ static bool check_together(const struct options *options, struct usage_error *er
 {
 	if (!check_verb(options, error) || !check_guest(options, error))
 		return false;
-	if (options->host_only && options->uplink != NULL && strcmp(options->uplink, "slirp") != 0)
-		return refuse(error, "--vm-net-type: \"host\": expected --uplink slirp with it");
+	if (options->host_only && options->uplink != NULL && strcmp(options->uplink, "slirp") != 0 &&
+	    strncmp(options->uplink, "vmnet", 5) != 0)
+		return refuse(error, "--vm-net-type: \"host\": expected --uplink %s with it", platform_uplink);
 	if (options->dhcp_off && options->static_count == 0)
 		return refuse(error, "--no-dhcp: expected --vm-ip with it, or the VM could never send anything");
 	return check_control_fd(options, error) && check_inbound(options, error) && check_static_ipv6(options, error) &&
@@ -274,6 +276,7 @@ static void set_defaults(struct options *options)
 	options->vm_fd = -1;
 	options->control_fd = -1;
 	options->mtu = 1500;
+	options->lease_time_s = LEASE_TIME_S;
 	options->pcap_size = 64 << 20;
 	options->pcap_files = 2;
 	memcpy(options->rates, rates, sizeof rates);

@@ -46,6 +46,8 @@ struct options {
 	const char *state_file; /* NULL: none */
 	const char *user, *group;
 	bool host_only;         /* --vm-net-type host */
+	bool escalated;         /* by sudo: stdin is the channel of escalation.h */
+	uint32_t lease_time_s;  /* --bootpd-lease-time */
 	bool strict_anchors, dhcp_off, no_resync, arp_conflicts_pass, strict_client_id;
 	bool isolation_given, isolation;
 	bool ipv6_eui64_only;

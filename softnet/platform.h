@@ -22,6 +22,11 @@ extern const char platform_log_socket[];
 /* What on this system may keep DHCP from a server that runs on the host: words for a sentence. */
 extern const char platform_firewall[];
 
+/* Whether a user may start the uplink that is used where none is given; else only root may, and sudo is asked. */
+bool platform_uplink_wants_root(void);
+/* Where this program stands in the file system. */
+bool platform_own_path(char *path, size_t size);
+
 /* Differs after each boot of the machine; "" where it cannot be had. */
 enum { BOOT_ID_TEXT = 64 };
 void platform_boot_id(char text[BOOT_ID_TEXT]);

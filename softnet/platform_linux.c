@@ -32,6 +32,18 @@ void platform_restart_getopt(void)
 	optind = 0;
 }
 
+bool platform_uplink_wants_root(void)
+{
+	return false;
+}
+
+bool platform_own_path(char *path, size_t size)
+{
+	ssize_t length = readlink("/proc/self/exe", path, size - 1);
+	path[length > 0 ? length : 0] = '\0';
+	return length > 0;
+}
+
 /* The first line of a small file, "" on failure. */
 static void read_line(const char *path, char *text, size_t size)
 {

@@ -4,7 +4,10 @@
 #include <getopt.h>
 #include <grp.h>
 #include <libproc.h>
+#include <limits.h>
+#include <mach-o/dyld.h>
 #include <os/log.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -21,6 +24,24 @@ const char platform_firewall[] = "the application firewall of macOS, or pf";
 uint64_t platform_clock_ms(void)
 {
 	return clock_gettime_nsec_np(CLOCK_MONOTONIC_RAW_APPROX) / 1000000;
+}
+
+/* From macOS 26 on the entitlement com.apple.security.virtualization will do. */
+bool platform_uplink_wants_root(void)
+{
+	if (__builtin_available(macOS 26.0, *))
+		return false;
+	return true;
+}
+
+bool platform_own_path(char *path, size_t size)
+{
+	char found[PATH_MAX], whole[PATH_MAX];
+	uint32_t room = sizeof found;
+	if (_NSGetExecutablePath(found, &room) != 0 || realpath(found, whole) == NULL || strlen(whole) >= size)
+		return false;
+	memcpy(path, whole, strlen(whole) + 1);
+	return true;
 }
 
 void platform_restart_getopt(void)

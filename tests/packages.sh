@@ -41,6 +41,7 @@ check           libblocksruntime-dev -        the program for macOS, with double
 check           libbpf-dev            -
 check           clang-format          clang-format
 check           mandoc                -           the man page; macOS has it
+check           sudo                  -           softnet for macOS gets root by it
 check           dsniff                -           attacks with the tools that attackers use
 check           ettercap-text-only    -
 check           yersinia              -
