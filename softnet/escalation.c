@@ -126,15 +126,26 @@ static char **words_for_sudo(int argc, char **argv, const struct options *option
 	return words;
 }
 
+/* The guest's socket is held by those who use it; but not given up on its way, for it might be lost then. */
+static void give_up_stdin(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null >= 0)
+		dup2(null, STDIN_FILENO);
+}
+
 /* Until the other process ends. What was asked for twice is asked for twice there, too. */
 static int hand_on_signals(pid_t pid, int channel)
 {
 	pid_t parent = getppid();
-	int status;
+	int status, to_hear = channel;
 	for (;;) {
-		struct pollfd fds = { .fd = signal_fd(), .events = POLLIN };
+		struct pollfd fds[] = { { .fd = signal_fd(), .events = POLLIN }, { .fd = to_hear, .events = POLLIN } };
 		struct arrived_signal arrived;
-		poll(&fds, 1, LOOK_MS);
+		if (poll(fds, 2, LOOK_MS) > 0 && fds[1].revents != 0) {
+			give_up_stdin(); /* the other one has the descriptors, or has ended */
+			to_hear = -1;
+		}
 		while (next_signal(&arrived))
 			if (arrived.number != SIGCHLD && send(channel, &(char){ (char)arrived.number }, 1, 0) < 0)
 				break; /* it is ending */
@@ -174,9 +185,6 @@ void escalate(int argc, char **argv, const struct options *options, struct usage
 		exec_sudo(words);
 	}
 	close(pair[1]);
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null >= 0)
-		dup2(null, STDIN_FILENO); /* the guest's socket is held by those who use it */
 	free(words);
 	exit(hand_on_signals(pid, pair[0]));
 }
@@ -203,7 +211,7 @@ int take_over_descriptors(const struct options *options)
 			die("--sudo-escalation-done: descriptor %d: %s", wanted[i], strerror(errno));
 		close(list[i]);
 	}
-	if (channel < 0 || !make_quiet(channel))
+	if (channel < 0 || !make_quiet(channel) || send(channel, "", 1, 0) != 1)
 		die("--sudo-escalation-done: %s", strerror(errno));
 	return channel;
 }
@@ -217,8 +225,8 @@ bool follow_channel(int channel)
 		for (size_t k = 0; k < sizeof known / sizeof *known; k++)
 			if (octets[i] == known[k])
 				kill(getpid(), known[k]);
-	if (got != 0)
-		return got > 0 || errno == EAGAIN || errno == EINTR;
-	kill(getpid(), SIGTERM);
+	if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR)))
+		return true;
+	kill(getpid(), SIGTERM); /* closed, or reset by one who was killed */
 	return false;
 }

@@ -93,6 +93,8 @@ bool apply_rules(const struct options *options, const struct rule_list *rules, s
 		 struct usage_error *error)
 {
 	static struct policy spare;
+	if (options->inbound == INBOUND_NONE && find_inbound_allow(rules) != NULL)
+		return refuse(error, "nothing may be allowed in with --inbound none");
 	if (!compile_rules(rules, speaks_both_ways(options, rules), &spare, error))
 		return false;
 	copy_policy(&config->policy, &spare);

@@ -255,6 +255,10 @@ static void rules_change_while_it_runs(void **unused)
 	assert_int_equal(ruling_on("10.1.0.1", false), CLASS_NONE);
 	assert_true(!config.stateful && !config.ipv6_off);
 	assert_int_equal(options.rules.count, 1); /* what was started with is not forgotten */
+	MADE("--inbound=none");
+	assert_false(apply("in @host", NULL)); /* as at the start */
+	assert_string_equal(error.text, "nothing may be allowed in with --inbound none");
+	assert_true(apply("out @host", "in 10.0.0.0/8"));
 	MADE("--inbound=any");
 	assert_true(apply("10.0.0.0/8,in @host", NULL));
 	assert_int_equal(ruling_on("10.1.0.1", true), CLASS_NONE);
