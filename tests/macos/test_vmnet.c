@@ -115,6 +115,17 @@ static void test_two_ports_are_taken(void)
 	close(second);
 }
 
+/* The test looks for it in the log of the doubles. */
+static void test_ipv6(void)
+{
+	struct expose expose = { .external_port = FIRST, .internal_port = 53, .ports = 1, .protocol = IPPROTO_UDP };
+	struct address guest6 = { 0xfd64000000000000U, 0x10a };
+	port->kind->expose(port, &expose, guest6, true);
+	CHECK(wait_for_result().error == 0);
+	CHECK(is_free(FIRST)); /* of IPv4 */
+	port->kind->expose(port, &expose, guest6, false);
+}
+
 /* The framework answers when nobody waits any more, and everything that it touches must still be there. */
 static void test_late_answers(const struct port_settings *settings, struct port_error *error)
 {
@@ -143,6 +154,7 @@ int main(int count, char **words)
 	test_late_answer_to_an_earlier_one();
 	test_removed_before_any_answer();
 	test_two_ports_are_taken();
+	test_ipv6();
 	port->kind->close(port);
 	return 0;
 }

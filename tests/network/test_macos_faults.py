@@ -321,6 +321,8 @@ def ask_port(mac, *words):
 def test_what_depends_on_when_it_is_asked(mac, faults):
     mac.fault(faults)
     ask_port(mac)
+    assert mac.logged("^rule add protocol=17 port=7000 to=fd64::10a port=53 status=1000")
+    assert mac.logged("^rule remove protocol=17 family=10 port=7000 known=1")
 
 
 @pytest.mark.parametrize("faults", ["start-late", "stop-slow"])
