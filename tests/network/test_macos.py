@@ -157,3 +157,20 @@ def test_lease_time_that_fails(mac, faults, seconds, words):
     mac.fault(faults)
     said, after = set_lease_time(mac, seconds)
     assert said.startswith(words) and after.endswith("bootpd.DHCPLeaseTimeSecs=86400\nother=stays\n")
+
+
+@pytest.mark.parametrize("options, faults, seconds, words", [
+    ([], "", 600, None), (["--bootpd-lease-time", "1200"], "", 1200, None),
+    ([], "sc-lock", 86400, "the DHCP lease time stays as it was: cannot be locked: Access to the"),
+])
+def test_guard_sets_the_lease_time(mac, options, faults, seconds, words):
+    """Before the interface starts; a guard goes on without."""
+    mac.socket_wire()
+    mac.fault(faults)
+    guest = mac.guest(*options)
+    assert f"bootpd.DHCPLeaseTimeSecs={seconds}" in mac.preferences.read_text().splitlines()
+    calls = [line.split()[0] for line in mac.log() if line.startswith(("preferences", "start"))]
+    assert calls == ["preferences", "start"] if faults else ["preferences", "preferences", "start"]
+    told = [line for line in guest.guard.output("err") if "lease time" in line]
+    assert len(told) == bool(words) and (not words or words in told[0])
+    ends_well(mac, guest)

@@ -118,6 +118,13 @@ def test_framework_gives_longer_frames_than_were_asked_for(guest_with, mac):
     assert guest.guard.counters().dropped("uplink", "frame-oversize") == 1
 
 
+def test_framework_takes_shorter_frames_than_were_asked_for(guest_with, mac):
+    guest = guest_with("packet-max=1514", "--mtu", "4000")
+    guest.send(rawguest.udp(MAC, ROUTER_MAC, ME, EXTERNAL, 4000, 4001, bytes(2000)), DATA)
+    assert mac.wire.receive() == DATA
+    assert guest.wait_counted().dropped("guest", "write-error") == 1
+
+
 def test_burst_that_the_guest_does_not_read(guest_with, mac):
     """Darwin says ENOBUFS: what finds no room is counted, and the guard goes on."""
     guest = guest_with()

@@ -16,7 +16,7 @@ import pytest
 import netns
 import rawguest
 import tart
-from macos import MAC
+from macos import MAC, Wire
 from test_macos import HOST, gateway_mac, ping, shared       # noqa: F401 (a fixture)
 from test_relay import has_other_users, status_of
 
@@ -169,3 +169,27 @@ def test_not_root(shared, path):        # noqa: F811
     one = tart.Tart(path, MAC, user=STRANGER, group=STRANGER, extra_groups=[])
     assert one.wait() == (1, b"") and "root" in one.words
     one.close()
+
+
+def test_not_root_on_macos_26(mac, path):
+    """There vmnet is for everybody; the lease time is still root's."""
+    if not has_other_users() or mac.program.parent.name == "thread":
+        pytest.skip("needs other users")
+    program = pathlib.Path("/run/tart/bin/softnet")
+    program.unlink()
+    shutil.copy(mac.program, program)
+    mac.log_path.touch()
+    wire = Wire(pathlib.Path("/run/tart/wire"))
+    wire.path.chmod(0o777)
+    for name, value in ("FAKE_MACOS", "26"), ("FAKE_WIRE", f"unix:{wire.path}"):
+        mac.environment(name, value)
+    mac.log_path.chmod(0o666)
+    one = tart.Tart(path, MAC, user=STRANGER, group=STRANGER, extra_groups=[])
+    wire.meet()
+    discover = rawguest.udp(MAC, "ff:ff:ff:ff:ff:ff", "0.0.0.0", "255.255.255.255", 68, 67, rawguest.dhcp(MAC, 1, 7))
+    one.vm.send(discover)
+    assert wire.receive() == discover
+    assert set(status_of(one.process.pid)["Uid"].split()) == {str(STRANGER)}
+    assert one.stop() == (0, b"") and "only root can set it" in one.words
+    one.close()
+    wire.close()
