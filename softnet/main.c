@@ -243,6 +243,19 @@ static void load_state(void)
 		warning("--state: %s: not used: %s; starting without leases", options.state_file, cause);
 }
 
+/* Whoever types this as root may not expect that somebody else writes. */
+__attribute__((format(printf, 1, 2))) static _Noreturn void die_of_file(const char *format, ...)
+{
+	char line[400], who[64] = "";
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(line, sizeof line, format, arguments);
+	va_end(arguments);
+	if (identities.guard.change)
+		snprintf(who, sizeof who, " (as user %u; see --user)", (unsigned)identities.guard.uid);
+	die("%s%s", line, who);
+}
+
 /* Files are opened with the rights that are left. */
 static void prepare_events(void)
 {
@@ -250,7 +263,7 @@ static void prepare_events(void)
 	struct usage_error error;
 	const char *vm = options.name != NULL ? options.name : format_mac(config.vm_mac, mac);
 	if (!start_announcer(&relay.announcer, &relay.control, vm, options.events, options.event_count, clock_ms(), &error))
-		die("%s", error.text);
+		die_of_file("%s", error.text);
 }
 
 static void prepare_relay(struct port *guest, struct port *uplink)
@@ -275,7 +288,7 @@ static void start_metrics(void)
 	relay.metrics = (struct metrics_file){ .path = options.metrics, .live = &live };
 	const char *cause = start_metrics_file(&relay.metrics, relay.now_ms);
 	if (cause != NULL)
-		die("--metrics: %s: cannot write: %s", options.metrics, cause);
+		die_of_file("--metrics: %s: cannot write: %s", options.metrics, cause);
 }
 
 static void open_capture(void)
@@ -287,7 +300,7 @@ static void open_capture(void)
 	relay.capture.live = &live;
 	const char *cause = start_capture(&relay.capture);
 	if (cause != NULL)
-		die("--pcap: %s: cannot write: %s", options.pcap, cause);
+		die_of_file("--pcap: %s: cannot write: %s", options.pcap, cause);
 }
 
 /* Everything up to the first frame. EXIT_OK, or the status to end with. */

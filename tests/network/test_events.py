@@ -239,4 +239,4 @@ def test_a_file_that_cannot_be_written(network, softnet, place, why):
         done = subprocess.run([softnet, "--vm-fd", "0", "--vm-mac-address", MAC, "--events", place], stdin=guests,
                               capture_output=True, text=True, timeout=10)
     assert done.returncode == 1
-    assert done.stderr == f"softnet: --events: {place}: cannot be written: {why}\n"
+    assert done.stderr.startswith(f"softnet: --events: {place}: cannot be written: {why}")
