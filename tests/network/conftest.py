@@ -83,8 +83,7 @@ def routed(segment6, softnet):
 @pytest.fixture(params=macos.VARIANTS)
 def mac(network, monkeypatch, request):
     """The program for macOS, with the doubles of Apple's frameworks."""
-    if not os.access(macos.program(request.param), os.X_OK):
-        pytest.skip("not built: make macos-doubles")
+    macos.skip_unless_possible(request.param)
     mac = macos.Mac(network, monkeypatch, request.param)
     yield mac
     mac.close()

@@ -18,7 +18,7 @@ import rawguest
 import tart
 from macos import MAC, Wire
 from test_macos import HOST, gateway_mac, ping, shared       # noqa: F401 (a fixture)
-from test_relay import has_other_users, status_of
+from test_relay import status_of
 
 STRANGER = 12345
 
@@ -115,8 +115,6 @@ def test_no_network_is_a_premature_end(shared, run):        # noqa: F811
 @pytest.mark.parametrize("user", [None, STRANGER], ids=["root", "user"])
 def test_probe(path, user):
     """What `sudo --non-interactive softnet --help` comes to."""
-    if user and not has_other_users():
-        pytest.skip("no other users here")
     readable = pathlib.Path("/run/tart/softnet")
     shutil.copy(tart.find_on_path("softnet", path).resolve(), readable)
     readable.chmod(0o755)
@@ -142,8 +140,8 @@ def test_end_of_tart_is_the_end(shared, path):      # noqa: F811
 
 def test_set_user_id(shared, path):     # noqa: F811
     """Run by somebody, with root's rights from the file: vmnet gets root, and nothing after it."""
-    if not has_other_users() or shared.program.parent.name == "thread":
-        pytest.skip("needs other users; and TSan starts itself again, which the bit forbids")
+    if shared.program.parent.name == "thread":
+        pytest.skip("TSan starts itself again, which the bit forbids")
     program = pathlib.Path("/run/tart/bin/softnet")
     program.unlink()
     shutil.copy(shared.program, program)
@@ -159,8 +157,8 @@ def test_set_user_id(shared, path):     # noqa: F811
 
 
 def test_not_root(shared, path):        # noqa: F811
-    if not has_other_users() or shared.program.parent.name == "thread":
-        pytest.skip("needs other users")
+    if shared.program.parent.name == "thread":
+        pytest.skip("once is enough")
     program = pathlib.Path("/run/tart/bin/softnet")
     program.unlink()
     shutil.copy(shared.program, program)
@@ -173,8 +171,8 @@ def test_not_root(shared, path):        # noqa: F811
 
 def test_not_root_on_macos_26(mac, path):
     """There vmnet is for everybody; the lease time is still root's."""
-    if not has_other_users() or mac.program.parent.name == "thread":
-        pytest.skip("needs other users")
+    if mac.program.parent.name == "thread":
+        pytest.skip("once is enough")
     program = pathlib.Path("/run/tart/bin/softnet")
     program.unlink()
     shutil.copy(mac.program, program)

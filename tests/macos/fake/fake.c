@@ -26,8 +26,11 @@ static unsigned number_setting(const char *name, unsigned otherwise)
 	return value != NULL ? (unsigned)atoi(value) : otherwise;
 }
 
+/* A thread of the doubles may just be about to release its own. */
 static void tell_objects(void)
 {
+	for (int i = 0; i < 100 && living[XPC_OBJECTS] > 0; i++)
+		usleep(10000);
 	record("end semaphores=%d xpc=%d cf=%d", living[SEMAPHORES], living[XPC_OBJECTS], living[CF_OBJECTS]);
 }
 
