@@ -112,6 +112,8 @@ bool check_verb(const struct options *, struct usage_error *);
 bool was_given(const struct options *, const char *option_name);
 /* True when an option was given that has a say in a verdict. */
 bool decides_something(const struct options *);
+/* Options that replay takes from the comment of a capture. */
+bool may_stand_in_capture(const char *option_name);
 
 /* One option of the table; help.c prints it, options.c takes it. */
 struct option_line {

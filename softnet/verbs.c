@@ -60,6 +60,13 @@ bool decides_something(const struct options *options)
 	return false;
 }
 
+/* Not a policy file: whoever wrote the capture would have it opened. */
+bool may_stand_in_capture(const char *option_name)
+{
+	bool is_policy = strcmp(option_name, "policy") == 0;
+	return !is_policy && (is_listed(OF_DECISION, option_name) || strcmp(option_name, "site") == 0);
+}
+
 int take_verb(int argc, char **argv, struct options *options, struct usage_error *error)
 {
 	if (argc <= 1)
