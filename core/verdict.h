@@ -23,7 +23,7 @@
 	X(L2L3_MISMATCH,         "l2l3-mismatch",          "MAC and IP destination disagree on group or unicast") \
 	X(ARP_MALFORMED,         "arp-malformed",          "not a request or reply for IPv4 over Ethernet") \
 	X(ARP_SHA_SPOOF,         "arp-sha-spoof",          "ARP sender MAC is not the frame's own") \
-	X(ARP_NO_LEASE,          "arp-no-lease",           "ARP from an address before any lease") \
+	X(ARP_NO_LEASE,          "arp-no-lease",           "ARP while the guest has no lease, or none any more") \
 	X(ARP_SPA_SPOOF,         "arp-spa-spoof",          "ARP claims an address that was not leased to the guest") \
 	X(ARP_PROBE_TARGET,      "arp-probe-target",       "ARP probe for an address that was not offered to the guest") \
 	X(ARP_TARGET_DENIED,     "arp-target-denied",      "ARP asks for a host that the policy refuses anyway") \
@@ -33,7 +33,7 @@
 	X(IP4_OPTIONS,           "ip4-options",            "IPv4 options (source routing and the like)") \
 	X(IP4_FRAGMENT,          "ip4-fragment",           "fragment that is too small, overlaps the first header or runs past 65535") \
 	X(L4_MALFORMED,          "l4-malformed",           "TCP, UDP or ICMP shorter than its header, or a bad UDP length") \
-	X(IP4_NO_LEASE,          "ip4-no-lease",           "IPv4 before any lease") \
+	X(IP4_NO_LEASE,          "ip4-no-lease",           "IPv4 while the guest has no lease, or none any more") \
 	X(IP4_SRC_SPOOF,         "ip4-src-spoof",          "IPv4 source that was not leased to the guest") \
 	X(IP4_SRC_IS_GUEST,      "ip4-src-is-guest",       "the guest's own IPv4 source arrives from the network") \
 	X(IP4_SRC_INVALID,       "ip4-src-invalid",        "IPv4 source that no host has, from the network") \

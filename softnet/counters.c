@@ -28,6 +28,8 @@ void count_drop(struct counters *counters, enum direction direction, unsigned ve
 {
 	bool is_first = counters->verdicts[direction][verdict] == 0;
 	counters->verdicts[direction][verdict] += n;
+	if (n > 0)
+		counters->last[direction][verdict].dropped_ms = now_ms;
 	if (is_first && n > 0 && is_verbose())
 		tell(counters, direction, verdict, now_ms);
 }

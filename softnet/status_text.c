@@ -159,6 +159,19 @@ static bool has_sent(const json_t *status)
 	return number_of(side_of(status, "passed", "guest"), "frames") > 0;
 }
 
+/* A VM may use those without asking anybody, so no list has them, and nobody knows whether it does. */
+static bool may_make_addresses(const json_t *status)
+{
+	size_t i;
+	const json_t *router;
+	json_array_foreach(json_object_get(status, "routers"), i, router)
+		if (strchr(word_of(router, "address").text, ':') != NULL)
+			return strcmp(word_of(status, "ipv6").text, "off") != 0;
+	return false;
+}
+
+static const char made_by_mac[] = "but those of IPv6 that its MAC address makes";
+
 struct word format_situation(const json_t *status)
 {
 	const json_t *asking = json_object_get(status, "asking");
@@ -167,6 +180,8 @@ struct word format_situation(const json_t *status)
 			    format_span(number_of(asking, "seconds")).text, word_of(asking, "hint").text);
 	if (!has_sent(status))
 		return word("no frame from the VM yet%s", dropping(status).text);
+	if (!has_address(status) && may_make_addresses(status))
+		return word("has no address %s, %s%s", made_by_mac, traffic(status), dropping(status).text);
 	if (!has_address(status))
 		return word("has no address%s", dropping(status).text);
 	return word("has an address, %s%s", traffic(status), dropping(status).text);
@@ -197,7 +212,8 @@ static void write_addresses(struct sheet *sheet, const json_t *status)
 				 has_server ? ", from " : "", has_server ? word_of(one, "server").text : "");
 	}
 	if (*name != '\0')
-		write_to(sheet, "%-10s none\n", name);
+		write_to(sheet, "%-10s none%s%s\n", name, may_make_addresses(status) ? " " : "",
+			 may_make_addresses(status) ? made_by_mac : "");
 }
 
 static void write_learned(struct sheet *sheet, const json_t *status, const char *key, const char *what, const char **name)

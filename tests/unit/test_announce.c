@@ -184,6 +184,10 @@ static void a_full_queue_has_no_frame(void **unused)
 {
 	(void)unused;
 	count_drop(&counters, TO_GUEST, DROP_QUEUE_FULL, 5, NOW);
+	count_drop(&counters, TO_GUEST, DROP_WRITE_ERROR, 0, NOW);
+	/* But a time: else a rate would be put down to another reason. */
+	assert_int_equal(counters.last[TO_GUEST][DROP_QUEUE_FULL].dropped_ms, NOW);
+	assert_int_equal(counters.last[TO_GUEST][DROP_WRITE_ERROR].dropped_ms, 0);
 	announce_drops(&events, &announcer, &counters, false, NOW);
 	must_have_told("{\"event\":\"drop\",\"side\":\"uplink\",\"reason\":\"queue-full\",\"meaning\":\"the receiver's queue was "
 		       "full\",\"count\":5,\"total\":5,\"frame\":null}");

@@ -106,6 +106,14 @@ static void how_it_stands(void **unused)
 	stands("addresses", "[]", "has no address; drops 120/s: dst-private");
 	stands("addresses", "[{'address':'fe80::5','origin':'link-local','state':'bound'}]",
 	       "has no address; drops 120/s: dst-private");
+	json_t *six = parse(good);
+	json_object_set_new(six, "addresses", json_array());
+	json_object_set_new(six, "routers", parse("[{'address':'fe80::1','mac':'02:00:00:00:00:01','seconds':60}]"));
+	assert_string_equal(format_situation(six).text, "has no address but those of IPv6 that its MAC address makes, "
+							"traffic flows; drops 120/s: dst-private");
+	json_object_set_new(six, "ipv6", json_string("off"));
+	assert_string_equal(format_situation(six).text, "has no address; drops 120/s: dst-private");
+	json_decref(six);
 	stands("rates", "{'guest':{'frames':1}}", "has an address, sends and hears nothing; drops now and then: dst-private");
 	stands("rates", "{'uplink':{'frames':1}}", "has an address, hears and sends nothing; drops now and then: dst-private");
 	json_t *fresh = parse("{'passed':{'guest':{'frames':0}},'drops':[]}");
