@@ -6,7 +6,7 @@
 #include <string.h>
 #include "../core/ethernet.h"
 
-static const char rules_do_not_fit[] = "# the rules do not fit\n";
+static const char rules_do_not_fit[] = RULES_DO_NOT_FIT "\n";
 
 struct option_writer {
 	char *to;

@@ -2,6 +2,8 @@
 #pragma once
 #include "control_methods.h"
 
+#define RULES_DO_NOT_FIT "# the rules do not fit"
+
 /*
  * A line `softnet VERSION`, then options as replay takes them, `--name=value` on a line each, with what is in force: anchors
  * that the uplink named, rules and ports that live control has set, the host's sites. Rules that do not fit, which begins at

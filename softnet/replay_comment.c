@@ -2,6 +2,7 @@
 #include "replay_comment.h"
 #include <stdlib.h>
 #include <string.h>
+#include "capture_options.h"
 
 enum { NAME_MAX_OCTETS = 64 };
 
@@ -17,6 +18,8 @@ bool is_guards_comment(const char *comment, size_t length)
 static bool check_line(const char *line, struct usage_error *error)
 {
 	char name[NAME_MAX_OCTETS] = "";
+	if (strcmp(line, RULES_DO_NOT_FIT) == 0)
+		return refuse(error, "the guard's rules did not fit into it; give its options, the rules with --policy");
 	size_t length = strcspn(line, "=");
 	bool is_option = strncmp(line, "--", 2) == 0 && length > 2 && length - 2 < sizeof name;
 	if (is_option)

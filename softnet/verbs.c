@@ -35,10 +35,12 @@ static const struct verb *find_verb(enum wanted wanted)
 	return &verbs[0];
 }
 
+/* A name may be foreign, of a capture. */
 static bool is_listed(const char *list, const char *name)
 {
-	size_t length = strlen(name);
-	for (const char *at = strstr(list, name); at != NULL; at = strstr(at + 1, name))
+	size_t length = strcspn(name, " ");
+	bool is_word = length > 0 && name[length] == '\0';
+	for (const char *at = is_word ? strstr(list, name) : NULL; at != NULL; at = strstr(at + 1, name))
 		if (at[-1] == ' ' && at[length] == ' ')
 			return true;
 	return false;
