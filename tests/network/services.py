@@ -1,6 +1,8 @@
 """The programs that the network tests start: softnet itself, real DHCP servers and clients, servers for traffic."""
 
+import atexit
 import contextlib
+import functools
 import http.server
 import os
 import pathlib
@@ -9,6 +11,7 @@ import shutil
 import signal
 import socket
 import socketserver
+import tempfile
 import threading
 
 from netns import NetworkError, Process, wait_for
@@ -19,7 +22,19 @@ CHECKOUT = HERE.parents[1]
 
 def softnet_path():
     """$SOFTNET, or the build in the checkout."""
-    return pathlib.Path(os.environ.get("SOFTNET", CHECKOUT / "build" / "softnet"))
+    return pathlib.Path(os.environ.get("SOFTNET", CHECKOUT / "build" / "softnet")).absolute()     # tests go elsewhere
+
+
+@functools.cache
+def for_everybody(program):
+    """A copy that any user may start: the checkout may lie where others cannot read."""
+    place = tempfile.TemporaryDirectory(prefix="softnet-")
+    pathlib.Path(place.name).chmod(0o755)
+    atexit.register(place.cleanup)
+    copy = pathlib.Path(place.name) / pathlib.Path(program).name
+    shutil.copy(program, copy)
+    copy.chmod(0o755)
+    return copy
 
 
 # --- softnet ----------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import pytest
 import macos
 import netns
 import rawguest
+import services
 from conftest import needs
 from macos import MAC
 from test_relay import ends_in_a_second, has_other_users, status_of
@@ -48,7 +49,7 @@ def as_user(mac, network):
         program = network.logs / "as-user"
         settings = {name: value for name, value in os.environ.items() if name.startswith(("FAKE_", "TSAN_"))}
         program.write_text(AS_USER.format(
-            rule=f'"{rule}"' if rule else "", user=NOBODY, program=mac.program,
+            rule=f'"{rule}"' if rule else "", user=NOBODY, program=services.for_everybody(mac.program),
             environment="env " + " ".join(f"{name}={value}" for name, value in settings.items())))
         program.chmod(0o755)
         return program
@@ -59,7 +60,7 @@ def as_user(mac, network):
 
 
 def allowed(mac):
-    return f"nobody ALL=(root) NOPASSWD: {mac.program}"
+    return f"nobody ALL=(root) NOPASSWD: {services.for_everybody(mac.program)}"
 
 
 def descendants(pid):

@@ -173,7 +173,9 @@ def test_directions_come_and_go(guest_with):
 
 def test_inbound_none_stays(guest_with):
     guest = guest_with("--inbound=none")
-    guest.control.set(allow=["in any", f"in {LAN4}:tcp/22"])
+    with pytest.raises(AssertionError, match="nothing may be allowed in with --inbound none"):
+        guest.control.set(allow=["in any", f"in {LAN4}:tcp/22"])
+    guest.control.set(allow=[f"out {LAN4}:tcp/22"])
     guest.is_closed_to("unsolicited", LAN4, "tcp/22")
     guest.is_closed_to("unsolicited", ONE6, "tcp/22")
     guest.reaches(f"{ONE4}:tcp/22", f"[{ONE6}]:udp/53")

@@ -45,13 +45,17 @@ def others_exist():
 needs_others = pytest.mark.skipif(not others_exist(), reason="no other user in this user namespace")
 
 
+def program():
+    return services.for_everybody(services.softnet_path())
+
+
 class Guard:
     def __init__(self, name, *options, user=None, pid_of_run=False):
         self.name, self.mac = name, next(MACS)
         self.guest, guests = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.uplink, uplinks = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.process = subprocess.Popen(
-            [services.softnet_path(), "--name", name, "--vm-mac-address", self.mac, "--vm-fd", str(guests.fileno()),
+            [program(), "--name", name, "--vm-mac-address", self.mac, "--vm-fd", str(guests.fileno()),
              "--uplink", f"fd:{uplinks.fileno()}", "--vm-ip", f"{ADDRESS}/24", *options],
             pass_fds=[guests.fileno(), uplinks.fileno()], stdin=subprocess.DEVNULL, user=user, group=user,
             extra_groups=[] if user else None, cwd="/")
@@ -97,7 +101,7 @@ def guards(network):
 
 def softnet(*words, user=None):
     """(exit status, standard output, standard error)"""
-    done = subprocess.run([services.softnet_path(), *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True,
+    done = subprocess.run([program(), *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, timeout=15, user=user, group=user, extra_groups=[] if user else None, cwd="/")
     return done.returncode, done.stdout, done.stderr
 
@@ -211,7 +215,7 @@ def test_folders_of_others_are_not_used(guards):
     def softnet_said():
         guest, guests = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         process = subprocess.Popen(
-            [services.softnet_path(), "-v", "--vm-mac-address", next(MACS), "--vm-fd", str(guests.fileno()), "--uplink",
+            [program(), "-v", "--vm-mac-address", next(MACS), "--vm-fd", str(guests.fileno()), "--uplink",
              f"fd:{guests.fileno()}"], pass_fds=[guests.fileno()], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
             text=True, user=USER, group=USER, extra_groups=[])
         line = next(line for line in process.stderr if "not listed" in line and "/tmp" in line)
@@ -380,7 +384,7 @@ class Terminal:
         self.resize(rows, columns)
         self.before = termios.tcgetattr(self.slave)
         self.text = ""
-        self.process = subprocess.Popen([services.softnet_path(), "watch", *words], stdin=self.slave, stdout=self.slave,
+        self.process = subprocess.Popen([program(), "watch", *words], stdin=self.slave, stdout=self.slave,
                                         stderr=self.slave, env={**os.environ, "TERM": term}, start_new_session=True)
 
     def resize(self, rows, columns):
@@ -492,7 +496,7 @@ def test_watch_puts_the_terminal_back(guards, terminals):
 
 def test_watch_without_a_terminal_writes_lines(guards):
     guard = guards("watch-lines")
-    process = subprocess.Popen([services.softnet_path(), "watch"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([program(), "watch"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     lines = iter(process.stdout)
 
     def line(pattern):
