@@ -30,6 +30,11 @@ void enlarge_buffers(int fd);
 int duplicate_above_2(int fd);
 /* A new descriptor in the place of one that may be 0..2: the old one is closed. -1 stays -1. */
 int move_above_2(int fd);
+/*
+ * The terminal that is open as `fd`, opened once more as `flags` say; -1: it is none, or cannot be. O_NONBLOCK belongs to the
+ * description, which others share: whoever wants it needs a description of his own.
+ */
+int open_terminal_again(int fd, int flags);
 /* A quiet AF_UNIX socket, or -1. */
 int unix_socket(int type);
 bool unix_pair(int type, int pair[2]);

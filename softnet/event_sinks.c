@@ -51,7 +51,7 @@ static bool open_file(struct event_sink *sink)
 
 static void close_file(struct event_sink *sink)
 {
-	if (sink->fd >= 0 && sink->fd != STDERR_FILENO)
+	if (sink->fd >= 0 && sink->kind != SINK_STDERR)
 		close(sink->fd);
 	sink->fd = -1;
 }
@@ -114,7 +114,7 @@ static bool write_file(struct event_sink *sink, const char *line, size_t octets)
 static bool write_stderr(struct event_sink *sink, const char *line, size_t octets)
 {
 	for (size_t at = 0; at < octets; at += PIPE_BUF) {
-		struct pollfd room = { .fd = STDERR_FILENO, .events = POLLOUT };
+		struct pollfd room = { .fd = sink->fd, .events = POLLOUT };
 		size_t part = octets - at < PIPE_BUF ? octets - at : PIPE_BUF;
 		bool has_room = poll(&room, 1, 0) == 1 && (room.revents & (POLLOUT | POLLNVAL)) != 0;
 		if (!has_room)
@@ -183,7 +183,7 @@ bool open_event_sink(struct event_sink *sink, const char *name, struct usage_err
 	*sink = (struct event_sink){ .kind = SINK_FILE, .path = name, .fd = -1 };
 	if (strcmp(name, "stderr") == 0) {
 		sink->kind = SINK_STDERR;
-		sink->fd = STDERR_FILENO;
+		sink->fd = log_fd();
 		return true;
 	}
 	if (strcmp(name, "syslog") == 0) {

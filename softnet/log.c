@@ -1,17 +1,33 @@
 /* Lines to stderr, and to the log of the system where there is one. */
 #include "log.h"
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "../port/io.h"
 #include "platform.h"
 #include "text.h"
 
-enum { LINE_MAX_OCTETS = 512, PATIENCE_MS = 200 };
+enum { LINE_MAX_OCTETS = 512, LAST_WORD_MS = 200 };
 
 static int verbosity;
 static unsigned long lost_lines;
+static bool is_torn; /* a part of a line was written */
+static int fd = STDERR_FILENO;
+
+void open_log(void)
+{
+	int again = open_terminal_again(STDERR_FILENO, O_WRONLY | O_NONBLOCK);
+	if (again >= 0)
+		fd = again;
+}
+
+int log_fd(void)
+{
+	return fd;
+}
 
 void set_verbosity(int level)
 {
@@ -25,15 +41,18 @@ bool is_verbose(void)
 
 /*
  * A pipe that says POLLOUT has room for PIPE_BUF octets, so one short write does not block. O_NONBLOCK would do the
- * same, but stderr is shared with others who do not expect it. macOS cannot poll some devices, /dev/null and /dev/tty among
- * them, and says POLLNVAL of them.
+ * same, but stderr is shared with others who do not expect it. A terminal takes a part of a line and waits for room for the
+ * rest, so open_log() opens it once more. macOS cannot poll some devices, /dev/null and /dev/tty among them, and says POLLNVAL of
+ * them.
  */
 static bool write_line(const char *line, size_t length, int patience_ms)
 {
-	struct pollfd stderr_poll = { .fd = STDERR_FILENO, .events = POLLOUT };
+	struct pollfd stderr_poll = { .fd = fd, .events = POLLOUT };
 	if (poll(&stderr_poll, 1, patience_ms) != 1 || (stderr_poll.revents & (POLLOUT | POLLNVAL)) == 0)
 		return false;
-	return write(STDERR_FILENO, line, length) == (ssize_t)length;
+	ssize_t written = write(fd, line, length);
+	is_torn = written > 0 ? written < (ssize_t)length : is_torn;
+	return written == (ssize_t)length;
 }
 
 /* How a line goes out. */
@@ -58,7 +77,8 @@ __attribute__((format(printf, 2, 0))) static void print(struct manner how, const
 	line[length] = '\n';
 	if (lost_lines > 0) {
 		char gap[64];
-		int gap_length = snprintf(gap, sizeof gap, "softnet: %lu lines lost: stderr was full\n", lost_lines);
+		int gap_length = snprintf(gap, sizeof gap, "%ssoftnet: %lu lines lost: stderr was full\n",
+					  is_torn ? "\n" : "", lost_lines);
 		if (write_line(gap, (size_t)gap_length, 0))
 			lost_lines = 0;
 	}
@@ -92,12 +112,12 @@ void print_line(const char *format, ...)
 /* The last line is the one that counts, so these wait a moment for room. */
 void die(const char *format, ...)
 {
-	PRINT(LEVEL_ERROR, "softnet: ", PATIENCE_MS, false);
+	PRINT(LEVEL_ERROR, "softnet: ", LAST_WORD_MS, false);
 	exit(EXIT_RUNTIME);
 }
 
 void die_usage(const char *format, ...)
 {
-	PRINT(LEVEL_ERROR, "softnet: ", PATIENCE_MS, false);
+	PRINT(LEVEL_ERROR, "softnet: ", LAST_WORD_MS, false);
 	exit(EXIT_USAGE);
 }

@@ -7,6 +7,11 @@ enum exit_status { EXIT_OK = 0, EXIT_RUNTIME = 1, EXIT_USAGE = 2, EXIT_NOT_EXECU
 
 #define PRINTF_LIKE __attribute__((format(printf, 1, 2)))
 
+/* Before privileges go, and with them the right to open a terminal once more, which else can hold up who writes to it. */
+void open_log(void);
+/* What lines are written to. */
+int log_fd(void);
+
 /* 0: faults only; 1: also what was learned, and drops. */
 void set_verbosity(int);
 bool is_verbose(void);

@@ -426,6 +426,7 @@ int main(int argc, char **argv)
 		return look(&error);
 	if (options.wanted != WANT_GUARD && options.wanted != WANT_RUN)
 		return EXIT_OK;
+	open_log();
 	set_verbosity(options.verbose);
 	port_report = on_port_report;
 	claim_signals();

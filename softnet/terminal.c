@@ -6,29 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
+#include "../port/io.h"
 
 /* CAN ends whatever sequence was cut off in its middle. */
 #define ENTER "\033[?1049h\033[?25l"
 #define LEAVE "\030\033[?25h\033[?1049l"
 
-enum { PIECE = 256, PATIENCE_MS = 200, OF_A_LINE = 8 };
-
-/* O_NONBLOCK belongs to the description, which the shell shares: the terminal is opened once more. */
-static int open_again(bool *is_shared)
-{
-	char name[256];
-	struct stat own, standard;
-	int fd = ttyname_r(STDOUT_FILENO, name, sizeof name) == 0 ?
-			 open(name, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC) : -1;
-	if (fd >= 0 && fstat(fd, &own) == 0 && fstat(STDOUT_FILENO, &standard) == 0 && own.st_rdev == standard.st_rdev)
-		return fd;
-	if (fd >= 0)
-		close(fd);
-	*is_shared = true;
-	return STDOUT_FILENO;
-}
+enum { PIECE = 256, LEAVE_MS = 200, OF_A_LINE = 8 };
 
 bool open_terminal(struct terminal *terminal)
 {
@@ -40,7 +25,10 @@ bool open_terminal(struct terminal *terminal)
 	terminal->screen = malloc(terminal->size);
 	if (terminal->screen == NULL)
 		return false;
-	terminal->fd = open_again(&terminal->is_shared);
+	terminal->fd = open_terminal_again(STDOUT_FILENO, O_WRONLY | O_NONBLOCK);
+	terminal->is_shared = terminal->fd < 0;
+	if (terminal->is_shared)
+		terminal->fd = STDOUT_FILENO;
 	if (tcgetattr(STDIN_FILENO, &terminal->before) == 0)
 		terminal->key_fd = STDIN_FILENO;
 	return true;
@@ -50,7 +38,7 @@ bool open_terminal(struct terminal *terminal)
 static void write_soon(const struct terminal *terminal, const char *text)
 {
 	struct pollfd room = { .fd = terminal->fd, .events = POLLOUT };
-	if (poll(&room, 1, PATIENCE_MS) != 1) {
+	if (poll(&room, 1, LEAVE_MS) != 1) {
 		tcflush(terminal->fd, TCOFLUSH);
 		tcflow(terminal->fd, TCOON);
 	}

@@ -5,9 +5,11 @@
 
 import os
 import pathlib
+import pty
 import signal
 import socket
 import struct
+import subprocess
 import threading
 import time
 
@@ -345,3 +347,26 @@ def test_started_as_root_it_gives_everything_up(tap_guest):
         assert users != {"0"} and groups != {"0"}
         assert int(status["CapBnd"], 16) == 0       # so that no program could give it back
         assert not set(status["Groups"].split()) - groups
+
+
+def test_terminal_that_nobody_reads_holds_up_no_frame():
+    """It takes a part of a line, and a write would wait for room for the rest."""
+    master, slave = pty.openpty()
+    guest, guests = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    uplink, uplinks = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    uplink.settimeout(5)
+    with guest, guests, uplink, uplinks:
+        guard = subprocess.Popen([services.softnet_path(), "--vm-fd", str(guests.fileno()), "--uplink",
+                                  f"fd:{uplinks.fileno()}", "--vm-mac-address", MAC, *STATIC, "--verbose"],
+                                 stdin=subprocess.DEVNULL, stderr=slave, pass_fds=[guests.fileno(), uplinks.fileno()])
+        try:
+            for _ in range(300):                # a summary each, some 25 KB in all
+                guest.send(DATA)
+                assert uplink.recv(2000) == DATA
+                guard.send_signal(signal.SIGUSR1)
+            assert len(os.read(master, 1 << 20)) > 0
+        finally:
+            guard.kill()
+            guard.wait()
+            os.close(master)
+            os.close(slave)
