@@ -54,7 +54,10 @@ static bool send_descriptors(int channel, const int *list, int n)
 	return sendmsg(channel, &message, 0) == 1;
 }
 
-/* How many came. */
+/*
+ * How many came; one more than can be at most where there were more. The length in the header is not to be trusted: Linux has
+ * room for another one where the buffer is aligned, and macOS lets it stand where what came was cut off.
+ */
 static int receive_descriptors(int channel, int list[PASSED_MAX])
 {
 	union ancillary ancillary;
@@ -67,6 +70,8 @@ static int receive_descriptors(int channel, int list[PASSED_MAX])
 	if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
 		return 0;
 	size_t octets = header->cmsg_len - CMSG_LEN(0);
+	if ((message.msg_flags & MSG_CTRUNC) != 0 || octets > PASSED_MAX * sizeof(int))
+		return PASSED_MAX + 1;
 	memcpy(list, CMSG_DATA(header), octets);
 	return (int)(octets / sizeof(int));
 }
@@ -198,7 +203,7 @@ int take_over_descriptors(const struct options *options)
 	int channel = duplicate_above_2(STDIN_FILENO);
 	int n = list_descriptors(options, wanted), got = channel >= 0 ? receive_descriptors(channel, list) : 0;
 	if (got != n)
-		die("--sudo-escalation-done: %d descriptors came instead of %d", got, n);
+		die("--sudo-escalation-done: %s%d descriptors came instead of %d", got > PASSED_MAX ? "at least " : "", got, n);
 	for (int i = 0; i < n; i++) {
 		if (list[i] == wanted[i])
 			continue;

@@ -370,3 +370,15 @@ def test_terminal_that_nobody_reads_holds_up_no_frame():
             guard.wait()
             os.close(master)
             os.close(slave)
+
+
+@pytest.mark.parametrize("count", [4, 40])
+def test_more_descriptors_than_announced(count):
+    """By --sudo-escalation-done, from whoever may start softnet as root: more than there is a place for."""
+    here, there = socket.socketpair()
+    with here, there, open("/dev/null") as null:
+        socket.send_fds(here, [b"\0"], [null.fileno()] * count)
+        done = subprocess.run([services.softnet_path(), "--sudo-escalation-done", "--vm-fd", "100", "--vm-mac-address", MAC],
+                              stdin=there, capture_output=True, text=True, timeout=10)
+    assert (done.returncode, done.stderr) == \
+        (1, "softnet: --sudo-escalation-done: at least 4 descriptors came instead of 2\n")
