@@ -50,6 +50,15 @@ fuzz:
 		softnet/text.c core/*.c -ljansson -o build/fuzz_control
 	build/fuzz_control -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -dict=tests/fuzz/control.dict \
 		-len_control=0 -print_final_stats=1 build/fuzz-control tests/fuzz/control
+	mkdir -p build/fuzz-pcap
+	/usr/bin/env python3 tests/bench/capture.py build/fuzz-pcap/bench 20
+	clang -std=gnu17 -g -O1 -I. -D_GNU_SOURCE -DSOFTNET_VERSION='"0"' -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all tests/fuzz/fuzz_pcap.c softnet/pcap_*.c softnet/replay_comment.c softnet/options.c \
+		softnet/option_values*.c softnet/verbs.c softnet/help.c softnet/policy_file.c softnet/expose_text.c softnet/rules*.c \
+		softnet/text.c softnet/log.c softnet/privileges.c softnet/platform_linux.c $(addprefix port/,batch.c bridge_port.c datagram.c \
+		io_linux.c port.c stream.c tap.c) core/*.c -o build/fuzz_pcap
+	build/fuzz_pcap -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -len_control=0 -dict=tests/fuzz/pcap.dict \
+		-print_final_stats=1 build/fuzz-pcap
 
 # What rules and flows cost, as ratios.
 bench: build/build.ninja
