@@ -29,12 +29,18 @@ static void hang_up(struct client *c, const char *why)
 	close_client(c);
 }
 
-static struct client *find_free(struct control *control)
+/* Root takes a place of somebody else: else whoever has the guard's user could keep root from looking. */
+static struct client *find_place(struct control *control, bool is_root)
 {
+	struct client *place = NULL;
 	for (int i = 0; i < OPERATORS_MAX; i++)
 		if (control->operators[i].fd < 0)
 			return &control->operators[i];
-	return NULL;
+		else if (is_root && !control->operators[i].is_roots)
+			place = &control->operators[i];
+	if (place != NULL)
+		hang_up(place, NULL);
+	return place;
 }
 
 /* The mode of the file says almost the same; but it may have been changed. */
@@ -46,10 +52,12 @@ static bool may_connect(const struct control *control, int fd, uid_t *peer)
 static void take_operator(struct control *control, int fd)
 {
 	uid_t peer;
-	struct client *place = find_free(control);
-	const char *why = !may_connect(control, fd, &peer) ? "another user" : place == NULL ? "too many are connected" : NULL;
+	bool is_welcome = may_connect(control, fd, &peer);
+	struct client *place = is_welcome ? find_place(control, peer == 0) : NULL;
+	const char *why = !is_welcome ? "another user" : place == NULL ? "too many are connected" : NULL;
 	if (why == NULL && make_quiet(fd)) {
 		open_client(place, fd, true, control->context);
+		place->is_roots = peer == 0;
 		place->is_reader = control->is_for_readers && peer != 0;
 		return;
 	}

@@ -18,6 +18,7 @@ struct client {
 	int fd;                /* -1: nobody */
 	bool is_operator;      /* came by --control or the registry, and so may call every method */
 	bool is_reader;        /* but none that changes something */
+	bool is_roots;         /* the one who connected is root */
 	bool is_subscribed;
 	bool has_spoken_out;   /* nothing more is to be read */
 	bool skips;            /* what comes is the rest of a line that was too long */

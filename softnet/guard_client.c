@@ -8,8 +8,10 @@
 #include "../port/io.h"
 #include "clock.h"
 #include "platform.h"
+#include "rpc.h"
 
-enum { LINE_FIRST = 16 << 10, RETRY_MS = 20, UNTIL_MAX = 2 };
+enum { LINE_FIRST = 16 << 10, RETRY_MS = 20, UNTIL_MAX = 2,
+       OCTETS_OF_A_VALUE = 16 /* of what guards say, with the key; at least, on the average */ };
 
 char *write_request(const char *method, json_t *params)
 {
@@ -112,7 +114,9 @@ static void read_more(struct guard_call *call)
 	call->length += (size_t)n;
 	if (newline == NULL)
 		return;
-	call->answer = json_loadb(call->line, (size_t)(newline - call->line), 0, NULL);
+	size_t octets = (size_t)(newline - call->line);
+	if (!has_too_many_values(call->line, octets, call->answer_max / OCTETS_OF_A_VALUE))
+		call->answer = json_loadb(call->line, octets, 0, NULL);
 	finish(call, call->answer != NULL ? NULL : "that is no guard's answer");
 }
 

@@ -6,18 +6,20 @@
 #include "guard_list.h"
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "../port/io.h"
 #include "platform.h"
 #include "registry.h"
 
 enum {
-	GUARDS_MAX = 1024,
-	FOLDER_MAX = 256, STATUS_MAX = 256 << 10,       /* entries of a folder, octets of an answer */
+	GUARDS_MAX = 2048,
+	FOLDER_MAX = 1024, STATUS_MAX = 256 << 10,       /* entries of a folder, octets of an answer */
 	STRANGERS_MAX = 64, STRANGER_STATUS = 96 << 10, /* of others: all that root has to keep of one user */
 };
 
@@ -79,7 +81,14 @@ static int compare_users(const void *a, const void *b)
 	return *left < *right ? -1 : *left > *right;
 }
 
-/* Those whose number stands behind `before` in a name of the folder. */
+/* A name alone proves nothing: in /tmp anybody can make as many as he likes, and hide others behind them. */
+static bool is_users_own(int folder, const char *name, uid_t user)
+{
+	struct stat status;
+	return fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode) && status.st_uid == user;
+}
+
+/* Those whose number stands behind `before` in a name of the folder, which is that of a folder of theirs. */
 static size_t users_in(const char *path, const char *before, uid_t users[GUARDS_MAX], size_t count)
 {
 	char whole[REGISTRY_PATH];
@@ -90,7 +99,8 @@ static size_t users_in(const char *path, const char *before, uid_t users[GUARDS_
 	DIR *folder = opendir(whole);
 	while (folder != NULL && count < GUARDS_MAX && (entry = readdir(folder)) != NULL)
 		if (strncmp(entry->d_name, before, skipped) == 0 &&
-		    parse_number(entry->d_name + skipped, 1, UINT32_MAX - 1, &number))
+		    parse_number(entry->d_name + skipped, 1, UINT32_MAX - 1, &number) &&
+		    is_users_own(dirfd(folder), entry->d_name, (uid_t)number))
 			users[count++] = (uid_t)number;
 	if (folder != NULL)
 		closedir(folder);

@@ -26,8 +26,8 @@ json_t *rpc_refuse(struct rpc_call *call, enum rpc_code code, const char *format
 	return NULL;
 }
 
-/* One for each value behind the first of its array or object, at least. Does not care whether it is JSON. */
-static bool has_too_many_values(const char *line, size_t octets)
+/* Counts one for each value behind the first of its array or object, at least. */
+bool has_too_many_values(const char *line, size_t octets, size_t most)
 {
 	bool is_in_string = false;
 	size_t values = 0;
@@ -39,7 +39,7 @@ static bool has_too_many_values(const char *line, size_t octets)
 		else if (!is_in_string && (line[i] == ',' || line[i] == '[' || line[i] == '{'))
 			values++;
 	}
-	return values > VALUES_MAX;
+	return values > most;
 }
 
 /* A number too large to be kept, or a key that cannot be, is JSON all the same. */
@@ -59,7 +59,7 @@ static json_t *parse(struct rpc_call *call, const char *line, size_t octets)
 {
 	enum { FLAGS = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY };
 	json_error_t error;
-	if (has_too_many_values(line, octets))
+	if (has_too_many_values(line, octets, VALUES_MAX))
 		return rpc_refuse(call, RPC_BAD_PARAMETERS, "more than %d values", VALUES_MAX);
 	json_t *request = json_loadb(line, octets, FLAGS, &error);
 	return request != NULL ? request : refuse_text(call, &error);

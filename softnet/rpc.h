@@ -43,6 +43,10 @@ struct rpc_method {
 void rpc_seed(size_t random);
 
 /*
+ * To be asked before a stranger's line is parsed, which takes up to 80 times its octets. Does not care whether it is JSON.
+ */
+bool has_too_many_values(const char *line, size_t octets, size_t most);
+/*
  * Takes a line. The answer is malloc'd, one line without newline. NULL: call->request stands, and rpc_resume() is to be
  * asked from time to time; or, where request is NULL, there was no memory.
  */

@@ -348,6 +348,74 @@ def test_hostile_guards_stop_and_foul_nobody(guards):
             fake.close()
 
 
+
+def swelling(client, ending):
+    """Within the bounds of an answer; but as objects in memory more than 50 times as large."""
+    client.recv(1000)
+    client.sendall(b'{"result":{"x":[' + b",".join([b"{}"] * 30000) + b"]}}\n")
+
+
+def test_answer_of_many_values_is_not_parsed(guards):
+    guards("status-honest")
+    fake = Fake(swelling)
+    try:
+        status, out, said = softnet("status")
+        assert status == 0 and "status-honest" in out and said == f"softnet: {fake.path}: that is no guard's answer\n"
+    finally:
+        fake.close()
+
+
+@needs_others
+def test_names_in_tmp_hide_nobody(guards):
+    """Made by anybody, for users who have nothing there."""
+    guards("status-theirs", user=USER)
+    names_made = [pathlib.Path(f"/tmp/softnet-{number}") for number in range(3_000_000, 3_003_000)]
+    try:
+        for path in names_made:
+            path.touch()
+        assert "status-theirs" in names()
+    finally:
+        for path in names_made:
+            path.unlink(missing_ok=True)
+
+
+@needs_others
+def test_root_is_answered_though_all_places_are_taken(guards):
+    guard = guards("status-crowded", user=USER)
+    hog = subprocess.Popen(
+        ["python3", "-c", "import socket, sys; all = [socket.socket(socket.AF_UNIX) for _ in range(40)]\n"
+         "for one in all: one.connect(sys.argv[1])\nprint('ready', flush=True); sys.stdin.read()", guard.entry],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, user=USER, group=USER, extra_groups=[])
+    with hog:
+        hog.stdout.readline()
+        time.sleep(0.2)                 # the guard has accepted some, and turned the others away
+        assert softnet("status", user=USER)[0] == 1
+        status, out, said = softnet("status")
+        hog.stdin.close()
+    assert (status, said) == (0, "") and out.startswith("status-crowded")
+
+
+def test_a_thousand_guards(network):
+    ROOTS.mkdir(mode=0o755, exist_ok=True)
+    answer = b'{"result":{"name":"status-many"}}\n'
+    paths = [ROOTS / f"{number}.sock" for number in range(999_990_000, 999_991_000)]
+    listeners = []
+    with contextlib.ExitStack() as closing:
+        for path in paths:
+            one = closing.enter_context(socket.socket(socket.AF_UNIX))
+            one.bind(str(path))
+            closing.callback(path.unlink)
+            one.listen(1)
+            listeners.append(one)
+        with subprocess.Popen([services.softnet_path(), "status", "--json"], stdout=subprocess.PIPE) as client:
+            for one in listeners:
+                peer = one.accept()[0]
+                peer.sendall(answer)
+                closing.enter_context(peer)
+            assert len(json.loads(client.stdout.read())) == 1000
+        assert client.returncode == 0
+
+
 @needs_others
 def test_an_entry_of_somebody_else_is_not_spoken_to(guards):
     """A link in one's own folder must not make root speak to whatever socket it leads to."""
