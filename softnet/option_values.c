@@ -150,7 +150,9 @@ static bool answers_from(struct address address, const char *item, struct usage_
 
 bool take_dhcp_server(struct options *options, const char *value, struct usage_error *error)
 {
-	return take_addresses(&options->servers, value, answers_from, error);
+	/* A capture names what its guard's uplink said, and slirp answers DHCPv6 from a global address. */
+	bool is_any = options->wanted == WANT_REPLAY;
+	return take_addresses(&options->servers, value, is_any ? NULL : answers_from, error);
 }
 
 bool take_dns(struct options *options, const char *value, struct usage_error *error)

@@ -21,13 +21,14 @@ static struct live live = { &relay, &options, &config, &options.rules };
 static struct usage_error error;
 static char comment[COMMENT_MAX + 1];
 
-/* As a bridge of both families would know them. */
+/* As a bridge of both families would know them; slirp's DHCPv6 server is at no link-local address. */
 static void know_uplink(void)
 {
 	memset(&anchors, 0, sizeof anchors);
 	set_add(&anchors.host, address_of_ipv4(0xc0a84d01));
 	set_add(&anchors.host, (struct address){ LINK_LOCAL_PREFIX, 1 });
 	set_add(&anchors.servers, address_of_ipv4(0xc0a84d02));
+	set_add(&anchors.servers, (struct address){ 0xfd00001000000002ULL, 2 });
 	set_add(&anchors.resolvers, (struct address){ 0x20010db800000000ULL, 0x53 });
 	mac_set_add(&anchors.gateway_macs, 0x525400000001ULL);
 }
@@ -124,7 +125,7 @@ static void what_an_uplink_knows_is_written(void **unused)
 	start((const char *const[]){ NULL });
 	write_comment();
 	assert_non_null(strstr(comment, "\n--gateway=192.168.77.1,fe80::1\n--gateway-mac=52:54:00:00:00:01\n"
-					"--dhcp-server=192.168.77.2\n--dns=2001:db8::53\n"));
+					"--dhcp-server=192.168.77.2,fd00:10:0:2::2\n--dns=2001:db8::53\n"));
 }
 
 static void sites_of_the_host_come_back(void **unused)
