@@ -11,6 +11,7 @@ import frames
 import frames6
 import netns
 import services
+import why
 from addresses import start_ipv6, take_lease, wait_ipv6
 from vm import VM, qemu_name
 
@@ -61,11 +62,11 @@ def attacks6():
     ]
 
 
-def start(screen, network, image, softnet):
-    guard = [softnet, "run", "-v", "--vm-mac-address", GUEST_MAC, "--uplink", "slirp", "--"]
+def start(screen, network, image, softnet, told):
+    guard = [softnet, "run", "-v", "--vm-mac-address", GUEST_MAC, "--uplink", "slirp", *why.options(told), "--"]
     netdev = "dgram,id=n0,local.type=fd,local.str={fd}"
-    screen.typed("host", f"softnet run -v --uplink slirp -- {qemu_name()} ... -netdev {netdev} "
-                         "-device virtio-net-device,netdev=n0,mac={mac}")
+    screen.typed("host", f"softnet run -v --uplink slirp --name {why.NAME} --events ... --pcap ... -- {qemu_name()} "
+                         f"... -netdev {netdev} -device virtio-net-device,netdev=n0,mac={{mac}}")
     return VM(network, "guest", image, "{mac}", netdev, guard,
               on_line=screen.guard("softnet"), kind=services.Softnet)
 
@@ -138,14 +139,17 @@ def one_guest(screen, image, softnet):
         for address in f"{INTERNET}/32", f"{NEIGHBOUR}/32", f"{INTERNET6}/128", f"{NEIGHBOUR6}/128":
             network.host.ip(f"address add {address} dev lo")
         web = services.WebServer(network.host, "::", body=PAGE)     # IPv4 as well
-        guest = start(screen, network, image, softnet)
+        told = why.folder(network)
+        guest = start(screen, network, image, softnet, told)
         version, mac = guest.boot()
         screen.output("guest", f"Linux {version} is up, MAC address {mac}")
         lease = honest_work(screen, guest)
 
         # What slirp answers to forged frames would come back here: a lease that it offers to another MAC, say.
         guest.run("rawframe listen eth0 >/tmp/seen &")
-        for title, forged, reasons in attacks(lease) + attacks6():
+        all_attacks = attacks(lease) + attacks6()
+        sent_for = {reasons[0]: forged[0] for _, forged, reasons in all_attacks}
+        for title, forged, reasons in all_attacks:
             attack(screen, guest, title, forged, reasons)
         offers = int(guest.try_run("grep -c 00430044 /tmp/seen")[1])     # UDP ports 67 to 68
         screen.row("get answers to those DISCOVERs", "none", f"{offers} offers came back", offers == 0)
@@ -155,10 +159,13 @@ def one_guest(screen, image, softnet):
         reach_private(screen, guest, web, "reach a private address", NEIGHBOUR)
         reach_private(screen, guest, web, "reach a private IPv6 address", f"[{NEIGHBOUR6}]")
 
+        most = why.ask(screen, guest, softnet)
+
         screen.say("")
         fetch(screen, guest, "go on with honest work", INTERNET)
         fetch(screen, guest, "go on with honest work over IPv6", f"[{INTERNET6}]")
         status = guest.power_off()
         screen.row("power the VM off", "softnet ends too", f"exit status {status}", status == 0)
+        why.look_back(screen, softnet, told, *most, sent_for[most[0]])
         show_counters(screen, guest.process.output("err"))
         web.close()
