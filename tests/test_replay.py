@@ -26,6 +26,12 @@ def syn(to_ip, port=443, source=GUEST, target=ROUTER, from_ip="192.168.64.10", f
     return target + source + b"\x08\x00" + head + socket.inet_aton(from_ip) + socket.inet_aton(to_ip) + tcp
 
 
+def syn6(from_ip, to_ip):
+    tcp = struct.pack("!HHIIBBHHH", 40000, 443, 0, 0, 0x50, 2, 8192, 0, 0)
+    ends = socket.inet_pton(socket.AF_INET6, from_ip) + socket.inet_pton(socket.AF_INET6, to_ip)
+    return ROUTER + GUEST + b"\x86\xdd" + struct.pack("!IHBB", 6 << 28, len(tcp), 6, 64) + ends + tcp
+
+
 def from_network(ip="1.1.1.1", **more):
     return syn("192.168.64.10", source=ROUTER, target=GUEST, from_ip=ip, **more)
 
@@ -188,10 +194,27 @@ def test_a_new_section_changes_the_rules():
     same(reasons(name), ["dst-private", None, None, None, "dst-private"])
     same(reasons(*OPTIONS, name), ["dst-private"] * 5)      # whoever gives options means them
     same(reasons("--diff", file("rules", "allow 10.0.0.1\n"), name), ["dst-private", "dst-private"])
+    # Other rules begin without flows, as they do live; the same rules again change nothing.
+    open_one, answer = packet(GLOBAL), packet(from_network(port=40000, from_port=443, flags=0x12), 1, 1)
+    closed, other = section(COMMENT + "--inbound=established\n"), section(COMMENT + "--inbound=established\n--allow=10.0.0.1\n")
+    same(reasons(file("c", closed + open_one + answer + closed + answer + other + answer)), [None, None, None, "unsolicited"])
     # A rotation, named in any order: the older file begins.
     older, newer = file("c.1", section() + packet(PRIVATE)), file("c", section(COMMENT + "--allow=any\n") + packet(PRIVATE, 1))
     same(reasons(newer, older), ["dst-private", None])
     same(reasons(older, newer), ["dst-private", None])
+
+
+def test_a_new_section_changes_ports_and_sites():
+    call = from_network("8.8.8.8", port=22)
+    closed = COMMENT + "--inbound=established\n"
+    name = file("c", section(closed) + packet(call, link=1) + section(closed + "--expose=2222:22\n") + packet(call, 1, 1) +
+                section(closed) + packet(call, 70000, 1))
+    same(reasons(name), ["unsolicited", None, "unsolicited"])
+    six = COMMENT + "--vm-ip=2a00:9:9::10/64\n"
+    near, far = (syn6("2a00:9:9::10", to) for to in ("2a00:1:1::5", "2a00:2:2::5"))
+    name = file("c", section(six) + packet(near) + section(six + "--site=2a00:1:1::/48\n") + packet(near, 1) + packet(far, 2))
+    same(reasons(name), [None, "dst-local-net", None])
+    same(reasons("--site=2a00:2:2::/48", name), [None, None, "dst-local-net"])
 
 
 def test_the_clock_is_that_of_the_capture():
@@ -203,6 +226,9 @@ def test_the_clock_is_that_of_the_capture():
     found = reasons(*OPTIONS, *limit, file("c", section() + b"".join(packet(query, ms) for ms in times)))
     late = "rate-mcast"
     same(found, [None, None, late, late, None, late, late, None, None, late, None])
+    # The file that begins first starts the clock, whichever was named first.
+    one, two = (file(str(at), section() + b"".join(packet(query, at + ms) for ms in (0, 0, 0, 1100))) for at in (0, 9000))
+    same(reasons(*OPTIONS, *limit, two, one), [None, None, late, None] * 2)
 
 
 def test_frames_that_were_cut_are_not_judged():
