@@ -175,13 +175,28 @@ static const char *check_older_file(const char *path)
 	return is_capture ? NULL : "there is a file already that is no capture of pcapng";
 }
 
+/* All that will be moved or replaced; nothing of others is. */
+static const char *check_older_files(const struct capture *c)
+{
+	static char line[PATH_MAX + 80];
+	char path[PATH_MAX];
+	for (unsigned number = 0; number < c->files; number++) {
+		const char *cause = name_file(path, c->path, number) ? check_older_file(path) : strerror(errno);
+		if (cause == NULL)
+			continue;
+		snprintf(line, sizeof line, "%s is in the way: %s", path, cause);
+		return number == 0 ? cause : line;
+	}
+	return NULL;
+}
+
 const char *start_capture(struct capture *c)
 {
 	c->fd = -1;
 	if (c->path == NULL)
 		return NULL;
 	c->has_warned = true; /* the caller says it */
-	const char *cause = check_older_file(c->path);
+	const char *cause = check_older_files(c);
 	if (cause == NULL && (!open_next(c) || !flush(c)))
 		cause = strerror(errno);
 	c->has_warned = false;

@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* FILE, FILE.1, FILE.2, ... */
-static bool name_file(char text[PATH_MAX], const char *path, unsigned number)
+bool name_file(char text[PATH_MAX], const char *path, unsigned number)
 {
 	int needed = number == 0 ? snprintf(text, PATH_MAX, "%s", path) : snprintf(text, PATH_MAX, "%s.%u", path, number);
 	if (needed > 0 && needed < PATH_MAX)

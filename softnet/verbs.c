@@ -136,6 +136,21 @@ static bool check_policy_client(const struct options *options, struct usage_erro
 	       refuse(error, "policy set: expected --allow, --block or --policy with it; an empty FILE takes all rules away");
 }
 
+/* Two that write into one file would tear each other's lines. */
+static bool check_files(const struct options *options, struct usage_error *error)
+{
+	const char *files[EVENT_FILES_MAX + 3] = { options->pcap, options->metrics, options->state_file };
+	size_t count = 3;
+	for (uint32_t i = 0; i < options->event_count; i++)
+		files[count++] = options->events[i];
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; files[i] != NULL && j < i; j++)
+			if (files[j] != NULL && strcmp(files[i], files[j]) == 0)
+				return refuse(error, "\"%s\": expected another file for each of --events, --pcap, --metrics and "
+						     "--state", files[i]);
+	return true;
+}
+
 /* Options that are nothing without another one. */
 static bool check_needed(const struct options *options, struct usage_error *error)
 {
@@ -168,5 +183,5 @@ bool check_verb(const struct options *options, struct usage_error *error)
 	}
 	if (options->wanted == WANT_SHOW || options->wanted == WANT_SET)
 		return check_policy_client(options, error);
-	return check_needed(options, error);
+	return check_needed(options, error) && check_files(options, error);
 }

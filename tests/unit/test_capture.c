@@ -288,7 +288,10 @@ static void nothing_else_is_replaced(void **unused)
 	make_file("my notes");
 	assert_string_equal(start_capture(capture), "there is a file already that is no capture of pcapng");
 	assert_int_equal(access(path1, F_OK), -1);
-	unlink(path);
+	assert_int_equal(rename(path, path1), 0); /* a name that the capture will want */
+	assert_non_null(strstr(start_capture(capture), "1 is in the way: there is a file already that is no capture of pcapng"));
+	assert_int_equal(access(path, F_OK), -1);
+	unlink(path1);
 	assert_int_equal(symlink("elsewhere", path), 0);
 	assert_string_equal(start_capture(capture), "expected a regular file, or none yet");
 	unlink(path);

@@ -72,6 +72,10 @@ static void files(void **unused)
 static void wrong_values(void **unused)
 {
 	(void)unused;
+	REFUSED("\"f\": expected another file for each of --events, --pcap, --metrics and --state", TART, "--pcap", "f",
+		"--events", "f");
+	REFUSED("\"stderr\": expected another file for each of --events, --pcap, --metrics and --state", TART, "--events",
+		"stderr", "--events", "stderr");
 	REFUSED("--name: \"a b\": expected 1 to 63 letters, digits, dots, dashes and underscores", TART, "--name", "a b");
 	REFUSED("--name: \"\": expected 1 to 63 letters, digits, dots, dashes and underscores", TART, "--name", "");
 	REFUSED("--events: \"\": expected the path of a file, stderr or syslog", TART, "--events", "");
