@@ -10,8 +10,10 @@ import json
 import os
 import pathlib
 import pty
+import random
 import re
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -27,7 +29,7 @@ from scapy.layers.l2 import Ether
 import netns
 import services
 
-USER = 54321
+USER = 20000 + random.randrange(40000)      # other tests run beside this one, with a folder of their own in /tmp
 ROOTS = pathlib.Path("/run/softnet")
 USERS = pathlib.Path(f"/tmp/softnet-{USER}")
 MACS = (f"02:00:00:00:77:{n:02x}" for n in range(1, 256))
@@ -40,6 +42,12 @@ def others_exist():
     """Not in a user namespace that has but one user."""
     return len(pathlib.Path("/proc/self/uid_map").read_text().splitlines()) > 1 or \
         int(pathlib.Path("/proc/self/uid_map").read_text().split()[2]) > USER
+
+
+@pytest.fixture(scope="module", autouse=True)
+def leave_no_folder():
+    yield
+    shutil.rmtree(USERS, ignore_errors=True)
 
 
 needs_others = pytest.mark.skipif(not others_exist(), reason="no other user in this user namespace")
