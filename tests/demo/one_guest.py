@@ -159,13 +159,15 @@ def one_guest(screen, image, softnet):
         reach_private(screen, guest, web, "reach a private address", NEIGHBOUR)
         reach_private(screen, guest, web, "reach a private IPv6 address", f"[{NEIGHBOUR6}]")
 
-        most = why.ask(screen, guest, softnet)
+        reason, _ = why.ask(screen, guest, softnet)
+        why.watch(screen, guest, softnet, reason, sent_for[reason])
+        count = why.export(screen, guest, softnet, reason)
 
         screen.say("")
         fetch(screen, guest, "go on with honest work", INTERNET)
         fetch(screen, guest, "go on with honest work over IPv6", f"[{INTERNET6}]")
         status = guest.power_off()
         screen.row("power the VM off", "softnet ends too", f"exit status {status}", status == 0)
-        why.look_back(screen, softnet, told, *most, sent_for[most[0]])
+        why.look_back(screen, softnet, told, reason, count, sent_for[reason])
         show_counters(screen, guest.process.output("err"))
         web.close()
