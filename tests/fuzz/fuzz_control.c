@@ -44,6 +44,19 @@ void info(const char *format, ...)
 	(void)format;
 }
 
+void announce_policy(struct announcer *announcer, int allowing, int blocking, uint64_t now_ms)
+{
+	(void)announcer;
+	(void)allowing;
+	(void)blocking;
+	(void)now_ms;
+}
+
+void begin_capture_section(struct capture *capture)
+{
+	(void)capture;
+}
+
 static json_t *ask(const char *line, size_t octets)
 {
 	struct rpc_call call = { .context = &live };
