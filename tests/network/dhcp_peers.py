@@ -110,8 +110,10 @@ def release(network, guest, client):
         files = network.logs / f"dhclient-{guest.name}"
         guest.namespace.run("dhclient", "-r", "-4", "-cf", "/dev/null", "-lf", f"{files}.leases", "-pf",
                             f"{files}.pid", "-sf", services.HERE / "dhclient.sh", "eth0")
+    elif client == "udhcpc":
+        services.release_udhcpc(guest.client, guest.namespace)
     else:
-        guest.client.signal({"udhcpc": signal.SIGUSR2, "dhcpcd": signal.SIGALRM, "networkd": signal.SIGTERM}[client])
+        guest.client.signal({"dhcpcd": signal.SIGALRM, "networkd": signal.SIGTERM}[client])
 
 
 def needs_peers(*clients, server="kea-dhcp4"):

@@ -183,7 +183,7 @@ def test_lease_that_comes_late_and_goes(network, slirp, echo):
     guest, softnet = slirp("--expose", "127.0.0.1:2007:7,udp/127.0.0.1:2007:7")
     echo(guest)
     wait_until_exposed(network, "127.0.0.1", 2007)
-    softnet.client.signal(signal.SIGUSR2)                       # udhcpc releases its lease
+    services.release_udhcpc(softnet.client, guest)
     netns.wait_for(lambda: both(network.host, "127.0.0.1", 2007, timeout=0.3) == (False, False), 10, "the end")
     services.Echo(network.host, "127.0.0.1", 2007).close()      # nobody has the port now
     softnet.client.signal(signal.SIGUSR1)                       # and asks for another
@@ -197,7 +197,7 @@ def test_changed_address(network, slirp, echo):
     echo(guest, "10.0.2.15")
     wait_until_exposed(network, "127.0.0.1", 2007)
     mark = softnet.mark()
-    softnet.client.signal(signal.SIGUSR2)
+    services.release_udhcpc(softnet.client, guest)
     softnet.wait_line("lease lost", 10, since=mark)
     softnet.client.stop()
     services.udhcpc(network, guest, "-r", "10.0.2.20")
@@ -258,7 +258,7 @@ def test_busy_port_is_tried_again_with_the_next_lease(network, slirp):
     with contextlib.closing(seen):
         softnet.wait_line("is not in place: tcp port 2007", 10)
         busy.close()
-        softnet.client.signal(signal.SIGUSR2)
+        services.release_udhcpc(softnet.client, guest)
         softnet.wait_line("lease lost", 10)
         softnet.client.signal(signal.SIGUSR1)
         wait_until_exposed(network, "127.0.0.1", 2007)

@@ -195,7 +195,7 @@ def test_both_families_side_by_side(segment):
     assert guest.exchange(bytes(100000), source=guest.address) == bytes(100000)
     assert set(echo4.clients) == {address4}
     assert guest.guard.counters().dropped("guest", *COMPLAINTS, "dhcp4-not-owner") == 0
-    ipv4.signal(signal.SIGUSR2)                     # IPv4 goes
+    services.release_udhcpc(ipv4, guest.namespace)  # IPv4 goes
     guest.guard.wait_line(f"lease lost: {address4}, released")
     wait_for(lambda: not can_use_ipv4(), 5, "IPv4 to end")
     guest.ping(source=guest.address)

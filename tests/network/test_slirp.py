@@ -5,6 +5,7 @@
 """
 
 import contextlib
+import signal
 import socket
 
 import pytest
@@ -116,9 +117,9 @@ def test_exposed_port_comes_with_the_lease_and_goes_with_it(network, slirp):
     guest, softnet = slirp("--expose", "127.0.0.1:2222:22")
     slirp.serve(guest, "0.0.0.0", 22)
     netns.wait_for(lambda: can_connect(network.host, "127.0.0.1", 2222), 10, "the exposed port")
-    softnet.client.signal(12)                                   # SIGUSR2: udhcpc releases its lease
+    services.release_udhcpc(softnet.client, guest)
     netns.wait_for(lambda: not can_connect(network.host, "127.0.0.1", 2222, 0.5), 10, "the port to be closed")
-    softnet.client.signal(10)                                   # SIGUSR1: and asks for another
+    softnet.client.signal(signal.SIGUSR1)                       # and asks for another
     netns.wait_for(lambda: can_connect(network.host, "127.0.0.1", 2222), 20, "the port to be open again")
 
 
