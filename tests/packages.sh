@@ -37,6 +37,7 @@ check           iputils-ping          -
 check           python3-prometheus-client -       reads the metrics as Prometheus does
 check           tshark                -           reads the captures as operators do
 check           clang                 llvm        eBPF
+check           libclang-rt-dev       -           its sanitizers, for the program for macOS and the fuzz targets
 check           libblocksruntime-dev -        the program for macOS, with doubles of the frameworks of Apple
 check           libbpf-dev            -
 check           clang-format          clang-format
