@@ -34,6 +34,7 @@ check           kea-dhcp4-server      -           a DHCP server that gives lease
 check           kea-dhcp6-server      -
 check           radvd                 -           a router of IPv6
 check           iputils-ping          -
+check           procps                -           ps(1), for the smoke test of a Mac
 check           python3-prometheus-client -       reads the metrics as Prometheus does
 check           tshark                -           reads the captures as operators do
 check           clang                 llvm        eBPF
