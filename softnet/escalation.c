@@ -171,8 +171,8 @@ void escalate(int argc, char **argv, const struct options *options, struct usage
 		return;
 	}
 	if (!is_welcome(own_path)) {
-		refuse(cause, "make root its owner and set the set-user-id bit, or have a rule in sudoers: USER ALL=(root) NOPASSWD: "
-			      "%s", own_path);
+		refuse(cause, "make root its owner and set the set-user-id bit, or have in sudoers: USER ALL=(root) NOPASSWD: "
+			      "%s --sudo-escalation-*, and the same with `run` before and for --help", own_path);
 		return;
 	}
 	if (!unix_pair(SOCK_STREAM, pair)) {

@@ -71,22 +71,27 @@ bool is_nobody(uid_t uid)
 	return uid == nobody.uid;
 }
 
-/* Whoever runs a set-user-id softnet must not get another user's rights from it, root's least of all. */
-static bool choose_for_caller(const char *user, const char *group, struct identities *ids, struct usage_error *error)
+/* Somebody whom a file or sudo gave root's rights must not get another user's rights from us, root's least of all. */
+static bool choose_for_somebody(const struct identity *caller, const char *user, const char *group, const char *advice,
+				struct identities *ids, struct usage_error *error)
 {
-	struct identity caller = { .uid = getuid(), .gid = getgid() };
-	if (caller.uid == 0) /* set-user-id to somebody, called by root: going back would be going up */
-		caller = (struct identity){ .uid = geteuid(), .gid = getegid() };
-	struct identity named = caller;
+	struct identity named = *caller;
 	if (!apply_names(user, group, &named, error))
 		return false;
-	if (named.uid != caller.uid)
-		return refuse(error, "--user: \"%.60s\": only root may choose another user than itself", user);
-	if (group != NULL && named.gid != caller.gid)
-		return refuse(error, "--group: \"%.60s\": only root may choose another group than its own", group);
-	caller.change = true;
-	ids->guard = ids->command = caller;
+	if (named.uid != caller->uid)
+		return refuse(error, "--user: \"%.60s\": only root may choose another user than itself%s", user, advice);
+	if (group != NULL && named.gid != caller->gid)
+		return refuse(error, "--group: \"%.60s\": only root may choose another group than its own%s", group, advice);
+	ids->guard = ids->command = *caller;
 	return true;
+}
+
+static bool choose_for_caller(const char *user, const char *group, struct identities *ids, struct usage_error *error)
+{
+	struct identity caller = { .change = true, .uid = getuid(), .gid = getgid() };
+	if (caller.uid == 0) /* set-user-id to somebody, called by root: going back would be going up */
+		caller = (struct identity){ .change = true, .uid = geteuid(), .gid = getegid() };
+	return choose_for_somebody(&caller, user, group, "", ids, error);
 }
 
 /* Only where root itself calls: with the set-user-id bit the environment is a stranger's. */
@@ -102,19 +107,24 @@ static bool find_sudo_caller(struct identity *caller)
 	return true;
 }
 
+/* What else sudo lets its caller do is not known: the rule may be for this program alone. */
 static bool choose_for_root(const char *user, const char *group, struct identities *ids, struct usage_error *error)
 {
+	static const char advice[] = ", and sudo was called by somebody; who is root all the same: env -u SUDO_UID softnet ...";
 	struct identity who = { .change = true, .uid = NOBODY, .gid = NOBODY };
-	bool has_group, is_known = user != NULL || group != NULL;
-	if (user == NULL && find_sudo_caller(&who))
-		is_known = true;
-	else if (user == NULL)
-		find_user("nobody", &who, &has_group);
-	if (!apply_names(user, group, &who, error))
-		return false;
-	ids->guard = who;
-	if (is_known)
-		ids->command = who; /* else it keeps root: that is how it was typed */
+	bool has_group;
+	if (find_sudo_caller(&who)) {
+		if (!choose_for_somebody(&who, user, group, advice, ids, error))
+			return false;
+	} else {
+		if (user == NULL)
+			find_user("nobody", &who, &has_group);
+		if (!apply_names(user, group, &who, error))
+			return false;
+		ids->guard = who;
+		if (user != NULL || group != NULL)
+			ids->command = who; /* else it keeps root: that is how it was typed */
+	}
 	ids->alone = user == NULL && group == NULL && !platform_has_other_users();
 	if (ids->alone)
 		ids->guard.change = ids->command.change = false;
@@ -138,11 +148,16 @@ static bool find_caller(struct identity *caller)
 	return caller->uid == 0 && find_sudo_caller(caller) && platform_has_other_users();
 }
 
+/* Those of the account; without one the group alone, for what is there is root's. */
+static bool take_groups(const struct identity *who)
+{
+	return who->name[0] != '\0' ? platform_join_groups(who->name, who->gid) : platform_set_groups(&who->gid, 1);
+}
+
 /* Effective ids only, so that the way back stays open. Supplementary groups are root's under sudo alone. */
 static bool try_as(const struct identity *who)
 {
-	if (getuid() == 0 && who->name[0] != '\0' ? !platform_join_groups(who->name, who->gid)
-						  : getuid() == 0 && !platform_set_groups(&who->gid, 1))
+	if (getuid() == 0 && !take_groups(who))
 		return false;
 	return setegid(who->gid) == 0 && seteuid(who->uid) == 0;
 }
@@ -232,7 +247,7 @@ bool become_command(const struct identities *ids)
 	if (!who->change)
 		return true;
 	/* Under set-user-id the supplementary groups are the caller's already. */
-	if (geteuid() == 0 && getuid() == 0 && who->name[0] != '\0' && !platform_join_groups(who->name, who->gid))
+	if (geteuid() == 0 && getuid() == 0 && !take_groups(who))
 		return false;
 	int result = set_ids(who);
 	if (result < 0)

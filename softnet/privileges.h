@@ -8,7 +8,7 @@ struct identity {
 	bool change;     /* false: stay what we are */
 	uid_t uid;
 	gid_t gid;
-	char name[64];   /* for the supplementary groups; "": keep those of the caller */
+	char name[64];   /* for the supplementary groups; "": there is no account */
 };
 
 struct identities {

@@ -26,8 +26,11 @@ class Softnet < Formula
         sudo install -d -o root -g wheel -m 0755 /usr/local/libexec/softnet
         sudo install -o root -g wheel -m 4755 #{opt_bin}/softnet /usr/local/libexec/softnet/softnet
       Put that folder first in the PATH of whoever starts Tart. Without the set-user-id bit (0755 in the line above), a
-      rule of sudo does, too; by visudo:
-        USER ALL=(root) NOPASSWD: /usr/local/libexec/softnet/softnet
+      rule of sudo does, too, for these words alone; by visudo:
+        Cmnd_Alias SOFTNET = /usr/local/libexec/softnet/softnet --help, \\
+            /usr/local/libexec/softnet/softnet --sudo-escalation-*, \\
+            /usr/local/libexec/softnet/softnet run --sudo-escalation-*
+        USER ALL=(root) NOPASSWD: SOFTNET
       Tart itself offers to set the bit on #{opt_bin}/softnet: see docs/macos.md on why a copy is better.
 
       From macOS 26 on the entitlement will do instead of root:

@@ -60,7 +60,9 @@ def as_user(mac, network):
 
 
 def allowed(mac):
-    return f"nobody ALL=(root) NOPASSWD: {services.for_everybody(mac.program)}"
+    program = services.for_everybody(mac.program)
+    return "nobody ALL=(root) NOPASSWD: " + ", ".join(
+        f"{program} {words}" for words in ("--help", "--sudo-escalation-*", "run --sudo-escalation-*"))
 
 
 def descendants(pid):
@@ -124,6 +126,13 @@ def test_whoever_starts_it_ends(mac, as_user, network):
     guest.guard.signal(signal.SIGKILL)          # the outer one: its end of the channel closes
     assert netns.wait_for(lambda: is_gone(inner))
     guest.close()
+
+
+def test_it_makes_nobody_somebody_else(mac, as_user, network):
+    process = network.start([as_user(allowed(mac)), "run", "--user", "root", "--vm-mac-address", MAC, "--", "true", "{fd}"])
+    assert process.wait(10) == 2
+    assert "only root may choose another user than itself, and sudo was called by" in process.output("err")[-1]
+    assert not mac.logged("^start")
 
 
 @pytest.mark.parametrize("rule", [None, "nobody ALL=(root) NOPASSWD: /bin/true"])

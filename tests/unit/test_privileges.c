@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-enum { GOOD = 0, BAD = 3, REFUSED = 4, STRANGER = 1000, NOBODY = 65534 };
+enum { GOOD = 0, BAD = 3, REFUSED = 4, STRANGER = 1000, NOBODY = 65534, ROOTS_OTHER_GROUP = 4713 };
 
 struct test_case {
 	const char *name;
@@ -28,16 +28,25 @@ struct test_case {
 	unsigned command_uid;
 };
 
+#define BY_SUDO ", and sudo was called by somebody; who is root all the same: env -u SUDO_UID softnet ..."
+
 static const struct test_case cases[] = {
 	{ "root becomes nobody, its command stays root", BY_ROOT, NULL, NULL, NULL, NULL, NOBODY, NOBODY, 0 },
 	{ "a name", BY_ROOT, "daemon", NULL, NULL, NULL, 1, 1, 1 },
-	{ "a name wins over sudo", BY_ROOT, "daemon", NULL, "4711", NULL, 1, 1, 1 },
 	{ "numbers", BY_ROOT, "4711", "4712", NULL, NULL, 4711, 4712, 4711 },
 	{ "a group alone", BY_ROOT, NULL, "4712", NULL, NULL, NOBODY, 4712, NOBODY },
 	{ "whoever called sudo", BY_ROOT, NULL, NULL, "4711", NULL, 4711, 4711, 4711 },
 	{ "a high number called sudo", BY_ROOT, NULL, NULL, "3000000000", NULL, 3000000000U, 3000000000U, 3000000000U },
 	{ "the highest", BY_ROOT, NULL, NULL, "4294967294", NULL, UINT32_MAX - 1, UINT32_MAX - 1, UINT32_MAX - 1 },
 	{ "one too high for setresuid()", BY_ROOT, NULL, NULL, "4294967295", NULL, NOBODY, NOBODY, 0 },
+	{ "who called sudo may say so", BY_ROOT, "1", "1", "1", NULL, 1, 1, 1 },
+	{ "but may not say root", BY_ROOT, "root", NULL, "4711", "--user: \"root\": only root may choose another user than "
+	  "itself" BY_SUDO, 0, 0, 0 },
+	{ "nor anybody else", BY_ROOT, "daemon", NULL, "4711", "--user: \"daemon\": only root may choose another user than "
+	  "itself" BY_SUDO, 0, 0, 0 },
+	{ "nor another group", BY_ROOT, NULL, "0", "4711", "--group: \"0\": only root may choose another group than its own"
+	  BY_SUDO, 0, 0, 0 },
+	{ "root called sudo, and says a name", BY_ROOT, "daemon", NULL, "0", NULL, 1, 1, 1 },
 	{ "root called sudo", BY_ROOT, NULL, NULL, "0", NULL, NOBODY, NOBODY, 0 },
 	{ "nonsense of sudo", BY_ROOT, NULL, NULL, "-1", NULL, NOBODY, NOBODY, 0 },
 	{ "root may say root", BY_ROOT, "root", NULL, NULL, NULL, 0, 0, 0 },
@@ -83,8 +92,23 @@ static bool has_ids(unsigned uid, unsigned gid)
 	return status_says(line);
 }
 
+/* Root's groups are no business of whom it becomes; an account's own are. */
+static bool has_other_groups(const struct test_case *c)
+{
+	gid_t groups[64];
+	int count = getgroups(64, groups);
+	for (int i = 0; i < count; i++)
+		if (groups[i] == ROOTS_OTHER_GROUP && c->command_uid != 0)
+			return true;
+	return count < 0;
+}
+
 static void start_as_caller(const struct test_case *c)
 {
+	gid_t roots[] = { 0, ROOTS_OTHER_GROUP };
+	if (setgroups(2, roots) != 0)
+		_exit(BAD);
+	unsetenv("SUDO_UID");
 	if (c->sudo_uid != NULL) {
 		setenv("SUDO_UID", c->sudo_uid, 1);
 		setenv("SUDO_GID", c->sudo_uid, 1);
@@ -107,7 +131,8 @@ static int run_case(const struct test_case *c)
 		return c->refused != NULL && strcmp(error.text, c->refused) == 0 ? REFUSED : BAD;
 	pid_t command = fork();
 	if (command == 0)
-		_exit(become_command(&ids) && geteuid() == c->command_uid && getuid() == c->command_uid ? GOOD : BAD);
+		_exit(become_command(&ids) && geteuid() == c->command_uid && getuid() == c->command_uid &&
+				      !has_other_groups(c) ? GOOD : BAD);
 	int status;
 	waitpid(command, &status, 0);
 	if (status != 0)
