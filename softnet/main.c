@@ -313,7 +313,6 @@ static int prepare(struct usage_error *error)
 	memset(&anchors, 0, sizeof anchors);
 	if (platform_uplink_wants_root())
 		ask_for_root("vmnet wants root");
-	relay.channel = options.escalated ? take_over_descriptors(&options) : -1;
 	if (!open_control_fd(error) || !choose_identities(options.user, options.group, &identities, error))
 		return EXIT_USAGE;
 	if (opens_paths_early())
@@ -426,6 +425,8 @@ int main(int argc, char **argv)
 		return look(&error);
 	if (options.wanted != WANT_GUARD && options.wanted != WANT_RUN)
 		return EXIT_OK;
+	/* First, while nothing of ours can have one of the numbers. */
+	relay.channel = options.escalated ? take_over_descriptors(&options) : -1;
 	open_log();
 	set_verbosity(options.verbose);
 	port_report = on_port_report;

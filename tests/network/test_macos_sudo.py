@@ -94,19 +94,22 @@ def test_by_sudo(mac, as_user, network):
     guest.close()
 
 
-def test_channel_of_control_by_sudo(mac, as_user, network):
-    """Standard output is the channel, as with Tart; nothing but answers ever comes there."""
+@pytest.mark.parametrize("vm, control", [(0, 1), (3, 4), (4, 3), (5, 6)])
+def test_channel_of_control_by_sudo(mac, as_user, network, vm, control):
+    """With 0 and 1, as Tart has it, nothing but answers ever comes there. Other numbers may be softnet's own by then."""
     ours, theirs = socket.socketpair()
     guest_ours, guest_theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     program = as_user(allowed(mac))
     starter = network.logs / "starter"
-    starter.write_text("#!/usr/bin/env python3\nimport os, sys\n"
-                       f"os.dup2({guest_theirs.fileno()}, 0), os.dup2({theirs.fileno()}, 1)\n"
+    starter.write_text("#!/usr/bin/env python3\nimport fcntl, os, sys\n"
+                       f"guest, channel = (fcntl.fcntl(fd, fcntl.F_DUPFD, 20) for fd in "
+                       f"({guest_theirs.fileno()}, {theirs.fileno()}))\n"
+                       f"os.dup2(guest, {vm}), os.dup2(channel, {control}), os.close(guest), os.close(channel)\n"
                        f"os.execv('{program}', sys.argv)\n")
     starter.chmod(0o755)
     with theirs, guest_theirs:
-        process = network.start([starter, "--vm-fd", "0", "--vm-mac-address", MAC, "--allow", "in @host,out 10.0.0.0/8",
-                                 "--control-fd", "1"], pass_fds=[theirs.fileno(), guest_theirs.fileno()])
+        process = network.start([starter, "--vm-fd", str(vm), "--vm-mac-address", MAC, "--allow", "in @host,out 10.0.0.0/8",
+                                 "--control-fd", str(control)], pass_fds=[theirs.fileno(), guest_theirs.fileno()])
     mac.wire.meet()
     ours.settimeout(10)
     ours.send(b'{"jsonrpc":"2.0","id":7,"method":"softnet.policy.get"}\n')
