@@ -329,8 +329,8 @@ static int prepare(struct usage_error *error)
 		fork_keeper(&command, options.command, &identities, peer_fd, options.vm_mac);
 	if (uplink == NULL && is_kind(uplink_text(&options), "vmnet"))
 		uplink = open_uplink();
-	open_sites(&relay.sites, wants_ipv6(&options, NULL));
 	drop_privileges(&identities);
+	open_sites(&relay.sites, wants_ipv6(&options, NULL)); /* on macOS root's own socket could change routes for ever */
 	open_control_path();
 	enter_registry(&registry, &relay.control);
 	if (guest == NULL)
