@@ -4,6 +4,9 @@
  */
 #include "lease_time.h"
 #include <SystemConfiguration/SystemConfiguration.h>
+#include <poll.h>
+
+enum { LOCK_PATIENCE_MS = 2000, LOCK_PAUSE_MS = 50 };
 
 static CFStringRef text(const char *characters)
 {
@@ -58,6 +61,17 @@ static bool change(SCPreferencesRef preferences, CFStringRef key, CFStringRef na
 	return is_done || refuse_step(cause, "cannot be written");
 }
 
+/* Not for as long as it takes: a user may stop a set-user-id softnet that holds the lock, and others' VMs would never start. */
+static bool lock(SCPreferencesRef preferences)
+{
+	for (int waited_ms = 0; !SCPreferencesLock(preferences, false); waited_ms += LOCK_PAUSE_MS) {
+		if (SCError() != kSCStatusPrefsBusy || waited_ms >= LOCK_PATIENCE_MS)
+			return false;
+		poll(NULL, 0, LOCK_PAUSE_MS);
+	}
+	return true;
+}
+
 bool set_lease_time(uint32_t seconds, struct usage_error *cause)
 {
 	CFStringRef who = text("softnet"), file = text("com.apple.InternetSharing.default.plist");
@@ -68,7 +82,7 @@ bool set_lease_time(uint32_t seconds, struct usage_error *cause)
 		refuse(cause, "%u seconds are too many", (unsigned)seconds);
 	else if (preferences == NULL)
 		refuse_step(cause, "cannot be opened");
-	else if (!SCPreferencesLock(preferences, true))
+	else if (!lock(preferences))
 		refuse_step(cause, "cannot be locked");
 	else {
 		is_done = change(preferences, key, name, (int32_t)seconds, cause);

@@ -148,7 +148,13 @@ def test_lease_time_that_stands_there(mac):
     assert said == "done" and not mac.logged("^preferences written")
 
 
+def test_lease_time_while_others_change_it(mac):
+    mac.fault("sc-busy=4")
+    assert set_lease_time(mac)[0] == "done"
+
+
 @pytest.mark.parametrize("faults, seconds, words", [
+    ("sc-busy=1000", 600, "cannot be locked: "),
     ("sc-open", 600, "cannot be opened: Access denied"), ("sc-lock", 600, "cannot be locked: Access to the"),
     ("sc-commit", 600, "cannot be written: Access denied"), ("", 1 << 31, "2147483648 seconds are too many"),
 ])

@@ -1,6 +1,6 @@
 /*
  * The doubles of CoreFoundation and SystemConfiguration: strings, numbers and dictionaries, and preferences kept in a text
- * file, FAKE_PREFERENCES. Faults: sc-open, sc-lock, sc-commit. Without root, it cannot be locked.
+ * file, FAKE_PREFERENCES. Faults: sc-open, sc-lock, sc-commit, sc-busy=TIMES. Without root, it cannot be locked.
  */
 #include <SystemConfiguration/SystemConfiguration.h>
 #include <stdio.h>
@@ -226,9 +226,13 @@ SCPreferencesRef SCPreferencesCreate(CFAllocatorRef allocator, CFStringRef name,
 
 Boolean SCPreferencesLock(SCPreferencesRef preferences, Boolean wait)
 {
-	(void)wait;
-	last_error = fault("sc-lock", 0, NULL) ? SC_LOCKED : SC_ACCESS;
-	return object_of(preferences, PREFERENCES)->is_locked = geteuid() == 0 && last_error != SC_LOCKED;
+	static unsigned calls;
+	unsigned busy = 0;
+	if (wait)
+		misuse("whoever holds the lock may have been stopped by a user");
+	fault("sc-busy", 0, &busy);
+	last_error = fault("sc-lock", 0, NULL) ? SC_LOCKED : calls++ < busy ? kSCStatusPrefsBusy : SC_ACCESS;
+	return object_of(preferences, PREFERENCES)->is_locked = geteuid() == 0 && last_error == SC_ACCESS;
 }
 
 Boolean SCPreferencesUnlock(SCPreferencesRef preferences)

@@ -11,5 +11,7 @@ CFPropertyListRef SCPreferencesGetValue(SCPreferencesRef, CFStringRef key);
 Boolean SCPreferencesSetValue(SCPreferencesRef, CFStringRef key, CFPropertyListRef);
 Boolean SCPreferencesCommitChanges(SCPreferencesRef);
 
+enum { kSCStatusPrefsBusy = 3002 };
+
 int SCError(void);
 const char *SCErrorString(int status);
