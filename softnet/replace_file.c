@@ -21,6 +21,13 @@ static bool write_all(int fd, const char *text, size_t length)
 	return true; /* no fsync(2): it may stall the frames, and after a power failure nobody wants what was there */
 }
 
+/* Else a guard that stayed root would put a file in the place of /dev/null. */
+static bool is_something_else(const char *path)
+{
+	struct stat there;
+	return lstat(path, &there) == 0 && !S_ISREG(there.st_mode) && !S_ISLNK(there.st_mode);
+}
+
 /* Beside the file, because rename(2) replaces only within a file system; O_EXCL, so never through somebody's link. */
 bool replace_file(const char *path, const char *text, size_t length, mode_t mode)
 {
@@ -28,6 +35,10 @@ bool replace_file(const char *path, const char *text, size_t length, mode_t mode
 	int needed = snprintf(temporary, sizeof temporary, "%s.%ld.new", path, (long)getpid());
 	if (needed < 0 || (size_t)needed >= sizeof temporary) {
 		errno = ENAMETOOLONG;
+		return false;
+	}
+	if (is_something_else(path)) {
+		errno = EEXIST;
 		return false;
 	}
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;

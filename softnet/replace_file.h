@@ -4,5 +4,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Its temporary lies beside it, and is called PATH, the process number and "new". False: errno says why. */
+/*
+ * Nothing but a file or a link is replaced. The temporary lies beside it, and is called PATH, the process number and "new".
+ * False: errno says why.
+ */
 bool replace_file(const char *path, const char *text, size_t length, mode_t mode);

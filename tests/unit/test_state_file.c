@@ -234,6 +234,18 @@ static void a_link_is_replaced_not_followed(void **unused)
 	assert_int_equal(access(elsewhere, F_OK), -1);
 }
 
+static void what_is_no_file_stays(void **unused)
+{
+	struct stat status;
+	(void)unused;
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	state.ipv4[0].expires_ms++;
+	save_state_file(&file, &state, start, true);
+	assert_int_equal(lstat(path, &status), 0);
+	assert_true(S_ISFIFO(status.st_mode));
+}
+
 static void a_failed_write_leaves_the_old_file(void **unused)
 {
 	char missing[300];
@@ -266,6 +278,7 @@ int main(void)
 		cmocka_unit_test_setup(written_on_change_and_at_most_once_a_second, set_up),
 		cmocka_unit_test_setup(a_lost_right_is_written_at_once, set_up),
 		cmocka_unit_test_setup(a_link_is_replaced_not_followed, set_up),
+		cmocka_unit_test_setup(what_is_no_file_stays, set_up),
 		cmocka_unit_test_setup(a_failed_write_leaves_the_old_file, set_up),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
