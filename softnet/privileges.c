@@ -180,13 +180,19 @@ int open_as_caller(const char *path)
 	return fd;
 }
 
-/* Capabilities of the file are given up as well; those of a caller who is root are the caller's own. */
+/* Only at a change of ids from root's does the kernel take them. Those of a caller who is root are the caller's own. */
+static void drop_capabilities_of_the_file(void)
+{
+	if (platform_is_set_id() && getuid() != 0)
+		platform_drop_capabilities();
+}
+
 bool become_caller(void)
 {
 	bool is_caller = (getgid() == getegid() || platform_set_group(getgid()) == 0) &&
 			 (getuid() == geteuid() || platform_set_user(getuid()) == 0);
-	if (is_caller && platform_is_set_id() && getuid() != 0)
-		platform_drop_capabilities();
+	if (is_caller)
+		drop_capabilities_of_the_file();
 	return is_caller;
 }
 
@@ -252,5 +258,7 @@ bool become_command(const struct identities *ids)
 	int result = set_ids(who);
 	if (result < 0)
 		errno = -result;
+	else
+		drop_capabilities_of_the_file(); /* the command has none anyhow, but its keeper stays */
 	return result == 0 && platform_ids_are(who->uid, who->gid);
 }

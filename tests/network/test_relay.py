@@ -18,6 +18,7 @@ import pytest
 import netns
 import rawguest
 import services
+from conftest import needs
 
 MAC, ROUTER_MAC = "52:54:00:00:00:0a", "52:54:00:00:00:01"
 ME, ROUTER, EXTERNAL = "192.168.77.10", "192.168.77.1", "1.1.1.1"
@@ -347,6 +348,28 @@ def test_started_as_root_it_gives_everything_up(tap_guest):
         assert users != {"0"} and groups != {"0"}
         assert int(status["CapBnd"], 16) == 0       # so that no program could give it back
         assert not set(status["Groups"].split()) - groups
+
+
+@needs("setcap", "setpriv")
+@pytest.mark.skipif(not has_other_users(), reason="one user in this namespace")
+def test_capabilities_of_the_file_stay_with_nobody(network):
+    """The guard drops them; the keeper of the command, which has no other user to become, does as well."""
+    program = services.for_everybody(services.softnet_path())
+    netns.run("setcap", "cap_net_admin+ep", program)
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with here, there:
+        guard = network.start(["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", program, "run", "-v",
+                               "--vm-mac-address", MAC, "--uplink", f"fd:{there.fileno()}", "--", "sleep", "1000"],
+                              pass_fds=[there.fileno()])
+        look_at_capabilities(guard)
+
+
+def look_at_capabilities(guard):
+    guard.wait_line("gateway MAC addresses", 20)
+    guards = [guard.pid, *pathlib.Path(f"/proc/{guard.pid}/task/{guard.pid}/children").read_text().split()]
+    netns.wait_for(lambda: all(int(status_of(pid)["CapPrm"], 16) == 0 for pid in guards), 5, "no capabilities")
+    assert "softnet-run" in [status_of(pid)["Name"] for pid in guards]
+    assert ends_in_a_second(guard, signal.SIGTERM) == 143
 
 
 def test_terminal_that_nobody_reads_holds_up_no_frame():
