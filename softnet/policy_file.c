@@ -1,6 +1,7 @@
 /* Reads --policy FILE. */
 #include "policy_file.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -66,40 +67,50 @@ static bool read_lines(char *text, const char *path, struct rule_list *list, str
 	return true;
 }
 
-/* Octets read, or -1: an error, or *is_long. */
-static ssize_t read_whole(int fd, char *text, size_t size)
+struct reading {
+	const char *path;
+	char *text;
+	size_t size, length;
+	bool is_other_kind; /* of file; else errno says what is wrong */
+};
+
+static bool read_all(struct reading *r, int fd)
 {
-	size_t length = 0;
-	while (length < size) {
-		ssize_t got = read(fd, text + length, size - length);
+	struct stat status;
+	r->is_other_kind = fstat(fd, &status) < 0 || (!S_ISREG(status.st_mode) && !S_ISFIFO(status.st_mode));
+	while (!r->is_other_kind && r->length < r->size) {
+		ssize_t got = read(fd, r->text + r->length, r->size - r->length);
 		if (got == 0)
 			break;
 		if (got < 0 && errno != EINTR)
-			return -1;
-		length += got > 0 ? (size_t)got : 0;
+			return false;
+		r->length += got > 0 ? (size_t)got : 0;
 	}
-	return (ssize_t)length;
+	return !r->is_other_kind;
+}
+
+static bool read_file(void *context)
+{
+	struct reading *r = context;
+	int fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	bool is_read = fd >= 0 && read_all(r, fd);
+	int cause = errno;
+	if (fd >= 0)
+		close(fd);
+	errno = cause;
+	return is_read;
 }
 
 bool read_policy_file(const char *path, struct rule_list *list, struct usage_error *error)
 {
 	static char text[POLICY_FILE_MAX + 1];
-	struct stat status;
-	int fd = open_as_caller(path);
-	if (fd < 0)
-		return refuse_file(error, path, strerror(errno));
-	bool is_file = fstat(fd, &status) == 0 && (S_ISREG(status.st_mode) || S_ISFIFO(status.st_mode));
-	ssize_t length = is_file ? read_whole(fd, text, sizeof text) : 0;
-	int cause = errno;
-	close(fd);
-	if (!is_file)
-		return refuse_file(error, path, "expected a regular file or a pipe");
-	if (length < 0)
-		return refuse_file(error, path, strerror(cause));
-	if (length > POLICY_FILE_MAX)
+	struct reading r = { .path = path, .text = text, .size = sizeof text };
+	if (!do_as_caller(read_file, &r))
+		return refuse_file(error, path, r.is_other_kind ? "expected a regular file or a pipe" : strerror(errno));
+	if (r.length > POLICY_FILE_MAX)
 		return refuse(error, "%.*s: longer than %d octets", SHOWN_PATH, path, POLICY_FILE_MAX);
-	text[length] = '\0';
-	if (strlen(text) != (size_t)length)
+	text[r.length] = '\0';
+	if (strlen(text) != r.length)
 		return refuse_file(error, path, "expected text: it holds an octet of zero");
 	return read_lines(text, path, list, error);
 }

@@ -5,7 +5,6 @@
  */
 #include "privileges.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
@@ -162,22 +161,21 @@ static bool try_as(const struct identity *who)
 	return setegid(who->gid) == 0 && seteuid(who->uid) == 0;
 }
 
-int open_as_caller(const char *path)
+bool do_as_caller(bool (*act)(void *), void *context)
 {
 	static gid_t groups[NGROUPS_MAX];
-	enum { HOW = O_RDONLY | O_CLOEXEC | O_NOCTTY };
 	struct identity caller;
 	if (!find_caller(&caller))
-		return open(path, HOW);
+		return act(context);
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
 	int count = getgroups(NGROUPS_MAX, groups);
-	int fd = count >= 0 && try_as(&caller) ? open(path, HOW) : -1;
+	bool is_done = count >= 0 && try_as(&caller) && act(context);
 	int cause = errno;
 	if (seteuid(uid) < 0 || setegid(gid) < 0 || (getuid() == 0 && !platform_set_groups(groups, (size_t)count)))
-		die("cannot become user %u again after a file was opened", (unsigned)uid);
+		die("cannot become user %u again after a file was read", (unsigned)uid);
 	errno = cause;
-	return fd;
+	return is_done;
 }
 
 /* Only at a change of ids from root's does the kernel take them. Those of a caller who is root are the caller's own. */

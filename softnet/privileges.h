@@ -23,10 +23,11 @@ bool choose_identities(const char *user, const char *group, struct identities *,
 bool is_nobody(uid_t);
 
 /*
- * Opens a file to read it, before privileges are dropped, with the rights of whoever called softnet or sudo: what is wrong
- * with the file is told, so nobody may have a file read that is not theirs to read. -1: errno says why.
+ * Does something with a file, before privileges are dropped, with the rights of whoever called softnet or sudo: what is wrong
+ * with the file is told, so nobody may have a file read that is not theirs to read. Reading belongs to it: some files in /proc
+ * look who reads. Gives what `act` gives; false too where that cannot be; errno says why.
  */
-int open_as_caller(const char *path);
+bool do_as_caller(bool (*act)(void *), void *context);
 
 /*
  * For the verbs that are nobody's guard: a stranger who starts a set-user-id softnet must not be taken for root by a guard that

@@ -3,7 +3,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "softnet/policy_file.h"
 #include "softnet/privileges.h"
 
 #include <cmocka.h>
@@ -189,6 +192,11 @@ static void a_drop_that_fails_ends_the_program(void **unused)
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
 }
 
+static bool is_readable(void *path)
+{
+	return open(path, O_RDONLY) >= 0;
+}
+
 /* What is opened for whom; afterwards everything is as it was. */
 static int open_case(const struct test_case *c, const char *path)
 {
@@ -199,12 +207,12 @@ static int open_case(const struct test_case *c, const char *path)
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
 	int count = getgroups(8, groups);
-	int fd = open_as_caller(path);
+	bool is_open = do_as_caller(is_readable, (void *)(uintptr_t)path);
 	int cause = errno;
 	if (geteuid() != uid || getegid() != gid || getgroups(8, groups_then) != count ||
 	    memcmp(groups, groups_then, (size_t)count * sizeof *groups) != 0)
 		return BAD;
-	return fd >= 0 ? GOOD : cause == EACCES ? REFUSED : BAD;
+	return is_open ? GOOD : cause == EACCES ? REFUSED : BAD;
 }
 
 static void files_are_read_with_the_rights_of_the_caller(void **unused)
@@ -250,12 +258,37 @@ static void files_are_read_with_the_rights_of_the_caller(void **unused)
 	unlink(path);
 }
 
+/* Which function of the kernel a process waits in is told to its own user and to root: when it is read, not when it is opened. */
+static void files_that_look_who_reads_see_the_caller(void **unused)
+{
+	static const struct test_case stranger = { .caller = BY_STRANGER_SET_USER_ID };
+	char path[64];
+	(void)unused;
+	if (geteuid() != 0) {
+		print_message("needs root: SKIPPED\n");
+		skip();
+	}
+	snprintf(path, sizeof path, "/proc/%ld/wchan", (long)getpid());
+	pid_t child = fork();
+	if (child == 0) {
+		static struct rule_list rules;
+		struct usage_error error;
+		usleep(100 * 1000); /* until it waits */
+		start_as_caller(&stranger);
+		_exit(!read_policy_file(path, &rules, &error) && strstr(error.text, ":1: \"0\": expected") != NULL ? GOOD : BAD);
+	}
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, GOOD);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_caller_ends_without_rights),
 		cmocka_unit_test(a_drop_that_fails_ends_the_program),
 		cmocka_unit_test(files_are_read_with_the_rights_of_the_caller),
+		cmocka_unit_test(files_that_look_who_reads_see_the_caller),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
