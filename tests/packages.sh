@@ -44,6 +44,7 @@ check           libbpf-dev            -
 check           clang-format          clang-format
 check           mandoc                -           the man page; macOS has it
 check           sudo                  -           softnet for macOS gets root by it
+check           libcap2-bin           -           setcap(8), for a program with capabilities of its file
 check           dsniff                -           attacks with the tools that attackers use
 check           ettercap-text-only    -
 check           yersinia              -
