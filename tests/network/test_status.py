@@ -108,10 +108,12 @@ def guards(network):
 
 
 def softnet(*words, user=None):
-    """(exit status, standard output, standard error)"""
+    """(exit status, standard output, standard error). Folders in /tmp are seen by root in every part of the tests: what is
+    said of those of another part is left out."""
     done = subprocess.run([program(), *map(str, words)], stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, timeout=15, user=user, group=user, extra_groups=[] if user else None, cwd="/")
-    return done.returncode, done.stdout, done.stderr
+    said = (line for line in done.stderr.splitlines(True) if "/tmp/softnet-" not in line or f"{USERS}/" in line)
+    return done.returncode, done.stdout, "".join(said)
 
 
 def names(user=None):
@@ -398,7 +400,7 @@ def test_root_is_answered_though_all_places_are_taken(guards):
         hog.stdout.readline()
         time.sleep(0.2)                 # the guard has accepted some, and turned the others away
         assert softnet("status", user=USER)[0] == 1
-        status, out, said = softnet("status")
+        status, out, said = softnet("status", "--vm", "status-crowded")
         hog.stdin.close()
     assert (status, said) == (0, "") and out.startswith("status-crowded")
 
@@ -420,7 +422,8 @@ def test_a_thousand_guards(network):
                 peer = one.accept()[0]
                 peer.sendall(answer)
                 closing.enter_context(peer)
-            assert len(json.loads(client.stdout.read())) == 1000
+            seen = json.loads(client.stdout.read())      # with the guards of whatever else runs here
+            assert len([guard for guard in seen if guard.get("name") == "status-many"]) == 1000
         assert client.returncode == 0
 
 
