@@ -1,7 +1,8 @@
-/* Frames that tell the guest no. They are the only ones that softnet makes. */
+/* Frames that tell the guest no. */
 #include "reject.h"
 #include "ethernet.h"
 #include "ipv6.h"
+#include "writer.h"
 
 enum { REJECT_TTL = 64, QUOTED4_MAX = 576 - 28, QUOTED6_MAX = 1280 - 48, FLAG_FIN = 1, FLAG_SYN = 2, FLAG_RST = 4, FLAG_ACK = 16 };
 
@@ -49,42 +50,6 @@ static bool read_refused(const struct frame *frame, struct refused *r)
 	r->protocol = ip6.protocol;
 	r->is_later_fragment = ip6.fragment_offset > 0;
 	return true;
-}
-
-struct writer {
-	uint8_t *to;
-	uint32_t at;
-};
-
-static void put(struct writer *w, uint64_t value, uint32_t octets)
-{
-	for (uint32_t i = octets; i > 0; i--)
-		w->to[w->at++] = (uint8_t)(value >> (8 * (i - 1)));
-}
-
-static void put_address(struct writer *w, struct address a)
-{
-	if (is_ipv4(a)) {
-		put(w, ipv4_of_address(a), 4);
-		return;
-	}
-	put(w, a.high, 8);
-	put(w, a.low, 8);
-}
-
-/* RFC 1071: the sum of 16-bit words, folded. */
-static uint32_t sum_of(const uint8_t *bytes, uint32_t n, uint32_t sum)
-{
-	for (uint32_t i = 0; i < n; i++)
-		sum += i % 2 ? bytes[i] : (uint32_t)bytes[i] << 8;
-	return sum;
-}
-
-static uint16_t checksum(uint32_t sum)
-{
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
 }
 
 /* RFC 9293 3.1, RFC 4443 2.3: addresses, length and protocol are part of the sum. */

@@ -39,6 +39,11 @@ struct snoop {
 	/* The host-wide registry of addresses: false when another guard holds it. NULL: always yes. */
 	bool (*claim)(void *context, struct address);
 	void (*release)(void *context, struct address);
+	/*
+	 * Sends a question of the guard's own to the network (question.h). False: it did not leave, so silence tells nothing.
+	 * NULL: there is no network, in replay and in tests; it counts as sent.
+	 */
+	bool (*ask)(void *context, const uint8_t *frame, uint32_t length);
 	/* Told after state changed and before the frame is delivered. May be NULL. */
 	void (*event)(void *context, const struct event *);
 	void *context;

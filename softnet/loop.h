@@ -9,6 +9,7 @@
 #include "drop_events.h"
 #include "exposes.h"
 #include "metrics_file.h"
+#include "questions.h"
 #include "rejections.h"
 #include "sites.h"
 #include "state_file.h"
@@ -29,6 +30,7 @@ struct relay {
 	struct counters counters;
 	struct exposes exposes;
 	struct rejections rejections;
+	struct questions questions;
 	struct state_file file;
 	struct metrics_file metrics;
 	struct capture capture;

@@ -61,6 +61,12 @@ static void on_port_report(const struct port *port, const char *sentence)
 	announce_port(&relay.announcer, port->name, sentence, clock_ms());
 }
 
+static bool on_question(void *context, const uint8_t *frame, uint32_t length)
+{
+	struct relay *r = context;
+	return send_question(&r->questions, frame, length);
+}
+
 static void on_expose_failure(void *context, const char *failure)
 {
 	struct relay *r = context;
@@ -271,7 +277,8 @@ static void prepare_relay(struct port *guest, struct port *uplink)
 	fill_buckets(&config, &buckets, clock_ms());
 	clear_flows(&flows, state.hash_key);
 	relay.snoop = (struct snoop){ .config = &config, .state = &state, .buckets = &buckets, .flows = &flows,
-				      .event = on_event, .context = &relay };
+				      .ask = on_question, .event = on_event, .context = &relay };
+	relay.questions.uplink = uplink;
 	start_rejections(&relay.rejections, options.reject, clock_ms());
 	relay.port[FROM_GUEST] = guest;
 	relay.port[TO_GUEST] = uplink;

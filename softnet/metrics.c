@@ -250,6 +250,8 @@ static const struct metric metrics[] = {
 	{ "softnet_lease_seconds", GAUGE, "seconds", "addresses", "seconds", walk_leases, "What is left of a DHCP lease." },
 	{ "softnet_rules", GAUGE, NULL, "policy", "action", walk_keys, "Rules of the policy in force." },
 	{ "softnet_rejections", COUNTER, NULL, "rejections", NULL, walk_one, "Answers that --reject sent to the VM." },
+	{ "softnet_questions", COUNTER, NULL, "questions", NULL, walk_one,
+	  "Questions that the guard asked the network in the VM's name." },
 	{ "softnet_dhcp_unanswered_seconds", GAUGE, "seconds", "asking", "seconds", walk_asking,
 	  "For how long the VM has asked by DHCP without an answer." },
 	{ "softnet_events", COUNTER, NULL, "events", "told", walk_one, "Events that were told." },

@@ -1,0 +1,52 @@
+/* The frames of core/question.h. */
+#include "question.h"
+#include "ethernet.h"
+#include "nd.h"
+#include "writer.h"
+
+enum { SOLICITATION_OCTETS = 8, WITH_TARGET_OCTETS = 24 };
+
+static const struct address all_routers = { 0xff02000000000000ULL, 2 };
+
+/* RFC 2464 7: the MAC of a group. RFC 4861 4: hop limit 255. */
+static void put_headers(struct writer *w, uint64_t vm_mac, struct address group, uint32_t payload)
+{
+	put(w, 0x333300000000ULL | (group.low & 0xffffffff), 6);
+	put(w, vm_mac, 6);
+	put(w, ETHERTYPE_IPV6, 2);
+	put(w, 0x60000000u, 4);
+	put(w, payload, 2);
+	put(w, PROTOCOL_ICMP6, 1);
+	put(w, 255, 1);
+	put_address(w, (struct address){ 0, 0 });
+	put_address(w, group);
+}
+
+/* RFC 4443 2.3. The addresses stand in front of the message, so they are summed where they are. */
+static void put_checksum(struct writer *w, uint32_t start)
+{
+	uint32_t octets = w->at - start;
+	struct writer field = { w->to, start + 2 };
+	put(&field, checksum(sum_of(w->to + start - 32, 32 + octets, octets + PROTOCOL_ICMP6)), 2);
+}
+
+uint32_t make_dad_question(uint64_t vm_mac, struct address target, uint8_t to[QUESTION_MAX])
+{
+	struct writer w = { to, 0 };
+	put_headers(&w, vm_mac, solicited_node_of(target), WITH_TARGET_OCTETS);
+	uint32_t start = w.at;
+	put(&w, (uint64_t)NEIGHBOR_SOLICITATION << 56, 8);
+	put_address(&w, target);
+	put_checksum(&w, start);
+	return w.at;
+}
+
+uint32_t make_router_question(uint64_t vm_mac, uint8_t to[QUESTION_MAX])
+{
+	struct writer w = { to, 0 };
+	put_headers(&w, vm_mac, all_routers, SOLICITATION_OCTETS);
+	uint32_t start = w.at;
+	put(&w, (uint64_t)ROUTER_SOLICITATION << 56, 8);
+	put_checksum(&w, start);
+	return w.at;
+}
