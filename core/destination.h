@@ -11,10 +11,11 @@
 struct permission {
 	uint8_t verdict;
 	bool by_rule;      /* an operator's rule decided ... */
+	bool names_peer;   /* ... that speaks of this peer, and not of the whole world ... */
 	uint16_t origin;   /* ... and which */
 };
 
-/* What a rule makes of it. */
+/* What a rule makes of it. `any`, a prefix of length 0 and @global name nobody: a neighbor stays behind isolation. */
 INLINE struct permission by_ruling(const struct config *config, const struct contact *c, struct ruling ruling)
 {
 	uint8_t verdict = PASS;
@@ -24,7 +25,8 @@ INLINE struct permission by_ruling(const struct config *config, const struct con
 		verdict = DROP_PORTS_UNKNOWN;
 	else if (c->inward && config->inbound == INBOUND_NONE)
 		verdict = DROP_UNSOLICITED;
-	return (struct permission){ verdict, true, ruling.origin };
+	bool names_peer = ruling.prefix_length > (is_ipv4(c->peer) ? 96 : 0);
+	return (struct permission){ verdict, true, names_peer, ruling.origin };
 }
 
 /* The sets behind the aliases are only searched when a rule names one. */
@@ -117,16 +119,17 @@ INLINE uint8_t verdict_of_stranger(const struct config *config, const struct con
 }
 
 /* A permission as a number, which a subprogram may return. */
-enum { BY_RULE = 0x100, IS_FINAL = 0x200, ORIGIN_SHIFT = 16 }; /* IS_FINAL: whatever a translator would make of it */
+enum { BY_RULE = 0x100, NAMES_PEER = 0x200, IS_FINAL = 0x400, ORIGIN_SHIFT = 16 }; /* IS_FINAL: a translator changes nothing */
 
 INLINE uint32_t permission_number(struct permission p)
 {
-	return p.verdict | (p.by_rule ? BY_RULE : 0) | (uint32_t)p.origin << ORIGIN_SHIFT;
+	return p.verdict | (p.by_rule ? BY_RULE : 0) | (p.names_peer ? NAMES_PEER : 0) | (uint32_t)p.origin << ORIGIN_SHIFT;
 }
 
 INLINE struct permission permission_of(uint32_t number)
 {
-	return (struct permission){ (uint8_t)number, (number & BY_RULE) != 0, (uint16_t)(number >> ORIGIN_SHIFT) };
+	return (struct permission){ (uint8_t)number, (number & BY_RULE) != 0, (number & NAMES_PEER) != 0,
+				    (uint16_t)(number >> ORIGIN_SHIFT) };
 }
 
 SUBPROGRAM uint32_t reach_of4(const struct config *config, const struct state *state, const struct contact *c,
@@ -175,7 +178,7 @@ INLINE uint8_t flow_part(const struct config *config, uint8_t allowed, bool more
 	return part;
 }
 
-/* Where the frame goes on the link. A neighbor may be spoken to when a rule says so, and be answered. */
+/* Where the frame goes on the link. A neighbor may be spoken to when a rule names it, and be answered. */
 enum next_hop { HOP_ROUTER, HOP_NEIGHBOR, HOP_WRONG };
 
 /* Puts together what the policy and the next hop say; the frame is unicast or to a group. */
@@ -183,7 +186,7 @@ INLINE struct decision decide_data(const struct config *config, struct permissio
 				   bool more_fragments, bool is_later, bool to_group, uint8_t bucket, uint32_t binding)
 {
 	uint8_t allowed = permission.verdict;
-	if (allowed == PASS && (hop == HOP_WRONG || (hop == HOP_NEIGHBOR && !permission.by_rule)))
+	if (allowed == PASS && (hop == HOP_WRONG || (hop == HOP_NEIGHBOR && !permission.names_peer)))
 		allowed = DROP_L2_NEXT_HOP;
 	uint8_t flow = to_group || hop == HOP_WRONG ? 0 : flow_part(config, allowed, more_fragments, is_later);
 	if (allowed != PASS && flow == 0)

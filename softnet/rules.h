@@ -58,7 +58,10 @@ bool has_bare_rules(const struct rule_list *);
 /* An `in` rule that allows something; NULL: none. */
 const struct written_rule *find_inbound_allow(const struct rule_list *);
 
-/* An allow of exactly 0.0.0.0/0 or any, not an `in` and not for some ports only: no isolation unless --isolation says so. */
+/*
+ * An allow of exactly 0.0.0.0/0 or any, without a direction and not for some ports only: no isolation unless --isolation
+ * says so.
+ */
 bool opens_ipv4(const struct rule_list *);
 
 /*

@@ -43,7 +43,7 @@ bool opens_ipv4(const struct rule_list *list)
 {
 	for (uint32_t i = 0; i < list->count; i++) {
 		const struct written_rule *r = &list->rule[i];
-		if (r->class == CLASS_ALLOWED && r->text.direction != INBOUND && !is_qualified(&r->text) &&
+		if (r->class == CLASS_ALLOWED && r->text.direction == WITHOUT_DIRECTION && !is_qualified(&r->text) &&
 		    is_all_ipv4(&r->text))
 			return true;
 	}

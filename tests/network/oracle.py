@@ -92,6 +92,11 @@ class Port:
                  if ipaddress.ip_address(address) in ipaddress.ip_network(cidr)]
         return max(rules)[2] if rules else None
 
+    def is_named(self, address):
+        """A rule that speaks of the whole world names nobody."""
+        return any(network.prefixlen > 0 and ipaddress.ip_address(address) in network
+                   for network in map(ipaddress.ip_network, self.allow)) and self.rule_for(address)
+
 
 # --- reading ----------------------------------------------------------------------------------------------------------
 
@@ -290,7 +295,7 @@ def judge_data(port, now, destination, ip):
     require(may_reach(port, now, to, ip.protocol, ip.source_port, ip.port), f"destination {to}")
     if port.isolated and not is_group(destination) and destination != port.router_mac:
         on_link = any(ipaddress.ip_address(to) in lease.subnet for lease in port.live(now))
-        require(on_link and (port.rule_for(to) or to in port.known_resolvers(now)), "next hop is not the router")
+        require(on_link and (port.is_named(to) or to in port.known_resolvers(now)), "next hop is not the router")
 
 
 def judge_from_guest(port, now, data):

@@ -129,7 +129,8 @@ class Port6(Knowledge):
             is_near = to.packed[1] & 15 <= 2
             return require(not is_link_local(packet.source) or is_near, "link-local source beyond the link [P59]")
         if self.isolated and self.knows_gateway(now) and mac != self.router_mac:
-            opened = self.rule_for(to) or self.is_resolver(to, now)
+            named = self.rule_for(to) and any(to in network and network.prefixlen for network, allows in self.rules if allows)
+            opened = named or self.is_resolver(to, now)
             require(self.is_on_link(to, now, SLACK) and opened, "next hop is not the router")
         require(not is_link_local(packet.source) or is_link_local(to) or to in self.hosts,
                 "link-local source beyond the link [P59]")

@@ -231,6 +231,10 @@ static void isolation_follows_the_rules_unless_told(void **unused)
 	TAKEN(TART, "--allow", "in 0.0.0.0/0,0.0.0.0/0:443");
 	assert_true(wants_isolation(&options));
 	TAKEN(TART, "--allow", "out 0.0.0.0/0");
+	assert_true(wants_isolation(&options));
+	TAKEN(TART, "--allow", "out any,out ::/0,in any");
+	assert_true(wants_isolation(&options));
+	TAKEN(TART, "--allow", "out 0.0.0.0/0", "--allow", "any");
 	assert_false(wants_isolation(&options));
 }
 

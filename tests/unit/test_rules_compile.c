@@ -196,7 +196,8 @@ static void only_an_allow_of_all_ipv4_opens_it(void **unused)
 	} cases[] = {
 		{ "0.0.0.0/0", CLASS_ALLOWED, true },      { "1.2.3.4/0", CLASS_ALLOWED, true },
 		{ "any", CLASS_ALLOWED, true },            { "@host,0.0.0.0/0", CLASS_ALLOWED, true },
-		{ "out 0.0.0.0/0", CLASS_ALLOWED, true },  { "out any", CLASS_ALLOWED, true },
+		{ "out 0.0.0.0/0", CLASS_ALLOWED, false }, { "out any", CLASS_ALLOWED, false },
+		{ "out 0.0.0.0/0,0.0.0.0/0", CLASS_ALLOWED, true }, { "out ::/0", CLASS_ALLOWED, false },
 		{ "in 0.0.0.0/0", CLASS_ALLOWED, false },  { "in any", CLASS_ALLOWED, false },
 		{ "0.0.0.0/0:443", CLASS_ALLOWED, false }, { "any:tcp", CLASS_ALLOWED, false },
 		{ "0.0.0.0/0", CLASS_BLOCKED, false },     { "::/0", CLASS_ALLOWED, false },
