@@ -17,6 +17,7 @@ demo,check      pkgconf               pkgconf
 demo,check      libslirp-dev          libslirp    the uplink that needs no root
 demo,check      libglib2.0-dev        -           slirp.pc wants it; libslirp-dev forgets to say so
 demo,check      libjansson-dev        jansson     JSON, for live control
+demo,check      nettle-dev            nettle      cryptography, for names in QUIC
 demo,check      libcmocka-dev         cmocka      unit tests
 demo,check      python3               -
 demo,check      qemu-system-x86@amd64 -           real guests

@@ -1,0 +1,8 @@
+/* In the place of quic_crypto.c where nettle is missing: then a rule for QUIC is refused with a sentence. */
+#include "quic_crypto.h"
+#include <stddef.h>
+
+quic_opener *client_initial_opener(void)
+{
+	return NULL;
+}
