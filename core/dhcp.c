@@ -11,24 +11,54 @@ enum {
 };
 
 enum option {
-	PAD = 0, SUBNET_MASK = 1, ROUTER = 3, RESOLVER = 6, REQUESTED_ADDRESS = 50, LEASE_TIME = 51, OVERLOAD = 52,
-	MESSAGE_TYPE = 53, SERVER_IDENTIFIER = 54, CLIENT_IDENTIFIER = 61, RAPID_COMMIT = 80, RELAY_INFORMATION = 82,
-	END = 255
+	PAD = 0, SUBNET_MASK = 1, ROUTER = 3, RESOLVER = 6, HOST_NAME = 12, REQUESTED_ADDRESS = 50, LEASE_TIME = 51,
+	OVERLOAD = 52, MESSAGE_TYPE = 53, SERVER_IDENTIFIER = 54, CLIENT_IDENTIFIER = 61, RAPID_COMMIT = 80,
+	CLIENT_FQDN = 81, RELAY_INFORMATION = 82, IPV6_ONLY = 108, SUBNET_SELECTION = 118, PORT_PARAMETERS = 159,
+	SUBNET_ALLOCATION = 220, SUBNET_OF_VPN = 221, END = 255
 };
 
-/* Which of the options that may stand only once were seen, and how many options so far, over all areas. */
+/* An option that may stand only once, as a number: copies of it must agree. */
+struct single {
+	bool seen;
+	uint32_t value;
+};
+
+/* How far the reader is, over all areas. */
 struct progress {
-	bool mask, router, type, overload;
-	uint8_t overload_value;
+	bool is_reply;
+	bool in_options; /* and not in file or sname */
 	uint32_t options;
+	struct single mask, requested, lease_time, overload, type, server;
 };
 
-/* True the first time. */
-static bool only_once(bool *seen)
+/* The options that decide, or that say who is meant. One of them that is cut leaves a doubt. */
+static bool decides(uint8_t code)
 {
-	bool first = !*seen;
-	*seen = true;
-	return first;
+	switch ((enum option)code) {
+	case SUBNET_MASK:
+	case ROUTER:
+	case RESOLVER:
+	case HOST_NAME:
+	case REQUESTED_ADDRESS:
+	case LEASE_TIME:
+	case OVERLOAD:
+	case MESSAGE_TYPE:
+	case SERVER_IDENTIFIER:
+	case CLIENT_IDENTIFIER:
+	case RAPID_COMMIT:
+	case CLIENT_FQDN:
+	case RELAY_INFORMATION:
+	case SUBNET_SELECTION:
+	case PORT_PARAMETERS:
+	case SUBNET_ALLOCATION:
+	case SUBNET_OF_VPN:
+		return true;
+	case PAD:
+	case IPV6_ONLY:
+	case END:
+		return false;
+	}
+	return false;
 }
 
 static uint32_t prefix_length_of(uint32_t mask)
@@ -39,15 +69,25 @@ static uint32_t prefix_length_of(uint32_t mask)
 	return 32; /* not contiguous: no subnet can be told, so none is assumed */
 }
 
+static bool read_single(struct reader *r, uint32_t octets, const struct progress *p, struct single *option)
+{
+	if (p->is_reply && octets_left(r) == 0)
+		return true;
+	if (octets_left(r) != octets)
+		return false;
+	uint32_t value = octets == 1 ? read_u8(r) : read_be32(r);
+	bool agrees = !option->seen || (p->is_reply && option->value == value);
+	*option = (struct single){ true, value };
+	return agrees;
+}
+
 /*
- * A list of addresses; a length that is no multiple of four is no list. More than fit are ignored, and so is 0.0.0.0,
- * by which some servers say that there is none.
+ * A list of addresses. More than fit are ignored, what is no whole address, and 0.0.0.0, by which some servers say that
+ * there is none.
  */
 static bool read_addresses(struct reader *r, struct address_set *set, uint32_t most)
 {
 	uint32_t octets = octets_left(r);
-	if (octets == 0 || octets % 4 != 0)
-		return false;
 	for (uint32_t i = 0; i < octets / 4; i++) {
 		struct address a = address_of_ipv4(read_be32(r));
 		if (set->count < most && !is_unset(a))
@@ -58,68 +98,73 @@ static bool read_addresses(struct reader *r, struct address_set *set, uint32_t m
 
 static bool read_client_id(struct reader *r, struct dhcp *m)
 {
-	m->client_id_length = octets_left(r);
-	if (m->client_id_length < 2) /* RFC 2132 9.14 */
+	if (m->has_client_id || octets_left(r) < 2) /* RFC 2132 9.14 */
 		return false;
+	m->has_client_id = true;
+	m->client_id_length = octets_left(r);
 	read_bytes(r, m->client_id, m->client_id_length);
 	return true;
 }
 
-/* One option; r covers its value and nothing else. */
-static bool read_option(uint8_t code, struct reader *r, struct dhcp *m, struct progress *seen)
+static bool read_name(struct reader *r, struct dhcp_name *name)
 {
-	uint32_t octets = octets_left(r);
+	if (name->is_given)
+		return false;
+	name->is_given = true;
+	name->octets = (uint8_t)octets_left(r);
+	if (name->octets > 0)
+		read_bytes(r, name->text, name->octets);
+	return true;
+}
+
+/* One option; r covers its value and nothing else. */
+static bool read_option(uint8_t code, struct reader *r, struct dhcp *m, struct progress *p)
+{
 	switch (code) {
 	case SUBNET_MASK:
-		if (octets != 4 || !only_once(&seen->mask))
-			return false;
-		m->prefix_length = prefix_length_of(read_be32(r));
-		return true;
+		return read_single(r, 4, p, &p->mask);
 	case ROUTER:
-		return !only_once(&seen->router) || read_addresses(r, &m->routers, 2);
+		return read_addresses(r, &m->routers, 2);
 	case RESOLVER:
 		return read_addresses(r, &m->resolvers, ADDRESS_SET_MAX);
+	case HOST_NAME:
+		return p->is_reply || read_name(r, &m->host_name);
 	case REQUESTED_ADDRESS:
-		if (octets != 4 || !only_once(&m->has_requested))
-			return false;
-		m->requested = address_of_ipv4(read_be32(r));
-		return true;
+		return p->is_reply || read_single(r, 4, p, &p->requested);
 	case LEASE_TIME:
-		if (octets != 4 || !only_once(&m->has_lease))
-			return false;
-		m->lease_s = read_be32(r);
-		return true;
+		return read_single(r, 4, p, &p->lease_time);
 	case OVERLOAD:
-		if (octets != 1 || !only_once(&seen->overload))
-			return false;
-		seen->overload_value = read_u8(r);
-		return seen->overload_value >= 1 && seen->overload_value <= 3;
+		return read_single(r, 1, p, &p->overload);
 	case MESSAGE_TYPE:
-		if (octets != 1 || !only_once(&seen->type))
-			return false;
-		m->type = read_u8(r);
-		return true;
+		return read_single(r, 1, p, &p->type);
 	case SERVER_IDENTIFIER:
-		if (octets != 4 || !only_once(&m->has_server))
-			return false;
-		m->server = address_of_ipv4(read_be32(r));
-		return true;
+		return read_single(r, 4, p, &p->server);
 	case CLIENT_IDENTIFIER:
-		return only_once(&m->has_client_id) && read_client_id(r, m);
+		return p->is_reply || read_client_id(r, m); /* RFC 6842: the server repeats it */
 	case RAPID_COMMIT:
 		m->rapid_commit = true;
 		return true;
-	case RELAY_INFORMATION:
-		m->relay_information = true;
+	case CLIENT_FQDN:
+		return p->is_reply || read_name(r, &m->fqdn);
+	case RELAY_INFORMATION: /* RFC 3046 */
+	case SUBNET_SELECTION:  /* RFC 3011: from which subnet the address shall be */
+	case SUBNET_ALLOCATION: /* RFC 6656: a whole subnet for the client to give away */
+	case SUBNET_OF_VPN:     /* RFC 6607 */
+		m->has_relay_option = true;
+		return true;
+	case IPV6_ONLY:
+		m->prefers_ipv6 = true;
+		return true;
+	case PORT_PARAMETERS:
+		m->is_shared = true;
 		return true;
 	default:
 		return true;
 	}
 }
 
-/* The options in [at, end). END may be missing only where the datagram ends. */
-static bool read_options(const struct frame *frame, uint32_t at, uint32_t end, bool needs_end, struct dhcp *m,
-			 struct progress *seen)
+/* The options in [at, end). Of a request END may be missing only where the datagram ends. */
+static bool read_options(const struct frame *frame, uint32_t at, uint32_t end, struct dhcp *m, struct progress *p)
 {
 	struct reader r = read_from(frame, at, end);
 	while (octets_left(&r) > 0) {
@@ -129,19 +174,36 @@ static bool read_options(const struct frame *frame, uint32_t at, uint32_t end, b
 		if (code == PAD)
 			continue;
 		uint8_t octets = read_u8(&r);
-		if (!r.ok || octets > octets_left(&r) || ++seen->options > OPTIONS_MAX)
+		if (!r.ok || octets > octets_left(&r))
+			return p->is_reply && !decides(code);
+		bool is_hidden = !p->is_reply && !p->in_options && decides(code);
+		if (is_hidden || ++p->options > OPTIONS_MAX)
 			return false;
 		struct reader value = read_from(frame, r.at, r.at + octets);
-		if (!read_option(code, &value, m, seen) || !value.ok)
+		if (!read_option(code, &value, m, p) || !value.ok)
 			return false;
 		skip_bytes(&r, octets);
 	}
-	return r.ok && !needs_end;
+	return r.ok && (p->is_reply || p->in_options);
+}
+
+/* RFC 2131 4.1: the options field, then file, then sname; each ends by itself. */
+static bool read_areas(const struct frame *frame, uint32_t at, uint32_t end, struct dhcp *m, struct progress *p)
+{
+	p->in_options = true;
+	if (!read_options(frame, at + FIXED_OCTETS, end, m, p))
+		return false;
+	p->in_options = false;
+	uint32_t areas = p->overload.value;
+	return areas <= 3 && (p->overload.seen == (areas > 0)) &&
+	       (!(areas & 1) || read_options(frame, at + FILE_AT, at + FILE_AT + FILE_OCTETS, m, p)) &&
+	       (!(areas & 2) || read_options(frame, at + SNAME_AT, at + SNAME_AT + SNAME_OCTETS, m, p)) &&
+	       areas == p->overload.value; /* and says nothing else in there */
 }
 
 bool parse_dhcp(const struct frame *frame, uint32_t at, uint32_t end, struct dhcp *m)
 {
-	*m = (struct dhcp){ .prefix_length = 32 };
+	*m = (struct dhcp){ 0 };
 	struct reader r = read_from(frame, at, end);
 	if (octets_left(&r) < FIXED_OCTETS || octets_left(&r) > DATAGRAM_MAX)
 		return false;
@@ -160,12 +222,16 @@ bool parse_dhcp(const struct frame *frame, uint32_t at, uint32_t end, struct dhc
 	if (read_be32(&r) != MAGIC_COOKIE || !r.ok)
 		return false;
 
-	struct progress seen = { 0 };
-	if (!read_options(frame, at + FIXED_OCTETS, end, false, m, &seen))
+	struct progress p = { .is_reply = m->op == BOOTREPLY };
+	if (!read_areas(frame, at, end, m, &p))
 		return false;
-	m->overloaded = seen.overload;
-	/* RFC 2131 4.1: the file field first, then sname; each ends by itself. */
-	uint8_t areas = seen.overload_value;
-	return (!(areas & 1) || read_options(frame, at + FILE_AT, at + FILE_AT + FILE_OCTETS, true, m, &seen)) &&
-	       (!(areas & 2) || read_options(frame, at + SNAME_AT, at + SNAME_AT + SNAME_OCTETS, true, m, &seen));
+	m->type = (uint8_t)p.type.value;
+	m->prefix_length = p.mask.seen ? prefix_length_of(p.mask.value) : 32;
+	m->has_requested = p.requested.seen;
+	m->requested = p.requested.seen ? address_of_ipv4(p.requested.value) : (struct address){ 0, 0 };
+	m->has_lease = p.lease_time.seen;
+	m->lease_s = p.lease_time.value;
+	m->has_server = p.server.seen;
+	m->server = p.server.seen ? address_of_ipv4(p.server.value) : (struct address){ 0, 0 };
+	return true;
 }

@@ -8,7 +8,14 @@ enum dhcp_type {
 	DHCPDISCOVER = 1, DHCPOFFER, DHCPREQUEST, DHCPDECLINE, DHCPACK, DHCPNAK, DHCPRELEASE, DHCPINFORM
 };
 
-enum { CLIENT_ID_OCTETS_MAX = 255 };
+enum { OPTION_OCTETS_MAX = 255 };
+
+/* A host's name as an option holds it, host_name.h reads it. */
+struct dhcp_name {
+	bool is_given;
+	uint8_t octets;
+	uint8_t text[OPTION_OCTETS_MAX];
+};
 
 struct dhcp {
 	uint8_t op, hardware_type, hardware_length, hops;
@@ -23,16 +30,26 @@ struct dhcp {
 	struct address_set routers;   /* option 3 */
 	struct address_set resolvers; /* option 6 */
 	uint32_t client_id_length;    /* option 61 */
-	uint8_t client_id[CLIENT_ID_OCTETS_MAX];
+	uint8_t client_id[OPTION_OCTETS_MAX];
+	struct dhcp_name host_name;   /* option 12 */
+	struct dhcp_name fqdn;        /* option 81, RFC 4702 */
 	bool has_requested, has_server, has_lease, has_client_id;
 	bool rapid_commit;            /* option 80, RFC 4039 */
-	bool relay_information;       /* option 82, RFC 3046 */
-	bool overloaded;              /* option 52 */
+	bool has_relay_option;        /* what a relay says of its client: 82, 118, 220, 221 */
+	bool prefers_ipv6;            /* option 108, RFC 8925 */
+	bool is_shared;               /* option 159, RFC 7618: the address is leased to several, with some ports to each */
 };
 
 /*
  * Reads the UDP payload [at, end) of the frame. False: shorter than 240 or longer than 1472 octets, no magic cookie, an
- * option that runs past its area, a second copy of an option that decides something, one of them with another length than
- * RFC 2132 gives it, or more than 128 options.
+ * option that runs past its area, one that decides something with a length that RFC 2132 does not give it, or more than
+ * 128 options.
+ *
+ * Servers differ in what they make of odd messages, and a guest must not say one thing to the guard and another to the
+ * server. So of a request a second copy of an option that decides something is refused as well, and one that stands in file
+ * or sname (option 52), where not every server looks.
+ *
+ * A reply comes from a trusted server. It may repeat what it has said, in the same words; leave an option empty, which says
+ * nothing; and end in the middle of an option that decides nothing.
  */
 bool parse_dhcp(const struct frame *frame, uint32_t at, uint32_t end, struct dhcp *message);

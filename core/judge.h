@@ -148,7 +148,8 @@ INLINE struct decision judge_dhcp4_from_guest(const struct config *config, const
 {
 	if (udp->source == DHCP_SERVER_PORT || udp->destination == DHCP_CLIENT_PORT)
 		return drop(DROP_DHCP4_SERVER);
-	if (udp->source != DHCP_CLIENT_PORT || udp->destination != DHCP_SERVER_PORT)
+	if (udp->source != DHCP_CLIENT_PORT ||
+	    (udp->destination != DHCP_SERVER_PORT && udp->destination != BOOT_SERVER_PORT))
 		return drop(DROP_DHCP4_PORT_MISUSE);
 	if (is_fragment(ip))
 		return drop(DROP_DHCP4_MALFORMED);
@@ -308,7 +309,7 @@ INLINE struct decision judge_dhcp4_to_guest(const struct config *config, const s
 		return drop(DROP_DHCP4_CLIENT);
 	if (is_fragment(ip))
 		return drop(DROP_DHCP4_MALFORMED);
-	if (udp->source != DHCP_SERVER_PORT || udp->destination != DHCP_CLIENT_PORT)
+	if (udp->destination != DHCP_CLIENT_PORT) /* it may come from any: RFC 2131 4.1 fixes only this one */
 		return drop(DROP_DHCP4_PORT_MISUSE);
 	if (config->dhcp_off)
 		return drop(DROP_DHCP4_DISABLED);

@@ -187,6 +187,11 @@ struct transaction *find_transaction(struct state *state, uint32_t id, uint64_t 
 	return NULL;
 }
 
+static bool may_bind(uint8_t kind)
+{
+	return kind != TRANSACTION_INFORM && kind != TRANSACTION_BOOT;
+}
+
 /*
  * A client has one exchange at a time: a new one of the same client identifier ends what it still waited for, so that a
  * late answer to the old one is no longer an answer.
@@ -195,7 +200,7 @@ static void supersede(struct state *state, uint32_t id, uint64_t client_id)
 {
 	for (uint32_t i = 0; i < TRANSACTIONS_MAX; i++) {
 		struct transaction *t = &state->dhcp4[i];
-		if (t->id != id && t->client_id == client_id && !t->done && t->kind != TRANSACTION_INFORM)
+		if (t->id != id && t->client_id == client_id && !t->done && may_bind(t->kind))
 			*t = (struct transaction){ 0 };
 	}
 }
@@ -203,11 +208,11 @@ static void supersede(struct state *state, uint32_t id, uint64_t client_id)
 struct transaction *open_transaction(struct state *state, uint32_t id, enum transaction_kind kind, uint64_t client_id,
 				     uint64_t now_ms)
 {
-	if (kind != TRANSACTION_INFORM)
+	if (may_bind(kind))
 		supersede(state, id, client_id);
 	struct transaction *t = find_transaction(state, id, now_ms);
 	uint64_t requested_ms = now_ms;
-	struct address offered = { 0, 0 };
+	struct transaction before = t ? *t : (struct transaction){ 0 };
 	if (t) {
 		/*
 		 * A repeated REQUEST keeps its first time. The first one behind a DISCOVER starts its own, and so does
@@ -216,14 +221,14 @@ struct transaction *open_transaction(struct state *state, uint32_t id, enum tran
 		bool first_request = t->done || (t->kind == TRANSACTION_DISCOVER && kind != TRANSACTION_DISCOVER);
 		if (!first_request)
 			requested_ms = t->requested_ms;
-		offered = t->offered;
 	} else {
 		t = &state->dhcp4[0];
 		for (uint32_t i = 1; i < TRANSACTIONS_MAX; i++)
 			if (state->dhcp4[i].deadline_ms < t->deadline_ms)
 				t = &state->dhcp4[i];
 	}
-	*t = (struct transaction){ .id = id, .kind = (uint8_t)kind, .client_id = client_id, .offered = offered,
+	*t = (struct transaction){ .id = id, .kind = (uint8_t)kind, .client_id = client_id,
+				   .offered = before.offered, .prefers_ipv6 = before.prefers_ipv6,
 				   .requested_ms = requested_ms, .deadline_ms = now_ms + TRANSACTION_LIFE_MS };
 	return t;
 }

@@ -55,6 +55,7 @@ void forget_old_lock(struct state *state, uint64_t now_ms);
 struct dhcp_frame {
 	uint64_t source_mac, destination_mac;
 	struct address source, destination; /* of the IP header */
+	uint16_t source_port, destination_port;
 	struct dhcp message;
 };
 

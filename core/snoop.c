@@ -58,6 +58,8 @@ static bool parse_dhcp_frame(const struct frame *frame, struct dhcp_frame *f)
 	f->destination_mac = eth.destination;
 	f->source = ip.source;
 	f->destination = ip.destination;
+	f->source_port = udp.source;
+	f->destination_port = udp.destination;
 	return parse_dhcp(frame, ip.payload + 8, ip.payload + udp.length, &f->message);
 }
 

@@ -37,11 +37,11 @@ static bool is_unicast4(struct address a)
 static enum verdict check_common(const struct config *config, const struct dhcp_frame *f)
 {
 	const struct dhcp *m = &f->message;
-	if (m->overloaded || m->op != BOOTREQUEST)
+	if (m->op != BOOTREQUEST)
 		return DROP_DHCP4_MALFORMED;
 	if (m->hardware_type != 1 || m->hardware_length != 6 || m->chaddr != config->vm_mac)
 		return DROP_DHCP4_CHADDR;
-	if (m->hops != 0 || !is_unset(m->giaddr) || m->relay_information || !is_unset(m->yiaddr))
+	if (m->hops != 0 || !is_unset(m->giaddr) || m->has_relay_option || !is_unset(m->yiaddr))
 		return DROP_DHCP4_RELAY_FIELDS;
 	if (m->type != DHCPDISCOVER && m->type != DHCPREQUEST && m->type != DHCPDECLINE && m->type != DHCPRELEASE &&
 	    m->type != DHCPINFORM)
@@ -170,6 +170,27 @@ static enum verdict inform(struct snoop *s, const struct request *q, uint64_t no
 	return PASS;
 }
 
+/*
+ * PXE: from a boot server, which offered no address, the guest asks by what to boot. It has an address by then. The
+ * answer binds nothing.
+ */
+static enum verdict ask_boot_server(struct snoop *s, const struct request *q, uint64_t now_ms)
+{
+	const struct dhcp *m = q->message;
+	if (m->type != DHCPREQUEST)
+		return DROP_DHCP4_TYPE;
+	if (!same_address(q->frame->source, m->ciaddr) || !owns_address4(s->state, m->ciaddr, now_ms))
+		return DROP_DHCP4_NOT_OWNER;
+	if ((m->has_requested && !same_address(m->requested, m->ciaddr)) ||
+	    (m->has_server && !is_dhcp_server4(s->config, s->state, m->server, now_ms)))
+		return DROP_DHCP4_FORM;
+	if (q->broadcast || !is_dhcp_server4(s->config, s->state, q->frame->destination, now_ms))
+		return DROP_DHCP4_ADDRESSING;
+	struct transaction *t = open_transaction(s->state, m->xid, TRANSACTION_BOOT, q->client_id, now_ms);
+	t->requested = m->ciaddr;
+	return PASS;
+}
+
 static enum verdict judge_message(struct snoop *s, const struct request *q, uint64_t now_ms)
 {
 	switch ((enum dhcp_type)q->message->type) {
@@ -194,18 +215,19 @@ static enum verdict judge_message(struct snoop *s, const struct request *q, uint
 enum verdict snoop_dhcp4_client(struct snoop *s, const struct dhcp_frame *f, uint64_t now_ms)
 {
 	const struct dhcp *m = &f->message;
+	bool to_boot_server = f->destination_port == BOOT_SERVER_PORT;
 	enum verdict verdict = check_common(s->config, f);
 	if (verdict != PASS)
 		return verdict;
 	uint64_t client_id = siphash(s->state->hash_key, m->client_id, m->client_id_length);
 	if (!has_room_for_client_id(s->state->client_ids, client_id, now_ms))
 		return DROP_DHCP4_CLIENT_ID_LIMIT;
-	bool asks = m->type == DHCPREQUEST || m->type == DHCPDISCOVER;
+	bool asks = (m->type == DHCPREQUEST || m->type == DHCPDISCOVER) && !to_boot_server;
 	if (asks && is_spent_request_id(s->state->request_ids, m->xid, now_ms))
 		return DROP_DHCP4_FORM;
 	struct request q = { f, m, client_id, ipv4_of_address(f->destination) == IPV4_BROADCAST };
-	verdict = judge_message(s, &q, now_ms);
-	if (verdict == PASS && (m->type == DHCPREQUEST || m->rapid_commit))
+	verdict = to_boot_server ? ask_boot_server(s, &q, now_ms) : judge_message(s, &q, now_ms);
+	if (verdict == PASS && asks && (m->type == DHCPREQUEST || m->rapid_commit))
 		remember_request_id(s->state->request_ids, m->xid, now_ms);
 	if (verdict == PASS)
 		remember_client_id(s->state->client_ids, client_id, now_ms + CLIENT_ID_LIFE_MS, now_ms);

@@ -1,4 +1,5 @@
 /* Server messages to the guest: believed only from a trusted server, in answer to a question the guest asked. */
+#include "ipv4.h"
 #include "lease.h"
 #include "trust.h"
 
@@ -9,7 +10,7 @@ static bool is_server_identifier(const struct snoop *s, const struct dhcp *m, co
 {
 	const struct config *config = s->config;
 	if (!m->has_server)
-		return t->kind == TRANSACTION_INFORM;
+		return t->kind == TRANSACTION_INFORM || t->kind == TRANSACTION_BOOT;
 	if (is_unset(m->server) || ipv4_of_address(m->server) >> 28 >= 14 ||
 	    owns_address4(s->state, m->server, now_ms))
 		return false;
@@ -25,9 +26,9 @@ static bool answers(const struct dhcp *m, const struct transaction *t)
 	bool request = t->kind == TRANSACTION_SELECT || t->kind == TRANSACTION_REBOOT || t->kind == TRANSACTION_RENEW;
 	switch (m->type) {
 	case DHCPOFFER:
-		return t->kind == TRANSACTION_DISCOVER;
+		return t->kind == TRANSACTION_DISCOVER || t->kind == TRANSACTION_BOOT;
 	case DHCPACK:
-		return request || t->kind == TRANSACTION_INFORM ||
+		return request || t->kind == TRANSACTION_INFORM || t->kind == TRANSACTION_BOOT ||
 		       (t->kind == TRANSACTION_DISCOVER && t->rapid_commit && m->rapid_commit);
 	case DHCPNAK:
 		return request;
@@ -56,6 +57,8 @@ static enum verdict check_lease(struct snoop *s, const struct dhcp *m, uint64_t 
 	struct binding *b = find_lease(s->state, m->yiaddr);
 	if (!is_leasable4(s->config, s->state, m->yiaddr, now_ms) || same_address(m->yiaddr, m->server) ||
 	    set_has(&m->routers, m->yiaddr) || is_subnet_end(m->yiaddr, m->prefix_length))
+		return DROP_DHCP4_BAD_LEASE;
+	if (m->is_shared)
 		return DROP_DHCP4_BAD_LEASE;
 	if (static_only(s->state) && (!b || b->state != BINDING_STATIC))
 		return DROP_DHCP4_BAD_LEASE;
@@ -96,6 +99,48 @@ static void learn_anchors(struct snoop *s, const struct dhcp_frame *f, const str
 	}
 }
 
+/*
+ * RFC 2131 4.1 fixes the port that an answer goes to, and some servers answer from another one than 67. Nobody can have
+ * provoked such an answer from the server itself, since the guest sends from port 68 to DHCP servers only. But a NAT that
+ * hides callers behind the server's address may bring one, to an address that the guest has. So to such an address
+ * answers come from the port that the lease came from; else they go to all, or to the address that they give.
+ */
+static bool is_server_port(const struct snoop *s, const struct dhcp_frame *f, const struct transaction *t,
+			   uint64_t now_ms)
+{
+	if (f->source_port == DHCP_SERVER_PORT || t->kind == TRANSACTION_BOOT)
+		return true;
+	uint32_t held = find_binding4(s->state, f->destination, now_ms);
+	if (held != NO_BINDING)
+		return s->state->ipv4[held].server_port == f->source_port;
+	return ipv4_of_address(f->destination) == IPV4_BROADCAST || same_address(f->destination, f->message.yiaddr);
+}
+
+/*
+ * Boot servers of PXE, and servers of a network that wants no IPv4 (RFC 8925 3.3.1, RFC 2563 2), offer no address. Such an
+ * offer gives no right, nor does what a boot server says on its own port.
+ */
+static enum verdict accept_no_lease(const struct dhcp *m, struct transaction *t)
+{
+	if (!is_unset(m->yiaddr) && !same_address(m->yiaddr, t->requested))
+		return DROP_DHCP4_BAD_LEASE;
+	if (m->prefers_ipv6)
+		t->prefers_ipv6 = 1;
+	return PASS;
+}
+
+static enum verdict accept_offer(struct snoop *s, const struct dhcp *m, struct transaction *t, uint64_t now_ms)
+{
+	if (is_unset(m->yiaddr))
+		return accept_no_lease(m, t);
+	enum verdict verdict = check_lease(s, m, now_ms);
+	if (verdict != PASS)
+		return verdict;
+	t->offered = m->yiaddr;
+	t->prefers_ipv6 = m->prefers_ipv6;
+	return PASS;
+}
+
 static enum verdict accept_ack(struct snoop *s, const struct dhcp_frame *f, struct transaction *t, uint64_t now_ms)
 {
 	const struct dhcp *m = &f->message;
@@ -112,9 +157,11 @@ static enum verdict accept_ack(struct snoop *s, const struct dhcp_frame *f, stru
 	if (verdict != PASS)
 		return verdict;
 	bind_lease(s, m, t, f->source_mac, now_ms);
-	const struct binding *b = find_lease(s->state, m->yiaddr);
-	if (b)
+	struct binding *b = find_lease(s->state, m->yiaddr);
+	if (b) {
+		b->server_port = f->source_port;
 		learn_anchors(s, f, b, now_ms);
+	}
 	if (b && b->expires_ms != NEVER_EXPIRES)
 		remember_client_id(s->state->client_ids, t->client_id, b->expires_ms, now_ms);
 	t->acked = m->yiaddr;
@@ -137,7 +184,8 @@ static enum verdict accept_nak(struct snoop *s, struct transaction *t)
 enum verdict snoop_dhcp4_server(struct snoop *s, const struct dhcp_frame *f, uint64_t now_ms)
 {
 	const struct dhcp *m = &f->message;
-	if (m->op != BOOTREPLY || m->hardware_type != 1 || m->hardware_length != 6)
+	/* Some servers write the size of the field, 16. Below 6 the MAC address in it would not be whole. */
+	if (m->op != BOOTREPLY || m->hardware_type != 1 || m->hardware_length < 6)
 		return DROP_DHCP4_MALFORMED;
 	if (m->type != DHCPOFFER && m->type != DHCPACK && m->type != DHCPNAK)
 		return DROP_DHCP4_TYPE;
@@ -153,12 +201,11 @@ enum verdict snoop_dhcp4_server(struct snoop *s, const struct dhcp_frame *f, uin
 		return DROP_DHCP4_NO_TRANSACTION;
 	if (!is_server_identifier(s, m, t, now_ms))
 		return DROP_DHCP4_ROGUE_SERVER;
+	if (!is_server_port(s, f, t, now_ms))
+		return DROP_DHCP4_PORT_MISUSE;
+	if (t->kind == TRANSACTION_BOOT)
+		return accept_no_lease(m, t);
 	if (m->type == DHCPNAK)
 		return accept_nak(s, t);
-	if (m->type == DHCPACK)
-		return accept_ack(s, f, t, now_ms);
-	enum verdict verdict = check_lease(s, m, now_ms);
-	if (verdict == PASS)
-		t->offered = m->yiaddr;
-	return verdict;
+	return m->type == DHCPACK ? accept_ack(s, f, t, now_ms) : accept_offer(s, m, t, now_ms);
 }

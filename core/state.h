@@ -27,6 +27,8 @@ struct binding {
 	struct address server;       /* server identifier, option 54 */
 	uint32_t state;              /* enum binding_state */
 	uint32_t prefix_length;      /* of its subnet, 0..32 */
+	uint16_t server_port;        /* that the ACK came from: 67, but for a few servers */
+	uint8_t reserved[6];
 	struct address_set routers, resolvers;
 };
 
@@ -36,7 +38,8 @@ enum transaction_kind {
 	TRANSACTION_SELECT,    /* REQUEST that names a server */
 	TRANSACTION_REBOOT,    /* REQUEST in INIT-REBOOT */
 	TRANSACTION_RENEW,     /* RENEWING or REBINDING */
-	TRANSACTION_INFORM
+	TRANSACTION_INFORM,
+	TRANSACTION_BOOT       /* REQUEST to a boot server's port: never binds */
 };
 
 /* A client message the guest sent and may get an answer to. Full: the entry nearest to its deadline goes. */
@@ -50,6 +53,7 @@ struct transaction {
 	uint8_t rapid_commit;
 	uint8_t resync;         /* renews a lease the guard did not know */
 	uint8_t done;           /* answered; kept for a while so that duplicates of the ACK pass */
+	uint8_t prefers_ipv6;   /* an offer said that the network does (option 108) */
 };
 
 /* Anchors learned from traffic where neither flags nor platform gave any: locked on first use. */

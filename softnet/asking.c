@@ -11,7 +11,7 @@
 #include "platform.h"
 #include "text.h"
 
-enum { EVIDENCE_MS = TRANSACTION_LIFE_MS, LOOK_MS = 2000, CLIENT_PORT = 68, SERVER_PORT = 67 };
+enum { EVIDENCE_MS = TRANSACTION_LIFE_MS, LOOK_MS = 2000, CLIENT_PORT = 68, SERVER_PORT = 67, ANY_PORT = 0 };
 
 /* What was sent before the last answer, perhaps by a boot loader, is forgotten. A renewal has the old lease's time. */
 static bool is_open(const struct asking *a, const struct transaction *t, bool has_lease, uint64_t now_ms)
@@ -48,7 +48,7 @@ static bool is_dhcp(const struct specimen *s, uint16_t from, uint16_t to)
 	uint8_t protocol = read_u8(&r);
 	skip_bytes(&ip, header_bytes);
 	uint16_t source = read_be16(&ip), destination = read_be16(&ip);
-	return r.ok && ip.ok && type == 0x0800 && protocol == UDP && source == from && destination == to;
+	return r.ok && ip.ok && type == 0x0800 && protocol == UDP && (source == from || from == ANY_PORT) && destination == to;
 }
 
 /* The reason for which a DHCP message was dropped last, in this time; 0: for none. */
@@ -63,7 +63,7 @@ static unsigned dropped_dhcp(const struct counters *counters, enum direction dir
 			continue;
 		/* Other machines' messages are broadcast, too: they say something else. */
 		if (verdict != DROP_DHCP4_NOT_FOR_GUEST && verdict != DROP_DHCP4_CLIENT &&
-		    is_dhcp(s, is_question ? CLIENT_PORT : SERVER_PORT, is_question ? SERVER_PORT : CLIENT_PORT))
+		    is_dhcp(s, is_question ? CLIENT_PORT : ANY_PORT, is_question ? SERVER_PORT : CLIENT_PORT))
 			latest = verdict;
 	}
 	return latest;
@@ -123,11 +123,14 @@ enum asking_news follow_questions(struct asking *a, const struct state *state, c
 {
 	follow_counters(a, counters, now_ms);
 	follow_answers(a, state, now_ms);
-	bool is_open = open_question(a, state, now_ms) != NULL;
+	const struct transaction *open = open_question(a, state, now_ms);
+	bool is_open = open != NULL;
 	if (!is_open && !has_dropped_question(a, state, counters, false, now_ms))
 		return end_asking(a);
 	if (a->since_ms == 0)
 		a->since_ms = now_ms;
+	if (open != NULL && open->prefers_ipv6 && a->told_ms != 0) /* nothing is amiss; once will do */
+		return NO_NEWS;
 	bool is_due = a->told_ms == 0 ? now_ms - a->since_ms >= ASKING_PATIENCE_MS : now_ms - a->told_ms >= ASKING_REPEAT_MS;
 	if (!is_due || (!is_open && !has_dropped_question(a, state, counters, true, now_ms)))
 		return NO_NEWS;
@@ -201,7 +204,10 @@ static void explain_silence(const struct asking *a, const struct state *state, c
 	const struct transaction *t = open_question(a, state, now_ms);
 	const struct specimen *others = &counters->last[TO_GUEST][DROP_DHCP4_NOT_FOR_GUEST];
 	char address[ADDRESS_TEXT];
-	if (t != NULL && !is_unset(t->offered))
+	if (t != NULL && t->prefers_ipv6)
+		snprintf(hint, HINT_TEXT, "the server's offer prefers IPv6 only (option 108, RFC 8925): a VM that knows IPv6 goes "
+			 "without an IPv4 address here, and nothing is wrong");
+	else if (t != NULL && !is_unset(t->offered))
 		snprintf(hint, HINT_TEXT, "%s was offered, and then %s", format_address(t->offered, address),
 			 t->kind == TRANSACTION_DISCOVER ? "the VM did not ask for it: does it see the offer?"
 							 : "the server did not confirm it");

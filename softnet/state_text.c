@@ -12,7 +12,7 @@
 
 #define FIRST_LINE "softnet-state 1"
 
-enum { WORDS_MAX = 12, SUM_LINE = 4 + 16 + 1 };
+enum { WORDS_MAX = 13, SUM_LINE = 4 + 16 + 1 };
 
 uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t octets)
 {
@@ -37,7 +37,7 @@ static void put_lease(struct writer *w, const struct binding *b, struct moment m
 	put_mac(w, " ", b->server_mac);
 	put_addresses(w, &b->routers);
 	put_addresses(w, &b->resolvers);
-	put(w, "\n");
+	put(w, " %u\n", (unsigned)b->server_port);
 }
 
 static void put_learned(struct writer *w, const struct learned *learned, struct moment moment)
@@ -101,14 +101,16 @@ static bool take_lease(char *const *words, int count, const struct config *confi
 		       struct moment moment)
 {
 	struct binding b = { .used_ms = moment.now_ms };
-	uint64_t prefix_length;
-	if (count != 12 || !take_address(words[1], &b.address) || !is_ipv4(b.address) ||
+	uint64_t prefix_length, port = 0;
+	bool names_port = count == 13 && parse_number(words[12], 0, UINT16_MAX, &port);
+	if ((count != 12 && !names_port) || !take_address(words[1], &b.address) || !is_ipv4(b.address) ||
 	    !parse_number(words[2], 0, 32, &prefix_length) || !take_end(words + 4, moment, &b.expires_ms) ||
 	    !parse_number(words[6], 0, moment.now_ms, &b.since_ms) || !parse_hex(words[7], &b.client_id) ||
 	    !take_address(words[8], &b.server) || !parse_mac(words[9], &b.server_mac) ||
 	    !take_addresses(words[10], &b.routers) || !take_addresses(words[11], &b.resolvers))
 		return false;
 	b.prefix_length = (uint32_t)prefix_length;
+	b.server_port = (uint16_t)port;
 	b.state = strcmp(words[3], "grace") == 0 ? BINDING_GRACE : BINDING_BOUND;
 	if (b.expires_ms == 0 || owns_address4(state, b.address, moment.now_ms))
 		return true;

@@ -21,6 +21,8 @@ from oracle_base import (ARRIVED, DELIVERED, LEFT, SLACK, Fault, Forbidden, Reco
 BROADCAST_MAC, BROADCAST_IP, NOBODY = "ff:ff:ff:ff:ff:ff", "255.255.255.255", "0.0.0.0"
 DISCOVER, OFFER, REQUEST, DECLINE, ACK, NAK, RELEASE, INFORM = range(1, 9)
 ICMP, IGMP, TCP, UDP, IPV6 = 1, 2, 6, 17, 0x86DD
+CLIENT_PORT, SERVER_PORT, BOOT_PORT = 68, 67, 4011
+RELAY_OPTIONS = {82, 118, 220, 221}     # what only a relay may say, and what asks for addresses of other networks
 TRANSACTION_LIFE = 75       # s; a client repeats itself after 64 s at most (RFC 2131 4.1)
 CONFLICT_WINDOW = 10        # s; RFC 5227: a new holder of an address must hear that another has it
 GRACE = 30                  # s; for the connections of an address that another has replaced
@@ -43,6 +45,7 @@ class Lease:
     subnet: ipaddress.IPv4Network
     resolvers: tuple = ()
     client_id: bytes = b""
+    server_port: int = SERVER_PORT      # that the ACK came from
 
 
 @dataclasses.dataclass
@@ -54,6 +57,7 @@ class Transaction:
     promised: set = dataclasses.field(default_factory=set)      # offered or given by the server
     requested: float = None     # when the first REQUEST left: a lease counts from there
     closed: bool = False        # the client gave its address back since
+    to_boot_server: bool = False        # asks by what to boot: nobody gets an address by it
 
 
 @dataclasses.dataclass
@@ -62,6 +66,7 @@ class Port:
     mac: str
     router: str                     # the one router and DHCP server
     router_mac: str
+    servers: dict = dataclasses.field(default_factory=dict)     # further trusted DHCP servers: address: MAC
     allow: tuple = ()
     block: tuple = ()
     isolated: bool = True
@@ -81,6 +86,10 @@ class Port:
 
     def live(self, now):
         return [lease for lease in self.leases.values() if now < lease.until + SLACK]
+
+    def is_server(self, address, mac=None):
+        known = {self.router: self.router_mac, **self.servers}
+        return address in known and mac in (None, known[address])
 
     def known_resolvers(self, now):
         return set(self.resolvers).union(*(lease.resolvers for lease in self.live(now)))
@@ -151,8 +160,12 @@ class Dhcp:
             if data[at] == 0:
                 at += 1
                 continue
+            if self.op == 2 and (at + 1 == len(data) or at + 2 + data[at + 1] > len(data)):
+                break           # a server that wrote more than it sent; what is whole counts
             require(at + 1 < len(data) and at + 2 + data[at + 1] <= len(data), "DHCP option runs past the end")
-            self.options[data[at]] = self.options.get(data[at], b"") + data[at + 2:at + 2 + data[at + 1]]
+            value = data[at + 2:at + 2 + data[at + 1]]
+            if self.op == 1 or self.options.get(data[at]) != value:     # a server may say a thing twice
+                self.options[data[at]] = self.options.get(data[at], b"") + value
             at += 2 + data[at + 1]
         self.type = self.options[53][0] if len(self.options.get(53, b"")) == 1 else None
 
@@ -169,7 +182,8 @@ def dhcp_of(data):
     try:
         require(len(data) >= 34 and u16(data, 12) == 0x0800, "not IPv4")
         ip = Ip(data[14:])
-        require(ip.protocol == UDP and not ip.is_fragment and {ip.source_port, ip.port} == {67, 68}, "not DHCP")
+        is_request = ip.source_port == CLIENT_PORT and ip.port in (SERVER_PORT, BOOT_PORT)
+        require(ip.protocol == UDP and not ip.is_fragment and (is_request or ip.port == CLIENT_PORT), "not DHCP")
         return ip, Dhcp(ip.payload[8:u16(ip.payload, 4)])
     except Forbidden:
         return None
@@ -199,7 +213,7 @@ def judge_arp(port, now, destination, data):
     else:
         require(port.owns(sender, now), "ARP sender address is not the guest's [P15]")
         if operation == 1 and target != sender:
-            may_ask = target == port.router or target in port.known_resolvers(now) or port.owns(target, now)
+            may_ask = target == port.router or port.is_server(target) or target in port.known_resolvers(now) or port.owns(target, now)
             require(may_ask or may_reach(port, now, target, None, None, None), "ARP scan")
 
 
@@ -223,19 +237,23 @@ def judge_ip_header(ip):
 
 def judge_client_message(port, now, destination, ip):
     """P18 to P21 and P25: the one thing that a guest may say before it has an address."""
-    require((ip.source_port, ip.port) == (68, 67), "ports 67 and 68 in another pairing than client to server [P20 P21]")
+    require(ip.source_port == CLIENT_PORT and ip.port in (SERVER_PORT, BOOT_PORT),
+            "ports 67 and 68 in another pairing than client to server [P20 P21]")
     require(not ip.is_fragment, "DHCP in fragments [P25]")
     message = Dhcp(ip.payload[8:u16(ip.payload, 4)])
     require((message.op, message.htype, message.hlen, message.hops) == (1, 1, 6, 0), "DHCP fixed fields [P21]")
     require(message.chaddr == port.mac, "DHCP for another MAC [P21]")
-    require(message.giaddr == NOBODY and message.yiaddr == NOBODY and 82 not in message.options, "DHCP relay [P21]")
+    require(message.giaddr == NOBODY and message.yiaddr == NOBODY and not RELAY_OPTIONS & set(message.options),
+            "DHCP relay [P21]")
     require(message.type in (DISCOVER, REQUEST, DECLINE, RELEASE, INFORM), "DHCP message type")
     identifier = message.options.get(61, b"")
     require(identifier[:1] != b"\1" or identifier[1:] == bytes.fromhex(port.mac.replace(":", "")),
             "DHCP client identifier of another MAC")
     to_all = ip.destination == BROADCAST_IP
     require(to_all == (destination == BROADCAST_MAC) and (to_all or not is_group(destination)), "DHCP addressing")
-    require(to_all or ip.destination == port.router, "DHCP to a host that is no server")
+    require(to_all or port.is_server(ip.destination), "DHCP to a host that is no server")
+    require(ip.port == SERVER_PORT or (message.type == REQUEST and not to_all and port.owns(message.ciaddr, now)),
+            "a boot server is asked for more than by what to boot")
     # What renews a lease that the guard does not know; it may not yet have read an ACK that is there already.
     resync = message.type == REQUEST and not any(now > lease.since + SLACK for lease in port.live(now))
     if ip.source == NOBODY:
@@ -317,13 +335,22 @@ def judge_from_guest(port, now, data):
 
 # --- to the guest -----------------------------------------------------------------------------------------------------
 
+def is_server_port(port, now, ip):
+    """A server may answer from any port, but to an address that is leased already from that of the lease."""
+    lease = port.leases.get(ip.destination)
+    return ip.source_port == SERVER_PORT or not lease or now >= lease.until - SLACK or \
+        ip.source_port == lease.server_port
+
+
 def judge_server_message(port, now, source, ip):
-    require((ip.source_port, ip.port) == (67, 68) and not ip.is_fragment, "DHCP other than from server to client")
+    require(ip.port == CLIENT_PORT and not ip.is_fragment, "DHCP other than from server to client")
     message = Dhcp(ip.payload[8:u16(ip.payload, 4)])
-    require((source, ip.source) == (port.router_mac, port.router), "DHCP from another server")
+    require(port.is_server(ip.source, source), "DHCP from another server")
     require(message.op == 2 and message.chaddr == port.mac, "DHCP reply for another machine")
     require(message.type in (OFFER, ACK, NAK), "DHCP message type")
     require(message.xid in port.transactions, "DHCP reply that the guest did not ask for")
+    asked_boot_server = port.transactions[message.xid].to_boot_server
+    require(asked_boot_server or is_server_port(port, now, ip), "DHCP from another port than the lease")
 
 
 def judge_to_guest(port, now, data):
@@ -359,12 +386,12 @@ def judge_to_guest(port, now, data):
 
 # --- what the wire tells of leases ------------------------------------------------------------------------------------
 
-def learn_from_client(port, now, message):
+def learn_from_client(port, now, message, to_boot_server):
     if message.type in (DISCOVER, REQUEST, INFORM):
         identifier = message.options.get(61, b"")
         t = port.transactions.setdefault(message.xid, Transaction(now, now, identifier))
-        t.last, t.client_id, t.closed = now, identifier, False
-        if message.type == REQUEST:
+        t.last, t.client_id, t.closed, t.to_boot_server = now, identifier, False, to_boot_server
+        if message.type == REQUEST and not to_boot_server:
             t.wanted = message.ciaddr if message.ciaddr != NOBODY else message.address(50)
             t.requested = t.requested or now
     elif message.type in (RELEASE, DECLINE):
@@ -374,9 +401,9 @@ def learn_from_client(port, now, message):
             t.closed = True
 
 
-def learn_from_server(port, now, message):
+def learn_from_server(port, now, ip, message):
     t = port.transactions.get(message.xid)
-    if t is None or message.op != 2 or message.chaddr != port.mac:
+    if t is None or t.to_boot_server or not is_server_port(port, now, ip) or message.op != 2 or message.chaddr != port.mac:
         return
     if message.type == NAK and t.wanted in port.leases:
         port.leases[t.wanted].until = min(port.leases[t.wanted].until, now + SLACK)     # [P32]
@@ -393,7 +420,7 @@ def learn_from_server(port, now, message):
         since = old.since if old and now < old.until else now
         begin = t.requested if t.requested is not None else t.since
         port.leases[message.yiaddr] = Lease(message.yiaddr, since, begin + seconds, subnet, message.addresses(6),
-                                            t.client_id)
+                                            t.client_id, ip.source_port)
 
 
 def learn(port, record):
@@ -406,9 +433,9 @@ def learn(port, record):
         return
     ip, message = found
     if record.where == LEFT:
-        learn_from_client(port, record.time, message)
-    elif (mac_at(record.data, 6), ip.source) == (port.router_mac, port.router):
-        learn_from_server(port, record.time, message)
+        learn_from_client(port, record.time, message, ip.port == BOOT_PORT)
+    elif port.is_server(ip.source, mac_at(record.data, 6)):
+        learn_from_server(port, record.time, ip, message)
 
 
 def judge(port, records):

@@ -17,14 +17,14 @@ BROADCAST = "ff:ff:ff:ff:ff:ff"
 MAC = bytes.fromhex("52540000000a")
 
 
-def client_message(kind, source="0.0.0.0", to="255.255.255.255", mac=BROADCAST, xid=1, options=(), **fields):
+def client_message(kind, source="0.0.0.0", to="255.255.255.255", mac=BROADCAST, xid=1, options=(), dport=67, **fields):
     fields = {"chaddr": MAC, "xid": xid, **fields}
-    return Ether(src=ME, dst=mac) / IP(src=source, dst=to) / UDP(sport=68, dport=67) / BOOTP(**fields) / \
+    return Ether(src=ME, dst=mac) / IP(src=source, dst=to) / UDP(sport=68, dport=dport) / BOOTP(**fields) / \
         DHCP(options=[("message-type", kind), *options, "end"])
 
 
-def server_message(kind, xid=1, mac=ROUTER, source=ROUTER_IP, to=ME, yiaddr=MY_IP, lease=600):
-    return Ether(src=mac, dst=to) / IP(src=source, dst=yiaddr) / UDP(sport=67, dport=68) / \
+def server_message(kind, xid=1, mac=ROUTER, source=ROUTER_IP, to=ME, yiaddr=MY_IP, lease=600, sport=67):
+    return Ether(src=mac, dst=to) / IP(src=source, dst=MY_IP) / UDP(sport=sport, dport=68) / \
         BOOTP(op=2, chaddr=MAC, xid=xid, yiaddr=yiaddr) / \
         DHCP(options=[("message-type", kind), ("server_id", ROUTER_IP), ("lease_time", lease),
                       ("subnet_mask", "255.255.255.0"), ("router", ROUTER_IP), ("name_server", "192.168.77.5"), "end"])
@@ -103,7 +103,11 @@ FORBIDDEN = {
         src=MY_IP, dst=OTHER_IP) / UDP(sport=67, dport=68) / BOOTP(op=2) / DHCP(
         options=[("message-type", "offer"), "end"]),
     "chaddr": client_message("discover", chaddr=b"\2\0\0\0\0\x99"), "giaddr": client_message("discover", giaddr=MY_IP),
-    "hops": client_message("discover", hops=1), "option 82": client_message("discover", options=[(82, b"\1\1a")]),
+    "hops": client_message("discover", hops=1), "option 118": client_message("discover", options=[(118, b"abcd")]),
+    "option 220": client_message("discover", options=[(220, b"")]), "boot server": client_message(
+        "request", source=MY_IP, to=OTHER_IP, mac=OTHER, ciaddr=MY_IP, dport=4011), "boot server from nobody":
+    client_message("request", dport=4011), "release at a boot server": client_message(
+        "release", source=MY_IP, to=ROUTER_IP, mac=ROUTER, ciaddr=MY_IP, dport=4011), "option 82": client_message("discover", options=[(82, b"\1\1a")]),
     "op 2": client_message("discover", op=2),
     "client id": client_message("discover", options=[("client_id", b"\1" + bytes(6))]),
     "message type": client_message("offer"), "dhcp unicast elsewhere": client_message(
@@ -136,7 +140,7 @@ TO_GUEST = {
         source=ROUTER_IP, to=MY_IP, ether=ROUTER, mac=ME, above=ICMP(type=5)), "unicast as group": data(
         source=EXTERNAL, to=MY_IP, ether=ROUTER, mac=BROADCAST),
     "rogue server": server_message("ack", mac=OTHER, source=OTHER_IP),
-    "rogue server as router": server_message("nak", mac=OTHER), "unasked": server_message("ack", xid=77),
+    "rogue server as router": server_message("nak", mac=OTHER), "unasked": server_message("ack", xid=77), "other port": server_message("ack", sport=1067),
     "client message": Ether(src=OTHER, dst=BROADCAST) / bytes(client_message("discover"))[14:],
 }
 
@@ -153,6 +157,20 @@ def test_frame_to_the_guest_may_be_honest():
         data(source=EXTERNAL, to=MY_IP, ether=ROUTER, mac=ME),
         arp(op=2, sha=ROUTER, spa=ROUTER_IP, source=ROUTER, to=ME),
         arp(sha=OTHER, spa=OTHER_IP, tpa=MY_IP, source=OTHER))], port, records) == []
+
+
+def test_a_boot_server_is_asked_and_binds_nothing():
+    extra = {"servers": {OTHER_IP: OTHER}}
+    ask = client_message("request", source=MY_IP, to=OTHER_IP, mac=OTHER, ciaddr=MY_IP, dport=4011, xid=5)
+    answer = server_message("ack", xid=5, mac=OTHER, source=OTHER_IP, yiaddr="192.168.77.12", sport=4011)
+    port, records = bound(**extra)
+    assert faults([(1, oracle.LEFT, ask), (1, oracle.ARRIVED, answer), (1, oracle.DELIVERED, answer)], port, records) == []
+    assert "192.168.77.12" not in port.leases
+    assert len(faults([(1, oracle.LEFT, ask)], *bound())) == 1
+    far = [(0, oracle.LEFT, client_message("request", xid=6, options=[("requested_addr", MY_IP)]))] + [
+        (0, where, server_message("ack", xid=6, sport=1067)) for where in (oracle.ARRIVED, oracle.DELIVERED)]
+    assert faults(far, oracle.Port(mac=ME, router=ROUTER_IP, router_mac=ROUTER)) == []      # any port at first
+    assert len(faults(far, *bound())) == 1
 
 
 def test_a_lease_begins_and_ends():

@@ -69,7 +69,8 @@ static inline struct state full_state(void)
 	s.hash_key[1] = 0xffffffffffffffff;
 	s.ipv4[0] = (struct binding){ .address = address_of_ipv4(GUEST), .since_ms = 900000, .expires_ms = 1600000,
 				      .used_ms = start.now_ms, .client_id = 0xabc, .server_mac = 0x525400000001,
-				      .server = address_of_ipv4(GATEWAY), .state = BINDING_BOUND, .prefix_length = 24 };
+				      .server = address_of_ipv4(GATEWAY), .state = BINDING_BOUND, .prefix_length = 24,
+				      .server_port = 1067 };
 	set_add(&s.ipv4[0].routers, address_of_ipv4(GATEWAY));
 	set_add(&s.ipv4[0].resolvers, address_of_ipv4(0x08080808));
 	set_add(&s.ipv4[0].resolvers, address_of_ipv4(0x08080404));

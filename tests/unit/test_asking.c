@@ -205,6 +205,20 @@ static void dropped_questions_of_a_guest_with_a_lease(void **unused)
 	assert_int_equal(asking.since_ms, 0);
 }
 
+/* RFC 8925: said once, and then left alone. */
+static void a_network_that_prefers_ipv6(void **unused)
+{
+	int told = 0;
+	(void)unused;
+	for (int i = 0; i < 300; i++, now_ms += SECOND) {
+		ask(TRANSACTION_DISCOVER)->prefers_ipv6 = 1;
+		told += look() == STILL_UNANSWERED;
+	}
+	assert_int_equal(told, 1);
+	must_say("the server's offer prefers IPv6 only");
+	assert_true(ask(TRANSACTION_DISCOVER)->prefers_ipv6);
+}
+
 /* From the least telling cause to the most. */
 static void each_cause_in_its_order(void **unused)
 {
@@ -235,7 +249,7 @@ static void each_cause_in_its_order(void **unused)
 	look();
 	must_say("the uplink does not take");
 
-	drop(TO_GUEST, DROP_DHCP4_BAD_LEASE, 67, 68, 5);
+	drop(TO_GUEST, DROP_DHCP4_BAD_LEASE, 43, 68, 5);
 	must_say("a server answers, and the guard drops it (dhcp4-bad-lease): lease whose address or time cannot be used");
 
 	drop(TO_GUEST, DROP_DHCP4_ROGUE_SERVER, 67, 68, 5);
@@ -297,6 +311,7 @@ int main(void)
 		TEST(questions_that_the_guard_drops),
 		TEST(the_reason_of_the_last_question_counts),
 		TEST(dropped_questions_of_a_guest_with_a_lease),
+		TEST(a_network_that_prefers_ipv6),
 		TEST(each_cause_in_its_order),
 		TEST(old_evidence),
 		TEST(frames_that_are_cut_off),
