@@ -39,7 +39,7 @@ bool is_heard(const struct announcer *a)
 /* What one needs to act upon; the rest is for the record. */
 static bool is_warning(const char *event)
 {
-	static const char *const names[] = { "binding-conflict", "rogue-server", "no-dhcp-answer", "port" };
+	static const char *const names[] = { "binding-conflict", "rogue-server", "no-dhcp-answer", "port", "state-file" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (strcmp(event, names[i]) == 0)
 			return true;
@@ -163,6 +163,14 @@ void announce_answer(struct announcer *a, uint64_t seconds, uint64_t now_ms)
 {
 	if (is_heard(a))
 		announce(a, "dhcp-answered", json_pack("{s:o}", "seconds", json_number(seconds)), ALWAYS, now_ms);
+}
+
+void announce_state_file(struct announcer *a, const struct state_file *file, uint64_t now_ms)
+{
+	if (is_heard(a))
+		announce(a, "state-file", json_pack("{s:o, s:s, s:s}", "file", json_text(file->path), "kept",
+						    kept_name(file->kept), "what", describe_kept(file->kept)),
+			 IF_THERE_IS_ROOM, now_ms);
 }
 
 uint64_t lost_events(const struct announcer *a)

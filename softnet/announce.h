@@ -7,6 +7,7 @@
 #include "control.h"
 #include "event_sinks.h"
 #include "options.h"
+#include "state_file.h"
 
 struct announcer {
 	char vm[VM_NAME_MAX + 1]; /* its name, or its MAC address */
@@ -38,6 +39,7 @@ void announce_stop(struct announcer *, const char *why, uint64_t now_ms);
 void announce_policy(struct announcer *, int allowing, int blocking, uint64_t now_ms);
 void announce_no_answer(struct announcer *, uint64_t seconds, const char *hint, uint64_t now_ms);
 void announce_answer(struct announcer *, uint64_t seconds, uint64_t now_ms);
+void announce_state_file(struct announcer *, const struct state_file *, uint64_t now_ms);
 void announce_port(struct announcer *, const char *port, const char *what, uint64_t now_ms);
 
 /* Lines that sinks did not take. */

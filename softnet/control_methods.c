@@ -58,7 +58,7 @@ static json_t *guard_relearn(struct rpc_call *call)
 	if (!may_change(call) || !rpc_takes_nothing(call))
 		return NULL;
 	relearn(&r->snoop);
-	r->file.has_changed = true;
+	keep_state(r, true); /* before the answer leaves: a restart must not trust them again */
 	return json_true();
 }
 

@@ -113,6 +113,12 @@ static struct moment this_moment(const struct relay *r)
 	return (struct moment){ r->now_ms, wall_clock_ms() };
 }
 
+void keep_state(struct relay *r, bool at_once)
+{
+	if (save_state_file(&r->file, r->snoop.state, this_moment(r), at_once))
+		announce_state_file(&r->announcer, &r->file, r->now_ms);
+}
+
 /* What the VM asks DHCP, and hears nothing. */
 static void tell_of_questions(struct relay *r)
 {
@@ -149,7 +155,7 @@ static void follow_state(struct relay *r)
 	r->expires_ms = expire_bindings(&r->snoop, r->now_ms);
 	follow_address(&r->exposes, r->snoop.config, r->snoop.state, r->now_ms);
 	if (is_due(&r->file, r->now_ms))
-		save_state_file(&r->file, r->snoop.state, this_moment(r), false);
+		keep_state(r, false);
 }
 
 static int time_to_sleep(struct relay *r)
@@ -239,7 +245,7 @@ enum relay_end run_relay(struct relay *r)
 void finish_relay(struct relay *r, const char *why)
 {
 	r->now_ms = clock_ms();
-	save_state_file(&r->file, r->snoop.state, this_moment(r), true);
+	keep_state(r, true);
 	finish_capture(&r->capture);
 	remove_metrics_file(&r->metrics);
 	tell_drops(&r->counters, r->now_ms + TICK_MS); /* what the last second held back */

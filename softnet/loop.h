@@ -52,5 +52,8 @@ struct relay {
 
 enum relay_end run_relay(struct relay *);
 
+/* The state file is written if the state has changed: when it is time, or at once. What went wrong is announced. */
+void keep_state(struct relay *, bool at_once);
+
 /* Events that were held back, and why it ends; the files of state and metrics; and, with -v, the summary. */
 void finish_relay(struct relay *, const char *why);

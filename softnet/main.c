@@ -46,11 +46,31 @@ static struct relay relay;
 static struct live live = { .relay = &relay, .options = &options, .config = &config,
 			    .rules = &options.rules };
 
+/* A renewal may be for a shorter time; and what has run out, has run out in the file as well. */
+static bool may_take_a_right(const struct event *event, uint64_t now_ms)
+{
+	switch (event->kind) {
+	case EVENT_LEASE_LOST:
+		return event->expires_ms > now_ms;
+	case EVENT_LEASE_GRACE:
+	case EVENT_LEASE_RENEWED:
+		return true;
+	case EVENT_LEASE_NEW:
+	case EVENT_SERVER_LEARNED:
+	case EVENT_GATEWAY_LEARNED:
+	case EVENT_PREFIX_LEARNED:
+		return false;
+	}
+	return true;
+}
+
+/* A right that is taken away is on disk before a frame or an event tells anybody: we may be killed at any moment. */
 static void on_event(void *context, const struct event *event)
 {
 	struct relay *r = context;
-	r->file.has_changed = true;
-	r->file.has_lost |= event->kind == EVENT_LEASE_LOST;
+	if (may_take_a_right(event, r->now_ms))
+		keep_state(r, true);
+	r->file.has_changed = true; /* there may be more to it */
 	tell_event(event, r->now_ms);
 	announce_learned(&r->announcer, event, r->now_ms);
 }
@@ -239,6 +259,7 @@ static void load_state(void)
 	platform_boot_id(boot_id);
 	relay.file = (struct state_file){
 		.path = options.state_file,
+		.fd = -1,
 		.owner = { config.vm_mac, hash_setup(&options, &config), boot_id },
 	};
 	struct moment moment = { clock_ms(), wall_clock_ms() };
@@ -247,6 +268,10 @@ static void load_state(void)
 		info("--state: %s: taken over", options.state_file);
 	if (cause != NULL && cause[0] != '\0')
 		warning("--state: %s: not used: %s; starting without leases", options.state_file, cause);
+	/* What was not used must not be used later on; and whether it can be kept is told at once. */
+	if (save_state_file(&relay.file, &state, moment, true))
+		announce_state_file(&relay.announcer, &relay.file, moment.now_ms);
+	relay.file.saved_ms = 0; /* the first lease need not wait */
 }
 
 /* Whoever types this as root may not expect that somebody else writes. */

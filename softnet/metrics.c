@@ -257,6 +257,7 @@ static const struct metric metrics[] = {
 	{ "softnet_events", COUNTER, NULL, "events", "told", walk_one, "Events that were told." },
 	{ "softnet_events_lost", COUNTER, NULL, "events", "lost", walk_one, "Events that --events could not write." },
 	{ "softnet_capture_lost", COUNTER, NULL, "capture", "lost", walk_one, "Frames that --pcap could not write." },
+	{ "softnet_state_failed", COUNTER, NULL, "state_file", "failed", walk_one, "How often --state could not be written." },
 	{ "softnet_metrics_failed", COUNTER, NULL, "metrics", "failed", walk_one, "How often --metrics could not write." },
 };
 

@@ -35,7 +35,7 @@ static bool write_metrics_file(struct metrics_file *file, uint64_t now_ms)
 {
 	char *text = own_metrics(file->live, METRICS_PROMETHEUS);
 	errno = ENOMEM;
-	bool is_written = text != NULL && replace_file(file->path, text, strlen(text), 0644);
+	bool is_written = text != NULL && replace_file(file->path, text, strlen(text), 0644, NULL);
 	int saved = errno;
 	free(text);
 	errno = saved;

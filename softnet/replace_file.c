@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool write_all(int fd, const char *text, size_t length)
+bool write_all(int fd, const char *text, size_t length)
 {
 	while (length > 0) {
 		ssize_t written = write(fd, text, length);
@@ -28,8 +28,15 @@ static bool is_something_else(const char *path)
 	return lstat(path, &there) == 0 && !S_ISREG(there.st_mode) && !S_ISLNK(there.st_mode);
 }
 
+/* A network's file system may tell only at the close that there was no room. The descriptor stays open. */
+static bool is_taken(int fd)
+{
+	int other = dup(fd);
+	return other >= 0 && close(other) == 0;
+}
+
 /* Beside the file, because rename(2) replaces only within a file system; O_EXCL, so never through somebody's link. */
-bool replace_file(const char *path, const char *text, size_t length, mode_t mode)
+bool replace_file(const char *path, const char *text, size_t length, mode_t mode, int *kept)
 {
 	char temporary[PATH_MAX];
 	int needed = snprintf(temporary, sizeof temporary, "%s.%ld.new", path, (long)getpid());
@@ -47,14 +54,15 @@ bool replace_file(const char *path, const char *text, size_t length, mode_t mode
 		fd = open(temporary, flags, 0600);
 	if (fd < 0)
 		return false;
-	bool is_written = write_all(fd, text, length) && fchmod(fd, mode) == 0; /* whatever the umask is */
-	int saved = errno;
-	is_written = close(fd) == 0 && is_written;
-	if (is_written && rename(temporary, path) == 0)
-		return true;
-	if (is_written)
-		saved = errno;
-	unlink(temporary);
-	errno = saved;
-	return false;
+	bool is_written = write_all(fd, text, length) && fchmod(fd, mode) == 0 && /* whatever the umask is */
+			  is_taken(fd) && rename(temporary, path) == 0;
+	int cause = errno;
+	if (!is_written)
+		unlink(temporary);
+	if (is_written && kept != NULL)
+		*kept = fd;
+	else
+		close(fd);
+	errno = cause;
+	return is_written;
 }

@@ -6,6 +6,9 @@
 
 /*
  * Nothing but a file or a link is replaced. The temporary lies beside it, and is called PATH, the process number and "new".
- * False: errno says why.
+ * kept: gets the descriptor of the new file, open for writing; NULL: nobody wants it. False: errno says why.
  */
-bool replace_file(const char *path, const char *text, size_t length, mode_t mode);
+bool replace_file(const char *path, const char *text, size_t length, mode_t mode, int *kept);
+
+/* False: errno says why; some of it may be written. */
+bool write_all(int fd, const char *text, size_t length);

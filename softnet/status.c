@@ -125,6 +125,14 @@ static json_t *json_metrics_file(const struct metrics_file *file)
 				  : json_pack("{s:o, s:o}", "file", json_text(file->path), "failed", json_number(file->failed));
 }
 
+static json_t *json_state_file(const struct state_file *file)
+{
+	return file->path == NULL ? json_null()
+				  : json_pack("{s:o, s:s, s:s, s:o}", "file", json_text(file->path), "kept",
+					      kept_name(file->kept), "what", describe_kept(file->kept), "failed",
+					      json_number(file->failed));
+}
+
 static json_t *json_capture(const struct capture *capture)
 {
 	return capture->path == NULL ? json_null()
@@ -162,6 +170,7 @@ json_t *json_status(const struct live *live)
 	bool is_whole = json_object_update(status, settings) == 0 && json_object_update(status, network) == 0 &&
 			json_object_set_new(status, "asking", json_asking(live->relay)) == 0 &&
 			json_object_set_new(status, "capture", json_capture(&live->relay->capture)) == 0 &&
+			json_object_set_new(status, "state_file", json_state_file(&live->relay->file)) == 0 &&
 			json_object_set_new(status, "events", json_events(&live->relay->announcer)) == 0;
 	json_decref(settings);
 	json_decref(network);

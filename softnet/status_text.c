@@ -292,14 +292,17 @@ static void write_exposes(struct sheet *sheet, const json_t *status)
 	}
 }
 
-/* Only what was asked for, and lost events even so. */
+/* Only what was asked for, and lost events even so; of the state file only that it fails. */
 static void write_recorded(struct sheet *sheet, const json_t *status)
 {
 	const json_t *capture = json_object_get(status, "capture"), *events = json_object_get(status, "events");
+	const json_t *kept = json_object_get(status, "state_file");
 	if (json_is_object(capture))
 		write_to(sheet, "%-10s %s: %s frames%s\n", "capture", word_of(capture, "file").text,
 			 format_amount(number_of(capture, "frames")).text,
 			 number_of(capture, "lost") > 0 ? word(", %" PRIu64 " lost", number_of(capture, "lost")).text : "");
+	if (json_is_object(kept) && strcmp(word_of(kept, "kept").text, "kept") != 0)
+		write_to(sheet, "%-10s %s: %s\n", "state", word_of(kept, "file").text, word_of(kept, "what").text);
 	if (number_of(events, "lost") > 0)
 		write_to(sheet, "%-10s %" PRIu64 " lost: what they are written to does not take them\n", "events",
 			 number_of(events, "lost"));

@@ -139,6 +139,9 @@ static void what_the_guard_does(void **unused)
 	must_have_told("{\"event\":\"policy-changed\",\"allow\":3,\"block\":1}");
 	announce_port(&announcer, "slirp", "slirp ended and was started again", NOW);
 	must_have_told("{\"event\":\"port\",\"port\":\"slirp\",\"what\":\"slirp ended and was started again\"}");
+	announce_state_file(&announcer, &(struct state_file){ .path = "/x", .kept = STATE_STALE }, NOW);
+	must_have_told("{\"event\":\"state-file\",\"file\":\"/x\",\"kept\":\"stale\",\"what\":\"it cannot be written, and holds "
+		       "what is no longer so: remove it before softnet is started again\"}");
 	announce_no_answer(&announcer, 10, "nothing", NOW);
 	must_have_told("{\"event\":\"no-dhcp-answer\",\"seconds\":10,\"hint\":\"nothing\"}");
 	announce_answer(&announcer, 12, NOW);
@@ -146,7 +149,7 @@ static void what_the_guard_does(void **unused)
 	announce_stop(&announcer, "stopped by a signal", NOW);
 	must_have_told("{\"event\":\"stopped\",\"why\":\"stopped by a signal\"}");
 	json_t *numbers = json_events(&announcer);
-	assert_int_equal(number(numbers, "told"), 6);
+	assert_int_equal(number(numbers, "told"), 7);
 	assert_int_equal(number(numbers, "withheld") + number(numbers, "lost"), 0);
 	json_decref(numbers);
 }

@@ -77,7 +77,7 @@ static void what_each_key_becomes(void **unused)
 	SHOW("\"passed\":{\"guest\":{\"frames\":1,\"octets\":2},\"uplink\":{\"frames\":3,\"octets\":4}},"
 	     "\"drops\":[{\"side\":\"guest\",\"reason\":\"dst-private\",\"count\":5}],\"flows\":{\"datagram\":6},"
 	     "\"policy\":{\"allow\":7,\"block\":8},\"asking\":{\"seconds\":9},\"events\":{\"told\":10,\"lost\":11},"
-	     "\"capture\":{\"lost\":12},\"metrics\":{\"failed\":13},\"addresses\":["
+	     "\"capture\":{\"lost\":12},\"metrics\":{\"failed\":13},\"state_file\":{\"failed\":18},\"addresses\":["
 	     "{\"address\":\"10.0.0.1\",\"origin\":\"dhcp\",\"seconds\":14},"
 	     "{\"address\":\"10.0.0.2\",\"origin\":\"static\",\"seconds\":null},"
 	     "{\"address\":\"fe80::1\",\"origin\":\"link-local\",\"seconds\":15},"
@@ -96,6 +96,7 @@ static void what_each_key_becomes(void **unused)
 	HAS("softnet_events_lost_total{" AB "} 11");
 	HAS("softnet_capture_lost_total{" AB "} 12");
 	HAS("softnet_metrics_failed_total{" AB "} 13");
+	HAS("softnet_state_failed_total{" AB "} 18");
 	HAS("softnet_addresses{" AB ",family=\"ipv4\",origin=\"dhcp\"} 1");
 	HAS("softnet_addresses{" AB ",family=\"ipv4\",origin=\"static\"} 1");
 	HAS("softnet_addresses{" AB ",family=\"ipv6\",origin=\"link-local\"} 1");
@@ -199,7 +200,8 @@ static void no_sample_twice(void **unused)
 static void wrong_types_give_nothing(void **unused)
 {
 	static const char *const keys[] = { "version", "started", "passed", "drops", "flows", "addresses", "policy",
-					    "rejections", "questions", "asking", "events", "capture", "metrics" };
+					    "rejections", "questions", "asking", "events", "capture", "metrics",
+					    "state_file" };
 	static const char *const values[] = { "-1", "1.5", "true", "\"x\"", "[1]", "[[]]", "[{}]", "[null]", "{\"x\":{}}",
 		"{\"guest\":true,\"uplink\":[]}", "{\"guest\":{\"frames\":\"1\",\"octets\":-1}}", "{\"seconds\":\"1\"}",
 		"{\"told\":null,\"lost\":-5,\"failed\":{}}", "[{\"side\":1,\"reason\":\"r\",\"count\":1}]",
@@ -241,10 +243,10 @@ static void a_file_has_its_mode_whatever_the_umask(void **unused)
 	assert_non_null(mkdtemp(directory));
 	snprintf(path, sizeof path, "%s/a.prom", directory);
 	mode_t before = umask(077);
-	assert_true(replace_file(path, "one\n", 4, 0644));
+	assert_true(replace_file(path, "one\n", 4, 0644, NULL));
 	assert_int_equal(stat(path, &status), 0);
 	assert_int_equal(status.st_mode & 07777, 0644);
-	assert_true(replace_file(path, "two\n", 4, 0600));
+	assert_true(replace_file(path, "two\n", 4, 0600, NULL));
 	umask(before);
 	assert_int_equal(stat(path, &status), 0);
 	assert_int_equal(status.st_mode & 07777, 0600);

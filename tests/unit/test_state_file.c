@@ -1,4 +1,7 @@
 /* --state: what comes back after a restart, and all the ways in which a file is not believed. */
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "saved_state.h"
 
 static void everything_comes_back(void **unused)
@@ -209,9 +212,7 @@ static void a_lost_right_is_written_at_once(void **unused)
 	state.ipv4[0].expires_ms = 0;
 	file.has_changed = true;
 	assert_false(is_due(&file, soon.now_ms));
-	file.has_lost = true;
-	assert_true(is_due(&file, soon.now_ms));
-	save_state_file(&file, &state, soon, false);
+	assert_false(save_state_file(&file, &state, soon, true));
 	assert_null(load_at(soon.now_ms, soon.wall_ms));
 	assert_false(owns_address4(&loaded, address_of_ipv4(GUEST), soon.now_ms));
 	assert_false(is_due(&file, soon.now_ms)); /* and only once */
@@ -246,17 +247,181 @@ static void what_is_no_file_stays(void **unused)
 	assert_true(S_ISFIFO(status.st_mode));
 }
 
-static void a_failed_write_leaves_the_old_file(void **unused)
+/* --- a save that fails: whatever stood there must not be believed ------------------------------------------------- */
+
+static enum state_kept lose_and_save(void)
+{
+	state.ipv4[0] = (struct binding){ 0 };
+	file.has_warned = true; /* nobody wants to read it here */
+	save_state_file(&file, &state, start, true);
+	return file.kept;
+}
+
+static bool comes_back(void)
+{
+	load();
+	return owns_address4(&loaded, address_of_ipv4(GUEST), start.now_ms);
+}
+
+static bool others_come_back(void)
+{
+	load();
+	return owns_address4(&loaded, address_of_ipv4(SECOND), start.now_ms);
+}
+
+/* As long as it runs, and after a restart, which knows the descriptor by loading alone. */
+static void with_each_descriptor(void (*test)(void))
+{
+	test();
+	assert_int_equal(set_up(NULL), 0);
+	close(file.fd);
+	open_file();
+	assert_null(load());
+	test();
+}
+
+static void in_the_file_itself(void)
+{
+	/* Its temporary cannot be made, whoever we are. */
+	char temporary[300];
+	snprintf(temporary, sizeof temporary, "%s.%ld.new", path, (long)getpid());
+	assert_int_equal(mkdir(temporary, 0700), 0);
+	ino_t before = file_number();
+	assert_int_equal(lose_and_save(), STATE_KEPT);
+	assert_true(file_number() == before);
+	assert_false(comes_back());
+	assert_true(others_come_back());
+	rmdir(temporary);
+}
+
+static void a_folder_that_takes_no_file(void **unused)
+{
+	(void)unused;
+	with_each_descriptor(in_the_file_itself);
+}
+
+static struct rlimit files_may_have(rlim_t octets)
+{
+	struct rlimit before, now;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	now = (struct rlimit){ octets, before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &now), 0);
+	return before;
+}
+
+static void with_room_for(rlim_t octets)
+{
+	struct rlimit before = files_may_have(octets);
+	enum state_kept kept = lose_and_save();
+	setrlimit(RLIMIT_FSIZE, &before);
+	assert_int_equal(kept, STATE_VOID);
+	assert_int_equal(file.failed, 1);
+	assert_false(comes_back());
+	assert_false(others_come_back());
+	file.has_changed = true;
+	assert_true(save_state_file(&file, &state, start, true)); /* as soon as there is room again */
+	assert_int_equal(file.kept, STATE_KEPT);
+	assert_true(others_come_back());
+	assert_false(comes_back());
+}
+
+static void without_room(void)
+{
+	with_room_for(0);
+	state = full_state();
+	save_state_file(&file, &state, start, true);
+	file.failed = 0;
+	with_room_for(100); /* half of it */
+}
+
+static void a_disk_without_room(void **unused)
+{
+	(void)unused;
+	signal(SIGXFSZ, SIG_IGN);
+	with_each_descriptor(without_room);
+}
+
+static void somebody_has_put_another_there(void **unused)
+{
+	char text[8192], other[300];
+	size_t length = read_all(text, sizeof text);
+	(void)unused;
+	snprintf(other, sizeof other, "%s.other", path);
+	rename(path, other);
+	write_over(text, length);
+	struct rlimit before = files_may_have(0);
+	assert_int_equal(lose_and_save(), STATE_VOID);
+	setrlimit(RLIMIT_FSIZE, &before);
+	assert_false(comes_back());
+	assert_int_equal(access(path, F_OK), -1);
+	rename(other, path); /* nor may the one that we wrote come back */
+	assert_false(comes_back());
+	assert_int_equal(rename(path, other), 0);
+	unlink(other);
+}
+
+/* Root may write to everything, so only others can see this. */
+static void without_rights(void **unused)
+{
+	(void)unused;
+	if (geteuid() == 0)
+		return;
+	chmod(path, 0400);
+	assert_string_equal(load(), "it cannot be opened for writing: Permission denied");
+	assert_true(is_empty());
+	chmod(path, 0600);
+	chmod(directory, 0500);
+	assert_int_equal(lose_and_save(), STATE_KEPT);
+	assert_false(comes_back());
+	assert_true(others_come_back());
+	state = full_state();
+	save_state_file(&file, &state, start, true);
+	close(file.fd);
+	file.fd = -1; /* as if it had been made since we started */
+	chmod(path, 0400);
+	assert_int_equal(lose_and_save(), STATE_STALE);
+	chmod(path, 0600);
+	chmod(directory, 0700);
+}
+
+static void nothing_there_is_nothing_to_void(void **unused)
 {
 	char missing[300];
 	(void)unused;
 	snprintf(missing, sizeof missing, "%s/none/state", directory);
+	close(file.fd);
+	open_file();
 	file.path = missing;
-	state.ipv4[0].expires_ms++;
 	save_state_file(&file, &state, start, true); /* says so once, and goes on */
 	assert_true(file.has_warned);
+	assert_int_equal(file.kept, STATE_VOID);
+}
+
+/* What is no file, or a link, is believed by no start; it is not ours to remove. */
+static void what_is_no_file_is_not_emptied(void **unused)
+{
+	struct stat status;
+	(void)unused;
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(lose_and_save(), STATE_VOID);
+	assert_int_equal(lstat(path, &status), 0);
+	assert_true(S_ISFIFO(status.st_mode));
+}
+
+/* Another VM's, or of other options: a later start with the old ones would believe it. */
+static void one_that_was_not_used_is_void_too(void **unused)
+{
+	(void)unused;
+	close(file.fd);
 	open_file();
-	assert_null(load());
+	file.owner.config_hash++;
+	NOT_BELIEVED("the options differ now");
+	struct rlimit before = files_may_have(0);
+	assert_int_equal(lose_and_save(), STATE_VOID);
+	setrlimit(RLIMIT_FSIZE, &before);
+	file.owner.config_hash--;
+	assert_false(comes_back());
 }
 
 int main(void)
@@ -279,7 +444,13 @@ int main(void)
 		cmocka_unit_test_setup(a_lost_right_is_written_at_once, set_up),
 		cmocka_unit_test_setup(a_link_is_replaced_not_followed, set_up),
 		cmocka_unit_test_setup(what_is_no_file_stays, set_up),
-		cmocka_unit_test_setup(a_failed_write_leaves_the_old_file, set_up),
+		cmocka_unit_test_setup(a_folder_that_takes_no_file, set_up),
+		cmocka_unit_test_setup(a_disk_without_room, set_up),
+		cmocka_unit_test_setup(somebody_has_put_another_there, set_up),
+		cmocka_unit_test_setup(without_rights, set_up),
+		cmocka_unit_test_setup(nothing_there_is_nothing_to_void, set_up),
+		cmocka_unit_test_setup(what_is_no_file_is_not_emptied, set_up),
+		cmocka_unit_test_setup(one_that_was_not_used_is_void_too, set_up),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	remove_directory();

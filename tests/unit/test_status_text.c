@@ -29,7 +29,8 @@ static const char good[] =
 	"'frame':'IPv4 192.168.77.12 > 10.0.0.1'},"
 	"{'side':'uplink','reason':'queue-full','meaning':'the other side is full','count':1,'seconds':null,'frame':null}],"
 	"'flows':{'established':3,'closing':0},'rejections':7,'asking':null,"
-	"'capture':{'file':'/tmp/x.pcapng','frames':17,'octets':1,'lost':2},'events':{'told':1,'withheld':0,'lost':5}}";
+	"'capture':{'file':'/tmp/x.pcapng','frames':17,'octets':1,'lost':2},"
+	"'state_file':{'file':'/tmp/x.state','kept':'void','what':'it cannot be written','failed':3},'events':{'told':1,'withheld':0,'lost':5}}";
 
 static const char page[] =
 	"web1  02:00:00:00:00:05  pid 4711, user alice, up 3 h 5 min\n"
@@ -47,6 +48,7 @@ static const char page[] =
 	"exposes    8080:80  in-place\n"
 	"           22:22  failed: port is taken\n"
 	"capture    /tmp/x.pcapng: 17 frames, 2 lost\n"
+	"state      /tmp/x.state: it cannot be written\n"
 	"events     5 lost: what they are written to does not take them\n"
 	"ports      guest fd:4, uplink tap:u0\n"
 	"\n"
