@@ -86,9 +86,7 @@ INLINE uint8_t verdict_of_resolver(const struct contact *to)
 INLINE uint8_t verdict_of_unruled4(const struct config *config, const struct state *state, const struct contact *to,
 				   uint8_t special, uint64_t now_ms)
 {
-	if (special == CLASS_GROUP_WIDE)
-		return PASS;
-	if (special == CLASS_GROUP_LOCAL) /* nothing else of the local blocks is theirs */
+	if (special == CLASS_GROUP)
 		return to->peer.low == (MAPPED_IPV4 | 0xe00000fbU) && is_mdns(to) ? PASS : DROP_DST_MULTICAST;
 	if (special == CLASS_BROADCAST || is_directed_broadcast(state, to->peer, now_ms))
 		return DROP_DST_BROADCAST;
@@ -180,6 +178,15 @@ INLINE uint8_t flow_part(const struct config *config, uint8_t allowed, bool more
 
 /* Where the frame goes on the link. A neighbor may be spoken to when a rule names it, and be answered. */
 enum next_hop { HOP_ROUTER, HOP_NEIGHBOR, HOP_WRONG };
+
+/*
+ * What a frame to a group costs. One that everybody on the link hears (RFC 4541 2.1.2: bridges flood these) and one that no
+ * rule opened are rare from an honest guest; a group that a rule opened beyond them may be a stream.
+ */
+INLINE uint8_t bucket_of_group(const struct permission *permission, bool link_scope)
+{
+	return permission->by_rule && !link_scope ? RATE_OF_STREAM : RATE_OF_MULTICAST;
+}
 
 /* Puts together what the policy and the next hop say; the frame is unicast or to a group. */
 INLINE struct decision decide_data(const struct config *config, struct permission permission, uint32_t hop,

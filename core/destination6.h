@@ -94,9 +94,7 @@ INLINE uint8_t verdict_of_unruled6(const struct config *config, const struct sta
 				   uint8_t special, uint64_t now_ms)
 {
 	struct address a = to->peer;
-	if (special == CLASS_GROUP_WIDE)
-		return PASS;
-	if (is_group6(a))
+	if (special == CLASS_GROUP)
 		return a.high == 0xff02000000000000ULL && a.low == 0xfb && is_mdns(to) ? PASS : DROP_DST_MULTICAST;
 	if (set_has(&config->host6, a))
 		return PASS;

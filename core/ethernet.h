@@ -3,7 +3,7 @@
 #include "address.h"
 
 enum { ETHERNET_HEADER = 14, ETHERTYPE_MIN = 0x0600 };
-enum { ETHERTYPE_IPV4 = 0x0800, ETHERTYPE_ARP = 0x0806, ETHERTYPE_IPV6 = 0x86dd };
+enum { ETHERTYPE_IPV4 = 0x0800, ETHERTYPE_ARP = 0x0806, ETHERTYPE_RARP = 0x8035, ETHERTYPE_IPV6 = 0x86dd };
 
 struct ethernet {
 	uint64_t destination, source;

@@ -60,6 +60,15 @@ INLINE struct decision judge_arp_from_guest(const struct config *config, const s
 	return pass(RATE_OF_ARP, binding);
 }
 
+/* Behind a migration: the hypervisor's own frame, or the guest's. It must reach the switches, so it goes to all. */
+INLINE struct decision judge_rarp_from_guest(const struct config *config, const struct frame *frame,
+					     const struct ethernet *eth)
+{
+	if (eth->destination != MAC_BROADCAST || !is_rarp_announcement(frame, ETHERNET_HEADER, config->vm_mac))
+		return drop(DROP_RARP_FORM);
+	return pass(RATE_OF_ARP, NO_BINDING);
+}
+
 /* RFC 3376 4: reports and leaves of IGMP 1 to 3, TTL 1. A query would make the guest the segment's querier. */
 INLINE bool is_plain_igmp(const struct frame *frame, const struct ipv4 *ip)
 {
@@ -191,8 +200,10 @@ INLINE struct decision judge_data4_from_guest(const struct config *config, const
 	struct permission permission = may_contact4(config, state, &to, now_ms);
 	uint32_t hop = next_hop4(config, state, eth->destination, binding, ip->destination, now_ms);
 	bool link_scope = eth->destination == MAC_BROADCAST || ipv4_of_address(ip->destination) >> 8 == 0xe00000U;
-	return decide_data(config, permission, hop, ip->more_fragments, ip->fragment_offset > 0,
-			   mac_is_group(eth->destination), link_scope ? RATE_OF_MULTICAST : RATE_FREE, binding);
+	bool group_frame = mac_is_group(eth->destination);
+	uint8_t bucket = group_frame ? bucket_of_group(&permission, link_scope) : RATE_FREE;
+	return decide_data(config, permission, hop, ip->more_fragments, ip->fragment_offset > 0, group_frame, bucket,
+			   binding);
 }
 
 INLINE struct decision judge_ipv4_from_guest(const struct config *config, const struct state *state,
@@ -243,6 +254,8 @@ INLINE struct decision judge_from_guest(const struct config *config, const struc
 		return judge_ipv4_from_guest(config, state, frame, &eth, now_ms);
 	if (eth.type == ETHERTYPE_IPV6)
 		return judge_ipv6_from_guest(config, state, frame, &eth, now_ms);
+	if (eth.type == ETHERTYPE_RARP)
+		return judge_rarp_from_guest(config, frame, &eth);
 	return drop(is_vlan_tag(eth.type) ? DROP_ETHERTYPE_VLAN : DROP_ETHERTYPE_UNKNOWN);
 }
 

@@ -78,8 +78,9 @@ INLINE struct decision judge_data6_from_guest(const struct config *config, const
 	struct permission permission = may_contact6(config, state, &to, now_ms);
 	uint32_t hop = next_hop6(config, state, eth->destination, ip->destination, now_ms);
 	bool to_group = is_group6(ip->destination);
+	uint8_t bucket = to_group ? bucket_of_group(&permission, is_narrow_group6(ip->destination)) : RATE_FREE;
 	struct decision d = decide_data(config, permission, hop, ip->more_fragments, ip->fragment_offset > 0, to_group,
-					is_narrow_group6(ip->destination) ? RATE_OF_MULTICAST : RATE_FREE, source.binding);
+					bucket, source.binding);
 	/* RFC 4007 9: a router must not forward it, so there is no honest reason to try. */
 	if ((d.verdict == PASS || d.flow != 0) && is_link_local(ip->source) && !is_narrow_group6(ip->destination) &&
 	    !is_link_local(ip->destination) && !set_has(&config->host6, ip->destination))

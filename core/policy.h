@@ -27,8 +27,7 @@ enum destination_class {
 	CLASS_NEVER,         /* not on any wire, whatever the rules say */
 	CLASS_GLOBAL,
 	CLASS_PRIVATE,       /* link-local included */
-	CLASS_GROUP_LOCAL,   /* multicast that stays closed */
-	CLASS_GROUP_WIDE,    /* multicast of global scope */
+	CLASS_GROUP,         /* multicast of any scope */
 	CLASS_BROADCAST
 };
 

@@ -14,6 +14,7 @@
 	X(ROUTER_SOLICITATION, "rs", 1000,    4,    RATE_ND)        /* RFC 4861 10: MAX_RTR_SOLICITATIONS is 3 */ \
 	X(NEW_ADDRESS, "newbind6",  200,      16,   BINDING_CHURN)  /* a reboot with two prefixes makes up to 7 */ \
 	X(MULTICAST,  "mcast",      50000,    150,  RATE_MULTICAST) /* mDNS at boot */ \
+	X(STREAM,     "stream",     3000000,  6000, RATE_MULTICAST) /* video of 30 Mbit/s to a group that a rule opened */ \
 	X(FROM_GUEST, "slowpath",   200000,   400,  RATE_SLOW_PATH) /* messages to the snooper, per direction */ \
 	X(UPLINK_DHCP, "u-dhcp",    20000,    40,   RATE_UPLINK) \
 	X(UPLINK_ROUTER, "u-ra",    20000,    40,   RATE_UPLINK) \

@@ -1,7 +1,7 @@
 /*
  * What an address is when no rule speaks of it: IANA's special-purpose registries (RFC 6890 and its updates) as data.
  * Longest prefix decides. IPv4: what is not listed is global. IPv6: only 2000::/3 is delegated, so the default is turned
- * round. Groups: RFC 5771 and RFC 4291 2.7.
+ * round. Groups: RFC 5771 and RFC 4291 2.7; the neighbours hear those of every scope, so none is global.
  */
 #pragma once
 #include "policy.h"
@@ -27,9 +27,7 @@ static const struct rule special_purpose[] = {
 	{ IPV4_PREFIX(198, 18, 0, 0, 15), .class = CLASS_PRIVATE },    /* benchmarking, RFC 2544 */
 	{ IPV4_PREFIX(198, 51, 100, 0, 24), .class = CLASS_PRIVATE },  /* documentation */
 	{ IPV4_PREFIX(203, 0, 113, 0, 24), .class = CLASS_PRIVATE },   /* documentation */
-	{ IPV4_PREFIX(224, 0, 0, 0, 4), .class = CLASS_GROUP_WIDE },
-	{ IPV4_PREFIX(224, 0, 0, 0, 24), .class = CLASS_GROUP_LOCAL }, /* local network control block */
-	{ IPV4_PREFIX(239, 0, 0, 0, 8), .class = CLASS_GROUP_LOCAL },  /* administratively scoped, RFC 2365 */
+	{ IPV4_PREFIX(224, 0, 0, 0, 4), .class = CLASS_GROUP },
 	{ IPV4_PREFIX(240, 0, 0, 0, 4), .class = CLASS_PRIVATE },      /* reserved */
 	{ IPV4_PREFIX(255, 255, 255, 255, 32), .class = CLASS_BROADCAST },
 
@@ -47,10 +45,7 @@ static const struct rule special_purpose[] = {
 	{ IPV6_PREFIX(0x20010db800000000, 32), .class = CLASS_PRIVATE },       /* documentation */
 	{ IPV6_PREFIX(0x2002000000000000, 16), .class = CLASS_PRIVATE },       /* 6to4 */
 	{ IPV6_PREFIX(0x3fff000000000000, 20), .class = CLASS_PRIVATE },       /* documentation, RFC 9637 */
-	{ IPV6_PREFIX(0xff00000000000000, 8), .class = CLASS_GROUP_LOCAL },
-	{ IPV6_PREFIX(0xff0e000000000000, 16), .class = CLASS_GROUP_WIDE },
-	{ IPV6_PREFIX(0xff1e000000000000, 16), .class = CLASS_GROUP_WIDE },
-	{ IPV6_PREFIX(0xff3e000000000000, 16), .class = CLASS_GROUP_WIDE },
+	{ IPV6_PREFIX(0xff00000000000000, 8), .class = CLASS_GROUP },
 };
 
 enum { SPECIAL_PURPOSE_COUNT = sizeof special_purpose / sizeof special_purpose[0] };

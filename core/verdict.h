@@ -17,7 +17,7 @@
 	X(ETH_DST_INVALID,       "eth-dst-invalid",        "destination MAC is zero or the guest itself") \
 	X(ETH_DST_RESERVED,      "eth-dst-reserved",       "bridge control group 01:80:c2:00:00:00-2f (STP, PAUSE, LLDP, 802.1X, GVRP)") \
 	X(ETHERTYPE_VLAN,        "ethertype-vlan",         "VLAN tag, priority tag included") \
-	X(ETHERTYPE_UNKNOWN,     "ethertype-unknown",      "neither IPv4, ARP nor IPv6 (802.3/LLC included)") \
+	X(ETHERTYPE_UNKNOWN,     "ethertype-unknown",      "neither IPv4, ARP, IPv6 nor, from the guest, RARP (802.3/LLC included)") \
 	X(L2_NOT_FOR_GUEST,      "l2-not-for-guest",       "unicast frame for another MAC") \
 	X(L2_NEXT_HOP,           "l2-next-hop",            "IP sent to a MAC that is no router of this network") \
 	X(L2L3_MISMATCH,         "l2l3-mismatch",          "MAC and IP destination disagree on group or unicast") \
@@ -29,6 +29,7 @@
 	X(ARP_TARGET_DENIED,     "arp-target-denied",      "ARP asks for a host that the policy refuses anyway") \
 	X(ARP_CLAIMS_GUEST,      "arp-claims-guest",       "an outsider claims the guest's address") \
 	X(ARP_GATEWAY_SPOOF,     "arp-gateway-spoof",      "an outsider claims the gateway's address") \
+	X(RARP_FORM,             "rarp-form",              "RARP other than the guest's announcement of its own MAC to all") \
 	X(IP4_MALFORMED,         "ip4-malformed",          "IPv4 header is broken, or carries an IPv6 header type") \
 	X(IP4_OPTIONS,           "ip4-options",            "IPv4 options (source routing and the like)") \
 	X(IP4_FRAGMENT,          "ip4-fragment",           "fragment that is too small, overlaps the first header or runs past 65535") \

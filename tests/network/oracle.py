@@ -20,7 +20,7 @@ from oracle_base import (ARRIVED, DELIVERED, LEFT, SLACK, Fault, Forbidden, Reco
 
 BROADCAST_MAC, BROADCAST_IP, NOBODY = "ff:ff:ff:ff:ff:ff", "255.255.255.255", "0.0.0.0"
 DISCOVER, OFFER, REQUEST, DECLINE, ACK, NAK, RELEASE, INFORM = range(1, 9)
-ICMP, IGMP, TCP, UDP, IPV6 = 1, 2, 6, 17, 0x86DD
+ICMP, IGMP, TCP, UDP, IPV6, RARP = 1, 2, 6, 17, 0x86DD, 0x8035
 CLIENT_PORT, SERVER_PORT, BOOT_PORT = 68, 67, 4011
 RELAY_OPTIONS = {82, 118, 220, 221}     # what only a relay may say, and what asks for addresses of other networks
 TRANSACTION_LIFE = 75       # s; a client repeats itself after 64 s at most (RFC 2131 4.1)
@@ -32,8 +32,7 @@ GRACE = 30                  # s; for the connections of an address that another 
 NOT_GLOBAL = [ipaddress.ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "240.0.0.0/4")]
 GLOBAL_AFTER_ALL = {ipaddress.ip_address("192.0.0.9"), ipaddress.ip_address("192.0.0.10")}
 NEVER = [ipaddress.ip_network(text) for text in ("0.0.0.0/8", "127.0.0.0/8")]
-OPEN_GROUPS = ipaddress.ip_network("224.0.0.0/4")
-CLOSED_GROUPS = [ipaddress.ip_network(text) for text in ("224.0.0.0/24", "239.0.0.0/8")]
+GROUPS = ipaddress.ip_network("224.0.0.0/4")
 MDNS = "224.0.0.251", 5353
 
 
@@ -114,7 +113,7 @@ def ip_at(data, at):
 
 
 def is_multicast(address):
-    return ipaddress.ip_address(address) in OPEN_GROUPS
+    return ipaddress.ip_address(address) in GROUPS
 
 
 def group_mac(address):
@@ -197,8 +196,16 @@ def judge_ethernet(port, data):
     require(source == port.mac, "source MAC is not the guest's [P8]")
     require(destination not in ("00:00:00:00:00:00", port.mac), "destination MAC is nobody's or the guest's")
     require(not destination.startswith("01:80:c2:00:00:0"), "bridge control group [P12]")
-    require(kind in (0x0800, 0x0806) or kind == IPV6 and port.ipv6, "EtherType: a tag, a length, another [P9 P10 P64]")
+    require(kind in (0x0800, 0x0806, RARP) or kind == IPV6 and port.ipv6,
+            "EtherType: a tag, a length, another [P9 P10 P64]")
     return destination, kind
+
+
+def judge_rarp(port, destination, data):
+    """RFC 903: a machine that was moved says where it is; both MACs are its own, and it names no address."""
+    own = bytes.fromhex(port.mac.replace(":", ""))
+    require(destination == BROADCAST_MAC, "RARP to somebody")
+    require(data[:28] == bytes.fromhex("0001080006040003") + (own + bytes(4)) * 2, "RARP of another form")
 
 
 def judge_arp(port, now, destination, data):
@@ -278,9 +285,8 @@ def may_reach(port, now, address, protocol, source_port, destination_port):
     rule = port.rule_for(address)
     if rule is not None:
         return rule
-    if a in OPEN_GROUPS:
-        mdns = protocol == UDP and (address, source_port) == MDNS and destination_port == MDNS[1]
-        return mdns or not any(a in network for network in CLOSED_GROUPS)
+    if a in GROUPS:
+        return protocol == UDP and (address, source_port) == MDNS and destination_port == MDNS[1]
     if is_global(address) and address != BROADCAST_IP:
         return True
     if port.host and address == port.router:
@@ -325,6 +331,8 @@ def judge_from_guest(port, now, data):
         return
     if kind == IPV6:
         return port.ipv6.judge_from_guest(now, destination, data[14:])
+    if kind == RARP:
+        return judge_rarp(port, destination, data[14:])
     ip = Ip(data[14:])
     judge_ip_header(ip)
     if ip.protocol == UDP and ip.offset == 0 and {ip.source_port, ip.port} & {67, 68}:

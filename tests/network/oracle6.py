@@ -96,7 +96,7 @@ class Port6(Knowledge):
         if rule is not None:
             return rule
         if is_multicast(a):
-            return a.packed[1] in (0x0E, 0x1E, 0x3E) or (a, protocol, *ports) == (MDNS, UDP, 5353, 5353)
+            return (a, protocol, *ports) == (MDNS, UDP, 5353, 5353)
         if translator:
             return is_global(str(ipaddress.IPv4Address(embedded(a, translator.prefixlen))))
         if a in self.hosts or protocol in (TCP, UDP) and ports[1] == 53 and self.is_resolver(a, now):

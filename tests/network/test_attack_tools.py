@@ -125,7 +125,7 @@ ATTACKS = {
                   "arp-scan -I eth0 --prototype=0x8035 --arpop=4 --retry=1 {victim}",
                   "arp-scan -I eth0 --padding=414243444546 --arpop=9 --retry=1 {victim}"],
                  {"arp-target-denied", "arp-sha-spoof", "arp-spa-spoof", "ethertype-vlan", "ethertype-unknown",
-                  "arp-malformed"}),
+                  "arp-malformed", "rarp-form"}),
     "hping3": (["hping3 -c 1 -a {victim} -S -p 22 {gateway}",
                 "hping3 -c 1 -a 0.0.0.0 --udp -s 68 -p 67 {gateway}",
                 "hping3 -c 1 -d 64 -f --udp -s 67 -p 68 {victim}",

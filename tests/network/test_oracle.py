@@ -30,8 +30,8 @@ def server_message(kind, xid=1, mac=ROUTER, source=ROUTER_IP, to=ME, yiaddr=MY_I
                       ("subnet_mask", "255.255.255.0"), ("router", ROUTER_IP), ("name_server", "192.168.77.5"), "end"])
 
 
-def arp(op=1, sha=ME, spa=MY_IP, tpa=ROUTER_IP, source=ME, to=BROADCAST, **fields):
-    return Ether(src=source, dst=to) / ARP(op=op, hwsrc=sha, psrc=spa, hwdst="00:00:00:00:00:00", pdst=tpa, **fields)
+def arp(op=1, sha=ME, spa=MY_IP, tha="00:00:00:00:00:00", tpa=ROUTER_IP, source=ME, to=BROADCAST, kind=0x0806, **fields):
+    return Ether(src=source, dst=to, type=kind) / ARP(op=op, hwsrc=sha, psrc=spa, hwdst=tha, pdst=tpa, **fields)
 
 
 def data(source=MY_IP, to=EXTERNAL, mac=ROUTER, ether=ME, above=None, **ip):
@@ -62,6 +62,7 @@ HONEST = {
                  options=[IPOption_Router_Alert()]),
     "renew": client_message("request", source=MY_IP, to=ROUTER_IP, mac=ROUTER, ciaddr=MY_IP, xid=9),
     "first fragment": data(flags="MF", above=UDP(dport=9) / Raw(bytes(16))), "last fragment": data(frag=3),
+    "moved": arp(kind=0x8035, op=3, spa="0.0.0.0", tha=ME, tpa="0.0.0.0"),
     "ping": data(above=ICMP()), "syn": data(above=TCP(dport=80)), "release": client_message(
         "release", source=MY_IP, to=ROUTER_IP, mac=ROUTER, ciaddr=MY_IP, options=[("server_id", ROUTER_IP)]),
 }
@@ -83,7 +84,10 @@ FORBIDDEN = {
     "arp spa": arp(spa=ROUTER_IP), "arp reply spa": arp(op=2, spa=OTHER_IP),
     "arp probe": arp(spa="0.0.0.0", tpa=OTHER_IP),
     "arp probe reply": arp(op=2, spa="0.0.0.0", tpa=MY_IP), "arp scan": arp(tpa=OTHER_IP),
-    "short arp": bytes(arp())[:40],
+    "short arp": bytes(arp())[:40], "rarp reply": arp(kind=0x8035, op=4, spa="0.0.0.0", tha=ME, tpa="0.0.0.0"),
+    "rarp of another": arp(kind=0x8035, op=3, spa="0.0.0.0", tha=OTHER, tpa="0.0.0.0"),
+    "rarp with an address": arp(kind=0x8035, op=3, spa=MY_IP, tha=ME, tpa="0.0.0.0"),
+    "rarp to one": arp(kind=0x8035, op=3, spa="0.0.0.0", tha=ME, tpa="0.0.0.0", to=OTHER),
     "spoofed source": data(source=OTHER_IP), "source 0": data(source="0.0.0.0"), "private": data(to=OTHER_IP),
     "other next hop": data(mac=OTHER), "loopback": data(to="127.0.0.1"), "record route": data(options=[
         IPOption_RR(routers=["0.0.0.0"])]), "ttl 0": data(ttl=0), "version": data(version=5),
@@ -93,6 +97,8 @@ FORBIDDEN = {
     "broadcast": data(to="255.255.255.255", mac=BROADCAST), "unicast as group": data(mac=BROADCAST),
     "closed group": data(to="224.0.0.18", mac="01:00:5e:00:00:12"),
     "site group": data(to="239.1.2.3", mac="01:00:5e:01:02:03"),
+    "group of ptp": data(to="224.0.1.129", mac="01:00:5e:00:01:81"),
+    "source-specific group": data(to="232.1.2.3", mac="01:00:5e:01:02:03"),
     "group under other mac": data(to="224.0.1.1", mac=ROUTER), "igmp query": data(
         to="224.0.0.1", mac="01:00:5e:00:00:01", proto=2, ttl=1, above=Raw(b"\x11" + bytes(7))),
     "redirect": data(above=ICMP(type=5)), "router advertisement": data(above=ICMP(type=9)), "icmpv6": data(proto=58),

@@ -132,7 +132,7 @@ HONEST = {
     "mld": mld(ICMPv6MLReport2(), "ff02::16"), "mld from nobody": mld(ICMPv6MLReport2(), "ff02::16", "::"),
     "mld1": mld(ICMPv6MLReport(mladdr="ff02::fb"), "ff02::fb"),
     "mld done": mld(ICMPv6MLDone(mladdr="ff02::fb"), "ff02::2"),
-    "solicit": dhcp(DHCP6_Solicit()), "release": dhcp(DHCP6_Release(), [LEASED]), "global group": data(to="ff0e::7"),
+    "solicit": dhcp(DHCP6_Solicit()), "release": dhcp(DHCP6_Release(), [LEASED]),
 }
 
 
@@ -162,7 +162,7 @@ FORBIDDEN = {
     "6to4": data(to="2002:c0a8:101::1"), "nat64 of a private address": data(to="64:ff9b::192.168.0.1"),
     "router": data(MY_LL, to=ROUTER_LL), "resolver, other port": data(to=RESOLVER, above=UDP(dport=54)),
     "resolver, later fragment": data(to=RESOLVER, before=[IPv6ExtHdrFragment(offset=3)]),
-    "link-local beyond": data(MY_LL), "all nodes": data(to=NODES), "site group": data(to="ff05::2"),
+    "link-local beyond": data(MY_LL), "all nodes": data(to=NODES), "site group": data(to="ff05::2"), "global group": data(to="ff0e::181"),
     "ra": ra(MY_LL, ME), "ra from the router's address": ra(ether=ME), "redirect": nd(ICMPv6ND_Redirect(
         tgt=MY_LL, dst=EXTERNAL), to=NODES), "query": mld(ICMPv6MLQuery(), NODES),
     "node information": frame(ICMPv6NIQueryName()), "renumbering": frame(Raw(b"\x8a" + bytes(15)), to=NODES, nh=58),

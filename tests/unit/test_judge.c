@@ -86,7 +86,7 @@ static void every_ethertype(void **state)
 			wanted = DROP_ETHERTYPE_VLAN;
 		put_ethernet(&w, GATEWAY_MAC, GUEST_MAC, (uint16_t)type);
 		put_zeros(&w, 46);
-		GUEST_SENDS(wanted);
+		GUEST_SENDS(type == 0x8035 ? DROP_RARP_FORM : wanted);
 		put_ethernet(&w, GUEST_MAC, GATEWAY_MAC, (uint16_t)type);
 		put_zeros(&w, 46);
 		GUEST_GETS(wanted);
@@ -312,7 +312,8 @@ static void destinations(void **state)
 		{ 0, GATEWAY_MAC, DROP_DST_INVALID }, { 0x7f000001, GATEWAY_MAC, DROP_DST_INVALID },
 		{ 0xffffffff, MAC_BROADCAST, DROP_DST_BROADCAST }, { SUBNET_BROADCAST, MAC_BROADCAST, DROP_DST_BROADCAST },
 		{ 0xe00000fb, 0x01005e0000fbULL, DROP_DST_MULTICAST }, { 0xeffffffa, 0x01005e7ffffaULL, DROP_DST_MULTICAST },
-		{ 0xe0000109, 0x01005e000109ULL, PASS },
+		{ 0xe0000109, 0x01005e000109ULL, DROP_DST_MULTICAST }, { 0xe0000181, 0x01005e000181ULL, DROP_DST_MULTICAST },
+		{ 0xe8000001, 0x01005e000001ULL, DROP_DST_MULTICAST },
 	};
 	assert_true(compile_policy(&w.config.policy, blocked, 1));
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -226,7 +226,12 @@ static void scopes_of_sources(void **state)
 	GUEST_SENDS(PASS);
 	put_data(GUEST_LL, ROUTER_LL);
 	GUEST_SENDS(PASS);
-	put_data(GUEST_LL, ADDRESS6(0xff0e000000000000ULL, 5));
+	struct address group = ADDRESS6(0xff0e000000000000ULL, 0x181);
+	struct rule opened = { group, 128, .class = CLASS_ALLOWED, .directions = OUTWARD };
+	put_data(GUEST_PRIVACY, group);
+	GUEST_SENDS(DROP_DST_MULTICAST);
+	assert_true(compile_policy(&w.config.policy, &opened, 1));
+	put_data(GUEST_LL, group);
 	GUEST_SENDS(DROP_IP6_SRC_SCOPE);
 	put_data(GUEST_PRIVACY, ROUTER_LL);
 	GUEST_SENDS(PASS);
@@ -235,8 +240,8 @@ static void scopes_of_sources(void **state)
 		from_guest(&w);
 	}
 	GUEST_SENDS(DROP_RATE_MULTICAST);
-	put_data(GUEST_PRIVACY, ADDRESS6(0xff0e000000000000ULL, 5));
-	GUEST_SENDS(PASS); /* global scope: not in that bucket */
+	put_data(GUEST_PRIVACY, group);
+	GUEST_SENDS(PASS); /* a rule opened it, and it goes beyond the link: another bucket */
 }
 
 /* X4 to X8 */
