@@ -163,11 +163,21 @@ static bool opens_early(const char *text)
 	return !is_kind(text, "slirp") && !is_kind(text, "vmnet");
 }
 
-static void set_leases(void)
+/* vmnet's own networks get their leases from bootpd; one that is bridged, from others. */
+static void prepare_bootpd(void)
 {
+	static const char danger[] = "a VM that copies another's client identifier may be leased its address";
 	struct usage_error cause;
-	if (!set_lease_time(options.lease_time_s, &cause))
-		warning("the DHCP lease time stays as it was: %s", cause.text);
+	const char *uplink = uplink_text(&options);
+	if (!is_kind(uplink, "vmnet") || strstr(uplink, "bridged=") != NULL)
+		return;
+	if (geteuid() == 0 && !set_bootpd(options.lease_time_s, &cause))
+		warning("bootpd's settings: %s; so its lease time stays as it was, and %s", cause.text, danger);
+	if (geteuid() != 0 && !is_bootpd_set(options.lease_time_s))
+		warning("bootpd's lease time stays as it was, and %s: only root can change that, once: sudo defaults write "
+			"/Library/Preferences/SystemConfiguration/com.apple.InternetSharing.default.plist bootpd -dict-add "
+			"dhcp_ignore_client_identifier -bool true DHCPLeaseTimeSecs -int %u",
+			danger, (unsigned)options.lease_time_s);
 }
 
 /* Where nobody has given us root, and the uplink wants it, or has just shown that it does. Returns where that cannot be. */
@@ -186,16 +196,15 @@ static struct port *open_uplink(void)
 {
 	struct port_settings settings = settings_for(UPLINK_SIDE);
 	struct port_error error = { false, "" };
-	bool is_vmnet = is_kind(uplink_text(&options), "vmnet");
-	if (is_vmnet && geteuid() == 0)
-		set_leases();
+	if (geteuid() == 0)
+		prepare_bootpd();
 	struct port *port = port_open(uplink_text(&options), &settings, &error);
 	if (port == NULL && !error.usage && options.wanted == WANT_GUARD)
 		ask_for_root(error.text);
 	if (port == NULL)
 		die_of_port("--uplink", &error);
-	if (is_vmnet && geteuid() != 0)
-		warning("the DHCP lease time stays as it was: only root can set it");
+	if (geteuid() != 0)
+		prepare_bootpd(); /* not before it is known that this user can have the network */
 	if (options.expose_count > 0 && port->kind->expose == NULL)
 		die_usage("--expose: the uplink \"%s\" cannot forward ports", port->name);
 	return port;

@@ -1,6 +1,7 @@
 #!/bin/sh
 # On a Mac: builds softnet with Apple's SDK, runs its tests, then runs it on vmnet as root. Prints a table; please paste it
-# into an issue, whatever it says. It changes one thing that stays: the lease time of the system's DHCP server (611 s).
+# into an issue, whatever it says. It changes two things that stay: the system's DHCP server
+# leases for 611 s, and by MAC address.
 #
 #     tests/mac-smoke.sh          needs Xcode's command line tools, Homebrew's meson, ninja, pkgconf, jansson and cmocka,
 #                                 and sudo; a minute. No VM that uses vmnet should run.

@@ -179,6 +179,7 @@ def stop(guest, number=signal.SIGINT):
 def check_preferences(seen):
     seen.append(said("defaults", "read", PREFERENCES, "bootpd"))
     assert re.search(rf"DHCPLeaseTimeSecs = {LEASE_SECONDS}\b", seen[0])
+    assert re.search(r"dhcp_ignore_client_identifier = 1\b", seen[0])
 
 
 def check_log(seen):

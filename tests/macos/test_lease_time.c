@@ -1,4 +1,4 @@
-/* Sets bootpd's lease time, and says how it went. Run by tests/network/test_macos.py. */
+/* Sets bootpd's lease time, or asks for it, and says how it went. Run by tests/network/test_macos.py. */
 #include <stdio.h>
 #include <stdlib.h>
 #include "../../softnet/lease_time.h"
@@ -6,7 +6,12 @@
 int main(int count, char **words)
 {
 	struct usage_error cause = { "" };
-	bool is_done = count == 2 && set_lease_time((uint32_t)strtoul(words[1], NULL, 10), &cause);
-	puts(is_done ? "done" : cause.text);
+	if (count < 2)
+		return 2;
+	uint32_t seconds = (uint32_t)strtoul(words[1], NULL, 10);
+	if (count > 2)
+		puts(is_bootpd_set(seconds) ? "stands there" : "does not stand there");
+	else
+		puts(set_bootpd(seconds, &cause) ? "done" : cause.text);
 	return 0;
 }

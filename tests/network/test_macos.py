@@ -119,38 +119,48 @@ def test_addresses_of_the_host_are_followed(mac, network):
     ends_well(mac, guest)
 
 
-# --- the lease time of bootpd, by tests/macos/test_lease_time.c ----------------------------------------------------------
+# --- the settings of bootpd, by tests/macos/test_lease_time.c ------------------------------------------------------------
 
-def set_lease_time(mac, seconds=600, before="bootpd.keep=7\nbootpd.DHCPLeaseTimeSecs=86400\nother=stays\n", **more):
+BY_MAC = "bootpd.dhcp_ignore_client_identifier=true\n"
+OURS = "bootpd.DHCPLeaseTimeSecs=600\n" + BY_MAC
+
+
+def set_bootpd(mac, seconds=600, before="bootpd.keep=7\nbootpd.DHCPLeaseTimeSecs=86400\nother=stays\n", ask=()):
     mac.preferences.write_text(before)
     mac.log_path.write_text("")
     program = mac.program.parent / "test-lease-time"
-    done = subprocess.run([program, str(seconds)], capture_output=True, text=True, timeout=20, check=False, **more)
+    done = subprocess.run([program, str(seconds), *ask], capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 0, done.stderr
     assert mac.logged("^end semaphores=0 xpc=0 cf=0")
     return done.stdout.strip(), mac.preferences.read_text()
 
 
-def test_lease_time(mac):
+def test_settings_of_bootpd(mac):
     """Merged with what stands there, which is everybody's."""
     for before, after in (
             ("bootpd.keep=7\nbootpd.DHCPLeaseTimeSecs=86400\nother=stays\n",
-             "bootpd.keep=7\nbootpd.DHCPLeaseTimeSecs=600\nother=stays\n"),
-            ("bootpd.keep=7\n", "bootpd.keep=7\nbootpd.DHCPLeaseTimeSecs=600\n"),
-            ("other=stays\n", "other=stays\nbootpd.DHCPLeaseTimeSecs=600\n"),
-            ("bootpd=nonsense\n", "bootpd.DHCPLeaseTimeSecs=600\n"), ("", "bootpd.DHCPLeaseTimeSecs=600\n")):
-        assert set_lease_time(mac, before=before) == ("done", after)
+             "bootpd.keep=7\n" + OURS + "other=stays\n"),
+            ("bootpd.keep=7\n", "bootpd.keep=7\n" + OURS), ("other=stays\n", "other=stays\n" + OURS),
+            # One of both, or something that only looks like it.
+            ("bootpd.DHCPLeaseTimeSecs=600\n", OURS), (BY_MAC, BY_MAC + "bootpd.DHCPLeaseTimeSecs=600\n"),
+            ("bootpd.DHCPLeaseTimeSecs=600\nbootpd.dhcp_ignore_client_identifier=false\n", OURS),
+            ("bootpd.DHCPLeaseTimeSecs=600\nbootpd.dhcp_ignore_client_identifier=1\n", OURS),
+            ("bootpd=nonsense\n", OURS), ("", OURS)):
+        assert set_bootpd(mac, before=before, ask=["?"]) == ("does not stand there", before)
+        assert set_bootpd(mac, before=before) == ("done", after)
         assert mac.logged("^preferences of com.apple.InternetSharing.default.plist for softnet")
+        assert mac.logged("^preferences applied")
+        assert set_bootpd(mac, before=after, ask=["?"]) == ("stands there", after)
 
 
-def test_lease_time_that_stands_there(mac):
-    said, _ = set_lease_time(mac, 86400)
-    assert said == "done" and not mac.logged("^preferences written")
+def test_settings_of_bootpd_that_stand_there(mac):
+    said, _ = set_bootpd(mac, 86400, "bootpd.DHCPLeaseTimeSecs=86400\n" + BY_MAC)
+    assert said == "done" and not mac.logged("^preferences (written|applied)")
 
 
-def test_lease_time_while_others_change_it(mac):
+def test_settings_of_bootpd_while_others_change_them(mac):
     mac.fault("sc-busy=4")
-    assert set_lease_time(mac)[0] == "done"
+    assert set_bootpd(mac)[0] == "done"
 
 
 @pytest.mark.parametrize("faults, seconds, words", [
@@ -158,24 +168,31 @@ def test_lease_time_while_others_change_it(mac):
     ("sc-open", 600, "cannot be opened: Access denied"), ("sc-lock", 600, "cannot be locked: Access to the"),
     ("sc-commit", 600, "cannot be written: Access denied"), ("", 1 << 31, "2147483648 seconds are too many"),
 ])
-def test_lease_time_that_fails(mac, faults, seconds, words):
+def test_settings_of_bootpd_that_fail(mac, faults, seconds, words):
     mac.fault(faults)
-    said, after = set_lease_time(mac, seconds)
+    said, after = set_bootpd(mac, seconds)
     assert said.startswith(words) and after.endswith("bootpd.DHCPLeaseTimeSecs=86400\nother=stays\n")
+
+
+def test_settings_of_bootpd_that_nobody_hears_of(mac):
+    mac.fault("sc-apply")
+    said, after = set_bootpd(mac, before="")
+    assert said == "are written, but cannot be put into force: Access denied" and after == OURS
 
 
 @pytest.mark.parametrize("options, faults, seconds, words", [
     ([], "", 600, None), (["--bootpd-lease-time", "1200"], "", 1200, None),
-    ([], "sc-lock", 86400, "the DHCP lease time stays as it was: cannot be locked: Access to the"),
+    ([], "sc-lock", 86400, "bootpd's settings: cannot be locked: Access to the"),
 ])
-def test_guard_sets_the_lease_time(mac, options, faults, seconds, words):
+def test_guard_sets_bootpd(mac, options, faults, seconds, words):
     """Before the interface starts; a guard goes on without."""
     mac.socket_wire()
     mac.fault(faults)
     guest = mac.guest(*options)
     assert f"bootpd.DHCPLeaseTimeSecs={seconds}" in mac.preferences.read_text().splitlines()
     calls = [line.split()[0] for line in mac.log() if line.startswith(("preferences", "start"))]
-    assert calls == ["preferences", "start"] if faults else ["preferences", "preferences", "start"]
+    assert calls == ["preferences"] * (1 if faults else 3) + ["start"]
+    assert ("bootpd.dhcp_ignore_client_identifier=true" in mac.preferences.read_text()) == (not faults)
     told = [line for line in guest.guard.output("err") if "lease time" in line]
     assert len(told) == bool(words) and (not words or words in told[0])
     ends_well(mac, guest)

@@ -39,6 +39,8 @@ def as_user(mac, network):
     place = tempfile.TemporaryDirectory(prefix="softnet-")      # pytest's own is closed to others
     mac.log_path = pathlib.Path(place.name) / "doubles.log"
     mac.wire = macos.Wire(pathlib.Path(place.name) / "wire")
+    mac.preferences = mac.preferences.rename(pathlib.Path(place.name) / "preferences")
+    mac.environment("FAKE_PREFERENCES", str(mac.preferences))
     mac.environment("FAKE_LOG", str(mac.log_path))
     mac.environment("FAKE_WIRE", f"unix:{mac.wire.path}")
     mac.log_path.touch()
@@ -151,11 +153,23 @@ def test_without_sudo(mac, as_user, network, rule):
 
 
 def test_macos_26_wants_no_root(mac, as_user, network):
-    """Only the lease time does."""
+    """Only the settings of bootpd do; done by hand as the warning says, they are right once and for all."""
     mac.environment("FAKE_MACOS", "26")
     guest = rawguest.RawGuest(network, MAC, program=as_user(None))
     mac.wire.meet()
     assert mac.logged(f"^start mode=1001 .*user={NOBODY} status=1000") and not descendants(guest.guard.pid)
-    guest.guard.wait_line("the DHCP lease time stays as it was: only root can set it")
+    line = guest.guard.wait_line("only root can change that, once: sudo defaults write (.*)")[1].split()
+    assert line[:3] == ["/Library/Preferences/SystemConfiguration/com.apple.InternetSharing.default.plist", "bootpd",
+                        "-dict-add"]
+    assert ends_in_a_second(guest.guard, signal.SIGINT) == 0
+    guest.close()
+    with open(mac.preferences, "a", encoding="ascii") as preferences:
+        for key, _, value in zip(*[iter(line[3:])] * 3):
+            preferences.write(f"bootpd.{key}={value}\n")
+    mac.wire.close()
+    mac.wire = macos.Wire(mac.wire.path)
+    os.chmod(mac.wire.path, 0o777)
+    guest = rawguest.RawGuest(network, MAC, program=as_user(None))
+    assert not any("bootpd" in said for said in guest.guard.output("err"))
     assert ends_in_a_second(guest.guard, signal.SIGINT) == 0
     guest.close()

@@ -1,6 +1,6 @@
 /*
- * The doubles of CoreFoundation and SystemConfiguration: strings, numbers and dictionaries, and preferences kept in a text
- * file, FAKE_PREFERENCES. Faults: sc-open, sc-lock, sc-commit, sc-busy=TIMES. Without root, it cannot be locked.
+ * The doubles of CoreFoundation and SystemConfiguration: strings, numbers, booleans and dictionaries, and preferences kept in a text
+ * file, FAKE_PREFERENCES. Faults: sc-open, sc-lock, sc-commit, sc-apply, sc-busy=TIMES. Without root, it cannot be locked.
  */
 #include <SystemConfiguration/SystemConfiguration.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include "fake.h"
 
-enum kind { STRING, NUMBER, DICTIONARY, PREFERENCES };
+enum kind { STRING, NUMBER, BOOLEAN, DICTIONARY, PREFERENCES };
 enum { PAIRS_MAX = 16, LINE_OCTETS = 256, SC_ACCESS = 1003, SC_LOCKED = 3001 };
 
 struct object {
@@ -19,12 +19,14 @@ struct object {
 	int32_t number;
 	struct object *keys[PAIRS_MAX], *values[PAIRS_MAX];
 	int count;
-	bool is_locked, has_changed; /* PREFERENCES: its dictionary is the whole file */
+	bool is_locked, has_changed, is_written; /* PREFERENCES: its dictionary is the whole file */
 };
 
 const CFAllocatorRef kCFAllocatorDefault;
 const CFDictionaryKeyCallBacks kCFTypeDictionaryKeyCallBacks;
 const CFDictionaryValueCallBacks kCFTypeDictionaryValueCallBacks;
+static struct object yes = { .kind = BOOLEAN, .owners = 1, .number = 1 }, no = { .kind = BOOLEAN, .owners = 1 };
+const CFBooleanRef kCFBooleanTrue = (CFBooleanRef)&yes;
 static int last_error;
 
 static struct object *object_of(CFTypeRef reference, enum kind kind)
@@ -71,11 +73,6 @@ CFTypeID CFGetTypeID(CFTypeRef reference)
 	return ((const struct object *)reference)->kind;
 }
 
-CFTypeID CFNumberGetTypeID(void)
-{
-	return NUMBER;
-}
-
 CFTypeID CFDictionaryGetTypeID(void)
 {
 	return DICTIONARY;
@@ -111,12 +108,15 @@ CFNumberRef CFNumberCreate(CFAllocatorRef allocator, CFNumberType type, const vo
 	return (CFNumberRef)make_number(*(const int32_t *)value);
 }
 
-Boolean CFNumberGetValue(CFNumberRef number, CFNumberType type, void *value)
+/* Of what a dictionary may hold here; a number is no boolean. */
+Boolean CFEqual(CFTypeRef left, CFTypeRef right)
 {
-	if (type != kCFNumberSInt32Type)
-		misuse("CFNumberGetValue: type %ld", type);
-	*(int32_t *)value = object_of(number, NUMBER)->number;
-	return true;
+	const struct object *a = left, *b = right;
+	if (a == NULL || b == NULL)
+		misuse("CFEqual(NULL)");
+	if (a->kind != b->kind || a->kind == DICTIONARY)
+		return a == b;
+	return a->kind == STRING ? strcmp(a->text, b->text) == 0 : a->number == b->number;
 }
 
 static struct object *get(const struct object *dictionary, const char *key)
@@ -175,7 +175,14 @@ void CFDictionarySetValue(CFMutableDictionaryRef dictionary, const void *key, co
 
 /* Preferences */
 
-/* "a.b=1" is the number b in the dictionary a, "a=text" is a string. */
+static struct object *read_value(const char *text)
+{
+	if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
+		return retain(text[0] == 't' ? &yes : &no);
+	return make_number((int32_t)atoi(text));
+}
+
+/* "a.b=1" is the number b in the dictionary a, "a.b=true" a boolean, "a=text" is a string. */
 static void read_line(struct object *all, char *line)
 {
 	char *value = strchr(line, '='), *inner = strchr(line, '.');
@@ -190,7 +197,16 @@ static void read_line(struct object *all, char *line)
 	*inner++ = '\0';
 	if (get(all, line) == NULL)
 		put(all, line, make(DICTIONARY));
-	put(get(all, line), inner, make_number((int32_t)atoi(value)));
+	put(get(all, line), inner, read_value(value));
+}
+
+static void write_pair(FILE *file, const char *dictionary, const char *key, const struct object *value)
+{
+	fprintf(file, "%s.%s=", dictionary, key);
+	if (value->kind == BOOLEAN)
+		fprintf(file, "%s\n", value->number ? "true" : "false");
+	else
+		fprintf(file, "%d\n", value->number);
 }
 
 static bool write_file(const struct object *all)
@@ -203,7 +219,7 @@ static bool write_file(const struct object *all)
 		if (inner->kind == STRING)
 			fprintf(file, "%s=%s\n", all->keys[i]->text, inner->text);
 		for (int k = 0; inner->kind == DICTIONARY && k < inner->count; k++)
-			fprintf(file, "%s.%s=%d\n", all->keys[i]->text, inner->keys[k]->text, inner->values[k]->number);
+			write_pair(file, all->keys[i]->text, inner->keys[k]->text, inner->values[k]);
 	}
 	return fclose(file) == 0;
 }
@@ -259,10 +275,20 @@ Boolean SCPreferencesSetValue(SCPreferencesRef preferences, CFStringRef key, CFP
 
 Boolean SCPreferencesCommitChanges(SCPreferencesRef preferences)
 {
-	const struct object *all = object_of(preferences, PREFERENCES);
+	struct object *all = object_of(preferences, PREFERENCES);
 	last_error = SC_ACCESS;
 	record("preferences written changed=%d", all->has_changed);
-	return all->is_locked && all->has_changed && !fault("sc-commit", 0, NULL) && write_file(all);
+	return all->is_written = all->is_locked && all->has_changed && !fault("sc-commit", 0, NULL) && write_file(all);
+}
+
+Boolean SCPreferencesApplyChanges(SCPreferencesRef preferences)
+{
+	const struct object *all = object_of(preferences, PREFERENCES);
+	if (!all->is_locked || !all->is_written)
+		misuse("SCPreferencesApplyChanges before SCPreferencesCommitChanges");
+	last_error = SC_ACCESS;
+	record("preferences applied");
+	return !fault("sc-apply", 0, NULL);
 }
 
 int SCError(void)

@@ -9,6 +9,7 @@ typedef unsigned long CFTypeID;
 typedef uint32_t CFStringEncoding;
 typedef const void *CFTypeRef, *CFPropertyListRef;
 typedef const struct __CFAllocator *CFAllocatorRef;
+typedef const struct __CFBoolean *CFBooleanRef;
 typedef const struct __CFDictionary *CFDictionaryRef;
 typedef struct __CFDictionary *CFMutableDictionaryRef;
 typedef const struct __CFNumber *CFNumberRef;
@@ -37,14 +38,15 @@ extern const CFAllocatorRef kCFAllocatorDefault;
 extern const CFDictionaryKeyCallBacks kCFTypeDictionaryKeyCallBacks;
 extern const CFDictionaryValueCallBacks kCFTypeDictionaryValueCallBacks;
 
+extern const CFBooleanRef kCFBooleanTrue;
+
+Boolean CFEqual(CFTypeRef, CFTypeRef);
 void CFRelease(CFTypeRef);
 CFTypeID CFGetTypeID(CFTypeRef);
 
 CFStringRef CFStringCreateWithCString(CFAllocatorRef, const char *, CFStringEncoding);
 
-CFTypeID CFNumberGetTypeID(void);
 CFNumberRef CFNumberCreate(CFAllocatorRef, CFNumberType, const void *value);
-Boolean CFNumberGetValue(CFNumberRef, CFNumberType, void *value);
 
 CFTypeID CFDictionaryGetTypeID(void);
 CFMutableDictionaryRef CFDictionaryCreateMutable(CFAllocatorRef, CFIndex capacity, const CFDictionaryKeyCallBacks *,

@@ -10,6 +10,7 @@ Boolean SCPreferencesUnlock(SCPreferencesRef);
 CFPropertyListRef SCPreferencesGetValue(SCPreferencesRef, CFStringRef key);
 Boolean SCPreferencesSetValue(SCPreferencesRef, CFStringRef key, CFPropertyListRef);
 Boolean SCPreferencesCommitChanges(SCPreferencesRef);
+Boolean SCPreferencesApplyChanges(SCPreferencesRef);
 
 enum { kSCStatusPrefsBusy = 3002 };
 
