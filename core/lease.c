@@ -208,7 +208,7 @@ static void supersede(struct state *state, uint32_t id, uint64_t client_id)
 struct transaction *open_transaction(struct state *state, uint32_t id, enum transaction_kind kind, uint64_t client_id,
 				     uint64_t now_ms)
 {
-	if (may_bind(kind))
+	if (may_bind((uint8_t)kind))
 		supersede(state, id, client_id);
 	struct transaction *t = find_transaction(state, id, now_ms);
 	uint64_t requested_ms = now_ms;
