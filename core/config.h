@@ -47,7 +47,7 @@ struct config {
 	uint8_t stateful;               /* flows are tracked: docs/policy.md */
 	uint8_t inbound;                /* enum inbound */
 	uint8_t reserved[2];
-	struct address_set host;        /* the host's own IPv4 addresses on the segment */
+	struct address_set host;        /* the host's IPv4 addresses on the segment, where it is the router: named or the uplink's */
 	struct address_set servers;     /* trusted DHCPv4 servers; empty: host; that empty too: learned */
 	struct address_set resolvers;   /* --dns, IPv4 */
 	struct address_set host6;       /* each family has its own sets: what is known of one says nothing of the other */
@@ -58,5 +58,7 @@ struct config {
 	struct rate rates[RATE_CLASSES_END];
 	struct policy policy;
 	struct site_set sites;          /* of this host. From here on what changes while the guard runs, whatever the options */
+	struct address_set resident;    /* the host's own addresses of both families where it is no router: @host, ... */
+	uint64_t resident_mac;          /* ... and the MAC address that it has on the segment */
 	struct exposed_set exposed;
 };

@@ -34,7 +34,7 @@ INLINE uint32_t aliases_of4(const struct config *config, const struct state *sta
 {
 	const uint32_t *alias = config->policy.alias;
 	uint32_t found = 1u << ALIAS_GLOBAL;
-	if (alias[ALIAS_HOST] != NO_NODE && set_has(&config->host, a))
+	if (alias[ALIAS_HOST] != NO_NODE && is_host4(config, a))
 		found |= 1u << ALIAS_HOST;
 	if (alias[ALIAS_GATEWAY] != NO_NODE && is_router4(config, state, a, now_ms))
 		found |= 1u << ALIAS_GATEWAY;
@@ -90,7 +90,7 @@ INLINE uint8_t verdict_of_unruled4(const struct config *config, const struct sta
 		return to->peer.low == (MAPPED_IPV4 | 0xe00000fbU) && is_mdns(to) ? PASS : DROP_DST_MULTICAST;
 	if (special == CLASS_BROADCAST || is_directed_broadcast(state, to->peer, now_ms))
 		return DROP_DST_BROADCAST;
-	if (special == CLASS_GLOBAL || set_has(&config->host, to->peer))
+	if (special == CLASS_GLOBAL || is_host4(config, to->peer))
 		return PASS;
 	return is_resolver4(config, state, to->peer, now_ms) ? verdict_of_resolver(to) : DROP_DST_PRIVATE;
 }

@@ -78,7 +78,7 @@ INLINE uint32_t aliases_of6(const struct config *config, const struct state *sta
 {
 	const uint32_t *alias = config->policy.alias;
 	uint32_t found = 0;
-	if (alias[ALIAS_HOST] != NO_NODE && set_has(&config->host6, a))
+	if (alias[ALIAS_HOST] != NO_NODE && is_host6(config, a))
 		found |= 1u << ALIAS_HOST;
 	if (alias[ALIAS_GATEWAY] != NO_NODE && is_router6(config, state, a, now_ms))
 		found |= 1u << ALIAS_GATEWAY;
@@ -96,7 +96,7 @@ INLINE uint8_t verdict_of_unruled6(const struct config *config, const struct sta
 	struct address a = to->peer;
 	if (special == CLASS_GROUP)
 		return a.high == 0xff02000000000000ULL && a.low == 0xfb && is_mdns(to) ? PASS : DROP_DST_MULTICAST;
-	if (set_has(&config->host6, a))
+	if (is_host6(config, a))
 		return PASS;
 	uint8_t verdict = is_resolver6(config, state, a, now_ms) ? verdict_of_resolver(to) : DROP_DST_PRIVATE;
 	if (verdict == PASS)

@@ -137,7 +137,7 @@ INLINE uint32_t next_hop4(const struct config *config, const struct state *state
 			  struct address to, uint64_t now_ms)
 {
 	if (!config->isolation || mac_is_group(mac) || !knows_gateway(config, state, now_ms) ||
-	    is_gateway_mac(config, state, mac, now_ms))
+	    is_gateway_mac(config, state, mac, now_ms) || is_to_resident(config, to, mac))
 		return HOP_ROUTER;
 	hide_from_optimizer(binding);
 	if (binding >= BINDINGS4_MAX || !is_on_link(&state->ipv4[binding], to))

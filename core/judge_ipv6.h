@@ -43,7 +43,8 @@ INLINE struct decision judge_dhcp6_from_guest(const struct config *config, const
 INLINE uint32_t next_hop6(const struct config *config, const struct state *state, uint64_t mac, struct address to,
 			  uint64_t now_ms)
 {
-	if (!config->isolation || mac_is_group(mac) || gateway_mac6(config, &state->ipv6, mac) != OTHER_MAC)
+	if (!config->isolation || mac_is_group(mac) || gateway_mac6(config, &state->ipv6, mac) != OTHER_MAC ||
+	    is_to_resident(config, to, mac))
 		return HOP_ROUTER;
 	if (!is_link_local(to) && !is_on_link6(&state->ipv6, to.high, to.low, now_ms))
 		return HOP_WRONG;
@@ -83,7 +84,7 @@ INLINE struct decision judge_data6_from_guest(const struct config *config, const
 					bucket, source.binding);
 	/* RFC 4007 9: a router must not forward it, so there is no honest reason to try. */
 	if ((d.verdict == PASS || d.flow != 0) && is_link_local(ip->source) && !is_narrow_group6(ip->destination) &&
-	    !is_link_local(ip->destination) && !set_has(&config->host6, ip->destination))
+	    !is_link_local(ip->destination) && !is_host6(config, ip->destination))
 		return drop(DROP_IP6_SRC_SCOPE);
 	return d;
 }

@@ -46,7 +46,7 @@ bool is_leasable4(const struct config *config, const struct state *state, struct
 	if (host >> 16 == 0xa9fe) /* 169.254/16: self-assigned, never leased (RFC 3927 1.6) */
 		return false;
 	bool learned_server = anchors_are_locked(state, now_ms) && same_address(state->learned.server, a);
-	return !is_router4(config, state, a, now_ms) && !set_has(&config->servers, a) && !learned_server;
+	return !is_router4(config, state, a, now_ms) && !is_resident(config, a) && !set_has(&config->servers, a) && !learned_server;
 }
 
 bool add_static_binding(struct state *state, struct address a, uint32_t prefix_length, uint64_t now_ms)

@@ -22,6 +22,29 @@ INLINE bool is_gateway_mac(const struct config *config, const struct state *stat
 	return anchors_are_locked(state, now_ms) && mac_set_has(&state->learned.gateway_macs, mac);
 }
 
+/* The host's own address, where the host only lives on the segment and the router may be another machine. */
+INLINE bool is_resident(const struct config *config, struct address a)
+{
+	return set_has(&config->resident, a);
+}
+
+/* @host, whether it is the router or not. */
+INLINE bool is_host4(const struct config *config, struct address a)
+{
+	return set_has(&config->host, a) || is_resident(config, a);
+}
+
+/* To the host itself: it is no router, but what is sent to its own addresses goes no further. */
+INLINE bool is_to_resident(const struct config *config, struct address a, uint64_t mac)
+{
+	return mac == config->resident_mac && is_resident(config, a);
+}
+
+INLINE bool poses_as_resident(const struct config *config, struct address a, uint64_t mac)
+{
+	return mac != config->resident_mac && is_resident(config, a);
+}
+
 /* The next-hop routers: the host, and option 3 of the live leases. */
 SUBPROGRAM bool is_router_ipv4(const struct config *config, const struct state *state, uint32_t ipv4, uint64_t now_ms)
 {
@@ -48,12 +71,13 @@ INLINE bool knows_mac_of(const struct config *config, const struct state *state,
 	       (anchors_are_locked(state, now_ms) && set_has(&state->learned.gateways, router));
 }
 
-/* Somebody at `mac` uses the address of a router whose MAC is another. */
+/* Somebody at `mac` uses the address of a router, or of the host, whose MAC is another. */
 INLINE bool poses_as_router4(const struct config *config, const struct state *state, struct address a, uint64_t mac,
 			     uint64_t now_ms)
 {
-	return !is_gateway_mac(config, state, mac, now_ms) && is_router4(config, state, a, now_ms) &&
-	       knows_mac_of(config, state, a, now_ms);
+	return poses_as_resident(config, a, mac) ||
+	       (!is_gateway_mac(config, state, mac, now_ms) && is_router4(config, state, a, now_ms) &&
+		knows_mac_of(config, state, a, now_ms));
 }
 
 /* A router whose MAC is still to be learned from its answer to the guest's question. */

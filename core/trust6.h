@@ -1,7 +1,13 @@
 /* Who is trusted on the segment in IPv6: the operator's word, else the platform's, else what was learned. */
 #pragma once
 #include "config.h"
-#include "state.h"
+#include "trust.h"
+
+/* As is_host4() of trust.h. */
+INLINE bool is_host6(const struct config *config, struct address a)
+{
+	return set_has(&config->host6, a) || is_resident(config, a);
+}
 
 INLINE bool is_live_router6(const struct router6 *r, uint64_t now_ms)
 {
@@ -66,11 +72,13 @@ SUBPROGRAM uint32_t gateway_mac6(const struct config *config, const struct state
 	return any ? OTHER_MAC : GATEWAY_UNKNOWN;
 }
 
-/* Somebody at `mac` uses the link-local address of a router whose MAC is another. */
+/* Somebody at `mac` uses the link-local address of a router, or of the host, whose MAC is another. */
 SUBPROGRAM bool is_pose_of_router6(const struct config *config, const struct state6 *state, uint64_t low, uint64_t mac,
 				   uint64_t now_ms)
 {
 	if (!is_given(config) || !is_given(state))
+		return true;
+	if (poses_as_resident(config, (struct address){ LINK_LOCAL_PREFIX, low }, mac))
 		return true;
 	for (uint32_t i = 0; i < ROUTERS6_MAX; i++)
 		if (is_locked_router6(&state->routers[i], now_ms) && state->routers[i].address.low == low)
@@ -84,7 +92,7 @@ INLINE bool poses_as_router6(const struct config *config, const struct state *st
 {
 	if (config->gateway_macs.count > 0 && set_has(&config->host6, a))
 		return !mac_set_has(&config->gateway_macs, mac);
-	return is_link_local(a) && is_pose_of_router6(config, &state->ipv6, a.low, mac, now_ms);
+	return poses_as_resident(config, a, mac) || (is_link_local(a) && is_pose_of_router6(config, &state->ipv6, a.low, mac, now_ms));
 }
 
 SUBPROGRAM bool has_link_local(const struct address_set *set)
@@ -108,6 +116,8 @@ SUBPROGRAM bool is_trusted_router_of6(const struct config *config, const struct 
 	if (config->gateway_macs.count > 0 && !mac_set_has(&config->gateway_macs, mac))
 		return false;
 	if (has_link_local(&config->host6) && !is_in_set(&config->host6, LINK_LOCAL_PREFIX, low))
+		return false;
+	if (poses_as_resident(config, (struct address){ LINK_LOCAL_PREFIX, low }, mac))
 		return false;
 	bool anchored = config->gateway_macs.count > 0 || has_link_local(&config->host6), any = false;
 	for (uint32_t i = 0; i < ROUTERS6_MAX; i++) {

@@ -36,6 +36,7 @@ struct port_settings {
 /* What a port knows of its network. Empty sets: it knows nothing, the guard learns or is told. */
 struct anchors {
 	struct address_set host;     /* the host's own addresses on the segment: @host */
+	bool other_router4, other_router6; /* the host only lives there: the router of that family is another machine */
 	struct address_set servers;  /* DHCP servers, where they are not the host */
 	struct address_set resolvers;
 	struct mac_set gateway_macs;

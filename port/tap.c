@@ -1,7 +1,6 @@
 /* A Linux tap interface: created or attached to, set up, and on request made a port of a bridge. */
 #include <errno.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
 #include <net/if.h>
@@ -153,7 +152,8 @@ static bool bring_up(struct tap_setup *s)
 
 /*
  * A bridge without a MAC address of its own takes the lowest of its ports', and changes it whenever a port comes or
- * goes. Guests know their gateway by that address, and guards too. So the bridge is told to keep the one it has.
+ * goes. Guests know their gateway by that address, and guards too. So the bridge is told to keep the one it has, also
+ * where the tap is in it already.
  */
 static void pin_bridge_address(struct tap_setup *s)
 {
@@ -164,83 +164,47 @@ static void pin_bridge_address(struct tap_setup *s)
 
 static bool join_bridge(struct tap_setup *s)
 {
-	unsigned index = if_nametoindex(s->name), bridge = if_nametoindex(s->bridge);
-	if (!bridge)
+	struct link port, bridge;
+	if (!read_link(0, s->bridge, &bridge))
 		return setup_error(s, "find bridge", s->bridge);
-	if (master_of(s->name) != bridge) {
-		pin_bridge_address(s);
+	if (!read_link(0, s->name, &port))
+		return setup_error(s, "find", s->name);
+	pin_bridge_address(s);
+	if (port.master != bridge.index) {
 		struct ifreq request = request_for(s->bridge);
-		request.ifr_ifindex = (int)index;
+		request.ifr_ifindex = (int)port.index;
 		if (ioctl(s->control, SIOCBRADDIF, &request) < 0 && errno == EOPNOTSUPP)
 			return resource_error(s->error, "%s is not a bridge", s->bridge) != NULL;
-		else if (master_of(s->name) != bridge)
-			return setup_error(s, errno == EBUSY ? "take from its other bridge into" : "join bridge", s->bridge);
+		int error = errno;
+		if (!read_link(port.index, NULL, &port) || port.master != bridge.index) {
+			errno = error;
+			return setup_error(s, error == EBUSY ? "take from its other bridge into" : "join bridge", s->bridge);
+		}
 	}
-	errno = set_isolation(index, s->settings->isolation);
+	errno = set_isolation(port.index, s->settings->isolation);
 	return errno == 0 || setup_error(s, "set the isolation of", s->name);
 }
 
-/* What the host has on this segment */
-
-static struct address address_of_ipv6(const uint8_t *octets)
-{
-	struct address a = { 0, 0 };
-	for (int i = 0; i < 8; i++) {
-		a.high = a.high << 8 | octets[i];
-		a.low = a.low << 8 | octets[8 + i];
-	}
-	return a;
-}
-
-/* False: no address of a family that we know. */
-static bool read_address(const struct sockaddr *from, struct address *to)
-{
-	if (from && from->sa_family == AF_INET) {
-		const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)from;
-		*to = address_of_ipv4(ntohl(in->sin_addr.s_addr));
-		return true;
-	}
-	if (from && from->sa_family == AF_INET6) {
-		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)from;
-		*to = address_of_ipv6(in6->sin6_addr.s6_addr);
-		return true;
-	}
-	return false;
-}
-
-/* Link-local ones are apart: routers speak from them, so they come first where not all find room. */
-static void read_addresses(const char *interface, struct address_set *links, struct address_set *others)
-{
-	struct ifaddrs *list;
-	struct address a;
-	if (getifaddrs(&list) < 0)
-		return;
-	for (const struct ifaddrs *i = list; i; i = i->ifa_next)
-		if (strcmp(i->ifa_name, interface) == 0 && read_address(i->ifa_addr, &a))
-			set_add(is_link_local(a) ? links : others, a);
-	freeifaddrs(list);
-}
-
 /*
- * An interface without an address is a wire: the gateway is somebody else. A link-local address does not count, for the
- * kernel gives one to every interface that is up.
+ * What the host has on this segment. An interface without an address is a wire: the gateway is somebody else. A
+ * link-local address does not count, for the kernel gives one to every interface that is up; but routers speak from
+ * them, so they come first where not all find room. A host whose own way out is this segment is no router of it, either.
  */
-static void read_anchors(struct tap_setup *s, struct anchors *anchors)
+static void read_anchors(const char *interface, struct anchors *anchors)
 {
-	const char *interface = s->bridge[0] ? s->bridge : s->name;
 	struct address_set others = { .count = 0 };
-	read_addresses(interface, &anchors->host, &others);
-	struct ifreq request = request_for(interface);
-	if (others.count == 0 || ioctl(s->control, SIOCGIFHWADDR, &request) < 0) {
-		anchors->host = others;
+	struct link link;
+	if (!read_link(0, interface, &link) || !read_addresses(link.index, &anchors->host, &others) || others.count == 0) {
+		anchors->host = (struct address_set){ .count = 0 };
 		return;
 	}
 	for (uint32_t i = 0; i < others.count; i++)
 		set_add(&anchors->host, others.item[i]);
-	uint64_t mac = 0;
-	for (int i = 0; i < 6; i++)
-		mac = mac << 8 | (uint8_t)request.ifr_hwaddr.sa_data[i];
-	mac_set_add(&anchors->gateway_macs, mac);
+	mac_set_add(&anchors->gateway_macs, link.mac);
+	enum way_out out4 = read_way_out(AF_INET, link.index), out6 = read_way_out(AF_INET6, link.index);
+	/* A family without a default route follows the other one. */
+	anchors->other_router4 = (out4 != NO_WAY_OUT ? out4 : out6) == OUT_HERE;
+	anchors->other_router6 = (out6 != NO_WAY_OUT ? out6 : out4) == OUT_HERE;
 }
 
 static void tap_anchors(const struct port *port, struct anchors *anchors)
@@ -308,7 +272,7 @@ static struct port *tap_open(const char *argument, const struct port_settings *s
 	if (done) {
 		t->port.kind = &tap_port;
 		t->fd = fd;
-		read_anchors(&s, &t->anchors);
+		read_anchors(s.bridge[0] ? s.bridge : s.name, &t->anchors);
 	} else {
 		if (fd >= 0)
 			close(fd);

@@ -59,6 +59,18 @@ static void add_addresses(struct option_writer *w, const char *option, const str
 	end_list(w, items);
 }
 
+/* The host itself, where it is no router. */
+static void add_host(struct option_writer *w, const struct config *config)
+{
+	char mac[MAC_TEXT], address[ADDRESS_TEXT];
+	uint32_t items = 0;
+	if (config->resident.count > 0)
+		add_item(w, "host", &items, format_mac(config->resident_mac, mac));
+	for (uint32_t i = 0; i < config->resident.count; i++)
+		add_item(w, "host", &items, format_address(config->resident.item[i], address));
+	end_list(w, items);
+}
+
 static void add_anchors(struct option_writer *w, const struct config *config)
 {
 	char text[MAC_TEXT];
@@ -67,6 +79,7 @@ static void add_anchors(struct option_writer *w, const struct config *config)
 	for (; macs < config->gateway_macs.count;)
 		add_item(w, "gateway-mac", &macs, format_mac(config->gateway_macs.item[macs], text));
 	end_list(w, macs);
+	add_host(w, config);
 	add_addresses(w, "dhcp-server", &config->servers, &config->servers6);
 	add_addresses(w, "dns", &config->resolvers, &config->resolvers6);
 	add(w, "--anchors=%s\n", config->strict_anchors ? "strict" : "learn");

@@ -27,6 +27,7 @@ enum relay_end {
 struct relay {
 	struct snoop snoop;
 	struct port *port[DIRECTIONS];     /* the source of that direction's frames */
+	struct anchors anchors;            /* as the uplink has them */
 	struct counters counters;
 	struct exposes exposes;
 	struct rejections rejections;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "anchors.h"
 #include "clock.h"
 #include "command.h"
 #include "control_methods.h"
@@ -348,10 +349,8 @@ static void open_capture(void)
 static int prepare(struct usage_error *error)
 {
 	int peer_fd = -1;
-	struct anchors anchors;
 	struct port *guest = NULL, *uplink = NULL;
 	pid_t parent = getppid();
-	memset(&anchors, 0, sizeof anchors);
 	if (platform_uplink_wants_root())
 		ask_for_root("vmnet wants root");
 	if (!open_control_fd(error) || !choose_identities(options.user, options.group, &identities, error))
@@ -379,11 +378,11 @@ static int prepare(struct usage_error *error)
 	if (uplink == NULL)
 		uplink = open_uplink();
 	if (uplink->kind->anchors != NULL)
-		uplink->kind->anchors(uplink, &anchors);
-	if (!make_config(&options, &anchors, &config, error) || !make_state(&options, &state, clock_ms(), error))
+		uplink->kind->anchors(uplink, &relay.anchors);
+	if (!make_config(&options, &relay.anchors, &config, error) || !make_state(&options, &state, clock_ms(), error))
 		return EXIT_USAGE;
 	warn_of_directions(&options);
-	tell_anchors(&options, &config);
+	tell_anchors(&options, &relay.anchors, &config);
 	if (wants_ipv6(&options, NULL) && !start_sites(&relay.sites, &config.sites))
 		die("cannot read this host's addresses: %s", strerror(errno));
 	prepare_events();

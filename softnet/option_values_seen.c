@@ -103,6 +103,24 @@ bool take_diff(struct options *options, const char *value, struct usage_error *e
 	return keep_text(&options->diff, value, "the path of a file", error);
 }
 
+bool take_host(struct options *options, const char *value, struct usage_error *error)
+{
+	char item[64];
+	const char *rest = value;
+	while (next_item(&rest, item, sizeof item)) {
+		struct address address;
+		if (options->resident_mac == MAC_NONE) {
+			if (!parse_mac(item, &options->resident_mac) || mac_is_group(options->resident_mac))
+				return refuse_value(error, item, "a unicast MAC address, and then IP addresses");
+		} else if (!parse_address(item, &address) || is_unset(address)) {
+			return refuse_value(error, item, "an IP address");
+		} else if (!set_add(&options->resident, address)) {
+			return refuse(error, "more than %d addresses", ADDRESS_SET_MAX);
+		}
+	}
+	return rest == NULL || refuse_value(error, rest, "a list of addresses");
+}
+
 bool take_site(struct options *options, const char *value, struct usage_error *error)
 {
 	char item[64];

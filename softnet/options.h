@@ -76,6 +76,8 @@ struct options {
 	struct capture_name captures[CAPTURES_MAX]; /* WANT_REPLAY */
 	uint32_t capture_count;
 	const char *diff;       /* WANT_REPLAY: a policy file, or NULL */
+	struct address_set resident; /* WANT_REPLAY: the host's own, where it is no router; a live guard asks the uplink */
+	uint64_t resident_mac;
 	struct site_set sites;  /* WANT_REPLAY: those of the host; a live guard asks the system */
 	bool json, openmetrics;
 	uint64_t seen;          /* one bit per line of the options table */

@@ -1,6 +1,7 @@
 /* What setup.c and loop.c do for a guard, for one that has captures in the place of ports. */
 #include "replay_guard.h"
 #include <string.h>
+#include "anchors.h"
 #include "platform.h"
 #include "setup.h"
 
@@ -12,6 +13,22 @@ static void forget_flows(struct replay_guard *guard)
 	clear_flows(&guard->flows, key);
 }
 
+/* What a live guard sees of its host. */
+static void take_sights(struct replay_guard *guard, const struct options *options)
+{
+	guard->config.sites = options->sites;
+	guard->config.resident = options->resident;
+	guard->config.resident_mac = options->resident_mac;
+}
+
+/* What its uplink said stands among the options, too. */
+static void follow_anchors(struct replay_guard *guard, const struct options *options)
+{
+	static const struct anchors nobody;
+	if (choose_anchors(options, &nobody, &guard->config))
+		relearn(&guard->snoop);
+}
+
 bool start_replay_guard(struct replay_guard *guard, struct options *options, uint64_t now_ms, struct usage_error *error)
 {
 	struct anchors nobody;
@@ -20,7 +37,7 @@ bool start_replay_guard(struct replay_guard *guard, struct options *options, uin
 	guard->rules = options->rules;
 	if (!make_config(options, &nobody, &guard->config, error) || !make_state(options, &guard->state, now_ms, error))
 		return false;
-	guard->config.sites = options->sites;
+	take_sights(guard, options);
 	guard->snoop = (struct snoop){ .config = &guard->config, .state = &guard->state, .buckets = &guard->buckets,
 				       .flows = &guard->flows };
 	fill_buckets(&guard->config, &guard->buckets, now_ms);
@@ -62,6 +79,7 @@ bool change_replay_guard(struct replay_guard *guard, const struct options *optio
 	}
 	memset(exposed, 0, sizeof *exposed);
 	exposed->count = list_guest_ports(options->exposes, options->expose_count, exposed->item, EXPOSED_MAX);
-	guard->config.sites = options->sites;
+	follow_anchors(guard, options);
+	take_sights(guard, options);
 	return true;
 }

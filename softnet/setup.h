@@ -19,9 +19,6 @@ bool make_state(const struct options *, struct state *, uint64_t now_ms, struct 
 /* Changes whenever leases of an earlier run must not be taken over. */
 uint64_t hash_setup(const struct options *, const struct config *);
 
-/* With -v: whom the guard trusts, and on whose word. */
-void tell_anchors(const struct options *, const struct config *);
-
 /* The one thing about rules that is told without -v: directions of some change what the others mean. */
 void warn_of_directions(const struct options *);
 

@@ -1,6 +1,7 @@
 /* guard.status: all that somebody asks who wonders why a VM has no network. docs/observability.md has the keys. */
 #include <stdlib.h>
 #include <unistd.h>
+#include "anchors.h"
 #include "control_methods.h"
 #include "describe.h"
 #include "state_json.h"
@@ -20,12 +21,24 @@ static json_t *json_set(const struct address_set *four, const struct address_set
 	return addresses_in(six, addresses_in(four, json_array()));
 }
 
-static json_t *json_anchors(const struct config *config)
+/* The host itself, where it is not the router. null: it is, or no uplink knows it. */
+static json_t *json_resident(const struct live *live)
 {
+	const struct config *config = live->config;
+	if (config->resident.count == 0)
+		return json_null();
+	return json_pack("{s:o, s:o, s:s?}", "addresses", addresses_in(&config->resident, json_array()), "mac",
+			 json_mac(config->resident_mac), "why",
+			 why_no_router(live->options, &live->relay->anchors, config));
+}
+
+static json_t *json_anchors(const struct live *live)
+{
+	const struct config *config = live->config;
 	json_t *macs = json_array();
 	for (uint32_t i = 0; i < config->gateway_macs.count; i++)
 		json_array_append_new(macs, json_mac(config->gateway_macs.item[i]));
-	return json_pack("{s:o, s:o, s:o, s:o}", "host", json_set(&config->host, &config->host6), "servers",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "resident", json_resident(live), "host", json_set(&config->host, &config->host6), "servers",
 			 json_set(&config->servers, &config->servers6), "resolvers",
 			 json_set(&config->resolvers, &config->resolvers6), "macs", macs);
 }
@@ -116,7 +129,7 @@ static json_t *json_settings(const struct live *live)
 	return json_pack("{s:s, s:b, s:s, s:b, s:b, s:o, s:o, s:o}", "ipv6", config->ipv6_off ? "off" : "guard",
 			 "isolation", config->isolation, "inbound", inbounds[config->inbound], "stateful", config->stateful,
 			 "reject", live->options->reject, "policy", json_policy(live->rules), "anchors",
-			 json_anchors(config), "exposes", json_exposes(&live->relay->exposes));
+			 json_anchors(live), "exposes", json_exposes(&live->relay->exposes));
 }
 
 static json_t *json_metrics_file(const struct metrics_file *file)

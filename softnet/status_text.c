@@ -226,6 +226,19 @@ static void write_learned(struct sheet *sheet, const json_t *status, const char 
 				 word_of(one, "mac").text, left_of(one).text);
 }
 
+/* It is trusted to be the host, and no more. */
+static void write_resident(struct sheet *sheet, const json_t *status, const char **name)
+{
+	size_t i;
+	const json_t *one, *resident = side_of(status, "anchors", "resident");
+	bool has_why = json_is_string(json_object_get(resident, "why"));
+	json_array_foreach(json_object_get(resident, "addresses"), i, one)
+		if (i < LIST_SHOWN)
+			write_to(sheet, "%-10s host itself %.40s  %.40s%s%.60s\n", label(name), word_in(one).text,
+				 word_of(resident, "mac").text, has_why && i == 0 ? "  not the router: " : "",
+				 has_why && i == 0 ? word_of(resident, "why").text : "");
+}
+
 static void write_trusted(struct sheet *sheet, const json_t *status)
 {
 	static const char *const keys[][2] = { { "host", "host" }, { "servers", "DHCP server" },
@@ -239,6 +252,7 @@ static void write_trusted(struct sheet *sheet, const json_t *status)
 		json_array_foreach(side_of(status, "anchors", keys[key][0]), i, one)
 			if (i < LIST_SHOWN)
 				write_to(sheet, "%-10s %s %.40s\n", label(&name), keys[key][1], word_in(one).text);
+	write_resident(sheet, status, &name);
 	if (*name != '\0')
 		write_to(sheet, "%-10s nobody yet\n", name);
 }

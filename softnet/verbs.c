@@ -6,7 +6,8 @@
 #define OF_DECISION \
 	" vm-mac-address vm-ip mtu gateway gateway-mac dhcp-server dns nat64 expose allow block policy inbound reject isolation " \
 	"ipv6 ipv6-iid no-dhcp no-resync anchors dhcp-client-id arp-conflicts rate "
-#define OF_CLIENTS " vm json openmetrics guest-pcap uplink-pcap diff site "
+#define OF_SEEN    " host site " /* what a live guard sees by itself */
+#define OF_CLIENTS " vm json openmetrics guest-pcap uplink-pcap diff host site "
 
 struct verb {
 	enum wanted wanted;
@@ -22,7 +23,7 @@ static const struct verb verbs[] = {
 	{ WANT_SET, "policy", "set", " control allow block policy " },
 	{ WANT_STATUS, "status", NULL, " vm control json openmetrics " },
 	{ WANT_WATCH, "watch", NULL, " vm control " },
-	{ WANT_REPLAY, "replay", NULL, OF_DECISION " verbose bootpd-lease-time frames json guest-pcap uplink-pcap diff site " },
+	{ WANT_REPLAY, "replay", NULL, OF_DECISION " verbose bootpd-lease-time frames json guest-pcap uplink-pcap diff host site " },
 };
 
 enum { VERBS = sizeof verbs / sizeof *verbs };
@@ -66,7 +67,7 @@ bool decides_something(const struct options *options)
 bool may_stand_in_capture(const char *option_name)
 {
 	bool is_policy = strcmp(option_name, "policy") == 0;
-	return !is_policy && (is_listed(OF_DECISION, option_name) || strcmp(option_name, "site") == 0);
+	return !is_policy && (is_listed(OF_DECISION, option_name) || is_listed(OF_SEEN, option_name));
 }
 
 int take_verb(int argc, char **argv, struct options *options, struct usage_error *error)

@@ -70,6 +70,8 @@ class Port:
     block: tuple = ()
     isolated: bool = True
     host: bool = False              # --gateway: the router is the host as well, and may be spoken to
+    residents: tuple = ()           # the host's own addresses, where it is not the router but may be spoken to ...
+    resident_mac: str = None        # ... and its MAC
     resolvers: tuple = ()           # --dns, or an alias that opens them
     rates: bool = True              # the guard's usual limits hold
     max_frame: int = 1514
@@ -289,7 +291,7 @@ def may_reach(port, now, address, protocol, source_port, destination_port):
         return protocol == UDP and (address, source_port) == MDNS and destination_port == MDNS[1]
     if is_global(address) and address != BROADCAST_IP:
         return True
-    if port.host and address == port.router:
+    if port.host and address == port.router or address in port.residents:
         return True
     return protocol in (TCP, UDP) and destination_port == 53 and address in port.known_resolvers(now)
 
@@ -317,7 +319,8 @@ def judge_data(port, now, destination, ip):
         require(ip.offset > 0 or ip.payload[0] not in (5, 9, 18), "ICMP redirect, router advertisement, mask reply")
         require(not (ip.is_fragment and is_multicast(to)), "ICMP to a group in fragments")
     require(may_reach(port, now, to, ip.protocol, ip.source_port, ip.port), f"destination {to}")
-    if port.isolated and not is_group(destination) and destination != port.router_mac:
+    to_host = destination == port.resident_mac and to in port.residents
+    if port.isolated and not is_group(destination) and destination != port.router_mac and not to_host:
         on_link = any(ipaddress.ip_address(to) in lease.subnet for lease in port.live(now))
         require(on_link and (port.is_named(to) or to in port.known_resolvers(now)), "next hop is not the router")
 
@@ -378,6 +381,7 @@ def judge_to_guest(port, now, data):
         require(mac_at(arp, 8) == source, "ARP sender MAC is not the frame's")
         require(ip_at(arp, 14) not in old, "ARP claims the guest's address [P60]")
         require(not held or ip_at(arp, 14) != port.router or source == port.router_mac, "ARP claims the router [P60]")
+        require(ip_at(arp, 14) not in port.residents or source == port.resident_mac, "ARP claims the host")
         return
     ip = Ip(data[14:])
     if ip.protocol == UDP and ip.offset == 0 and {ip.source_port, ip.port} & {67, 68}:
@@ -387,6 +391,7 @@ def judge_to_guest(port, now, data):
     first = int(ip.source.split(".")[0])
     require(first != 127 and first < 224 and (first != 0 or ip.protocol == IGMP), "source that no host has")
     require(not held or ip.source != port.router or source == port.router_mac, "the router's address from another")
+    require(ip.source not in port.residents or source == port.resident_mac, "the host's address from another")
     require(is_multicast(ip.destination) or is_broadcast(port, now, ip.destination) or not is_group(destination),
             "unicast address under a group MAC")
     require(ip.protocol != ICMP or ip.offset > 0 or ip.payload[:1] not in (b"\5", b"\t", b"\x12"), "ICMP that steers")

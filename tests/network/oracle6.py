@@ -10,9 +10,9 @@ What the wire tells is read in knowledge6.py.
 
 import ipaddress
 
-from knowledge6 import (DAD_WAIT, DECLINE, DHCP_CLIENT, DHCP_SERVER, EARLY, IA_PD, INFORMATION_REQUEST, LINK_LOCAL, NA,
-                        NOBODY, NS, RA, REBIND, RELEASE, SERVERS, WANTED, YOUNG, YOUNG_LEASE, Knowledge, Message,
-                        lla_options, nd_options, target_of)
+from knowledge6 import (DAD_WAIT, DECLINE, DHCP_CLIENT, DHCP_SERVER, EARLY, INFORMATION_REQUEST, LINK_LOCAL, NA, NOBODY,
+                        NS, RA, RELEASE, SERVERS, WANTED, YOUNG, YOUNG_LEASE, Knowledge, Message, lla_options,
+                        nd_options, target_of)
 from oracle import is_global
 from oracle_base import SLACK, charge, is_group, require, u16
 from packet6 import (AUTHENTICATION, DESTINATION, FRAGMENT, HOP_BY_HOP, ICMP6, JUMBO, ROUTING, TCP, UDP, Packet,
@@ -36,9 +36,11 @@ class Port6(Knowledge):
 
     def __init__(self, mac, router, router_mac, server=None, server_mac=None, *, hosts=(), allow=(), block=(),
                  isolated=True, resolvers=(), nat64=(), static=(), sites=(), anchored=False, rates=True,
-                 block_global=False, no_dhcp=False):
+                 block_global=False, no_dhcp=False, residents=(), resident_mac=None):
         super().__init__(mac, router, router_mac, server or router, server_mac or router_mac)
         self.hosts = {ipaddress.ip_address(text) for text in hosts}
+        self.residents = {ipaddress.ip_address(text) for text in residents}     # the host, where it is not the router
+        self.resident_mac = resident_mac
         self.named_resolvers = {ipaddress.ip_address(text) for text in resolvers}
         self.static = {ipaddress.ip_address(text) for text in static}
         self.rules = [(ipaddress.ip_network(text), allows) for allows, texts in ((True, allow), (False, block))
@@ -75,7 +77,7 @@ class Port6(Knowledge):
 
     def is_reserved(self, address, now, slack=SLACK):
         return self.is_router(address, now, slack) or self.is_resolver(address, now, slack) or \
-            address == self.server and self.server_known
+            address == self.server and self.server_known or address in self.residents
 
     def knows_gateway(self, now):
         """Surely."""
@@ -99,7 +101,7 @@ class Port6(Knowledge):
             return (a, protocol, *ports) == (MDNS, UDP, 5353, 5353)
         if translator:
             return is_global(str(ipaddress.IPv4Address(embedded(a, translator.prefixlen))))
-        if a in self.hosts or protocol in (TCP, UDP) and ports[1] == 53 and self.is_resolver(a, now):
+        if a in self.hosts | self.residents or protocol in (TCP, UDP) and ports[1] == 53 and self.is_resolver(a, now):
             return True
         if is_global6(a):
             return not self.block_global and not any(a in site for site in [*self.sites, *self.learned_sites()])
@@ -128,11 +130,12 @@ class Port6(Knowledge):
         if is_multicast(to):
             is_near = to.packed[1] & 15 <= 2
             return require(not is_link_local(packet.source) or is_near, "link-local source beyond the link [P59]")
-        if self.isolated and self.knows_gateway(now) and mac != self.router_mac:
+        to_host = to in self.residents and mac == self.resident_mac
+        if self.isolated and self.knows_gateway(now) and mac != self.router_mac and not to_host:
             named = self.rule_for(to) and any(to in network and network.prefixlen for network, allows in self.rules if allows)
             opened = named or self.is_resolver(to, now)
             require(self.is_on_link(to, now, SLACK) and opened, "next hop is not the router")
-        require(not is_link_local(packet.source) or is_link_local(to) or to in self.hosts,
+        require(not is_link_local(packet.source) or is_link_local(to) or to in self.hosts or to in self.residents,
                 "link-local source beyond the link [P59]")
 
     def judge_control(self, now, mac, packet, kind):
@@ -216,19 +219,9 @@ class Port6(Knowledge):
         if message.type in (RELEASE, DECLINE):
             require(all(address in self.ever_leased for address, _ in message.addresses()),
                     "DHCPv6 gives back what is another's")
-            for association, places, _ in message.associations():
-                require(places, "DHCPv6 gives back all of an IA")
-                require(association[0] != IA_PD or message.type == RELEASE and all(
-                    ((message.client_id, *association), place) in self.delegated for place in places),
-                    "DHCPv6 gives back another's prefix")
-        if message.type == REBIND:
-            require(all(self.is_held(address, now) for address, _ in message.addresses()), "REBIND of another's address")
         if self.rates:
             charge(self.sent["dhcp"], now, 16, 2, "more DHCPv6 messages than the limit")
         self.learn_from_client(now, message)
-        if self.rates:
-            prefixes = sum(kind == IA_PD for _, kind, _ in self.asked)
-            require(len(self.asked) - prefixes <= 6 and prefixes <= 3, "more leases than one guest may ask for")
 
     def judge_reassembled(self, now, packet):
         """Whatever a receiver makes of overlapping pieces, it is nothing that may not leave in one (RFC 5722, 7112)."""
@@ -267,6 +260,7 @@ class Port6(Knowledge):
         require(young or not self.is_own(source, now, surely=True), "source is the guest's own")
         require(source != self.router or source_mac == self.router_mac or not self.knows_gateway(now),
                 "the router's address from another MAC [P60]")
+        require(source not in self.residents or source_mac == self.resident_mac, "the host's address from another MAC")
         require(is_multicast(to) or not is_group(mac), "unicast address under a group MAC")
 
     def judge_claim(self, now, packet, source_mac, kind, target):
@@ -274,6 +268,7 @@ class Port6(Knowledge):
         options = [*lla_options(packet.payload[24:]), source_mac]
         require(claimed != self.router or not self.knows_gateway(now) or all(mac == self.router_mac for mac in options),
                 "claims the router's address [P60]")
+        require(claimed not in self.residents or set(options) == {self.resident_mac}, "claims the host's address")
         if kind == NA and self.is_own(target, now, surely=True):
             require(self.is_young(target, now, SLACK), "claims the guest's address [P60]")
 

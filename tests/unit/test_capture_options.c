@@ -69,6 +69,8 @@ static void read_back(void)
 	    !make_config(&options_again, &nobody, &config_again, &error))
 		fail_msg("%s", error.text);
 	config_again.sites = options_again.sites;
+	config_again.resident = options_again.resident;
+	config_again.resident_mac = options_again.resident_mac;
 }
 
 static void write_comment(void)
@@ -126,6 +128,20 @@ static void what_an_uplink_knows_is_written(void **unused)
 	write_comment();
 	assert_non_null(strstr(comment, "\n--gateway=192.168.77.1,fe80::1\n--gateway-mac=52:54:00:00:00:01\n"
 					"--dhcp-server=192.168.77.2,fd00:10:0:2::2\n--dns=2001:db8::53\n"));
+}
+
+static void a_host_that_is_no_router_comes_back(void **unused)
+{
+	(void)unused;
+	memset(&anchors, 0, sizeof anchors);
+	know_uplink();
+	anchors.other_router4 = anchors.other_router6 = true;
+	COMES_BACK("-v");
+	assert_true(config.resident.count > 0);
+	anchors.other_router6 = false;
+	COMES_BACK("-v");
+	COMES_BACK("--gateway=192.168.77.9");
+	COMES_BACK("--gateway-mac=52:54:00:00:00:02");
 }
 
 static void sites_of_the_host_come_back(void **unused)
@@ -188,6 +204,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_come_back),
 		cmocka_unit_test(what_an_uplink_knows_is_written),
+		cmocka_unit_test(a_host_that_is_no_router_comes_back),
 		cmocka_unit_test(sites_of_the_host_come_back),
 		cmocka_unit_test(rules_and_ports_of_live_control_come_back),
 		cmocka_unit_test(rules_that_do_not_fit_are_said_to_be_missing),

@@ -248,6 +248,10 @@ static void a_bridge_tells_who_the_gateway_is(void **state)
 	struct port_settings open_hearted = uplink;
 	open_hearted.isolation = false;
 	port = open_port("tap:t2,bridge=br7", &open_hearted);
+	uint64_t mac = mac_of("br7");
+	run("ip link add v0 address 02:00:00:00:00:01 type veth peer name v1 && ip link set v0 master br7");
+	assert_true(mac_of("br7") == mac);
+	run("ip link del v0");
 	assert_true(shell_says("bridge -d link show dev t2 | grep -q 'isolated off'"));
 	port->kind->close(port);
 	run("ip link add br8 type bridge");
@@ -284,6 +288,62 @@ static void a_bridge_with_a_link_local_address_only_is_a_wire(void **state)
 		run(command);
 	}
 	run("ip link del br9");
+}
+
+/* Where the host's own way out is the bridge, the router is there; docs/filter.md, Trust anchors. */
+static void a_default_route_tells_where_the_router_is(void **state)
+{
+	static const struct {
+		const char *routes; /* one command */
+		bool other4, other6;
+	} cases[] = {
+		{ "true", false, false },
+		{ "ip route add default via 192.0.2.9", true, true }, /* IPv6, which has none, follows */
+		{ "ip -6 route add default via 2001:db8::9", true, true },
+		{ "ip route add default dev v0", false, false },
+		{ "ip route add default via 192.0.2.9 && ip -6 route add default dev v0", true, false },
+		{ "ip route add default dev v0 && ip -6 route add default via 2001:db8::9", false, true },
+		{ "ip route add default dev v0 metric 9 && ip route add default via 192.0.2.9 metric 8", true, true },
+		{ "ip route add default dev v0 metric 7 && ip route add default via 192.0.2.9 metric 8", false, false },
+		{ "ip route add default nexthop via 192.0.2.9 nexthop dev v0", false, false },
+		{ "ip route add default nexthop via 192.0.2.9 nexthop via 192.0.2.8", true, true },
+		{ "ip route add default via 192.0.2.9 table 100", false, false },
+		{ "ip route add blackhole default", false, false },
+		{ "ip route add 0.0.0.0/1 via 192.0.2.9 && ip route add 128.0.0.0/1 via 192.0.2.9", false, false },
+	};
+	(void)state;
+	run("ip link add v0 type veth peer name v1 && ip link set v0 up && ip link set v1 up");
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct anchors a;
+		run("ip link add br7 type bridge && ip link set br7 up && ip addr add 192.0.2.1/24 dev br7 && "
+		    "ip addr add 2001:db8::1/64 dev br7 nodad");
+		run(cases[i].routes);
+		struct port *port = open_port("tap:t0,bridge=br7", &uplink);
+		port->kind->anchors(port, &a);
+		if (a.other_router4 != cases[i].other4 || a.other_router6 != cases[i].other6)
+			fail_msg("%s", cases[i].routes);
+		assert_true(a.host.count >= 2 && a.gateway_macs.count == 1);
+		port->kind->close(port);
+		run("ip link del br7; ip route flush table 100; ip route flush table main; ip -6 route del default; true");
+	}
+	run("ip link del v0");
+}
+
+/* Routers of the Internet have a million routes; the default ones are found all the same. */
+static void many_routes_are_no_burden(void **state)
+{
+	struct anchors a;
+	(void)state;
+	run("ip link add br7 type bridge && ip link set br7 up && ip addr add 192.0.2.1/24 dev br7 && "
+	    "awk 'BEGIN { for (i = 0; i < 36000; i++) print \"route add 10.\" int(i / 250) \".\" i % 250 \".0/24 dev br7\" }' | "
+	    "ip -batch - && ip route add default via 192.0.2.9");
+	uint64_t begun_ms = now_ms();
+	struct port *port = open_port("tap:t0,bridge=br7", &uplink);
+	port->kind->anchors(port, &a);
+	assert_true(a.other_router4);
+	assert_true(now_ms() - begun_ms < WAIT_MS / 4);
+	port->kind->close(port);
+	run("ip link del br7");
 }
 
 static void a_plain_tap_with_an_address_is_a_gateway_too(void **state)
@@ -376,6 +436,8 @@ int main(void)
 		IN_TIME(a_tap_goes_on_working_in_another_namespace),
 		IN_TIME(a_bridge_tells_who_the_gateway_is),
 		IN_TIME(a_bridge_with_a_link_local_address_only_is_a_wire),
+		IN_TIME(a_default_route_tells_where_the_router_is),
+		IN_TIME(many_routes_are_no_burden),
 		IN_TIME(a_plain_tap_with_an_address_is_a_gateway_too),
 		IN_TIME(offloads_of_an_earlier_user_are_off),
 		IN_TIME(what_is_wrong_with_the_name_is_said),

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "softnet/anchors.h"
 #include "softnet/setup.h"
 
 #include <cmocka.h>
@@ -106,6 +107,67 @@ static void the_host_is_no_router_beside_a_named_mac(void **unused)
 	assert_int_equal(config.host6.count, 2);
 }
 
+static bool is_resident(struct address a)
+{
+	return set_has(&config.resident, a) && config.resident_mac == UPLINK_MAC;
+}
+
+/* The host's own default route leaves by the bridge, so the router is there. */
+static void a_host_with_a_router_only_lives_there(void **unused)
+{
+	(void)unused;
+	anchors.other_router4 = anchors.other_router6 = true;
+	MADE("-v");
+	assert_int_equal(config.host.count + config.host6.count + config.servers.count + config.gateway_macs.count, 0);
+	assert_true(config.resident.count == 3 && is_resident(router4) && is_resident(router6) && is_resident(link_local));
+	assert_string_equal(why_no_router(&options, &anchors, &config), "its default route leaves there");
+	MADE("--gateway=192.168.64.9");
+	assert_true(config.host.count == 1 && config.gateway_macs.count == 0 && !is_resident(router4) && is_resident(router6));
+	MADE("--gateway=192.168.64.1"); /* the operator knows better */
+	assert_true(is_only(&config.host, router4) && is_resident(router4));
+	MADE("--gateway-mac=52:54:00:00:00:01");
+	assert_true(is_only(&config.host, router4) && config.host6.count == 2 && config.resident.count == 0);
+	REFUSED("--anchors: \"strict\": expected --gateway or --dhcp-server with this uplink", "--anchors=strict");
+	REFUSED("--vm-ip: \"192.168.64.1\": expected another address than the host's", "--vm-ip=192.168.64.1");
+	anchors.gateway_macs.item[0] = 0x52540000000a;
+	REFUSED("--vm-mac-address: expected another address than the gateway's", "-v");
+}
+
+/* One MAC address stands for both families, so it names no gateway where it is that of one family only. */
+static void each_family_has_its_own_router(void **unused)
+{
+	(void)unused;
+	for (int of_ipv6 = 0; of_ipv6 < 2; of_ipv6++) {
+		anchors.other_router4 = !of_ipv6;
+		anchors.other_router6 = of_ipv6;
+		MADE("-v");
+		assert_int_equal(config.gateway_macs.count, 0);
+		assert_int_equal(config.host.count, of_ipv6 ? 1 : 0);
+		assert_int_equal(config.host6.count, of_ipv6 ? 0 : 2);
+		assert_true(config.resident.count == 3 && is_resident(router4));
+	}
+	MADE("--ipv6=off"); /* and then nobody asks who its router is */
+	assert_true(is_only(&config.host, router4) && config.gateway_macs.count == 1);
+}
+
+/* With the router goes its MAC, and with the MAC what it vouched for. */
+static void a_named_router_is_learned(void **unused)
+{
+	(void)unused;
+	MADE("--gateway=192.168.64.9");
+	assert_true(config.gateway_macs.count == 0 && config.host.count == 1 && config.host6.count == 2);
+	assert_true(config.resident.count == 2 && is_resident(router6) && !is_resident(router4));
+	MADE("--gateway=192.168.64.9,192.168.64.1", "--ipv6=off"); /* the host and another one */
+	assert_true(config.gateway_macs.count == 1 && config.resident.count == 0);
+	MADE("--gateway-mac=52:54:00:00:00:02");
+	assert_int_equal(config.host.count + config.host6.count + config.servers.count, 0);
+	assert_true(config.resident.count == 3 && is_resident(router4));
+	assert_string_equal(why_no_router(&options, &anchors, &config), "--gateway-mac names another machine");
+	memset(&anchors, 0, sizeof anchors);
+	MADE("--gateway=192.168.64.9");
+	assert_true(config.resident.count == 0 && config.resident_mac == 0 && why_no_router(&options, &anchors, &config) == NULL);
+}
+
 static void the_rest_of_ipv6_reaches_the_config(void **unused)
 {
 	(void)unused;
@@ -188,6 +250,7 @@ static void the_hash_is_of_what_counts(void **unused)
 	uint64_t plain = hash_setup(&options, &config);
 	config.sites.item[0] = 0x20010db800010000ULL;
 	config.sites.count = 1;
+	set_add(&config.resident, router4);
 	assert_true(hash_setup(&options, &config) == plain);
 	MADE("--ipv6-iid=eui64");
 	assert_true(hash_setup(&options, &config) != plain);
@@ -309,6 +372,9 @@ int main(void)
 		cmocka_unit_test_setup(the_uplinks_anchors_are_split_by_family, set_up),
 		cmocka_unit_test_setup(flags_win_in_their_family_only, set_up),
 		cmocka_unit_test_setup(the_host_is_no_router_beside_a_named_mac, set_up),
+		cmocka_unit_test_setup(a_host_with_a_router_only_lives_there, set_up),
+		cmocka_unit_test_setup(each_family_has_its_own_router, set_up),
+		cmocka_unit_test_setup(a_named_router_is_learned, set_up),
 		cmocka_unit_test_setup(the_rest_of_ipv6_reaches_the_config, set_up),
 		cmocka_unit_test_setup(strict_wants_anchors_of_some_family, set_up),
 		cmocka_unit_test_setup(the_networks_own_addresses_are_not_the_guests, set_up),
