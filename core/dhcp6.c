@@ -4,13 +4,14 @@
 
 enum {
 	MESSAGE_HEADER = 4,  /* type and id, RFC 8415 8 */
+	OPTION_HEADER = 4,
 	DATAGRAM_MAX = 1452, /* an Ethernet frame's worth */
 	OPTIONS_MAX = 64
 };
 
 enum option6 {
-	CLIENT_IDENTIFIER = 1, SERVER_IDENTIFIER = 2, IA_NA = 3, IA_TA = 4, IA_ADDRESS = 5, STATUS_CODE = 13,
-	RAPID_COMMIT = 14, RESOLVERS = 23, REFRESH_TIME = 32
+	CLIENT_IDENTIFIER = 1, SERVER_IDENTIFIER = 2, IA_ADDRESS = 5, SERVER_UNICAST = 12, STATUS_CODE = 13,
+	RAPID_COMMIT = 14, RESOLVERS = 23, IA_PREFIX = 26, REFRESH_TIME = 32, IA_LL = 138
 };
 
 /* One option: r covers its value and nothing else. */
@@ -19,16 +20,61 @@ struct option {
 	struct reader r;
 };
 
-/* The next option in what r covers; `options` counts them over all levels. */
-static bool next_option(struct reader *r, uint32_t *options, struct option *o)
+/* The options of a message, or of an option that holds others. */
+struct level {
+	struct reader first, next;
+	uint32_t *options; /* counts them over all levels */
+};
+
+static struct level level_of(const struct reader *r, uint32_t *options)
+{
+	return (struct level){ *r, *r, options };
+}
+
+static bool cut_option(struct reader *r, struct option *o)
 {
 	o->code = read_be16(r);
 	uint32_t octets = read_be16(r);
-	if (!r->ok || octets > octets_left(r) || ++*options > OPTIONS_MAX)
+	if (!r->ok || octets > octets_left(r))
 		return false;
 	o->r = read_from(r->frame, r->at, r->at + octets);
 	skip_bytes(r, octets);
 	return true;
+}
+
+static bool same_octets(struct reader a, struct reader b)
+{
+	if (octets_left(&a) != octets_left(&b))
+		return false;
+	while (octets_left(&a) > 0)
+		if (read_u8(&a) != read_u8(&b))
+			return false;
+	return a.ok && b.ok;
+}
+
+/* Readers that take the first one, the last one or all of them see the same then. */
+static bool repeats_earlier(const struct level *l, const struct option *o)
+{
+	struct reader r = l->first;
+	struct option earlier;
+	while (cut_option(&r, &earlier) && earlier.r.at < o->r.at)
+		if (earlier.code == o->code && same_octets(earlier.r, o->r))
+			return true;
+	return false;
+}
+
+enum step { STEP_END, STEP_OPTION, STEP_BROKEN };
+
+/* The next option that says something new. */
+static enum step next_option(struct level *l, struct option *o)
+{
+	do {
+		if (l->next.ok && octets_left(&l->next) < OPTION_HEADER)
+			return STEP_END;
+		if (!cut_option(&l->next, o) || ++*l->options > OPTIONS_MAX)
+			return STEP_BROKEN;
+	} while (repeats_earlier(l, o));
+	return STEP_OPTION;
 }
 
 /* Behind the code stands text for people. */
@@ -40,57 +86,73 @@ static bool read_status(struct reader *r, bool *seen, uint16_t *status)
 	return first && r->ok;
 }
 
-static bool lists_address(const struct dhcp6 *m, struct address a)
+static bool lists_address(const struct dhcp6 *m, const struct dhcp6_address *a)
 {
 	for (uint32_t i = 0; i < m->address_count; i++)
-		if (same_address(m->addresses[i].address, a))
+		if (same_address(m->addresses[i].address, a->address) && m->addresses[i].length == a->length)
 			return true;
 	return false;
 }
 
-static bool lists_association(const struct dhcp6 *m, uint32_t identity, bool temporary)
+static bool lists_association(const struct dhcp6 *m, uint32_t identity, uint8_t type)
 {
 	for (uint32_t i = 0; i < m->association_count; i++)
-		if (m->associations[i].identity == identity && m->associations[i].temporary == temporary)
+		if (m->associations[i].identity == identity && m->associations[i].type == type)
 			return true;
 	return false;
+}
+
+/* An address, or a prefix: its fields stand in another order. */
+static struct dhcp6_address read_leased(struct reader *r, bool is_prefix)
+{
+	struct dhcp6_address a = { .length = DHCP6_ADDRESS_BITS };
+	if (!is_prefix)
+		a.address = read_address6(r);
+	a.preferred_s = read_be32(r);
+	a.valid_s = read_be32(r);
+	if (is_prefix) {
+		a.length = read_u8(r);
+		a.address = read_address6(r);
+	}
+	return a;
 }
 
 static bool read_address(struct reader *r, struct dhcp6 *m, uint32_t association, uint32_t *options)
 {
-	struct dhcp6_address a = { .address = read_address6(r), .association = association };
-	a.preferred_s = read_be32(r);
-	a.valid_s = read_be32(r);
-	if (!r->ok || m->address_count == DHCP6_ADDRESSES_MAX || lists_address(m, a.address))
+	bool is_prefix = m->associations[association].type == IA_PD, has_status = false;
+	struct dhcp6_address a = read_leased(r, is_prefix);
+	a.association = association;
+	if (!r->ok || a.length > DHCP6_ADDRESS_BITS || m->address_count == DHCP6_ADDRESSES_MAX || lists_address(m, &a))
 		return false;
+	struct level level = level_of(r, options);
 	struct option o;
-	bool has_status = false;
-	while (octets_left(r) > 0)
-		if (!next_option(r, options, &o) ||
-		    (o.code == STATUS_CODE && !read_status(&o.r, &has_status, &a.status)))
+	enum step step;
+	while ((step = next_option(&level, &o)) == STEP_OPTION)
+		if (o.code == STATUS_CODE && !read_status(&o.r, &has_status, &a.status))
 			return false;
 	m->addresses[m->address_count++] = a;
-	return true;
+	return step == STEP_END;
 }
 
-static bool read_association(struct reader *r, struct dhcp6 *m, bool temporary, uint32_t *options)
+static bool read_association(struct reader *r, struct dhcp6 *m, uint8_t type, uint32_t *options)
 {
 	uint32_t identity = read_be32(r);
-	if (!temporary)
+	if (type != IA_TA)
 		skip_bytes(r, 8); /* T1, T2: when to renew is the guest's to know */
-	if (!r->ok || m->association_count == DHCP6_ASSOCIATIONS_MAX || lists_association(m, identity, temporary))
+	if (!r->ok || m->association_count == DHCP6_ASSOCIATIONS_MAX || lists_association(m, identity, type))
 		return false;
 	uint32_t index = m->association_count++;
 	struct dhcp6_association *ia = &m->associations[index];
-	*ia = (struct dhcp6_association){ .identity = identity, .temporary = temporary };
+	*ia = (struct dhcp6_association){ .identity = identity, .type = type };
+	struct level level = level_of(r, options);
 	struct option o;
+	enum step step;
 	bool has_status = false;
-	while (octets_left(r) > 0)
-		if (!next_option(r, options, &o) ||
-		    (o.code == STATUS_CODE && !read_status(&o.r, &has_status, &ia->status)) ||
-		    (o.code == IA_ADDRESS && !read_address(&o.r, m, index, options)))
+	while ((step = next_option(&level, &o)) == STEP_OPTION)
+		if ((o.code == STATUS_CODE && !read_status(&o.r, &has_status, &ia->status)) ||
+		    (o.code == (type == IA_PD ? IA_PREFIX : IA_ADDRESS) && !read_address(&o.r, m, index, options)))
 			return false;
-	return true;
+	return step == STEP_END;
 }
 
 static bool is_duid_length(uint32_t octets)
@@ -116,6 +178,15 @@ static bool read_resolvers(struct reader *r, struct dhcp6 *m)
 	return octets % 16 == 0;
 }
 
+/* At the top, where only a registration has an IA Address; it decides about that, so it is read once. */
+static bool read_single_address(struct reader *r, bool *seen, struct address *to, bool must_end)
+{
+	bool first = !*seen;
+	*seen = true;
+	*to = read_address6(r);
+	return first && r->ok && (!must_end || r->at == r->end);
+}
+
 static bool read_option(struct option *o, struct dhcp6 *m, uint32_t *options)
 {
 	uint32_t octets = octets_left(&o->r);
@@ -129,7 +200,15 @@ static bool read_option(struct option *o, struct dhcp6 *m, uint32_t *options)
 		return true;
 	case IA_NA:
 	case IA_TA:
-		return read_association(&o->r, m, o->code == IA_TA, options);
+	case IA_PD:
+		return read_association(&o->r, m, (uint8_t)o->code, options);
+	case IA_LL:
+		m->asks_for_more = true;
+		return true;
+	case IA_ADDRESS:
+		return read_single_address(&o->r, &m->has_registered, &m->registered, false);
+	case SERVER_UNICAST:
+		return read_single_address(&o->r, &m->has_unicast, &m->unicast, true);
 	case STATUS_CODE:
 		return read_status(&o->r, &m->has_status, &m->status);
 	case RAPID_COMMIT:
@@ -159,12 +238,14 @@ bool parse_dhcp6(const struct frame *frame, uint32_t at, uint32_t end, struct dh
 	if (m->type == DHCP6_RELAY_FORWARD || m->type == DHCP6_RELAY_REPLY)
 		return r.ok;
 	m->id = header & 0xffffff;
-	struct option o;
 	uint32_t options = 0;
-	while (octets_left(&r) > 0)
-		if (!next_option(&r, &options, &o) || !read_option(&o, m, &options))
+	struct level level = level_of(&r, &options);
+	struct option o;
+	enum step step;
+	while ((step = next_option(&level, &o)) == STEP_OPTION)
+		if (!read_option(&o, m, &options))
 			return false;
-	return r.ok;
+	return step == STEP_END;
 }
 
 bool duid_names_other_mac(const uint8_t *duid, uint32_t octets, uint64_t mac)

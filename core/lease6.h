@@ -8,8 +8,7 @@ enum {
 	LEASED_CONFLICT_MS = 10000,
 	NEIGHBOR_CLAIM_MS = 1500, /* a neighbor's DAD, and its first advertisement */
 	EVICTION_AGE_MS = 60000,
-	LINK_LOCALS_MAX = 2,    /* besides the one that is made from vm_mac */
-	LEASES6_MAX = 4
+	LINK_LOCALS_MAX = 2     /* besides the one that is made from vm_mac */
 };
 
 /* Only live entries or ones that have run out and not been reused; NULL: none. */

@@ -52,7 +52,18 @@ struct binding6 *find_live(struct state *state, struct address a, uint64_t now_m
 	return b && now_ms < b->expires_ms ? b : NULL;
 }
 
-bool has_identity(const struct transaction6 *t, uint32_t identity)
+uint64_t hash_of_identity(const struct state *state, const struct dhcp6 *m, uint32_t association)
+{
+	const struct dhcp6_association *ia = &m->associations[association];
+	uint8_t octets[DUID_OCTETS_MAX + 5] = { ia->type };
+	for (uint32_t i = 0; i < 4; i++)
+		octets[1 + i] = (uint8_t)(ia->identity >> (24 - 8 * i));
+	for (uint32_t i = 0; i < m->client_id_length; i++)
+		octets[5 + i] = m->client_id[i];
+	return siphash(state->hash_key, octets, 5 + m->client_id_length);
+}
+
+bool has_identity(const struct transaction6 *t, uint64_t identity)
 {
 	for (uint32_t i = 0; i < t->identity_count; i++)
 		if (t->identities[i] == identity)
@@ -62,23 +73,21 @@ bool has_identity(const struct transaction6 *t, uint32_t identity)
 
 void remember_given_back(struct transaction6 *t, uint64_t hash)
 {
-	t->identities[0] = (uint32_t)(hash >> 32);
-	t->identities[1] = (uint32_t)hash;
+	t->identities[0] = hash;
 }
 
 bool has_given_back(const struct transaction6 *t, uint64_t hash)
 {
-	return t->identities[0] == hash >> 32 && t->identities[1] == (uint32_t)hash;
+	return t->identities[0] == hash;
 }
 
 /* Of the messages that speak of their IAs to get or keep them. */
-static void add_identities(struct transaction6 *t, const struct dhcp6 *m)
+static void add_identities(const struct state *state, struct transaction6 *t, const struct dhcp6 *m)
 {
 	if (m->type == DHCP6_RELEASE || m->type == DHCP6_DECLINE || m->type == DHCP6_INFORMATION_REQUEST)
 		return;
 	for (uint32_t i = 0; i < m->association_count; i++)
-		if (!has_identity(t, m->associations[i].identity))
-			t->identities[t->identity_count++] = m->associations[i].identity;
+		t->identities[t->identity_count++] = hash_of_identity(state, m, i);
 }
 
 static bool share_identity(const struct transaction6 *a, const struct transaction6 *b)
@@ -92,7 +101,7 @@ static bool share_identity(const struct transaction6 *a, const struct transactio
 /*
  * A client has one exchange at a time about one IA, each with an id of its own (RFC 8415 16.1): a new one ends what
  * it still waited for, so that a late answer does not bring back what a newer one has changed. Exchanges about other
- * IAs, about prefixes, and INFORMATION-REQUEST may run beside it.
+ * IAs and INFORMATION-REQUEST may run beside it.
  */
 static void supersede(struct state *state, const struct transaction6 *new)
 {
@@ -129,7 +138,7 @@ struct transaction6 *open_transaction6(struct state *state, const struct dhcp6 *
 	 */
 	if (t)
 		new.requested_ms = t->requested_ms;
-	add_identities(&new, m);
+	add_identities(state, &new, m);
 	supersede(state, &new);
 	if (!t)
 		t = room_for_transaction(state);

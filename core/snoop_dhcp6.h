@@ -34,12 +34,32 @@ struct transaction6 *open_transaction6(struct state *state, const struct dhcp6 *
 /* As close_transactions(): nothing that the guest asked for so far may still be given. */
 void close_transactions6(struct state *state);
 
-/* The message's IA is one that the guest asked for. */
-bool has_identity(const struct transaction6 *t, uint32_t identity);
+/* A keyed hash of the DUID, the kind of the IA and its IAID: what a server knows a lease by. */
+uint64_t hash_of_identity(const struct state *state, const struct dhcp6 *message, uint32_t association);
+
+/* The IA is one that the guest asked for. */
+bool has_identity(const struct transaction6 *t, uint64_t identity);
 
 /*
- * RELEASE and DECLINE: the addresses they gave back, as a keyed hash, so that a repeated one can be told. Their
- * transactions lease nothing, so the hash stands in the places of the IAIDs.
+ * snoop_dhcp6_wanted.c: what a message may make a server lease is counted before it leaves. PASS: it may leave, and what
+ * is new is counted.
+ */
+enum verdict want_leases(struct snoop *s, const struct dhcp6 *message, uint64_t now_ms);
+
+/* What an Advertise or a Reply tells of it. A Reply that was not accepted tells nothing. */
+void learn_offer(struct state *state, const struct transaction6 *t);
+void learn_leased(struct state *state, const struct transaction6 *t, const struct dhcp6 *reply, uint64_t now_ms);
+
+/* The guest was delegated this prefix, by the same IA. */
+bool has_delegated(const struct state *state, uint64_t identity, const struct dhcp6_address *prefix, uint64_t now_ms);
+
+/* A RELEASE or DECLINE of these leaves; its Reply says that the server has taken them back. */
+void give_back_wanted(struct state *state, const struct dhcp6 *message, uint64_t now_ms);
+void learn_given_back(struct state *state, const struct transaction6 *t, const struct dhcp6 *reply);
+
+/*
+ * RELEASE and DECLINE: what they gave back, as a keyed hash, so that a repeated one can be told. Their transactions
+ * lease nothing, so the hash stands in the place of an IA's.
  */
 void remember_given_back(struct transaction6 *t, uint64_t hash);
 bool has_given_back(const struct transaction6 *t, uint64_t hash);
@@ -47,7 +67,8 @@ bool has_given_back(const struct transaction6 *t, uint64_t hash);
 /* snoop_dhcp6_grant.c. What a Reply says of one address that the guest asked for. valid_s 0: it is over. */
 struct grant {
 	struct address address;
-	uint32_t identity, valid_s;
+	uint64_t identity;
+	uint32_t valid_s, reserved;
 };
 
 struct grants {
@@ -58,7 +79,8 @@ struct grants {
 };
 
 /* Of those IAs that the guest asked for, and that the server did not refuse. */
-struct grants grants_of(const struct dhcp6_frame *f, const struct transaction6 *t, uint64_t now_ms);
+struct grants grants_of(const struct state *state, const struct dhcp6_frame *f, const struct transaction6 *t,
+			uint64_t now_ms);
 
 /* PASS where the guest may have all of the addresses, whether there is room for them or not. */
 enum verdict check_addresses(struct snoop *s, const struct grants *g, uint64_t now_ms);

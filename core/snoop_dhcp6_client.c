@@ -41,30 +41,67 @@ static enum verdict check_common(const struct config *config, const struct dhcp6
 	return PASS;
 }
 
-/* The live lease of an address; NULL: none. */
-static struct binding6 *leased(struct state *state, struct address a, uint64_t now_ms)
+/* The live lease of this address and IA; NULL: none. */
+static struct binding6 *leased(struct state *state, uint64_t identity, struct address a, uint64_t now_ms)
 {
 	struct binding6 *b = find_live(state, a, now_ms);
-	return b && b->origin == ORIGIN_DHCP ? b : NULL;
+	return b && b->origin == ORIGIN_DHCP && b->identity == identity ? b : NULL;
+}
+
+/* RFC 8415 18.2.8: only addresses are declined. */
+static bool is_own_lease(struct state *state, const struct dhcp6 *m, uint32_t index, uint64_t now_ms)
+{
+	const struct dhcp6_address *a = &m->addresses[index];
+	uint64_t identity = hash_of_identity(state, m, a->association);
+	if (m->associations[a->association].type == IA_PD)
+		return m->type == DHCP6_RELEASE && has_delegated(state, identity, a, now_ms);
+	return leased(state, identity, a->address, now_ms) != NULL;
 }
 
 static uint32_t count_leased(struct state *state, const struct dhcp6 *m, uint64_t now_ms)
 {
 	uint32_t count = 0;
 	for (uint32_t i = 0; i < m->address_count; i++)
-		count += leased(state, m->addresses[i].address, now_ms) != NULL;
+		count += is_own_lease(state, m, i, now_ms);
 	return count;
 }
 
-static uint64_t hash_of_addresses(const struct state *state, const struct dhcp6 *m)
+/* Some servers read an IA without addresses as all of it. */
+static bool names_something_in_each(const struct dhcp6 *m)
 {
-	uint8_t octets[DHCP6_ADDRESSES_MAX * 16];
+	bool named[DHCP6_ASSOCIATIONS_MAX] = { false };
 	for (uint32_t i = 0; i < m->address_count; i++)
+		named[m->addresses[i].association] = true;
+	for (uint32_t i = 0; i < m->association_count; i++)
+		if (!named[i])
+			return false;
+	return m->association_count > 0;
+}
+
+/* Of everything that it names, each with its IA. */
+static uint64_t hash_of_named(const struct state *state, const struct dhcp6 *m)
+{
+	enum { ITEM = 25 };
+	uint8_t octets[DHCP6_ADDRESSES_MAX * ITEM];
+	for (uint32_t i = 0; i < m->address_count; i++) {
+		uint64_t identity = hash_of_identity(state, m, m->addresses[i].association);
 		for (uint32_t k = 0; k < 8; k++) {
-			octets[16 * i + k] = (uint8_t)(m->addresses[i].address.high >> (56 - 8 * k));
-			octets[16 * i + 8 + k] = (uint8_t)(m->addresses[i].address.low >> (56 - 8 * k));
+			octets[ITEM * i + k] = (uint8_t)(m->addresses[i].address.high >> (56 - 8 * k));
+			octets[ITEM * i + 8 + k] = (uint8_t)(m->addresses[i].address.low >> (56 - 8 * k));
+			octets[ITEM * i + 16 + k] = (uint8_t)(identity >> (56 - 8 * k));
 		}
-	return siphash(state->hash_key, octets, 16 * m->address_count);
+		octets[ITEM * i + 24] = m->addresses[i].length;
+	}
+	return siphash(state->hash_key, octets, ITEM * m->address_count);
+}
+
+/* Each address that is declined is one that the server gives to nobody for a long time. */
+static bool may_decline(struct snoop *s, uint32_t count, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (!may_spend(s, RATE_OF_DECLINE, now_ms))
+			return false;
+	return true;
 }
 
 /*
@@ -75,38 +112,52 @@ static uint64_t hash_of_addresses(const struct state *state, const struct dhcp6 
  */
 static enum verdict give_back(struct snoop *s, const struct dhcp6 *m, uint64_t client_id, uint64_t now_ms)
 {
-	uint64_t hash = hash_of_addresses(s->state, m);
+	uint64_t hash = hash_of_named(s->state, m);
 	struct transaction6 *t = find_transaction6(s->state, m->id, now_ms);
 	bool repeated = t && t->kind == m->type && t->client_id == client_id && has_given_back(t, hash);
 	uint32_t count = count_leased(s->state, m, now_ms);
-	if (m->address_count == 0 || (count < m->address_count && !repeated))
+	if (!names_something_in_each(m) || (count < m->address_count && !repeated))
 		return DROP_DHCP6_NOT_OWNER;
-	if (m->type == DHCP6_DECLINE && count > 0 && !may_spend(s, RATE_OF_DECLINE, now_ms))
+	if (m->type == DHCP6_DECLINE && !may_decline(s, count, now_ms))
 		return DROP_RATE_DHCP;
 	for (uint32_t i = 0; i < m->address_count; i++) {
-		struct binding6 *b = leased(s->state, m->addresses[i].address, now_ms);
+		struct binding6 *b = leased(s->state, hash_of_identity(s->state, m, m->addresses[i].association),
+					    m->addresses[i].address, now_ms);
 		if (b)
 			remove_lease6(s, b, m->type == DHCP6_DECLINE ? "declined" : "released");
 	}
 	close_transactions6(s->state);
+	give_back_wanted(s->state, m, now_ms);
 	remember_given_back(open_transaction6(s->state, m, client_id, now_ms), hash);
 	return PASS;
 }
 
+/* A lease of the guest's, or static. Prefixes are the server's to know. */
+static bool names_unknown_address(struct state *state, const struct dhcp6 *m, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < m->address_count; i++)
+		if (m->addresses[i].length == DHCP6_ADDRESS_BITS && !find_live(state, m->addresses[i].address, now_ms))
+			return true;
+	return false;
+}
+
 /*
  * CONFIRM asks whether old addresses fit the link; the answer tells no lifetime, so they stay unknown until they are
- * renewed. A renewal of an address that the guard knows nothing of may be real: it may have restarted while the guest
- * kept its lease. Neither gives a right before a Reply does.
+ * renewed. A RENEW of an address that the guard knows nothing of may be real: it may have restarted while the guest kept
+ * its lease. Neither gives a right before a Reply does. A REBIND is believed by servers that did not give the lease, and
+ * some of them give it to whoever asks, though another client holds it (dnsmasq).
  */
 static enum verdict ask(struct snoop *s, const struct dhcp6 *m, uint64_t client_id, uint64_t now_ms)
 {
-	bool renews = m->type == DHCP6_RENEW || m->type == DHCP6_REBIND;
-	for (uint32_t i = 0; renews && s->config->no_resync && i < m->address_count; i++)
-		if (!find_live(s->state, m->addresses[i].address, now_ms)) /* a lease, or static */
-			return DROP_DHCP6_NOT_OWNER;
+	bool must_know = m->type == DHCP6_REBIND || (m->type == DHCP6_RENEW && s->config->no_resync);
+	if (must_know && names_unknown_address(s->state, m, now_ms))
+		return DROP_DHCP6_NOT_OWNER;
 	bool asks = m->type == DHCP6_SOLICIT || may_lead_to_lease(m->type, m->rapid_commit);
 	if (asks && is_spent_request_id(s->state->ipv6.request_ids, m->id, now_ms))
 		return DROP_DHCP6_NO_TRANSACTION;
+	enum verdict verdict = want_leases(s, m, now_ms);
+	if (verdict != PASS)
+		return verdict;
 	open_transaction6(s->state, m, client_id, now_ms);
 	if (may_lead_to_lease(m->type, m->rapid_commit))
 		remember_request_id(s->state->ipv6.request_ids, m->id, now_ms);

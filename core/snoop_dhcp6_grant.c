@@ -17,7 +17,8 @@ static uint64_t start_of(const struct transaction6 *t, uint64_t now_ms)
 }
 
 /* RFC 8415 21.6: a client discards an address with a preferred lifetime above the valid one. */
-struct grants grants_of(const struct dhcp6_frame *f, const struct transaction6 *t, uint64_t now_ms)
+struct grants grants_of(const struct state *state, const struct dhcp6_frame *f, const struct transaction6 *t,
+			uint64_t now_ms)
 {
 	const struct dhcp6 *m = &f->message;
 	struct grants g = { .frame = f, .client_id = t->client_id, .start_ms = start_of(t, now_ms) };
@@ -25,8 +26,9 @@ struct grants grants_of(const struct dhcp6_frame *f, const struct transaction6 *
 		const struct dhcp6_address *a = &m->addresses[i];
 		const struct dhcp6_association *ia = &m->associations[a->association];
 		bool accepted = m->status == 0 && ia->status == 0 && a->status == 0 && a->preferred_s <= a->valid_s;
-		if (accepted && has_identity(t, ia->identity))
-			g.item[g.count++] = (struct grant){ a->address, ia->identity, a->valid_s };
+		uint64_t identity = hash_of_identity(state, m, a->association);
+		if (accepted && ia->type != IA_PD && has_identity(t, identity))
+			g.item[g.count++] = (struct grant){ a->address, identity, a->valid_s, 0 };
 	}
 	return g;
 }
@@ -106,16 +108,6 @@ static bool find_room(struct snoop *s, const struct grants *g, uint32_t *leaving
 	return *leaving <= old_leases && wanted <= places + *leaving;
 }
 
-/* One token for each address that the guest does not hold yet. */
-static bool spend_for_new(struct snoop *s, const struct grants *g, uint64_t now_ms)
-{
-	for (uint32_t i = 0; i < g->count; i++)
-		if (g->item[i].valid_s > 0 && !find_live(s->state, g->item[i].address, now_ms) &&
-		    !may_spend(s, RATE_OF_NEW_ADDRESS, now_ms))
-			return false;
-	return true;
-}
-
 /* All or none: what was claimed before a refusal is given back. */
 static bool claim_all(struct snoop *s, const struct grants *g, uint64_t now_ms)
 {
@@ -189,8 +181,6 @@ enum verdict bind_grants(struct snoop *s, const struct grants *g, uint64_t *unti
 		return verdict;
 	if (!find_room(s, g, &leaving, now_ms))
 		return DROP_BINDING_LIMIT;
-	if (!spend_for_new(s, g, now_ms))
-		return DROP_BINDING_CHURN;
 	expire_bindings6(s, now_ms); /* gives back the claims of what has run out, before they are made anew */
 	if (!claim_all(s, g, now_ms))
 		return DROP_BINDING_CLAIMED;

@@ -63,10 +63,14 @@ static enum verdict accept_reply(struct snoop *s, struct transaction6 *t, const 
 {
 	const struct dhcp6 *m = &g->frame->message;
 	uint64_t until_ms = 0;
+	bool leases = may_lead_to_lease(t->kind, t->rapid_commit);
+	enum verdict verdict = leases && m->status == 0 ? bind_grants(s, g, &until_ms, now_ms) : PASS;
+	if (verdict == PASS && leases)
+		learn_leased(s->state, t, m, now_ms);
+	if (t->kind == DHCP6_RELEASE || t->kind == DHCP6_DECLINE)
+		learn_given_back(s->state, t, m);
 	if (m->status != 0)
 		return PASS;
-	bool leases = may_lead_to_lease(t->kind, t->rapid_commit);
-	enum verdict verdict = leases ? bind_grants(s, g, &until_ms, now_ms) : PASS;
 	if (verdict != PASS || (leases && m->association_count > 0 && g->count == 0))
 		return verdict;
 	/* An answer about prefixes only has no lifetime that the guard knows. */
@@ -79,6 +83,14 @@ static enum verdict accept_reply(struct snoop *s, struct transaction6 *t, const 
 	t->done = 1;
 	t->deadline_ms = now_ms + TRANSACTION_DONE_MS;
 	return PASS;
+}
+
+static enum verdict accept_offer(struct snoop *s, const struct transaction6 *t, const struct grants *g, uint64_t now_ms)
+{
+	enum verdict verdict = check_addresses(s, g, now_ms);
+	if (verdict == PASS)
+		learn_offer(s->state, t);
+	return verdict;
 }
 
 enum verdict snoop_dhcp6_server(struct snoop *s, const struct frame *frame, uint64_t now_ms)
@@ -95,9 +107,9 @@ enum verdict snoop_dhcp6_server(struct snoop *s, const struct frame *frame, uint
 	uint64_t client_id = hash_of_client_id(s->state, m);
 	if (!t || t->client_id != client_id || !answers(m, t))
 		return DROP_DHCP6_NO_TRANSACTION;
-	struct grants g = grants_of(&f, t, now_ms);
+	struct grants g = grants_of(s->state, &f, t, now_ms);
 	if (m->type == DHCP6_ADVERTISE)
-		return check_addresses(s, &g, now_ms);
+		return accept_offer(s, t, &g, now_ms);
 	if (t->done)
 		return tells_nothing_new(s, m, &g, now_ms) ? PASS : DROP_DHCP6_NO_TRANSACTION;
 	return accept_reply(s, t, &g, now_ms);

@@ -6,7 +6,8 @@
 
 enum {
 	BINDINGS6_MAX = 16, PREFIXES_MAX = 8, ROUTERS6_MAX = 4, RESOLVERS6_MAX = 8, TRANSLATORS_MAX = 2,
-	NEIGHBOR_CLAIMS_MAX = 16, TRANSACTIONS6_MAX = 4, IDENTITIES_MAX = 4, CLIENT_IDS_MAX = 4, REQUEST_IDS_MAX = 32
+	NEIGHBOR_CLAIMS_MAX = 16, TRANSACTIONS6_MAX = 4, IDENTITIES_MAX = 8, CLIENT_IDS_MAX = 4, REQUEST_IDS_MAX = 32,
+	LEASES6_MAX = 4, DELEGATIONS_MAX = 2, WANTED6_MAX = LEASES6_MAX + DELEGATIONS_MAX
 };
 
 enum origin6 {
@@ -28,9 +29,10 @@ struct binding6 {
 	uint64_t expires_ms;   /* 0: free. SLAAC: when the prefix does */
 	uint64_t used_ms;      /* last frame from it, to the second */
 	uint64_t client_id;    /* ORIGIN_DHCP: keyed hash of the DUID */
+	uint64_t identity;     /* ORIGIN_DHCP: keyed hash of DUID, kind of IA and IAID */
 	struct address server; /* ORIGIN_DHCP: who leased it */
 	uint32_t origin;       /* enum origin6 */
-	uint32_t identity;     /* ORIGIN_DHCP: IAID */
+	uint32_t reserved;
 };
 
 /* Prefix Information of a trusted router (RFC 4861 4.6.2). Full: the one nearest to its end goes if it is over. */
@@ -74,7 +76,27 @@ struct transaction6 {
 	uint8_t rapid_commit;
 	uint8_t done;           /* answered; kept for a while so that duplicates of the Reply pass */
 	uint8_t identity_count;
-	uint32_t identities[IDENTITIES_MAX]; /* IAIDs of its IA_NA and IA_TA */
+	uint64_t identities[IDENTITIES_MAX]; /* of its IAs: keyed hashes of DUID, kind and IAID */
+};
+
+/*
+ * What a server may have leased to the guest: an address or a prefix of an IA. It counts from the question on, as the lease
+ * does, whether the answer is seen or not. LEASES6_MAX addresses and DELEGATIONS_MAX prefixes. Full: the one that was used
+ * least recently gives its place, at a low rate; else the question is dropped.
+ */
+struct wanted6 {
+	uint64_t identity;
+	struct address address; /* unset: whatever the server chooses */
+	uint64_t since_ms, used_ms;
+	uint64_t until_ms;      /* 0: free */
+	uint32_t message;       /* type and id of the first message that asked, or of the one that gave it back */
+	uint8_t length;         /* of the prefix; 128: an address */
+	uint8_t is_prefix;
+	uint8_t is_leased;      /* a Reply said so */
+	uint8_t is_mixed;       /* another message asked, too: no single answer tells what became of it */
+	uint8_t is_given_back;
+	uint8_t messages;       /* how many asked, up to 255 */
+	uint8_t reserved[2];
 };
 
 struct client_id {
@@ -114,6 +136,7 @@ struct state6 {
 	struct translator translators[TRANSLATORS_MAX];
 	struct transaction6 transactions[TRANSACTIONS6_MAX];
 	struct client_id client_ids[CLIENT_IDS_MAX];
+	struct wanted6 wanted[WANTED6_MAX];
 	struct request_id request_ids[REQUEST_IDS_MAX];
 	struct learned_server6 server;
 	struct neighbor_claim claims[NEIGHBOR_CLAIMS_MAX];

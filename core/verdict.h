@@ -93,7 +93,8 @@
 	X(DHCP6_TYPE,            "dhcp6-type",             "DHCPv6 message type that has no place in this direction") \
 	X(DHCP6_CLIENT_ID_SPOOF, "dhcp6-client-id-spoof",  "client DUID names another MAC") \
 	X(DHCP6_CLIENT_ID_LIMIT, "dhcp6-client-id-limit",  "too many client DUIDs from one guest") \
-	X(DHCP6_NOT_OWNER,       "dhcp6-not-owner",        "releases or declines an address that was not leased to the guest") \
+	X(DHCP6_IDENTITY_LIMIT,  "dhcp6-identity-limit",   "asks for more leases or prefixes than one guest may hold") \
+	X(DHCP6_NOT_OWNER,       "dhcp6-not-owner",        "releases, declines or rebinds an address that was not leased to the guest") \
 	X(DHCP6_ROGUE_SERVER,    "dhcp6-rogue-server",     "reply from a server that is not trusted") \
 	X(DHCP6_NO_TRANSACTION,  "dhcp6-no-transaction",   "reply that the guest did not ask for") \
 	X(DHCP6_BAD_LEASE,       "dhcp6-bad-lease",        "lease whose address cannot be used") \

@@ -84,7 +84,23 @@ static void put_lease6(struct writer *w, const struct binding6 *b, struct moment
 	put_end(w, b->expires_ms, moment);
 	put(w, " %" PRIu64 " %016" PRIx64, b->since_ms, b->client_id);
 	put_address(w, b->server);
-	put(w, " %" PRIx32 "\n", b->identity);
+	put(w, " %" PRIx64 "\n", b->identity);
+}
+
+/* What was asked for and what was given back counts like what was leased: who knows what the server made of it? */
+static void put_wanted(struct writer *w, const struct state6 *state, struct moment moment)
+{
+	for (int i = 0; i < WANTED6_MAX; i++) {
+		const struct wanted6 *wanted = &state->wanted[i];
+		if (wanted->until_ms <= moment.now_ms)
+			continue;
+		put(w, "wanted6 %016" PRIx64, wanted->identity);
+		put_address(w, wanted->address);
+		put(w, " %u %s %s", wanted->length, wanted->is_prefix ? "prefix" : "address",
+		    wanted->is_leased && !wanted->is_given_back ? "leased" : "-");
+		put_end(w, wanted->until_ms, moment);
+		put(w, " %" PRIu64 "\n", wanted->since_ms);
+	}
 }
 
 void put_state6(struct writer *w, const struct state6 *state, struct moment moment)
@@ -102,6 +118,7 @@ void put_state6(struct writer *w, const struct state6 *state, struct moment mome
 		else
 			put_binding(w, b, moment);
 	}
+	put_wanted(w, state, moment);
 	put_clients(w, "client6", state->client_ids, moment);
 }
 
@@ -248,14 +265,33 @@ static bool take_lease6(char *const *words, int count, const struct config *conf
 			struct moment moment)
 {
 	struct binding6 b = { .origin = ORIGIN_DHCP };
-	uint64_t identity;
 	if (count != 8 || !take_address(words[1], &b.address) || is_ipv4(b.address) || is_link_local(b.address) ||
 	    !take_end(words + 2, moment, &b.expires_ms) || !parse_number(words[4], 0, moment.now_ms, &b.since_ms) ||
 	    !parse_hex(words[5], &b.client_id) || !take_address(words[6], &b.server) ||
-	    !parse_hex(words[7], &identity) || identity > UINT32_MAX)
+	    !parse_hex(words[7], &b.identity))
 		return false;
-	b.identity = (uint32_t)identity;
 	restore_binding(b, config, state, moment);
+	return true;
+}
+
+static bool take_wanted(char *const *words, int count, struct state6 *state, struct moment moment)
+{
+	struct wanted6 wanted = { .is_mixed = 1, .used_ms = moment.now_ms };
+	bool is_prefix, is_leased;
+	uint64_t length;
+	if (count != 9 || !parse_hex(words[1], &wanted.identity) || !take_address(words[2], &wanted.address) ||
+	    !parse_number(words[3], 0, 128, &length) || !take_choice(words[4], "prefix", "address", &is_prefix) ||
+	    !take_choice(words[5], "leased", "-", &is_leased) || !take_end(words + 6, moment, &wanted.until_ms) ||
+	    !parse_number(words[8], 0, moment.now_ms, &wanted.since_ms))
+		return false;
+	wanted.length = (uint8_t)length;
+	wanted.is_prefix = is_prefix;
+	wanted.is_leased = is_leased;
+	for (int i = 0; i < WANTED6_MAX && wanted.until_ms != 0; i++)
+		if (state->wanted[i].until_ms == 0) {
+			state->wanted[i] = wanted;
+			break;
+		}
 	return true;
 }
 
@@ -276,5 +312,7 @@ bool take_line6(char *const *words, int count, const struct config *config, stru
 		return take_binding(words, count, config, state, moment);
 	if (strcmp(words[0], "lease6") == 0)
 		return take_lease6(words, count, config, state, moment);
+	if (strcmp(words[0], "wanted6") == 0)
+		return take_wanted(words, count, ipv6, moment);
 	return strcmp(words[0], "client6") == 0 && take_client(words, count, ipv6->client_ids, moment);
 }

@@ -124,14 +124,18 @@ def dnsmasq(network, *ranges, options=(), **more):
 # --- DHCPv6 servers and clients ---------------------------------------------------------------------------------------
 
 def kea6(network, namespace, pool, valid, preferred=None, renew=None, rebind=None, *, prefix=PREFIX, interface="eth0",
-         name="kea6", dns=None):
+         name="kea6", dns=None, delegated=None, rapid=False, **subnet):
     """As dhcp_peers.kea(); radvd has to say that there are leases: options="AdvManagedFlag on;"."""
     config = {"interfaces-config": {"interfaces": [interface]},
               # Its own choice it would keep in a file of the machine's.
               "server-id": {"type": "EN", "enterprise-id": 1, "identifier": name.encode().hex(), "persist": False},
               "valid-lifetime": valid, "preferred-lifetime": preferred or valid,
-              "subnet6": [{"subnet": prefix, "interface": interface, "pools": [{"pool": pool}]}],
+              "subnet6": [{"subnet": prefix, "interface": interface, "pools": [{"pool": pool}], "rapid-commit": rapid,
+                           **subnet}],
               "option-data": [{"name": "dns-servers", "data": dns}] if dns else []}
+    if delegated:
+        network_, length = delegated.split("/")
+        config["subnet6"][0]["pd-pools"] = [{"prefix": network_, "prefix-len": int(length), "delegated-len": 64}]
     if renew:
         config.update({"renew-timer": renew, "rebind-timer": rebind})
     return dhcp_peers.start_kea(network, namespace, "dhcp6", config, network.logs / f"{name}.csv", name)

@@ -13,7 +13,7 @@ NOBODY, SERVERS = ipaddress.ip_address("::"), ipaddress.ip_address("ff02::1:2")
 RA, NS, NA = 134, 135, 136
 DHCP_CLIENT, DHCP_SERVER = 546, 547
 SOLICIT, REQUEST, RENEW, REBIND, REPLY, RELEASE, DECLINE, INFORMATION_REQUEST = 1, 3, 5, 6, 7, 8, 9, 11
-CLIENT_ID, IA_NA, IA_TA, IA_ADDRESS, STATUS, RAPID_COMMIT, DNS_SERVERS = 1, 3, 4, 5, 13, 14, 23
+CLIENT_ID, IA_NA, IA_TA, IA_ADDRESS, STATUS, RAPID_COMMIT, DNS_SERVERS, IA_PD, IA_PREFIX = 1, 3, 4, 5, 13, 14, 23, 25, 26
 DAD_WAIT = 0.5          # s; RFC 6620 3.3.1
 EARLY = 0.15            # s; by so much may the capture see a DAD NS later than the guard did
 WANTED = 1.5            # s; so long an address is a neighbor's that did DAD for it
@@ -58,6 +58,23 @@ class Message:
     def option(self, code):
         return next((content for found, content in self.options if found == code), None)
 
+    def associations(self):
+        """((kind, IAID), addresses, refused) of every identity association; addresses are prefixes in an IA_PD."""
+        found = []
+        for code, content in self.options:
+            begin = {IA_NA: 12, IA_TA: 4, IA_PD: 12}.get(code)
+            if begin is None or len(content) < begin:
+                continue
+            inner = dhcp_options(content[begin:])
+            places = [inside[9:25] + inside[8:9] if code == IA_PD else inside[:16] for kind, inside in inner
+                      if kind == (IA_PREFIX if code == IA_PD else IA_ADDRESS)]
+            refused = any(kind == STATUS and status[:2] != b"\0\0" for kind, status in inner)
+            found.append(((code, content[:4]), places, refused))
+        return found
+
+    def may_lease(self):
+        return self.type in (REQUEST, RENEW, REBIND) or self.type == SOLICIT and self.option(RAPID_COMMIT) is not None
+
     def addresses(self):
         """(address, valid lifetime) of each one in an identity association that was not refused."""
         found = []
@@ -72,8 +89,7 @@ class Message:
 
 def dhcp_options(data):
     options, at = [], 0
-    while at < len(data):
-        require(at + 4 <= len(data), "DHCPv6 option cut")
+    while at + 4 <= len(data):          # fewer octets hold no option
         code, length = struct.unpack_from("!HH", data, at)
         require(at + 4 + length <= len(data), "DHCPv6 option cut")
         options.append((code, data[at + 4:at + 4 + length]))
@@ -108,6 +124,7 @@ class Knowledge:
         self.slaac, self.on_link = {}, {}           # prefix: when it is over; for addresses, and for next hops
         self.resolvers, self.translators = {}, set()        # a translator (RFC 8781) stays one
         self.held, self.transactions, self.ever_leased = {}, {}, set()
+        self.asked, self.delegated = {}, set()  # IAs that a server may have leased to; prefixes that one did
         self.wanted = {}        # what neighbors did DAD for, and when
 
     def slaac_prefixes(self, now, slack):
@@ -143,10 +160,15 @@ class Knowledge:
             self.held[target] = Held(now)
 
     def learn_from_client(self, now, message):
+        for association, _, _ in message.associations() if message.may_lease() else []:
+            self.asked[message.client_id, *association] = message.transaction
         transaction = self.transactions.get(message.transaction)
         if message.type in (RELEASE, DECLINE):
             for address, _ in message.addresses():
                 self.held.pop(address, None)
+            for association, _, _ in message.associations():
+                if (message.client_id, *association) in self.asked:
+                    self.asked[message.client_id, *association] = message.transaction
             for other in self.transactions.values():
                 other.closed = True
         if transaction is None or transaction.type != message.type or transaction.closed:
@@ -201,6 +223,12 @@ class Knowledge:
             self.slaac[network] = end
 
     def learn_reply(self, now, message):
+        granted = {(message.client_id, *association): places for association, places, refused in message.associations()
+                   if places and not refused}
+        self.delegated |= {(who, place) for who, places in granted.items() for place in places if who[1] == IA_PD}
+        # Of what is given back nothing is granted, either.
+        self.asked = {who: transaction for who, transaction in self.asked.items()
+                      if transaction != message.transaction or message.type == REPLY and who in granted}
         if message.type != REPLY:
             return
         self.server_known = True

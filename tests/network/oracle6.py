@@ -10,9 +10,9 @@ What the wire tells is read in knowledge6.py.
 
 import ipaddress
 
-from knowledge6 import (DAD_WAIT, DECLINE, DHCP_CLIENT, DHCP_SERVER, EARLY, INFORMATION_REQUEST, LINK_LOCAL, NA, NOBODY,
-                        NS, RA, RELEASE, SERVERS, WANTED, YOUNG, YOUNG_LEASE, Knowledge, Message, lla_options,
-                        nd_options, target_of)
+from knowledge6 import (DAD_WAIT, DECLINE, DHCP_CLIENT, DHCP_SERVER, EARLY, IA_PD, INFORMATION_REQUEST, LINK_LOCAL, NA,
+                        NOBODY, NS, RA, REBIND, RELEASE, SERVERS, WANTED, YOUNG, YOUNG_LEASE, Knowledge, Message,
+                        lla_options, nd_options, target_of)
 from oracle import is_global
 from oracle_base import SLACK, charge, is_group, require, u16
 from packet6 import (AUTHENTICATION, DESTINATION, FRAGMENT, HOP_BY_HOP, ICMP6, JUMBO, ROUTING, TCP, UDP, Packet,
@@ -219,9 +219,19 @@ class Port6(Knowledge):
         if message.type in (RELEASE, DECLINE):
             require(all(address in self.ever_leased for address, _ in message.addresses()),
                     "DHCPv6 gives back what is another's")
+            for association, places, _ in message.associations():
+                require(places, "DHCPv6 gives back all of an IA")
+                require(association[0] != IA_PD or message.type == RELEASE and all(
+                    ((message.client_id, *association), place) in self.delegated for place in places),
+                    "DHCPv6 gives back another's prefix")
+        if message.type == REBIND:
+            require(all(self.is_held(address, now) for address, _ in message.addresses()), "REBIND of another's address")
         if self.rates:
             charge(self.sent["dhcp"], now, 16, 2, "more DHCPv6 messages than the limit")
         self.learn_from_client(now, message)
+        if self.rates:
+            prefixes = sum(kind == IA_PD for _, kind, _ in self.asked)
+            require(len(self.asked) - prefixes <= 6 and prefixes <= 3, "more leases than one guest may ask for")
 
     def judge_reassembled(self, now, packet):
         """Whatever a receiver makes of overlapping pieces, it is nothing that may not leave in one (RFC 5722, 7112)."""

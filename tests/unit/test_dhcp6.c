@@ -238,7 +238,7 @@ static void exchanges_beside_each_other(void **state)
 	ASKS(PASS, .type = INFORMATION_REQUEST, .id = 1);
 	ASKS(PASS, .type = REQUEST, .id = 2, .ia = { { .iaid = 2 } });
 	ASKS(PASS, .type = REQUEST, .id = 3, .no_ia = true, .extra = prefixes, .extra_octets = sizeof prefixes);
-	ASKS(PASS, .type = REQUEST, .id = 4, .ia = { { .iaid = 4 }, { .iaid = 2, .temporary = true } });
+	ASKS(PASS, .type = REQUEST, .id = 4, .ia = { { .iaid = 4 }, { .iaid = 2 } });
 	assert_false(awaits_answer6(&w.state.ipv6, 2, w.now_ms));
 	assert_true(awaits_answer6(&w.state.ipv6, 1, w.now_ms) && awaits_answer6(&w.state.ipv6, 3, w.now_ms) &&
 		    awaits_answer6(&w.state.ipv6, 4, w.now_ms));
@@ -246,7 +246,7 @@ static void exchanges_beside_each_other(void **state)
 	w.now_ms += 1000;
 	ASKS(PASS, .type = RENEW, .id = 5, .ia = { { .iaid = 5 } });
 	ASKS(PASS, .type = RENEW, .id = 1, .ia = { { .iaid = 6 } });
-	ASKS(PASS, .type = RENEW, .id = 6, .ia = { { .iaid = 7 } });
+	ASKS(PASS, .type = CONFIRM, .id = 6, .ia = { { .iaid = 7 } });
 	assert_true(awaits_answer6(&w.state.ipv6, 5, w.now_ms) && awaits_answer6(&w.state.ipv6, 1, w.now_ms) &&
 		    awaits_answer6(&w.state.ipv6, 6, w.now_ms));
 }
@@ -337,6 +337,7 @@ int main(void)
 		cmocka_unit_test(rogues_and_fragments), cmocka_unit_test(every_message_cut_everywhere),
 		cmocka_unit_test(every_option_at_every_length), cmocka_unit_test(nested_options_stay_inside),
 		cmocka_unit_test(options_are_counted), cmocka_unit_test(what_decides_stands_once),
+		cmocka_unit_test(prefixes_are_read), cmocka_unit_test(octets_behind_the_last_option),
 		cmocka_unit_test(sizes_of_datagrams), cmocka_unit_test(more_ias_than_there_is_room_for),
 		cmocka_unit_test(random_messages), cmocka_unit_test(lease_and_its_end),
 		cmocka_unit_test(lease_counts_from_the_first_request),
@@ -348,9 +349,13 @@ int main(void)
 		cmocka_unit_test(declines_are_limited), cmocka_unit_test(fifth_lease),
 		cmocka_unit_test(table_of_the_guests_own_choices), cmocka_unit_test(reply_is_all_or_nothing),
 		cmocka_unit_test(claims_are_given_back), cmocka_unit_test(lease_of_a_slaac_address),
-		cmocka_unit_test(static_addresses_only), cmocka_unit_test(too_many_new_addresses),
+		cmocka_unit_test(static_addresses_only),
 		cmocka_unit_test(resolvers_of_a_lease), cmocka_unit_test(resolvers_without_a_lease),
-		cmocka_unit_test(first_server_is_locked6),
+		cmocka_unit_test(first_server_is_locked6), cmocka_unit_test(identities_are_limited),
+		cmocka_unit_test(every_way_to_ask_counts), cmocka_unit_test(prefixes_are_limited),
+		cmocka_unit_test(prefixes_of_others_are_not_released), cmocka_unit_test(places_come_back),
+		cmocka_unit_test(new_leases_are_limited),
+		cmocka_unit_test(nobody_rebinds_what_is_anothers), cmocka_unit_test(ten_minutes_of_a_hostile_guest),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

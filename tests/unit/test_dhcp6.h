@@ -22,6 +22,8 @@ void every_option_at_every_length(void **state);
 void nested_options_stay_inside(void **state);
 void options_are_counted(void **state);
 void what_decides_stands_once(void **state);
+void prefixes_are_read(void **state);
+void octets_behind_the_last_option(void **state);
 void sizes_of_datagrams(void **state);
 void more_ias_than_there_is_room_for(void **state);
 void random_messages(void **state);
@@ -40,6 +42,16 @@ void release_overtakes_a_reply(void **state);
 void repeated_release_takes_again(void **state);
 void declines_are_limited(void **state);
 
+/* test_dhcp6_wanted.c */
+void identities_are_limited(void **state);
+void every_way_to_ask_counts(void **state);
+void prefixes_are_limited(void **state);
+void prefixes_of_others_are_not_released(void **state);
+void places_come_back(void **state);
+void new_leases_are_limited(void **state);
+void nobody_rebinds_what_is_anothers(void **state);
+void ten_minutes_of_a_hostile_guest(void **state);
+
 /* test_dhcp6_grant.c */
 void fifth_lease(void **state);
 void table_of_the_guests_own_choices(void **state);
@@ -47,7 +59,6 @@ void reply_is_all_or_nothing(void **state);
 void claims_are_given_back(void **state);
 void lease_of_a_slaac_address(void **state);
 void static_addresses_only(void **state);
-void too_many_new_addresses(void **state);
 void resolvers_of_a_lease(void **state);
 void resolvers_without_a_lease(void **state);
 void first_server_is_locked6(void **state);

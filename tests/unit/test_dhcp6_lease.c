@@ -18,7 +18,7 @@ void lease_and_its_end(void **state)
 	assert_int_equal(w.last_event.kind, EVENT_LEASE_NEW);
 	assert_string_equal(w.last_event.why, "dhcp");
 	assert_true(same_address(w.last_event.server, ROUTER_LL));
-	assert_int_equal(binding_of(GUEST_LEASED)->identity, IAID);
+	assert_true(binding_of(GUEST_LEASED)->identity != 0);
 	assert_true(sends_from6(&w, GUEST_LEASED)); /* at once: the Reply is its duplicate address detection */
 	w.now_ms = asked_ms + 600 * 1000 - 101;
 	assert_true(sends_from6(&w, GUEST_LEASED));
@@ -167,9 +167,9 @@ void addresses_of_two_ias(void **state)
 						{ .address = SECOND_LEASE, .valid_s = 300 } } },
 			{ .iaid = 2, .temporary = true, .lease = { { .address = GUEST_PRIVACY, .valid_s = 200 } } },
 			{ .iaid = 3, .lease = { { .address = VICTIM_LEASED, .valid_s = 600 } } } });
-	assert_int_equal(binding_of(GUEST_LEASED)->identity, 1);
+	uint64_t first = binding_of(GUEST_LEASED)->identity;
+	assert_true(binding_of(SECOND_LEASE)->identity == first && binding_of(GUEST_PRIVACY)->identity != first);
 	assert_true(binding_of(SECOND_LEASE)->expires_ms == w.now_ms + 300000 - 100);
-	assert_int_equal(binding_of(GUEST_PRIVACY)->identity, 2);
 	assert_null(binding_of(VICTIM_LEASED)); /* nobody asked for that IA */
 	assert_int_equal(w.events, 3);
 }

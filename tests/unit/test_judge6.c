@@ -394,7 +394,7 @@ static void every_reason_was_earned(void **state)
 {
 	(void)state;
 	static const enum verdict of_messages[] = { DROP_DHCP6_TYPE, DROP_DHCP6_CLIENT_ID_SPOOF, DROP_DHCP6_BAD_LEASE,
-						    DROP_DHCP6_CLIENT_ID_LIMIT, DROP_DHCP6_NOT_OWNER };
+						    DROP_DHCP6_CLIENT_ID_LIMIT, DROP_DHCP6_NOT_OWNER, DROP_DHCP6_IDENTITY_LIMIT };
 	for (enum verdict v = (enum verdict)FIRST_DROP; v < VERDICTS; v++) {
 		bool excused = !is_ipv6_reason(v) || was_seen(v);
 		for (size_t i = 0; i < sizeof of_messages / sizeof of_messages[0]; i++)

@@ -42,7 +42,7 @@ static void defaults(void **unused)
 	assert_false(options.inbound_given || options.reject);
 	assert_int_equal(options.control_fd, -1);
 	assert_null(options.control_path);
-	assert_int_equal(options.rates[RATE_OF_DECLINE].refill, 100);
+	assert_int_equal(options.rates[RATE_OF_DECLINE].refill, 1);
 	assert_int_equal(options.rates[RATE_OF_DECLINE].burst, 3);
 }
 

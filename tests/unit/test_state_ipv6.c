@@ -137,8 +137,11 @@ static void every_word_of_ipv6_is_checked(void **unused)
 		  "address6 fe80::5 slaac 2 2 1", "address6 10.0.0.5 slaac 2 2 1", "address6 2001:db8::5 dhcp 2 2 1",
 		  "address6 2001:db8::5 slaac 2 2 1000001", "address6 2001:db8::5 slaac 2 2" },
 		{ "lease6 2001:db8::5 2 2 1 f - ffffffff", "lease6 fe80::5 2 2 1 f - 1", "lease6 10.0.0.5 2 2 1 f - 1",
-		  "lease6 2001:db8::5 2 2 1 f - 100000000", "lease6 2001:db8::5 2 2 1000001 f - 1",
+		  "lease6 2001:db8::5 2 2 1000001 f - 1",
 		  "lease6 2001:db8::5 2 2 1 g - 1", "lease6 2001:db8::5 2 2 1 f x 1" },
+		{ "wanted6 f 2001:db8::5 128 address leased 2000000 1800000000000 1", "wanted6 g - 0 address - 2 2 1",
+		  "wanted6 f - 129 address - 2 2 1", "wanted6 f - 0 lease - 2 2 1", "wanted6 f - 0 address no 2 2 1",
+		  "wanted6 f - 0 address - 2 2 1000001", "wanted6 f - 0 address - 2 2" },
 		{ "client6 f 2 2", "client6 g 2 2", "client6 f 2", "client6 f 2 2 2" },
 	};
 	(void)unused;
