@@ -201,6 +201,18 @@ INLINE struct decision decide_data(const struct config *config, struct permissio
 	return (struct decision){ allowed, bucket, (uint8_t)binding, flow };
 }
 
+/* Flows may yet let it pass. */
+INLINE bool may_pass(struct decision d)
+{
+	return d.verdict == PASS || d.flow != 0;
+}
+
+/* No flow may. What the policy refuses keeps the policy's reason. */
+INLINE struct decision refuse_finally(struct decision d, uint8_t reason)
+{
+	return drop(d.verdict == PASS ? reason : d.verdict);
+}
+
 INLINE bool has_ports(uint8_t protocol)
 {
 	return protocol == PROTOCOL_UDP || protocol == PROTOCOL_TCP || protocol == PROTOCOL_SCTP;

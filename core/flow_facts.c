@@ -2,9 +2,9 @@
 #include "destination.h"
 #include "ethernet.h"
 #include "flow.h"
-#include "ipv6.h"
+#include "icmp_error.h"
 
-enum { ECHO_REPLY = 0, ECHO_REQUEST = 8, ECHO_REQUEST6 = 128, ECHO_REPLY6 = 129, FIRST_INFORMATIONAL6 = 128 };
+enum { ECHO_REPLY = 0, ECHO_REQUEST = 8, ECHO_REQUEST6 = 128, ECHO_REPLY6 = 129 };
 enum { ASKED_BY_GUEST = 0, ASKED_BY_PEER = 1 };
 
 /* One packet, the frame's own or one that an error quotes and that may be cut: where its upper layer is, and between whom. */
@@ -13,13 +13,6 @@ struct packet_place {
 	uint32_t at, end;
 	uint8_t protocol;
 };
-
-static bool is_error(uint8_t protocol, uint8_t type)
-{
-	if (protocol == PROTOCOL_ICMP6)
-		return type < FIRST_INFORMATIONAL6;
-	return type == 3 || type == 4 || type == 11 || type == 12; /* RFC 1122 3.2.2 */
-}
 
 static bool is_echo(uint8_t protocol, uint8_t type)
 {
@@ -41,7 +34,7 @@ static void fill_key(const struct frame *frame, const struct packet_place *at, b
 		p->key.guest_port = read_be16(&r);
 		p->key.peer_port = p->asks == to_guest ? ASKED_BY_PEER : ASKED_BY_GUEST;
 		if (!r.ok || !is_echo(at->protocol, type))
-			p->kind = r.ok && is_error(at->protocol, type) ? PACKET_OF_ERROR : PACKET_WITHOUT_FLOW;
+			p->kind = r.ok && is_icmp_error(at->protocol, type) ? PACKET_OF_ERROR : PACKET_WITHOUT_FLOW;
 	}
 	if (!has_ports(at->protocol))
 		return;
@@ -70,34 +63,18 @@ static void skip_extensions(struct reader *r, struct packet_place *quoted)
 	quoted->at = r->at;
 }
 
-/* RFC 792, RFC 4443 3: behind eight octets the packet in question, as much of it as there was room for. */
-static bool find_quoted(const struct frame *frame, const struct packet_place *error, struct packet_place *quoted)
+/* A quote may be cut; that its addresses are there is the judge's matter already. */
+static bool find_quoted(const struct frame *frame, const struct packet_place *error, struct packet_place *place)
 {
-	struct reader r = read_from(frame, error->at, error->end);
-	skip_bytes(&r, 8);
-	uint32_t start = r.at;
-	uint8_t version_ihl = read_u8(&r);
-	if (version_ihl >> 4 == 6) {
-		skip_bytes(&r, 5);
-		quoted->protocol = read_u8(&r);
-		skip_bytes(&r, 1);
-		quoted->source = read_address6(&r);
-		quoted->destination = read_address6(&r);
-		skip_extensions(&r, quoted);
-	} else {
-		skip_bytes(&r, 5);
-		uint16_t flags_offset = read_be16(&r);
-		skip_bytes(&r, 1);
-		quoted->protocol = read_u8(&r);
-		skip_bytes(&r, 2);
-		quoted->source = address_of_ipv4(read_be32(&r));
-		quoted->destination = address_of_ipv4(read_be32(&r));
-		quoted->at = start + 4u * (version_ihl & 15);
-		r.ok = r.ok && version_ihl >> 4 == 4 && (version_ihl & 15) >= 5 && !(flags_offset & 0x1fff);
-	}
-	quoted->end = error->end;
-	bool family_fits = (version_ihl >> 4 == 6) == (error->protocol == PROTOCOL_ICMP6);
-	return r.ok && family_fits && quoted->at <= quoted->end;
+	struct quoted q;
+	bool is_ipv6 = error->protocol == PROTOCOL_ICMP6;
+	if (is_ipv6 ? !parse_quoted6(frame, error->at, error->end, &q) : !parse_quoted4(frame, error->at, error->end, &q))
+		return false;
+	struct reader r = read_from(frame, q.behind, error->end);
+	*place = (struct packet_place){ q.source, q.destination, q.behind, error->end, q.protocol };
+	if (is_ipv6)
+		skip_extensions(&r, place);
+	return r.ok && !q.is_later_fragment && place->at <= place->end;
 }
 
 /* The key becomes that of the flow which the error is about. */

@@ -8,6 +8,7 @@
 #include "decision.h"
 #include "destination.h"
 #include "ethernet.h"
+#include "icmp_error.h"
 #include "judge_ipv6.h"
 
 /* --- guest to uplink --------------------------------------------------------------------------------------------- */
@@ -109,6 +110,30 @@ INLINE bool is_icmp_control(const struct frame *frame, const struct ipv4 *ip)
 	return r.ok && ip->fragment_offset == 0 && (type == 5 || type == 9 || type == 18);
 }
 
+INLINE bool is_error4(const struct frame *frame, const struct ipv4 *ip)
+{
+	struct reader r = read_from(frame, ip->payload, ip->end);
+	return ip->protocol == PROTOCOL_ICMP && ip->fragment_offset == 0 && is_icmp_error(PROTOCOL_ICMP, read_u8(&r));
+}
+
+/*
+ * RFC 1122 3.2.2: a host errs about what was sent to it, and tells the sender. Anything else would be about the flows of
+ * others: "port unreachable" ends them, "fragmentation needed" makes them slow. In fragments it cannot be looked at.
+ */
+INLINE bool is_about_guest4(const struct state *state, const struct frame *frame, const struct ipv4 *ip, uint64_t now_ms)
+{
+	struct quoted q;
+	return !is_fragment(ip) && parse_quoted4(frame, ip->payload, ip->end, &q) &&
+	       same_address(q.source, ip->destination) && owns_address4(state, q.destination, now_ms);
+}
+
+/* The other way: about what somebody else has sent. Whether the guest sent just that only flows can tell. */
+INLINE bool is_about_others4(const struct state *state, const struct frame *frame, const struct ipv4 *ip, uint64_t now_ms)
+{
+	struct quoted q;
+	return parse_quoted4(frame, ip->payload, ip->end, &q) && !owns_address4(state, q.source, now_ms);
+}
+
 /* Hop-by-hop, routing, fragment, ICMPv6, no next header, destination options: nothing that IPv4 carries. */
 INLINE bool is_ipv6_header_type(uint8_t protocol)
 {
@@ -202,8 +227,11 @@ INLINE struct decision judge_data4_from_guest(const struct config *config, const
 	bool link_scope = eth->destination == MAC_BROADCAST || ipv4_of_address(ip->destination) >> 8 == 0xe00000U;
 	bool group_frame = mac_is_group(eth->destination);
 	uint8_t bucket = group_frame ? bucket_of_group(&permission, link_scope) : RATE_FREE;
-	return decide_data(config, permission, hop, ip->more_fragments, ip->fragment_offset > 0, group_frame, bucket,
-			   binding);
+	struct decision d = decide_data(config, permission, hop, ip->more_fragments, ip->fragment_offset > 0, group_frame,
+					bucket, binding);
+	if (may_pass(d) && is_error4(frame, ip) && !is_about_guest4(state, frame, ip, now_ms))
+		return refuse_finally(d, DROP_ICMP_ERROR_QUOTE);
+	return d;
 }
 
 INLINE struct decision judge_ipv4_from_guest(const struct config *config, const struct state *state,
@@ -380,6 +408,8 @@ INLINE struct decision judge_ipv4_to_guest(const struct config *config, const st
 		return drop(DROP_L2L3_MISMATCH); /* a unicast datagram in a group frame, RFC 1122 3.3.6 */
 	if (ip.protocol == PROTOCOL_ICMP && is_icmp_control(frame, &ip))
 		return drop(DROP_ICMP_CONTROL);
+	if (is_error4(frame, &ip) && is_about_others4(state, frame, &ip, now_ms))
+		return drop(DROP_ICMP_ERROR_QUOTE);
 	return judge_data4_to_guest(config, state, frame, eth, &ip, now_ms);
 }
 

@@ -1,5 +1,6 @@
 /* The judge of IPv6: docs/filter-ipv6.md. Extension headers are walked once; what they lead to is judged by its kind. */
 #pragma once
+#include "icmp_error.h"
 #include "judge_icmp6.h"
 
 enum { DHCP6_CLIENT_PORT = 546, DHCP6_SERVER_PORT = 547 };
@@ -65,6 +66,28 @@ INLINE bool is_narrow_group6(struct address a)
 	return is_group6(a) && scope <= 2;
 }
 
+INLINE bool is_error6(const struct frame *frame, const struct ipv6 *ip)
+{
+	struct reader r = read_from(frame, ip->payload, ip->end);
+	return ip->protocol == PROTOCOL_ICMP6 && ip->fragment_offset == 0 && is_icmp_error(PROTOCOL_ICMP6, read_u8(&r));
+}
+
+/* As is_about_guest4() of judge.h. RFC 4443 2.4 e would have some errors about groups; a host has no need of them. */
+INLINE bool is_about_guest6(const struct config *config, const struct state *state, const struct frame *frame,
+			    const struct ipv6 *ip, uint64_t now_ms)
+{
+	struct quoted q;
+	return !is_fragment6(ip) && parse_quoted6(frame, ip->payload, ip->end, &q) &&
+	       same_address(q.source, ip->destination) && is_own6(config, state, q.destination, now_ms);
+}
+
+INLINE bool is_about_others6(const struct config *config, const struct state *state, const struct frame *frame,
+			     const struct ipv6 *ip, uint64_t now_ms)
+{
+	struct quoted q;
+	return parse_quoted6(frame, ip->payload, ip->end, &q) && !is_held6(config, state, q.source, now_ms);
+}
+
 /* Source and destination of a well-formed packet that is neither DHCPv6 nor neighbor discovery. */
 INLINE struct decision judge_data6_from_guest(const struct config *config, const struct state *state,
 					      const struct ethernet *eth, const struct ipv6 *ip,
@@ -83,7 +106,7 @@ INLINE struct decision judge_data6_from_guest(const struct config *config, const
 	struct decision d = decide_data(config, permission, hop, ip->more_fragments, ip->fragment_offset > 0, to_group,
 					bucket, source.binding);
 	/* RFC 4007 9: a router must not forward it, so there is no honest reason to try. */
-	if ((d.verdict == PASS || d.flow != 0) && is_link_local(ip->source) && !is_narrow_group6(ip->destination) &&
+	if (may_pass(d) && is_link_local(ip->source) && !is_narrow_group6(ip->destination) &&
 	    !is_link_local(ip->destination) && !is_host6(config, ip->destination))
 		return drop(DROP_IP6_SRC_SCOPE);
 	return d;
@@ -117,7 +140,10 @@ APART struct decision judge_ipv6_from_guest(const struct config *config, const s
 		if (!is_icmp6_data(type))
 			return judge_icmp6_from_guest(config, state, frame, eth, &ip, type, now_ms);
 	}
-	return judge_data6_from_guest(config, state, eth, &ip, &ports, now_ms);
+	struct decision d = judge_data6_from_guest(config, state, eth, &ip, &ports, now_ms);
+	if (may_pass(d) && is_error6(frame, &ip) && !is_about_guest6(config, state, frame, &ip, now_ms))
+		return refuse_finally(d, DROP_ICMP_ERROR_QUOTE);
+	return d;
 }
 
 /* --- uplink to guest --------------------------------------------------------------------------------------------- */
@@ -204,6 +230,8 @@ INLINE struct decision judge_icmp6_to_guest(const struct config *config, const s
 		return drop(fault);
 	if (router)
 		return punt(PUNT_ROUTER, RATE_OF_UPLINK_ROUTER);
+	if (is_error6(frame, ip) && is_about_others6(config, state, frame, ip, now_ms))
+		return drop(DROP_ICMP_ERROR_QUOTE);
 	struct udp no_ports = { 0, 0, 0 };
 	if (is_icmp6_data(type))
 		return judge_data6_to_guest(config, state, eth, ip, &no_ports, now_ms);

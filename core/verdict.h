@@ -41,6 +41,7 @@
 	X(IP4_GATEWAY_SPOOF,     "ip4-gateway-spoof",      "the gateway's IPv4 source from another MAC") \
 	X(IGMP_INVALID,          "igmp-invalid",           "IGMP other than a plain report or leave") \
 	X(ICMP_CONTROL,          "icmp-control",           "ICMP redirect, router advertisement or mask reply") \
+	X(ICMP_ERROR_QUOTE,      "icmp-error-quote",       "ICMP error about a packet that its receiver did not send to the guest, or that the guest did not send") \
 	X(DHCP4_SERVER,          "dhcp4-server-from-guest", "guest speaks as a DHCP server") \
 	X(DHCP4_PORT_MISUSE,     "dhcp4-port-misuse",      "ports 67/68 in another pairing than client to server") \
 	X(DHCP4_DISABLED,        "dhcp4-disabled",         "DHCP is switched off") \

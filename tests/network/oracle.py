@@ -18,6 +18,7 @@ import struct
 from oracle_base import (ARRIVED, DELIVERED, LEFT, SLACK, Fault, Forbidden, Record, charge, is_group, mac_at, require,
                          u16)
 
+ICMP_ERRORS = 3, 4, 11, 12                              # RFC 1122 3.2.2
 BROADCAST_MAC, BROADCAST_IP, NOBODY = "ff:ff:ff:ff:ff:ff", "255.255.255.255", "0.0.0.0"
 DISCOVER, OFFER, REQUEST, DECLINE, ACK, NAK, RELEASE, INFORM = range(1, 9)
 ICMP, IGMP, TCP, UDP, IPV6, RARP = 1, 2, 6, 17, 0x86DD, 0x8035
@@ -296,6 +297,14 @@ def may_reach(port, now, address, protocol, source_port, destination_port):
     return protocol in (TCP, UDP) and destination_port == 53 and address in port.known_resolvers(now)
 
 
+def quoted_by(error):
+    """Between whom the packet was that an ICMP error is about (RFC 792)."""
+    quote = error[8:]
+    require(len(quote) >= 20 and quote[0] >> 4 == 4 and 20 <= (quote[0] & 15) * 4 <= len(quote),
+            "ICMP error without a quote [P71]")
+    return ip_at(quote, 12), ip_at(quote, 16)
+
+
 def is_broadcast(port, now, address):
     return address == BROADCAST_IP or any(address == str(lease.subnet.broadcast_address) and lease.subnet.prefixlen < 31
                                           for lease in port.live(now))
@@ -318,6 +327,10 @@ def judge_data(port, now, destination, ip):
     if ip.protocol == ICMP:
         require(ip.offset > 0 or ip.payload[0] not in (5, 9, 18), "ICMP redirect, router advertisement, mask reply")
         require(not (ip.is_fragment and is_multicast(to)), "ICMP to a group in fragments")
+        if ip.offset == 0 and ip.payload[0] in ICMP_ERRORS:
+            sender, receiver = quoted_by(ip.payload)
+            require(not ip.is_fragment, "ICMP error in fragments [P71]")
+            require(sender == to and port.owns(receiver, now), "ICMP error about a packet of others [P71]")
     require(may_reach(port, now, to, ip.protocol, ip.source_port, ip.port), f"destination {to}")
     to_host = destination == port.resident_mac and to in port.residents
     if port.isolated and not is_group(destination) and destination != port.router_mac and not to_host:
@@ -395,6 +408,12 @@ def judge_to_guest(port, now, data):
     require(is_multicast(ip.destination) or is_broadcast(port, now, ip.destination) or not is_group(destination),
             "unicast address under a group MAC")
     require(ip.protocol != ICMP or ip.offset > 0 or ip.payload[:1] not in (b"\5", b"\t", b"\x12"), "ICMP that steers")
+    if ip.protocol == ICMP and ip.offset == 0 and ip.payload[:1] in [bytes([kind]) for kind in ICMP_ERRORS]:
+        try:
+            sender, _ = quoted_by(ip.payload)
+        except Forbidden:
+            return      # what nobody can read tells nobody anything
+        require(port.owns(sender, now), "ICMP error about a packet that the guest did not send [P71]")
 
 
 # --- what the wire tells of leases ------------------------------------------------------------------------------------

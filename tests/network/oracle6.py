@@ -22,6 +22,7 @@ from packet6 import (AUTHENTICATION, DESTINATION, FRAGMENT, HOP_BY_HOP, ICMP6, J
 ALL_NODES, ALL_ROUTERS, MLD_ROUTERS, MDNS = map(ipaddress.ip_address, ("ff02::1", "ff02::2", "ff02::16", "ff02::fb"))
 MLD_QUERY, MLD_REPORT, MLD_DONE, RS, REDIRECT, MLD2_REPORT = 130, 131, 132, 133, 137, 143
 DATA_TYPES = 1, 2, 3, 4, 128, 129           # ICMPv6 that is judged as any other data: errors and echo
+ERRORS = 1, 2, 3, 4
 TO_GUEST_TYPES = *DATA_TYPES, MLD_QUERY, MLD_REPORT, MLD_DONE, RA, NS, NA, MLD2_REPORT
 ROUTER_ALERT = 5, b"\0\0"                  # RFC 2711: for MLD
 NEVER = [ipaddress.ip_network(text) for text in ("::/96", "::ffff:0:0/96")]
@@ -127,6 +128,10 @@ class Port6(Knowledge):
         require(self.is_own(packet.source, now), "IPv6 source is not the guest's [P55]")
         judge_mapping(mac, to)
         require(self.may_reach(now, to, packet.upper, packet.ports, packet.icmp_type), f"destination {to}")
+        if packet.icmp_type in ERRORS:
+            sender, receiver = quoted_by(packet)
+            require(not packet.is_piece, "ICMPv6 error in fragments [P71]")
+            require(sender == to and self.is_own(receiver, now), "ICMPv6 error about a packet of others [P71]")
         if is_multicast(to):
             is_near = to.packed[1] & 15 <= 2
             return require(not is_link_local(packet.source) or is_near, "link-local source beyond the link [P59]")
@@ -272,6 +277,8 @@ class Port6(Knowledge):
                 "the router's address from another MAC [P60]")
         require(source not in self.residents or source_mac == self.resident_mac, "the host's address from another MAC")
         require(is_multicast(to) or not is_group(mac), "unicast address under a group MAC")
+        if kind in ERRORS and len(packet.payload) >= 48 and packet.payload[8] >> 4 == 6:
+            require(self.is_held(quoted_by(packet)[0], now), "ICMPv6 error about what the guest did not send [P71]")
 
     def judge_claim(self, now, packet, source_mac, kind, target):
         claimed = target if kind == NA else packet.source
@@ -312,6 +319,13 @@ class Port6(Knowledge):
             self.learn_router(now, packet)
         elif packet.ports[1] == DHCP_CLIENT:
             self.learn_reply(now, Message(packet.payload[8:u16(packet.payload, 4)]))
+
+
+def quoted_by(packet):
+    """Between whom the packet was that an ICMPv6 error is about (RFC 4443 3)."""
+    quote = packet.payload[8:]
+    require(len(quote) >= 40 and quote[0] >> 4 == 6, "ICMPv6 error without a quote [P71]")
+    return ipaddress.IPv6Address(bytes(quote[8:24])), ipaddress.IPv6Address(bytes(quote[24:40]))
 
 
 def embedded(address, length):

@@ -30,13 +30,18 @@ def server_message(kind, xid=1, mac=ROUTER, source=ROUTER_IP, to=ME, yiaddr=MY_I
                       ("subnet_mask", "255.255.255.0"), ("router", ROUTER_IP), ("name_server", "192.168.77.5"), "end"])
 
 
-def arp(op=1, sha=ME, spa=MY_IP, tha="00:00:00:00:00:00", tpa=ROUTER_IP, source=ME, to=BROADCAST, kind=0x0806, **fields):
+def arp(op=1, sha=ME, spa=MY_IP, tha="00:00:00:00:00:00", tpa=ROUTER_IP, source=ME, to=BROADCAST, kind=0x0806,
+        **fields):
     return Ether(src=source, dst=to, type=kind) / ARP(op=op, hwsrc=sha, psrc=spa, hwdst=tha, pdst=tpa, **fields)
 
 
 def data(source=MY_IP, to=EXTERNAL, mac=ROUTER, ether=ME, above=None, **ip):
     return Ether(src=ether, dst=mac) / IP(src=source, dst=to, **ip) / (above or UDP(sport=4000, dport=4001)) / \
         Raw(b"x" * 8)
+
+
+def error_about(sender, receiver):
+    return ICMP(type=3, code=3) / IP(src=sender, dst=receiver) / UDP(sport=5000, dport=4000)
 
 
 def bound(until=600, **options):
@@ -62,6 +67,7 @@ HONEST = {
                  options=[IPOption_Router_Alert()]),
     "renew": client_message("request", source=MY_IP, to=ROUTER_IP, mac=ROUTER, ciaddr=MY_IP, xid=9),
     "first fragment": data(flags="MF", above=UDP(dport=9) / Raw(bytes(16))), "last fragment": data(frag=3),
+    "nobody listens": data(above=error_about(EXTERNAL, MY_IP)),
     "moved": arp(kind=0x8035, op=3, spa="0.0.0.0", tha=ME, tpa="0.0.0.0"),
     "ping": data(above=ICMP()), "syn": data(above=TCP(dport=80)), "release": client_message(
         "release", source=MY_IP, to=ROUTER_IP, mac=ROUTER, ciaddr=MY_IP, options=[("server_id", ROUTER_IP)]),
@@ -97,6 +103,10 @@ FORBIDDEN = {
     "broadcast": data(to="255.255.255.255", mac=BROADCAST), "unicast as group": data(mac=BROADCAST),
     "closed group": data(to="224.0.0.18", mac="01:00:5e:00:00:12"),
     "site group": data(to="239.1.2.3", mac="01:00:5e:01:02:03"),
+    "error about others": data(above=error_about(EXTERNAL, OTHER_IP)),
+    "error to another than the sender": data(above=error_about("9.9.9.9", MY_IP)),
+    "error without a quote": data(above=ICMP(type=3, code=3) / Raw(b"x" * 12)),
+    "error in fragments": data(flags="MF", above=error_about(EXTERNAL, MY_IP)),
     "group of ptp": data(to="224.0.1.129", mac="01:00:5e:00:01:81"),
     "source-specific group": data(to="232.1.2.3", mac="01:00:5e:01:02:03"),
     "group under other mac": data(to="224.0.1.1", mac=ROUTER), "igmp query": data(
@@ -141,6 +151,7 @@ TO_GUEST = {
     "gateway arp": arp(op=2, sha=OTHER, spa=ROUTER_IP, source=OTHER, to=ME), "claims the guest": arp(
         op=2, sha=OTHER, spa=MY_IP, source=OTHER, to=ME), "arp sha": arp(sha=ROUTER, spa=OTHER_IP, source=OTHER, to=ME),
     "own address": data(source=MY_IP, to=MY_IP, ether=ROUTER, mac=ME),
+    "error about others": data(source=EXTERNAL, to=MY_IP, ether=ROUTER, mac=ME, above=error_about(OTHER_IP, EXTERNAL)),
     "loopback": data(source="127.0.0.1", to=MY_IP, ether=ROUTER, mac=ME),
     "gateway address": data(source=ROUTER_IP, to=MY_IP, ether=OTHER, mac=ME), "redirect": data(
         source=ROUTER_IP, to=MY_IP, ether=ROUTER, mac=ME, above=ICMP(type=5)), "unicast as group": data(

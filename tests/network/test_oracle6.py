@@ -3,9 +3,9 @@ not, all made by scapy. The helpers have the names of those in test_oracle.py.""
 
 import pytest
 from scapy.all import (DHCP6_Advertise, DHCP6_Release, DHCP6_Reply, DHCP6_Request, DHCP6_Solicit, DHCP6OptClientId,
-                       DHCP6OptIA_NA, DHCP6OptIAAddress, DHCP6OptServerId, DUID_LL, TCP, UDP, Ether, ICMPv6EchoRequest,
-                       ICMPv6MLDone, ICMPv6MLQuery, ICMPv6MLReport, ICMPv6MLReport2, ICMPv6ND_NA, ICMPv6ND_NS,
-                       ICMPv6ND_RA, ICMPv6ND_Redirect, ICMPv6ND_RS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptPrefixInfo,
+                       DHCP6OptIA_NA, DHCP6OptIAAddress, DHCP6OptServerId, DUID_LL, TCP, UDP, Ether, ICMPv6DestUnreach,
+                       ICMPv6EchoRequest, ICMPv6MLDone, ICMPv6MLQuery, ICMPv6MLReport, ICMPv6MLReport2, ICMPv6ND_NA,
+                       ICMPv6ND_NS, ICMPv6ND_RA, ICMPv6ND_Redirect, ICMPv6ND_RS, ICMPv6NDOptDstLLAddr, ICMPv6NDOptPrefixInfo,
                        ICMPv6NDOptRDNSS, ICMPv6NDOptSrcLLAddr, ICMPv6NIQueryName, IPv6, IPv6ExtHdrDestOpt,
                        IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, Jumbo, PadN, Raw, RouterAlert)
 
@@ -118,7 +118,13 @@ def left(*frames, at=10, **options):
     return faults([(at, oracle.LEFT, built) for built in frames], *bound(**options))
 
 
+def error_about(sender, receiver):
+    return ICMPv6DestUnreach(code=4) / IPv6(src=sender, dst=receiver) / UDP(sport=5000, dport=4000)
+
+
 HONEST = {
+    "nobody listens": data(above=error_about(EXTERNAL, MINE)), "about another address": data(above=error_about(
+        EXTERNAL, LEASED)),
     "slaac": data(), "privacy": data(PRIVACY), "leased": data(LEASED), "tcp": data(above=TCP(dport=443)),
     "na of a guest that forwards": na(flags={"R": 1}),
     "ping": data(above=ICMPv6EchoRequest()), "ping of the router": frame(ICMPv6EchoRequest()),
@@ -162,7 +168,12 @@ FORBIDDEN = {
     "6to4": data(to="2002:c0a8:101::1"), "nat64 of a private address": data(to="64:ff9b::192.168.0.1"),
     "router": data(MY_LL, to=ROUTER_LL), "resolver, other port": data(to=RESOLVER, above=UDP(dport=54)),
     "resolver, later fragment": data(to=RESOLVER, before=[IPv6ExtHdrFragment(offset=3)]),
-    "link-local beyond": data(MY_LL), "all nodes": data(to=NODES), "site group": data(to="ff05::2"), "global group": data(to="ff0e::181"),
+    "link-local beyond": data(MY_LL), "all nodes": data(to=NODES), "site group": data(to="ff05::2"),
+    "global group": data(to="ff0e::181"),
+    "error about others": data(above=error_about(EXTERNAL, NEIGHBOUR)), "error about a group": data(
+        above=error_about(EXTERNAL, "ff02::fb")), "error to another": data(above=error_about(NEIGHBOUR, MINE)),
+    "error without a quote": data(above=ICMPv6DestUnreach() / Raw(bytes(40))), "error in fragments": data(
+        before=[IPv6ExtHdrFragment(m=1)], above=error_about(EXTERNAL, MINE)),
     "ra": ra(MY_LL, ME), "ra from the router's address": ra(ether=ME), "redirect": nd(ICMPv6ND_Redirect(
         tgt=MY_LL, dst=EXTERNAL), to=NODES), "query": mld(ICMPv6MLQuery(), NODES),
     "node information": frame(ICMPv6NIQueryName()), "renumbering": frame(Raw(b"\x8a" + bytes(15)), to=NODES, nh=58),
@@ -247,6 +258,7 @@ def test_what_fragments_become():
 
 
 TO_GUEST = {
+    "error about others": data(EXTERNAL, MINE, ether=ROUTER, mac=ME, above=error_about(NEIGHBOUR, EXTERNAL)),
     "ra with another mac": nd(ICMPv6ND_RA() / ICMPv6NDOptSrcLLAddr(lladdr=OTHER), ROUTER_LL, NODES, ether=ROUTER),
     "compatible source": data("::7.7.7.7", MINE, ether=ROUTER, mac=ME), "ra of another": ra(OTHER_LL, OTHER),
     "ra as the router": ra(ether=OTHER), "ra hop limit": ra(hlim=64),

@@ -380,7 +380,9 @@ void hosts_routers_and_resolvers(void **state)
 	send_to(ROUTER_LL, DROP_DST_PRIVATE, __LINE__);
 	put_icmp6(&w, GUEST_LL, ROUTER_LL, ECHO, 8);
 	GUEST_SENDS(PASS);
-	put_icmp6(&w, GUEST_LL, ROUTER_LL, 3, 48);
+	put_icmp6(&w, GUEST_LL, ROUTER_LL, 3, 8);
+	put_ipv6(&w, ROUTER_LL, GUEST_LL, 17, 64, 8); /* what it is about */
+	w.frame[19] = 48;
 	GUEST_SENDS(PASS);
 	put_icmp6(&w, GUEST_LL, VICTIM_LL, ECHO, 8);
 	GUEST_SENDS(DROP_DST_PRIVATE);
