@@ -15,7 +15,7 @@ INLINE bool parse_ethernet(const struct frame *frame, struct ethernet *eth)
 	struct reader r = read_from(frame, 0, frame->length);
 	eth->destination = read_be48(&r);
 	eth->source = read_be48(&r);
-	eth->type = read_be16(&r);
+	eth->type = outer_type(frame, read_be16(&r));
 	return r.ok;
 }
 

@@ -1,35 +1,38 @@
-/* The table of flows: a hash table with chains, and one list per class in the order of last use. Nothing is allocated. */
+/*
+ * The table of flows: a hash table with chains, and one list per class in the order of last use. Nothing is allocated. The
+ * same text is compiled for the kernel, so loops are bounded, and an index that was read is bounded before it is used.
+ */
 #include "flow.h"
 #include "ipv6.h"
 #include "siphash.h"
 
-#include <stddef.h>
+/* With no more flows than heads and a random key a longer chain is as good as impossible; it would be refused. */
+enum { FLOW_CHAIN_MAX = 32 };
+_Static_assert((int)FLOWS_MAX < (int)NO_FLOW, "indexes have 16 bits");
+_Static_assert((FLOWS_MAX & (FLOWS_MAX - 1)) == 0 && (FLOW_CLASSES_END & (FLOW_CLASSES_END - 1)) == 0, "bounded by a mask");
 
-enum { NO_FLOW = 0xffff };
-_Static_assert((int)FLOWS_MAX < (int)NO_FLOW && FLOW_HEADS == 65536, "indexes have 16 bits");
-
-static const uint64_t timeout_ms[FLOW_CLASSES_END] = {
-#define X(name, text, timeout) [FLOW_##name] = timeout,
-	FLOW_CLASSES(X)
-#undef X
-};
-
-void clear_flows(struct flows *flows, const uint64_t hash_key[2])
+static struct flow *flow_at(struct flows *flows, uint16_t index)
 {
-	flows->hash_key[0] = hash_key[0];
-	flows->hash_key[1] = hash_key[1];
-	for (uint32_t i = 0; i < FLOW_CLASSES_END; i++) {
-		flows->count[i] = 0;
-		flows->oldest[i] = flows->newest[i] = NO_FLOW;
+	return &flows->flow[index % FLOWS_MAX];
+}
+
+static uint64_t timeout_ms(const struct flow *f)
+{
+	switch ((enum flow_class)f->class) {
+#define X(name, text, timeout) \
+	case FLOW_##name: \
+		return timeout;
+		FLOW_CLASSES(X)
+#undef X
+	case FLOW_CLASSES_END:
+		break;
 	}
-	for (uint32_t i = 0; i < FLOW_HEADS; i++)
-		flows->head[i] = NO_FLOW;
-	for (uint32_t i = 0; i < FLOWS_MAX; i++)
-		flows->flow[i] = (struct flow){ .next = (uint16_t)(i + 1 < FLOWS_MAX ? i + 1 : NO_FLOW) };
-	flows->free = 0;
-	flows->callers = 0;
-	for (uint32_t i = 0; i < DATAGRAMS_MAX; i++)
-		flows->datagram[0][i] = flows->datagram[1][i] = (struct datagram){ .until_ms = 0 };
+	return 0;
+}
+
+static uint32_t class_of(const struct flow *f)
+{
+	return f->class % FLOW_CLASSES_END;
 }
 
 static bool same_key(const struct flow_key *a, const struct flow_key *b)
@@ -38,11 +41,15 @@ static bool same_key(const struct flow_key *a, const struct flow_key *b)
 	       a->protocol == b->protocol && same_address(a->guest, b->guest);
 }
 
+/* The head of the key's chain, which is empty if it is of another epoch. */
 static uint16_t *head_of(struct flows *flows, const struct flow_key *key)
 {
 	uint64_t tail = key->guest_port | (uint64_t)key->peer_port << 16 | (uint64_t)key->protocol << 32;
 	const uint64_t words[] = { key->guest.high, key->guest.low, key->peer.high, key->peer.low, tail };
-	return &flows->head[siphash_words(flows->hash_key, words, 5) % FLOW_HEADS];
+	struct flow_head *head = &flows->head[siphash_words(flows->hash_key, words, 5) % FLOW_HEADS];
+	if (head->epoch != flows->epoch)
+		*head = (struct flow_head){ flows->epoch, NO_FLOW, 0 };
+	return &head->first;
 }
 
 static bool is_caller(const struct flow *f)
@@ -54,27 +61,29 @@ static bool is_caller(const struct flow *f)
 
 static void leave_list(struct flows *flows, uint16_t index)
 {
-	const struct flow *f = &flows->flow[index];
+	const struct flow *f = flow_at(flows, index);
+	uint32_t class = class_of(f);
 	if (f->older != NO_FLOW)
-		flows->flow[f->older].newer = f->newer;
+		flow_at(flows, f->older)->newer = f->newer;
 	else
-		flows->oldest[f->class] = f->newer;
+		flows->oldest[class] = f->newer;
 	if (f->newer != NO_FLOW)
-		flows->flow[f->newer].older = f->older;
+		flow_at(flows, f->newer)->older = f->older;
 	else
-		flows->newest[f->class] = f->older;
-	flows->count[f->class]--;
+		flows->newest[class] = f->older;
+	flows->count[class]--;
 	flows->callers -= is_caller(f);
 }
 
-static void join_list(struct flows *flows, uint16_t index, uint8_t class)
+static void join_list(struct flows *flows, uint16_t index, uint8_t to)
 {
-	struct flow *f = &flows->flow[index];
-	f->class = class;
+	struct flow *f = flow_at(flows, index);
+	uint32_t class = to % FLOW_CLASSES_END;
+	f->class = (uint8_t)class;
 	f->older = flows->newest[class];
 	f->newer = NO_FLOW;
 	if (f->older != NO_FLOW)
-		flows->flow[f->older].newer = index;
+		flow_at(flows, f->older)->newer = index;
 	else
 		flows->oldest[class] = index;
 	flows->newest[class] = index;
@@ -82,13 +91,20 @@ static void join_list(struct flows *flows, uint16_t index, uint8_t class)
 	flows->callers += is_caller(f);
 }
 
+static void leave_chain(struct flows *flows, uint16_t index)
+{
+	const struct flow *f = flow_at(flows, index);
+	uint16_t *link = head_of(flows, &f->key);
+	for (uint32_t i = 0; i < FLOW_CHAIN_MAX && *link != index && *link != NO_FLOW; i++)
+		link = &flow_at(flows, *link)->next;
+	if (*link == index)
+		*link = f->next;
+}
+
 static void remove_flow(struct flows *flows, uint16_t index)
 {
-	struct flow *f = &flows->flow[index];
-	uint16_t *link = head_of(flows, &f->key);
-	while (*link != index)
-		link = &flows->flow[*link].next;
-	*link = f->next;
+	struct flow *f = flow_at(flows, index);
+	leave_chain(flows, index);
 	leave_list(flows, index);
 	f->next = flows->free;
 	flows->free = index;
@@ -96,20 +112,26 @@ static void remove_flow(struct flows *flows, uint16_t index)
 
 static bool has_run_out(const struct flow *f, uint64_t now_ms)
 {
-	return now_ms >= f->used_ms + timeout_ms[f->class];
+	return now_ms >= f->used_ms + timeout_ms(f);
 }
 
 /* The live flow of the key, or NO_FLOW. */
 static uint16_t find_flow(struct flows *flows, const struct flow_key *key, uint64_t now_ms)
 {
-	for (uint16_t i = *head_of(flows, key); i != NO_FLOW; i = flows->flow[i].next)
-		if (same_key(&flows->flow[i].key, key)) {
-			if (!has_run_out(&flows->flow[i], now_ms))
-				return i;
-			remove_flow(flows, i);
-			return NO_FLOW;
-		}
+	uint16_t index = *head_of(flows, key);
+	for (uint32_t i = 0; i < FLOW_CHAIN_MAX && index != NO_FLOW && !same_key(&flow_at(flows, index)->key, key); i++)
+		index = flow_at(flows, index)->next;
+	if (index == NO_FLOW || !same_key(&flow_at(flows, index)->key, key))
+		return NO_FLOW;
+	if (!has_run_out(flow_at(flows, index), now_ms))
+		return index;
+	remove_flow(flows, index);
 	return NO_FLOW;
+}
+
+static bool has_room(const struct flows *flows)
+{
+	return flows->free != NO_FLOW || flows->fresh < FLOWS_MAX;
 }
 
 /* Which class goes first when there is no room: never one that is established. */
@@ -118,13 +140,13 @@ static bool make_room(struct flows *flows, uint64_t now_ms)
 	static const uint8_t order[] = { FLOW_HALF_OPEN, FLOW_CLOSING, FLOW_DATAGRAM };
 	for (uint32_t class = 0; class < FLOW_CLASSES_END; class++) {
 		uint16_t oldest = flows->oldest[class];
-		if (oldest != NO_FLOW && has_run_out(&flows->flow[oldest], now_ms))
+		if (oldest != NO_FLOW && has_run_out(flow_at(flows, oldest), now_ms))
 			remove_flow(flows, oldest);
 	}
-	for (uint32_t i = 0; i < sizeof order && flows->free == NO_FLOW; i++)
+	for (uint32_t i = 0; i < sizeof order && !has_room(flows); i++)
 		if (flows->oldest[order[i]] != NO_FLOW)
 			remove_flow(flows, flows->oldest[order[i]]);
-	return flows->free != NO_FLOW;
+	return has_room(flows);
 }
 
 enum { CLOSED_BY_GUEST = 1, CLOSED_BY_PEER = 2, CLOSED_BY_BOTH = 3 };
@@ -160,7 +182,7 @@ static bool is_bare_syn(const struct packet_facts *p)
 
 static void use_flow(struct flows *flows, uint16_t index, const struct packet_facts *p, bool to_guest, uint64_t now_ms)
 {
-	struct flow *f = &flows->flow[index];
+	struct flow *f = flow_at(flows, index);
 	bool by_opener = f->inward == to_guest;
 	f->answered |= !by_opener;
 	if (p->tcp_flags & TCP_FIN)
@@ -173,14 +195,14 @@ static void use_flow(struct flows *flows, uint16_t index, const struct packet_fa
 
 bool is_answer(struct flows *flows, const struct packet_facts *p, bool to_guest, uint64_t now_ms)
 {
-	if (p->kind == PACKET_WITHOUT_FLOW || is_bare_syn(p))
+	if (!is_given(flows) || !is_given(p) || p->kind == PACKET_WITHOUT_FLOW || is_bare_syn(p))
 		return false;
 	uint16_t index = find_flow(flows, &p->key, now_ms);
 	if (index == NO_FLOW)
 		return false;
 	if (p->kind == PACKET_OF_ERROR)
 		return p->quotes_receiver;
-	if (flows->flow[index].inward == to_guest)
+	if (flow_at(flows, index)->inward == to_guest)
 		return false;
 	use_flow(flows, index, p, to_guest, now_ms);
 	return true;
@@ -193,11 +215,20 @@ static void start_flow(struct flow *f, bool to_guest)
 	f->answered = f->closed = 0;
 }
 
+static bool is_chain_full(struct flows *flows, const struct flow_key *key)
+{
+	uint16_t index = *head_of(flows, key);
+	for (uint32_t i = 0; i < FLOW_CHAIN_MAX && index != NO_FLOW; i++)
+		index = flow_at(flows, index)->next;
+	return index != NO_FLOW;
+}
+
 static uint16_t insert_flow(struct flows *flows, const struct flow_key *key, bool to_guest)
 {
-	uint16_t index = flows->free, *head = head_of(flows, key);
-	struct flow *f = &flows->flow[index];
-	flows->free = f->next;
+	uint16_t index = flows->free != NO_FLOW ? flows->free : flows->fresh++, *head = head_of(flows, key);
+	struct flow *f = flow_at(flows, index);
+	if (index == flows->free)
+		flows->free = f->next;
 	*f = (struct flow){ .key = *key, .next = *head };
 	*head = index;
 	start_flow(f, to_guest);
@@ -207,16 +238,18 @@ static uint16_t insert_flow(struct flows *flows, const struct flow_key *key, boo
 
 bool open_flow(struct flows *flows, const struct packet_facts *p, bool to_guest, uint64_t now_ms)
 {
+	if (!is_given(flows) || !is_given(p))
+		return false;
 	bool is_echo = p->key.protocol == PROTOCOL_ICMP || p->key.protocol == PROTOCOL_ICMP6;
 	if (p->kind != PACKET_OF_FLOW || (is_echo && !p->asks))
 		return true;
 	uint16_t index = find_flow(flows, &p->key, now_ms);
 	if (index == NO_FLOW) {
-		if (!make_room(flows, now_ms))
+		if (is_chain_full(flows, &p->key) || !make_room(flows, now_ms))
 			return false;
 		index = insert_flow(flows, &p->key, to_guest);
 	}
-	struct flow *f = &flows->flow[index];
+	struct flow *f = flow_at(flows, index);
 	bool by_opener = f->inward == to_guest;
 	/* Ports are used again, by whichever side. What is established is no less so because somebody sends a SYN. */
 	if (f->class == FLOW_ESTABLISHED && !by_opener)
@@ -230,30 +263,58 @@ bool open_flow(struct flows *flows, const struct packet_facts *p, bool to_guest,
 	return true;
 }
 
+uint32_t empty_flows(struct flows *flows)
+{
+	if (!is_given(flows))
+		return 0;
+	flows->epoch++;
+	for (uint32_t i = 0; i < FLOW_CLASSES_END; i++) {
+		flows->count[i] = 0;
+		flows->oldest[i] = flows->newest[i] = NO_FLOW;
+	}
+	flows->free = NO_FLOW;
+	flows->fresh = 0;
+	flows->callers = 0;
+	for (uint32_t i = 0; i < DATAGRAMS_MAX; i++)
+		flows->datagram[0][i].until_ms = flows->datagram[1][i].until_ms = 0;
+	return flows->epoch;
+}
+
 static bool is_datagram(const struct datagram *d, const struct packet_facts *p, uint64_t now_ms)
 {
 	return now_ms < d->until_ms && d->id == p->datagram_id && same_address(d->source, p->datagram[0]) &&
 	       same_address(d->destination, p->datagram[1]);
 }
 
-void remember_datagram(struct flows *flows, const struct packet_facts *p, bool to_guest, uint64_t now_ms)
+uint32_t remember_datagram(struct flows *flows, const struct packet_facts *p, bool to_guest, uint64_t now_ms)
 {
-	struct datagram *list = flows->datagram[to_guest], *place = &list[0];
+	uint32_t direction = to_guest;
+	uint64_t least = UINT64_MAX; /* time and place as one number: its own place, else the one that is over first */
+	hide_from_optimizer(direction);
+	if (!is_given(flows) || !is_given(p))
+		return 0;
+	struct datagram *list = flows->datagram[direction % 2];
 	for (uint32_t i = 0; i < DATAGRAMS_MAX; i++) {
-		if (list[i].until_ms < place->until_ms)
-			place = &list[i];
-		if (is_datagram(&list[i], p, now_ms)) {
-			place = &list[i];
-			break;
-		}
+		uint64_t number = is_datagram(&list[i], p, now_ms) ? i : (list[i].until_ms + 1) * DATAGRAMS_MAX + i;
+		if (number < least)
+			least = number;
 	}
-	*place = (struct datagram){ p->datagram[0], p->datagram[1], now_ms + DATAGRAM_LIFE_MS, p->datagram_id, 0 };
+	/* Read from memory again it is any place; the verifier would follow each of them through all of the loop. */
+	flows->datagram_place = least % DATAGRAMS_MAX;
+	__asm__ volatile("" ::: "memory");
+	list[flows->datagram_place % DATAGRAMS_MAX] =
+		(struct datagram){ p->datagram[0], p->datagram[1], now_ms + DATAGRAM_LIFE_MS, p->datagram_id, 0 };
+	return flows->datagram_place;
 }
 
 bool is_known_datagram(const struct flows *flows, const struct packet_facts *p, bool to_guest, uint64_t now_ms)
 {
+	uint32_t direction = to_guest;
+	hide_from_optimizer(direction);
+	if (!is_given(flows) || !is_given(p))
+		return false;
 	for (uint32_t i = 0; i < DATAGRAMS_MAX; i++)
-		if (is_datagram(&flows->datagram[to_guest][i], p, now_ms))
+		if (is_datagram(&flows->datagram[direction % 2][i], p, now_ms))
 			return true;
 	return false;
 }

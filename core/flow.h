@@ -1,6 +1,6 @@
 /*
  * Who opened what, docs/policy.md: a fixed table of flows, and of datagrams whose first fragment has passed. A flow gives a right
- * only to the side that answers. User space only: the judge says what a frame would be, guard.c asks and tells this.
+ * only to the side that answers. The judge says what a frame would be, settle.h asks and tells this.
  */
 #pragma once
 #include "policy.h"
@@ -20,7 +20,7 @@ enum flow_class {
 	FLOW_CLASSES_END
 };
 
-enum { FLOWS_MAX = 32768, FLOW_HEADS = 65536, DATAGRAMS_MAX = 64, DATAGRAM_LIFE_MS = 60000 };
+enum { FLOWS_MAX = 32768, FLOW_HEADS = 32768, DATAGRAMS_MAX = 64, DATAGRAM_LIFE_MS = 60000 };
 
 /* Established flows that the network has opened: it must not use up the table, or the guest could open nothing any more. */
 enum { CALLERS_MAX = FLOWS_MAX / 2 };
@@ -62,35 +62,52 @@ struct flow {
 	uint8_t reserved[6];
 };
 
+/* Of a chain: of another epoch than the table's it is empty, so that all can be forgotten at once. */
+struct flow_head {
+	uint32_t epoch;
+	uint16_t first, reserved;
+};
+
 struct datagram {
 	struct address source, destination;
 	uint64_t until_ms;          /* 0: free */
 	uint32_t id, reserved;
 };
 
+/* All zero, or used before, when clear_flows() makes it anew. */
 struct flows {
 	uint64_t hash_key[2];
 	uint32_t count[FLOW_CLASSES_END];
 	uint16_t oldest[FLOW_CLASSES_END], newest[FLOW_CLASSES_END];
 	uint32_t callers;           /* established flows that the network has opened */
-	uint16_t free, reserved;
-	uint16_t head[FLOW_HEADS];
+	uint32_t epoch;
+	uint16_t free;              /* one that was given back, the first of a list */
+	uint16_t fresh;             /* how many were ever taken since all was forgotten */
+	uint32_t datagram_place;    /* that was taken last */
+	struct flow_head head[FLOW_HEADS];
 	struct flow flow[FLOWS_MAX];
 	struct datagram datagram[2][DATAGRAMS_MAX]; /* per direction: from the guest, to the guest */
 };
 _Static_assert(sizeof(struct flows) < 4 << 20, "docs/policy.md");
 
-/* Forgets everything. hash_key: random, so that nobody can aim at a chain. */
-void clear_flows(struct flows *, const uint64_t hash_key[2]);
+enum { NO_FLOW = 0xffff };
 
-/* False: the frame is not IP. to_guest: the direction of the frame, which the judge has found well-formed. */
-bool read_facts(const struct frame *, bool to_guest, struct packet_facts *);
+/* Forgets everything. Gives the new epoch. (A function of the kernel's programs must give something.) */
+WHOLE uint32_t empty_flows(struct flows *);
+
+/* The same, and hashes by another key from now on: random, so that nobody can aim at a chain. */
+INLINE void clear_flows(struct flows *flows, const uint64_t hash_key[2])
+{
+	flows->hash_key[0] = hash_key[0];
+	flows->hash_key[1] = hash_key[1];
+	empty_flows(flows);
+}
 
 /* True when the packet is an answer in a live flow, or an error about one; refreshes it. */
-bool is_answer(struct flows *, const struct packet_facts *, bool to_guest, uint64_t now_ms);
+WHOLE bool is_answer(struct flows *, const struct packet_facts *, bool to_guest, uint64_t now_ms);
 /* Its sender may open: makes, refreshes or turns round the flow. False: no room. */
-bool open_flow(struct flows *, const struct packet_facts *, bool to_guest, uint64_t now_ms);
+WHOLE bool open_flow(struct flows *, const struct packet_facts *, bool to_guest, uint64_t now_ms);
 
-/* A first fragment has passed / may a later one follow it? */
-void remember_datagram(struct flows *, const struct packet_facts *, bool to_guest, uint64_t now_ms);
-bool is_known_datagram(const struct flows *, const struct packet_facts *, bool to_guest, uint64_t now_ms);
+/* A first fragment has passed: gives its place / may a later one follow it? */
+WHOLE uint32_t remember_datagram(struct flows *, const struct packet_facts *, bool to_guest, uint64_t now_ms);
+WHOLE bool is_known_datagram(const struct flows *, const struct packet_facts *, bool to_guest, uint64_t now_ms);

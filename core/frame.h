@@ -9,11 +9,12 @@
  * The kernel's verifier walks every path through an inlined function again at every call, and gives up after a million
  * instructions. A SUBPROGRAM it checks once, by itself, for any arguments: these are numbers and pointers to whole structs,
  * and a pointer may be NULL as far as it knows, which is_given() asks. A PART is walked like an inlined function but has
- * a stack frame of its own, of the 512 octets that a call chain has. In user space all of this costs nothing.
+ * a stack frame of its own, of the 512 octets that a call chain has. A WHOLE one is a SUBPROGRAM that other files call in
+ * user space. There all of this costs nothing.
  */
+#define WHOLE __attribute__((noinline))
 #if defined(__bpf__)
-#include <linux/bpf.h>
-#include <bpf/bpf_helpers.h>
+#include "../ebpf/frame.h"
 
 #define SUBPROGRAM __attribute__((noinline))
 #define BIG_SUBPROGRAM SUBPROGRAM
@@ -21,15 +22,6 @@
 #define APART      INLINE
 #define is_given(pointer) ((pointer) != 0)
 
-struct frame {
-	struct xdp_md *xdp;
-	uint32_t length;
-};
-
-INLINE bool frame_copy(const struct frame *frame, uint32_t at, uint8_t *to, uint32_t n)
-{
-	return bpf_xdp_load_bytes(frame->xdp, at, to, n) == 0;
-}
 #else
 #define SUBPROGRAM INLINE
 #define BIG_SUBPROGRAM static __attribute__((noinline, unused)) /* many callers: inlined it takes compilers a minute */
@@ -42,6 +34,19 @@ struct frame {
 	const uint8_t *bytes;
 	uint32_t length;
 };
+
+/* In the kernel a VLAN tag may stand beside the octets. */
+INLINE uint16_t outer_type(const struct frame *frame, uint16_t type)
+{
+	(void)frame;
+	return type;
+}
+
+/* Octets of the longest frame that it is on the wire. In the kernel a frame may be cut into many on its way. */
+INLINE uint32_t octets_on_wire(const struct frame *frame)
+{
+	return frame->length;
+}
 
 /*@ requires \valid_read(frame) && \valid_read(frame->bytes + (0 .. frame->length - 1));
     requires \valid(to + (0 .. n - 1));

@@ -2,8 +2,6 @@
 #pragma once
 #include "snoop.h"
 
-enum direction { FROM_GUEST, TO_GUEST, DIRECTIONS };
-
 /* PASS or a DROP. State has changed when it returns. */
 enum verdict decide(struct snoop *snoop, enum direction direction, const struct frame *frame, uint64_t now_ms);
 

@@ -268,7 +268,7 @@ INLINE struct decision judge_from_guest(const struct config *config, const struc
 	struct ethernet eth;
 	if (!parse_ethernet(frame, &eth))
 		return drop(DROP_FRAME_RUNT);
-	if (frame->length > config->max_frame)
+	if (octets_on_wire(frame) > config->max_frame)
 		return drop(DROP_FRAME_OVERSIZE);
 	if (eth.source != config->vm_mac)
 		return drop(DROP_ETH_SRC_SPOOF);
@@ -419,7 +419,7 @@ INLINE struct decision judge_to_guest(const struct config *config, const struct 
 	struct ethernet eth;
 	if (!parse_ethernet(frame, &eth))
 		return drop(DROP_FRAME_RUNT);
-	if (frame->length > config->max_frame)
+	if (octets_on_wire(frame) > config->max_frame)
 		return drop(DROP_FRAME_OVERSIZE);
 	if (mac_is_group(eth.source) || eth.source == MAC_NONE)
 		return drop(DROP_ETH_SRC_INVALID);

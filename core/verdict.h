@@ -123,6 +123,8 @@
 	X(QUEUE_FULL,            "queue-full",             "the receiver's queue was full") \
 	X(WRITE_ERROR,           "write-error",            "the port refused the frame")
 
+enum direction { FROM_GUEST, TO_GUEST, DIRECTIONS };
+
 /* PUNT: only the slow path (snoop.h) may decide; it answers PASS or a DROP. */
 enum verdict {
 	PASS,

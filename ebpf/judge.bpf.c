@@ -2,6 +2,7 @@
  * The judge in the kernel: the same text as in user space, once per direction. It answers with the whole decision, so that
  * the two builds can be compared; attaching it to an interface is another matter.
  */
+#define FRAME_OF_XDP
 #include "../core/judge.h"
 
 struct {

@@ -1,16 +1,9 @@
 /* What became of every frame. */
 #pragma once
 #include "../core/guard.h"
+#include "../core/specimen.h"
 
-/* Up to the first option of DHCP, 282 octets in, which is the message's type. */
-enum { SPECIMEN_MAX = 288, SAMPLES = 11 };
-
-/* The last frame that was dropped for a reason: its front says what it was. Of what a port refuses, only the time. */
-struct specimen {
-	uint64_t dropped_ms;
-	uint32_t length, kept; /* octets; 0: none was kept */
-	uint8_t bytes[SPECIMEN_MAX];
-};
+enum { SAMPLES = 11 };
 
 /* The counters of a moment. */
 struct sample {

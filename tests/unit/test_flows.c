@@ -82,12 +82,14 @@ void check_tables(void)
 	for (int class = 0; class < FLOW_CLASSES_END; class ++)
 		used += check_class(class, seen);
 	for (uint32_t head = 0; head < FLOW_HEADS; head++)
-		for (uint16_t at = flows.head[head]; at < FLOWS_MAX; at = flows.flow[at].next, in_chains++) {
+		for (uint16_t at = flows.head[head].epoch == flows.epoch ? flows.head[head].first : FLOWS_MAX; at < FLOWS_MAX; at = flows.flow[at].next, in_chains++) {
 			assert_int_equal(chained[at]++, 0);
 			assert_int_equal(seen[at], 1);
 		}
 	assert_int_equal(in_chains, used);
 	for (uint16_t at = flows.free; at < FLOWS_MAX; at = flows.flow[at].next, unused++)
+		assert_int_equal(seen[at]++, 0);
+	for (uint32_t at = flows.fresh; at < FLOWS_MAX; at++, unused++)
 		assert_int_equal(seen[at]++, 0);
 	assert_int_equal(used + unused, FLOWS_MAX);
 }
