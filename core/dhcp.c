@@ -82,6 +82,23 @@ static bool read_single(struct reader *r, uint32_t octets, const struct progress
 }
 
 /*
+ * RFC 2132 9.7: four octets. Of a server that says it twice ISC's client makes one option (RFC 3396), and gives it back so:
+ * the same address twice, of which every server reads the same.
+ */
+static bool read_server(struct reader *r, const struct progress *p, struct single *option)
+{
+	uint32_t octets = octets_left(r);
+	uint32_t value = octets >= 4 ? read_be32(r) : 0;
+	for (uint32_t i = 1; i < octets / 4; i++)
+		if (read_be32(r) != value)
+			return false;
+	bool agrees = !option->seen || (p->is_reply && option->value == value);
+	if (octets > 0)
+		*option = (struct single){ true, value };
+	return octets % 4 == 0 && (octets > 0 ? agrees : p->is_reply);
+}
+
+/*
  * A list of addresses. More than fit are ignored, what is no whole address, and 0.0.0.0, by which some servers say that
  * there is none.
  */
@@ -138,7 +155,7 @@ static bool read_option(uint8_t code, struct reader *r, struct dhcp *m, struct p
 	case MESSAGE_TYPE:
 		return read_single(r, 1, p, &p->type);
 	case SERVER_IDENTIFIER:
-		return read_single(r, 4, p, &p->server);
+		return read_server(r, p, &p->server);
 	case CLIENT_IDENTIFIER:
 		return p->is_reply || read_client_id(r, m); /* RFC 6842: the server repeats it */
 	case RAPID_COMMIT:

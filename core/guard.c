@@ -1,10 +1,14 @@
 /* Puts the three parts of a decision in order, and gives verdicts their names. */
 #include "guard.h"
 #include "judge.h"
+#include "lease.h"
 #include "settle.h"
 
-static void stamp_binding(struct state *state, uint32_t index, uint64_t now_ms)
+static void stamp_binding(struct snoop *snoop, uint32_t index, uint64_t now_ms)
 {
+	struct state *state = snoop->state;
+	if (index < BINDINGS4_MAX && state->ipv4[index].ends_grace)
+		end_grace(snoop, &state->ipv4[index]);
 	stamp(index < BINDINGS4_MAX ? &state->ipv4[index].used_ms
 				    : &state->ipv6.bindings[(index - BINDINGS4_MAX) % BINDINGS6_MAX].used_ms,
 	      now_ms);
@@ -20,7 +24,7 @@ enum verdict decide(struct snoop *snoop, enum direction direction, const struct 
 		d.verdict = ask_flows(snoop->flows, d, to_guest, &p, now_ms);
 	d.verdict = charge(snoop->config, snoop->buckets, d, to_guest, now_ms);
 	if (d.verdict < FIRST_DROP && d.binding != NO_BINDING)
-		stamp_binding(snoop->state, d.binding, now_ms);
+		stamp_binding(snoop, d.binding, now_ms);
 	return d.verdict == PASS || d.verdict >= FIRST_DROP ? (enum verdict)d.verdict
 							    : snoop_frame(snoop, d.verdict, frame, now_ms);
 }

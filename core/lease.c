@@ -1,5 +1,6 @@
 /* Bindings, anchors, transactions and client identifiers: fixed tables, each with a stated answer to being full. */
 #include "lease.h"
+#include "dhcp4_ids.h"
 #include "lease6.h"
 #include "trust.h"
 
@@ -36,6 +37,14 @@ void remove_lease(struct snoop *snoop, struct binding *b, const char *why)
 	if (snoop->release)
 		snoop->release(snoop->context, gone.address);
 	report(snoop, EVENT_LEASE_LOST, &gone, why);
+}
+
+/* Its time is over, and the guest has not given it back: it may still believe in it, as after a long sleep. */
+static void run_out(struct snoop *snoop, struct binding *b)
+{
+	if (b->state == BINDING_BOUND)
+		snoop->state->past.ran_out = b->address;
+	remove_lease(snoop, b, "expired");
 }
 
 bool is_leasable4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
@@ -75,7 +84,7 @@ uint64_t expire_bindings(struct snoop *snoop, uint64_t now_ms)
 		if (b->state == BINDING_NONE)
 			continue;
 		if (!is_live(b, now_ms))
-			remove_lease(snoop, b, "expired");
+			run_out(snoop, b);
 		else if (b->expires_ms < next_ms)
 			next_ms = b->expires_ms;
 	}
@@ -145,9 +154,29 @@ static void start_grace(struct snoop *snoop, uint64_t client_id, struct address 
 		if (b->state != BINDING_BOUND || b->client_id != client_id || same_address(b->address, kept))
 			continue;
 		b->state = BINDING_GRACE;
+		b->ends_grace = 0;
 		if (b->expires_ms > now_ms + GRACE_MS)
 			b->expires_ms = now_ms + GRACE_MS;
 		report(snoop, EVENT_LEASE_GRACE, b, "replaced");
+	}
+}
+
+void find_graces(struct state *state)
+{
+	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
+		for (uint32_t k = 0; k < BINDINGS4_MAX; k++)
+			if (state->ipv4[i].state == BINDING_BOUND && state->ipv4[k].state == BINDING_GRACE &&
+			    state->ipv4[i].client_id == state->ipv4[k].client_id)
+				state->ipv4[i].ends_grace = 1;
+}
+
+void end_grace(struct snoop *snoop, struct binding *b)
+{
+	b->ends_grace = 0;
+	for (uint32_t i = 0; i < BINDINGS4_MAX; i++) {
+		struct binding *old = &snoop->state->ipv4[i];
+		if (old->state == BINDING_GRACE && old->client_id == b->client_id)
+			remove_lease(snoop, old, "replaced");
 	}
 }
 
@@ -173,7 +202,9 @@ void bind_lease(struct snoop *snoop, const struct dhcp *ack, const struct transa
 	b->server_mac = server_mac;
 	b->routers = ack->routers;
 	b->resolvers = ack->resolvers;
+	snoop->state->past = (struct past){ .had_lease = 1 };
 	start_grace(snoop, t->client_id, ack->yiaddr, now_ms);
+	find_graces(snoop->state);
 	report(snoop, renewed ? EVENT_LEASE_RENEWED : EVENT_LEASE_NEW, b, NULL);
 }
 
@@ -238,7 +269,8 @@ void close_transactions(struct state *state)
 	for (uint32_t i = 0; i < TRANSACTIONS_MAX; i++)
 		if (!state->dhcp4[i].done) /* the copies of an ACK that was seen bind nothing */
 			state->dhcp4[i] = (struct transaction){ 0 };
-	spend_request_ids(state->request_ids);
+	spend_requests(state);
+	state->past.ran_out = (struct address){ 0, 0 };
 }
 
 void spend_request_ids(struct request_id table[REQUEST_IDS_MAX])

@@ -8,7 +8,7 @@ enum {
 	TRANSACTION_LIFE_MS = 64000,     /* the largest retransmission gap of RFC 2131 4.1 */
 	TRANSACTION_DONE_MS = 10000,     /* duplicates of the ACK pass without effect */
 	GRACE_MS = 30000,                /* closes the connections of the replaced address */
-	CLIENT_ID_LIFE_MS = 3600 * 1000
+	CLIENT_ID_LIFE_MS = 3600 * 1000 /* without a lease; with one until that has run out */
 };
 
 /* True when the bucket of the class still had a token. */
@@ -39,7 +39,13 @@ struct transaction *open_transaction(struct state *state, uint32_t id, enum tran
 /* Nothing that the guest asked for so far may still be given: it is giving back an address, and the server will too. */
 void close_transactions(struct state *state);
 
-/* The ids of requests, and those among them that may not be used again; see struct request_id. */
+/* Bound again from a saved state: which of the bindings ends whose grace. */
+void find_graces(struct state *state);
+
+/* The guest uses the address that has replaced another: that one is over. */
+void end_grace(struct snoop *snoop, struct binding *b);
+
+/* DHCPv6 only. The ids of requests, and those among them that may not be used again; see struct request_id. */
 void remember_request_id(struct request_id table[REQUEST_IDS_MAX], uint32_t id, uint64_t now_ms);
 void spend_request_ids(struct request_id table[REQUEST_IDS_MAX]);
 bool is_spent_request_id(const struct request_id table[REQUEST_IDS_MAX], uint32_t id, uint64_t now_ms);

@@ -8,7 +8,8 @@
 	X(DHCP,       "dhcp",       2000,     16,   RATE_DHCP)      /* PXE, loader and system: about 12 in 10 s */ \
 	X(DECLINE,    "decline",    1,        3,    RATE_DHCP)      /* Kea gives it to nobody for a day: 89 of 256 at most */ \
 	X(RESYNC,     "resync",     500,      2,    RATE_DHCP)      /* a renewal that the guard knows no lease of */ \
-	X(NEW_LEASE,  "newlease",   17,       4,    BINDING_CHURN)  /* one guest cannot drain a /24 within a 600 s lease */ \
+	X(NEW_CLIENT, "newid",      2,        4,    DHCP4_CLIENT_ID_LIMIT) /* beyond four: firmware, loader, installer, system */ \
+	X(NEW_LEASE,  "newlease",   17,       8,    BINDING_CHURN)  /* one for each client identifier that may be new at once */ \
 	X(NEW_LEASE6, "newlease6",  17,       8,    BINDING_CHURN)  /* as newlease: a boot asks for 4 at most */ \
 	X(NEW_IDENTITY, "newia6",   2,        1,    DHCP6_IDENTITY_LIMIT) /* an IA more than fit: every 8 minutes */ \
 	X(ARP,        "arp",        50000,    100,  RATE_ARP)       /* a /24 sweep still ends when the LAN is allowed */ \

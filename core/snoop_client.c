@@ -1,4 +1,5 @@
 /* Client messages from the guest: which of them may go out, and what answer they open the door for. */
+#include "dhcp4_ids.h"
 #include "dhcp6.h"
 #include "ipv4.h"
 #include "lease.h"
@@ -11,6 +12,7 @@ struct request {
 	const struct dhcp *message;
 	uint64_t client_id;
 	bool broadcast; /* to 255.255.255.255 */
+	bool is_spent;  /* its transaction id, see struct request_id4 */
 };
 
 /* RFC 2132 9.14: type 1 is Ethernet and then the identifier is a MAC. Servers key leases on it. */
@@ -67,7 +69,9 @@ static enum verdict discover(struct snoop *s, const struct request *q, uint64_t 
 		return DROP_DHCP4_FORM;
 	struct transaction *t =
 		open_transaction(s->state, q->message->xid, TRANSACTION_DISCOVER, q->client_id, now_ms);
-	t->rapid_commit = q->message->rapid_commit;
+	t->rapid_commit = q->message->rapid_commit && !q->is_spent; /* only an OFFER answers it then, which binds nothing */
+	if (t->rapid_commit)
+		remember_request(s->state, t->id, true, now_ms);
 	return PASS;
 }
 
@@ -77,6 +81,9 @@ static enum verdict request_new(struct snoop *s, const struct request *q, uint64
 	const struct dhcp *m = q->message;
 	if (!is_from_nobody(q) || !m->has_requested)
 		return DROP_DHCP4_FORM;
+	if (q->is_spent)
+		return DROP_DHCP4_SPENT_ID;
+	remember_request(s->state, m->xid, !m->has_server, now_ms);
 	struct transaction *t = open_transaction(s->state, m->xid,
 						 m->has_server ? TRANSACTION_SELECT : TRANSACTION_REBOOT,
 						 q->client_id, now_ms);
@@ -86,9 +93,43 @@ static enum verdict request_new(struct snoop *s, const struct request *q, uint64
 }
 
 /*
- * RENEWING (unicast) and REBINDING (broadcast). A renewal of an address that the guard knows nothing of is let through when
- * it could be real: the guard may have restarted while the guest kept its lease. It gives no right before a matching ACK, and a
- * guest that holds a lease has no need of it. systemd-networkd rebinds from 0.0.0.0, which RFC 2131 4.3.2 leaves open.
+ * A renewal of an address that the guard knows nothing of is let through when it could be real: the guard may have
+ * restarted while the guest kept its lease, or the guest slept for longer than its lease. Once a lease was seen, only that
+ * one can be meant. It gives no right before a matching ACK, and a guest that holds a lease has no need of it.
+ */
+static bool may_resync(const struct snoop *s, struct address a, uint64_t now_ms)
+{
+	struct state *state = s->state;
+	const struct binding *old = find_lease(state, a);
+	bool ran_out = same_address(state->past.ran_out, a) || (old && old->state == BINDING_BOUND);
+	return !s->config->no_resync && !has_lease4(state, now_ms) && (!state->past.had_lease || ran_out) &&
+	       is_leasable4(s->config, state, a, now_ms);
+}
+
+/* RFC 1918 and RFC 6598: what no router carries out of its site. */
+static bool is_private4(struct address a)
+{
+	uint32_t host = ipv4_of_address(a);
+	return host >> 24 == 10 || host >> 20 == 0xac1 || host >> 16 == 0xc0a8 || host >> 22 == 0x191;
+}
+
+/*
+ * The server that a guest renews with may be unknown after a restart; it is the first that the guest turns to. From one
+ * private address to another, and by a next hop as far as these are known, so that the datagram goes no farther than the
+ * broadcast of the same message would by a relay.
+ */
+static bool may_be_its_server(const struct snoop *s, const struct request *q, uint64_t now_ms)
+{
+	const struct config *config = s->config;
+	uint64_t mac = q->frame->destination_mac;
+	bool is_next_hop = !knows_gateway(config, s->state, now_ms) || is_gateway_mac(config, s->state, mac, now_ms) ||
+			   (anchors_are_locked(s->state, now_ms) && s->state->learned.server_mac == mac);
+	return !config->strict_anchors && is_next_hop && is_private4(q->message->ciaddr) &&
+	       is_private4(q->frame->destination);
+}
+
+/*
+ * RENEWING (unicast) and REBINDING (broadcast). systemd-networkd rebinds from 0.0.0.0, which RFC 2131 4.3.2 leaves open.
  */
 static enum verdict renew(struct snoop *s, const struct request *q, uint64_t now_ms)
 {
@@ -101,14 +142,18 @@ static enum verdict renew(struct snoop *s, const struct request *q, uint64_t now
 		return DROP_DHCP4_FORM;
 	uint32_t index = find_binding4(s->state, m->ciaddr, now_ms);
 	bool resync = index == NO_BINDING;
-	if (resync && (config->no_resync || has_lease4(s->state, now_ms) || !is_leasable4(config, s->state, m->ciaddr, now_ms)))
+	if (resync && !may_resync(s, m->ciaddr, now_ms))
 		return DROP_DHCP4_NOT_OWNER;
 	if (m->has_server && (q->broadcast || !is_dhcp_server4(config, s->state, m->server, now_ms)))
 		return DROP_DHCP4_FORM;
-	if (!q->broadcast && !is_dhcp_server4(config, s->state, q->frame->destination, now_ms))
+	if (!q->broadcast && !is_dhcp_server4(config, s->state, q->frame->destination, now_ms) &&
+	    !(resync && may_be_its_server(s, q, now_ms)))
 		return DROP_DHCP4_ADDRESSING;
+	if (q->is_spent)
+		return DROP_DHCP4_SPENT_ID;
 	if (resync && !may_spend(s, RATE_OF_RESYNC, now_ms))
 		return DROP_RATE_DHCP;
+	remember_request(s->state, m->xid, q->broadcast, now_ms);
 	struct transaction *t = open_transaction(s->state, m->xid, TRANSACTION_RENEW, q->client_id, now_ms);
 	t->requested = m->ciaddr;
 	t->resync = resync;
@@ -220,16 +265,13 @@ enum verdict snoop_dhcp4_client(struct snoop *s, const struct dhcp_frame *f, uin
 	if (verdict != PASS)
 		return verdict;
 	uint64_t client_id = siphash(s->state->hash_key, m->client_id, m->client_id_length);
-	if (!has_room_for_client_id(s->state->client_ids, client_id, now_ms))
+	if (!may_use_client_id(s, client_id, now_ms))
 		return DROP_DHCP4_CLIENT_ID_LIMIT;
-	bool asks = (m->type == DHCPREQUEST || m->type == DHCPDISCOVER) && !to_boot_server;
-	if (asks && is_spent_request_id(s->state->request_ids, m->xid, now_ms))
-		return DROP_DHCP4_FORM;
-	struct request q = { f, m, client_id, ipv4_of_address(f->destination) == IPV4_BROADCAST };
+	struct request q = { .frame = f, .message = m, .client_id = client_id,
+			     .broadcast = ipv4_of_address(f->destination) == IPV4_BROADCAST,
+			     .is_spent = is_spent(s->state, m->xid, now_ms) };
 	verdict = to_boot_server ? ask_boot_server(s, &q, now_ms) : judge_message(s, &q, now_ms);
-	if (verdict == PASS && asks && (m->type == DHCPREQUEST || m->rapid_commit))
-		remember_request_id(s->state->request_ids, m->xid, now_ms);
 	if (verdict == PASS)
-		remember_client_id(s->state->client_ids, client_id, now_ms + CLIENT_ID_LIFE_MS, now_ms);
+		remember_client_id4(s->state, client_id, now_ms + CLIENT_ID_LIFE_MS, now_ms);
 	return verdict;
 }

@@ -1,4 +1,5 @@
 /* Server messages to the guest: believed only from a trusted server, in answer to a question the guest asked. */
+#include "dhcp4_ids.h"
 #include "ipv4.h"
 #include "lease.h"
 #include "trust.h"
@@ -163,7 +164,7 @@ static enum verdict accept_ack(struct snoop *s, const struct dhcp_frame *f, stru
 		learn_anchors(s, f, b, now_ms);
 	}
 	if (b && b->expires_ms != NEVER_EXPIRES)
-		remember_client_id(s->state->client_ids, t->client_id, b->expires_ms, now_ms);
+		remember_client_id4(s->state, t->client_id, b->expires_ms, now_ms);
 	t->acked = m->yiaddr;
 	t->server = m->server;
 	t->done = 1;
@@ -174,6 +175,7 @@ static enum verdict accept_ack(struct snoop *s, const struct dhcp_frame *f, stru
 static enum verdict accept_nak(struct snoop *s, struct transaction *t)
 {
 	struct binding *b = find_lease(s->state, t->requested);
+	s->state->past.ran_out = (struct address){ 0, 0 };
 	*t = (struct transaction){ 0 };
 	if (b)
 		remove_lease(s, b, "refused by the server");
@@ -195,6 +197,8 @@ enum verdict snoop_dhcp4_server(struct snoop *s, const struct dhcp_frame *f, uin
 	if (t->done) {
 		bool repeated = m->type == DHCPACK && m->has_server && same_address(m->server, t->server) &&
 				same_address(m->yiaddr, t->acked);
+		if (repeated)
+			settle_request(s->state, m->xid, now_ms);
 		return repeated ? PASS : DROP_DHCP4_NO_TRANSACTION;
 	}
 	if (!answers(m, t))
@@ -205,6 +209,8 @@ enum verdict snoop_dhcp4_server(struct snoop *s, const struct dhcp_frame *f, uin
 		return DROP_DHCP4_PORT_MISUSE;
 	if (t->kind == TRANSACTION_BOOT)
 		return accept_no_lease(m, t);
+	if (m->type != DHCPOFFER && t->kind != TRANSACTION_INFORM)
+		settle_request(s->state, m->xid, now_ms);
 	if (m->type == DHCPNAK)
 		return accept_nak(s, t);
 	return m->type == DHCPACK ? accept_ack(s, f, t, now_ms) : accept_offer(s, m, t, now_ms);

@@ -7,7 +7,7 @@
 #include "state6.h"
 #include "verdict.h"
 
-enum { BINDINGS4_MAX = 4, TRANSACTIONS_MAX = 4 };
+enum { BINDINGS4_MAX = 4, TRANSACTIONS_MAX = 4, CLIENT_IDS4_MAX = 32, REQUEST_IDS4_MAX = 32 };
 
 enum binding_state {
 	BINDING_NONE,
@@ -28,7 +28,8 @@ struct binding {
 	uint32_t state;              /* enum binding_state */
 	uint32_t prefix_length;      /* of its subnet, 0..32 */
 	uint16_t server_port;        /* that the ACK came from: 67, but for a few servers */
-	uint8_t reserved[6];
+	uint8_t ends_grace;          /* the first frame from it ends the grace of what it has replaced */
+	uint8_t reserved[5];
 	struct address_set routers, resolvers;
 };
 
@@ -56,6 +57,25 @@ struct transaction {
 	uint8_t prefers_ipv6;   /* an offer said that the network does (option 108) */
 };
 
+/*
+ * The id of REQUESTs that left, while an answer may still come. It is spent when the guest gives an address back: a late
+ * answer could not be told from one to a new REQUEST of the same id. Full: the one whose time is over first goes.
+ */
+struct request_id4 {
+	uint32_t id;
+	uint16_t unanswered; /* of them */
+	uint8_t to_all;      /* one went to all servers, and more than one may answer */
+	uint8_t is_spent;
+	uint64_t until_ms;   /* 0: free */
+};
+
+/* What RESYNC (docs/filter.md) goes by: what became of the leases that the guard has seen. */
+struct past {
+	struct address ran_out;  /* the last lease that ended by the clock, if nothing came after it; unset: none */
+	uint32_t had_lease;
+	uint32_t reserved;
+};
+
 /* Anchors learned from traffic where neither flags nor platform gave any: locked on first use. */
 struct learned {
 	struct address server;       /* unset: none */
@@ -70,8 +90,9 @@ struct learned {
 struct state {
 	struct binding ipv4[BINDINGS4_MAX];
 	struct transaction dhcp4[TRANSACTIONS_MAX];
-	struct client_id client_ids[CLIENT_IDS_MAX];
-	struct request_id request_ids[REQUEST_IDS_MAX];
+	struct client_id client_ids[CLIENT_IDS4_MAX]; /* each until its lease ends; full: no further one */
+	struct request_id4 request_ids[REQUEST_IDS4_MAX];
+	struct past past;
 	struct learned learned;
 	struct state6 ipv6;
 	uint64_t hash_key[2]; /* of the client id hash: random at start */

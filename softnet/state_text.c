@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include "../core/lease.h"
 #include "state_text6.h"
 
 #define FIRST_LINE "softnet-state 1"
@@ -52,14 +53,24 @@ static void put_learned(struct writer *w, const struct learned *learned, struct 
 	put(w, "%s\n", learned->gateway_macs.count == 0 ? " -" : "");
 }
 
-void put_clients(struct writer *w, const char *word, const struct client_id ids[CLIENT_IDS_MAX], struct moment moment)
+void put_clients(struct writer *w, const char *word, const struct client_id *ids, int count, struct moment moment)
 {
-	for (int i = 0; i < CLIENT_IDS_MAX; i++)
+	for (int i = 0; i < count; i++)
 		if (ids[i].until_ms > moment.now_ms) {
 			put(w, "%s %016" PRIx64, word, ids[i].hash);
 			put_end(w, ids[i].until_ms, moment);
 			put(w, "\n");
 		}
+}
+
+/* An address that is not held stands in front of those that are, whose end may have come when they are read again. */
+static void put_past(struct writer *w, const struct state *state)
+{
+	if (!state->past.had_lease)
+		return;
+	put(w, "past");
+	put_address(w, state->past.ran_out);
+	put(w, "\n");
 }
 
 size_t write_state_text(const struct state *state, const struct state_owner *owner, struct moment moment, char *text,
@@ -72,12 +83,13 @@ size_t write_state_text(const struct state *state, const struct state_owner *own
 	put(&w, "key %016" PRIx64 " %016" PRIx64 "\n", state->hash_key[0], state->hash_key[1]);
 	if (state->learned.until_ms > moment.now_ms)
 		put_learned(&w, &state->learned, moment);
+	put_past(&w, state);
 	for (int i = 0; i < BINDINGS4_MAX; i++) {
 		const struct binding *b = &state->ipv4[i];
 		if (is_live(b, moment.now_ms) && (b->state == BINDING_BOUND || b->state == BINDING_GRACE))
 			put_lease(&w, b, moment);
 	}
-	put_clients(&w, "client", state->client_ids, moment);
+	put_clients(&w, "client", state->client_ids, CLIENT_IDS4_MAX, moment);
 	put_state6(&w, &state->ipv6, moment);
 	put(&w, "sum %016" PRIx64 "\n", hash_bytes(0, text, w.length));
 	return w.full ? 0 : w.length;
@@ -112,6 +124,9 @@ static bool take_lease(char *const *words, int count, const struct config *confi
 	b.prefix_length = (uint32_t)prefix_length;
 	b.server_port = (uint16_t)port;
 	b.state = strcmp(words[3], "grace") == 0 ? BINDING_GRACE : BINDING_BOUND;
+	state->past.had_lease = 1;
+	if (b.expires_ms == 0 && b.state == BINDING_BOUND)
+		state->past.ran_out = b.address; /* while nobody watched */
 	if (b.expires_ms == 0 || owns_address4(state, b.address, moment.now_ms))
 		return true;
 	if (!is_leasable4(config, state, b.address, moment.now_ms))
@@ -124,17 +139,23 @@ static bool take_lease(char *const *words, int count, const struct config *confi
 	return true;
 }
 
-bool take_client(char *const *words, int count, struct client_id ids[CLIENT_IDS_MAX], struct moment moment)
+bool take_client(char *const *words, int count, struct client_id *ids, int most, struct moment moment)
 {
 	struct client_id id;
 	if (count != 4 || !parse_hex(words[1], &id.hash) || !take_end(words + 2, moment, &id.until_ms))
 		return false;
-	for (int i = 0; id.until_ms != 0 && i < CLIENT_IDS_MAX; i++)
+	for (int i = 0; id.until_ms != 0 && i < most; i++)
 		if (ids[i].until_ms == 0) {
 			ids[i] = id;
 			break;
 		}
 	return true;
+}
+
+static bool take_past(char *const *words, int count, struct state *state)
+{
+	state->past.had_lease = 1;
+	return count == 2 && take_address(words[1], &state->past.ran_out);
 }
 
 static bool take_learned(char *const *words, int count, struct state *state, struct moment moment)
@@ -173,10 +194,12 @@ static const char *take_line(char *line, const struct state_owner *owner, const 
 		return take_key(words, count, state) ? NULL : damaged;
 	if (strcmp(words[0], "learned") == 0)
 		return take_learned(words, count, state, moment) ? NULL : damaged;
+	if (strcmp(words[0], "past") == 0)
+		return take_past(words, count, state) ? NULL : damaged;
 	if (strcmp(words[0], "lease") == 0)
 		return take_lease(words, count, config, state, moment) ? NULL : damaged;
 	if (strcmp(words[0], "client") == 0)
-		return take_client(words, count, state->client_ids, moment) ? NULL : damaged;
+		return take_client(words, count, state->client_ids, CLIENT_IDS4_MAX, moment) ? NULL : damaged;
 	return take_line6(words, count, config, state, moment) ? NULL : damaged;
 }
 
@@ -213,6 +236,7 @@ const char *read_state_text(char *text, size_t length, const struct state_owner 
 	}
 	if (lines < 4)
 		return "it is damaged";
+	find_graces(&next);
 	*state = next;
 	return NULL;
 }

@@ -119,7 +119,7 @@ void put_state6(struct writer *w, const struct state6 *state, struct moment mome
 			put_binding(w, b, moment);
 	}
 	put_wanted(w, state, moment);
-	put_clients(w, "client6", state->client_ids, moment);
+	put_clients(w, "client6", state->client_ids, CLIENT_IDS_MAX, moment);
 }
 
 /* --- reading ----------------------------------------------------------------------------------------------------- */
@@ -314,5 +314,5 @@ bool take_line6(char *const *words, int count, const struct config *config, stru
 		return take_lease6(words, count, config, state, moment);
 	if (strcmp(words[0], "wanted6") == 0)
 		return take_wanted(words, count, ipv6, moment);
-	return strcmp(words[0], "client6") == 0 && take_client(words, count, ipv6->client_ids, moment);
+	return strcmp(words[0], "client6") == 0 && take_client(words, count, ipv6->client_ids, CLIENT_IDS_MAX, moment);
 }

@@ -9,5 +9,5 @@ void put_state6(struct writer *, const struct state6 *, struct moment);
 bool take_line6(char *const *words, int count, const struct config *, struct state *, struct moment);
 
 /* state_text.c: client identifiers of either family. */
-void put_clients(struct writer *, const char *word, const struct client_id ids[CLIENT_IDS_MAX], struct moment);
-bool take_client(char *const *words, int count, struct client_id ids[CLIENT_IDS_MAX], struct moment);
+void put_clients(struct writer *, const char *word, const struct client_id *, int count, struct moment);
+bool take_client(char *const *words, int count, struct client_id *, int most, struct moment);

@@ -46,6 +46,7 @@ class Lease:
     resolvers: tuple = ()
     client_id: bytes = b""
     server_port: int = SERVER_PORT      # that the ACK came from
+    successor: str = None       # in grace: the address whose first frame ends this one
 
 
 @dataclasses.dataclass
@@ -79,6 +80,9 @@ class Port:
     ipv6: object = None             # oracle6.Port6; None: no IPv6 may pass
     leases: dict = dataclasses.field(default_factory=dict)          # address: Lease
     transactions: dict = dataclasses.field(default_factory=dict)    # xid: Transaction
+    had_lease: bool = False
+    client_ids: dict = dataclasses.field(default_factory=dict)      # identifier: until when it may have a lease
+    new_client_ids: list = dataclasses.field(default_factory=list)  # times, of those beyond four
     sent_dhcp: list = dataclasses.field(default_factory=list)       # times
     sent_arp: list = dataclasses.field(default_factory=list)
 
@@ -261,11 +265,14 @@ def judge_client_message(port, now, destination, ip):
             "DHCP client identifier of another MAC")
     to_all = ip.destination == BROADCAST_IP
     require(to_all == (destination == BROADCAST_MAC) and (to_all or not is_group(destination)), "DHCP addressing")
-    require(to_all or port.is_server(ip.destination), "DHCP to a host that is no server")
+    # What renews a lease that the guard does not know; it may not yet have read an ACK that is there already. Once there
+    # was a lease it must be one that ended.
+    resync = message.type == REQUEST and not any(now > lease.since + SLACK for lease in port.live(now)) and \
+        (not port.had_lease or message.ciaddr in port.leases)
+    private = all(ipaddress.ip_address(a).is_private for a in (ip.source, ip.destination))
+    require(to_all or port.is_server(ip.destination) or (resync and private), "DHCP to a host that is no server")
     require(ip.port == SERVER_PORT or (message.type == REQUEST and not to_all and port.owns(message.ciaddr, now)),
             "a boot server is asked for more than by what to boot")
-    # What renews a lease that the guard does not know; it may not yet have read an ACK that is there already.
-    resync = message.type == REQUEST and not any(now > lease.since + SLACK for lease in port.live(now))
     if ip.source == NOBODY:
         require(to_all and message.ciaddr == NOBODY and message.type in (DISCOVER, REQUEST, DECLINE), "DHCP form [P18]")
     else:
@@ -278,6 +285,18 @@ def judge_client_message(port, now, destination, ip):
         require(given or port.owns(wanted, now), "DHCP declines another's address")
     if port.rates:
         charge(port.sent_dhcp, now, 16, 2, "more DHCP messages than the limit")
+        judge_client_id(port, now, identifier)
+
+
+def judge_client_id(port, now, identifier):
+    """Each may get a lease of its own: four, four more at once, one in 500 s, and never more than 32."""
+    known = [name for name, until in port.client_ids.items() if now < until]
+    if identifier not in known:
+        require(len(known) < 32, "the 33rd client identifier")
+        if len(known) >= 4:
+            port.new_client_ids[:] = [time for time in port.new_client_ids if time > now - 1000] + [now]
+            require(len(port.new_client_ids) <= 4 + 2 + 1, "more client identifiers than the limit")
+    port.client_ids[identifier] = max(port.client_ids.get(identifier, 0), now + 3600)
 
 
 def may_reach(port, now, address, protocol, source_port, destination_port):
@@ -447,12 +466,23 @@ def learn_from_server(port, now, ip, message):
         subnet = ipaddress.ip_network(f"{message.yiaddr}/{mask}", strict=False)
         for other in port.leases.values():
             if other.address != message.yiaddr and other.client_id == t.client_id:
-                other.until = min(other.until, now + GRACE)
+                other.until, other.successor = min(other.until, now + GRACE), message.yiaddr
         old = port.leases.get(message.yiaddr)
         since = old.since if old and now < old.until else now
         begin = t.requested if t.requested is not None else t.since
+        port.had_lease = True
+        port.client_ids[t.client_id] = max(port.client_ids.get(t.client_id, 0), begin + seconds)
         port.leases[message.yiaddr] = Lease(message.yiaddr, since, begin + seconds, subnet, message.addresses(6),
                                             t.client_id, ip.source_port)
+
+
+def end_grace(port, now, data):
+    """A guest that uses its new address has no more need of the one that it replaced."""
+    kind = u16(data, 12) if len(data) >= 42 else None
+    source = {0x0800: ip_at(data, 26), 0x0806: ip_at(data, 28)}.get(kind)
+    for lease in port.leases.values():
+        if lease.successor is not None and lease.successor == source:
+            lease.until = min(lease.until, now)
 
 
 def learn(port, record):
@@ -462,6 +492,8 @@ def learn(port, record):
             port.ipv6.learn(record.time, record.data[14:])
     found = dhcp_of(record.data) if record.where != DELIVERED else None
     if found is None:
+        if record.where == LEFT:
+            end_grace(port, record.time, record.data)
         return
     ip, message = found
     if record.where == LEFT:

@@ -18,7 +18,8 @@ import services
 MAC, OTHER_MAC, ROUTER_MAC = "52:54:00:00:00:0a", "52:54:00:00:00:0b", "52:54:00:00:00:01"
 ME, ROUTER, EXTERNAL = "192.168.64.10", "192.168.64.1", "1.1.1.1"
 CATALOGUE = pathlib.Path(__file__).parents[1] / "unit" / "attacks.hex.tsv"
-LIMITS = "dhcp", "decline", "resync", "newlease", "arp", "mcast", "slowpath", "u-dhcp", "uplink-bum", "u-slowpath"
+LIMITS = ("dhcp", "decline", "resync", "newid", "newlease", "arp", "mcast", "slowpath", "u-dhcp", "uplink-bum",
+          "u-slowpath")
 NO_LIMITS = [f"--rate={name}=1/0" for name in LIMITS]
 INFAMOUS_OCTETS = 0, 1, 2, 4, 5, 0x45, 0x46, 64, 67, 68, 82, 0x81, 127, 224, 255
 INFAMOUS_FIELDS = 0, 67, 68, 0x0800, 0x0806, 0x8100, 0x86DD, 0x2000, 0x1FFF, 0xFFFF

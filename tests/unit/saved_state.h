@@ -77,6 +77,7 @@ static inline struct state full_state(void)
 	s.ipv4[1] = (struct binding){ .address = address_of_ipv4(SECOND), .since_ms = 999000, .expires_ms = NEVER_EXPIRES,
 				      .used_ms = start.now_ms, .state = BINDING_GRACE, .prefix_length = 32 };
 	s.client_ids[0] = (struct client_id){ 0xabc, 4000000 };
+	s.past = (struct past){ .ran_out = address_of_ipv4(SECOND + 1), .had_lease = 1 };
 	s.learned = (struct learned){ .server = address_of_ipv4(GATEWAY), .server_mac = 0x525400000001,
 				      .until_ms = 1600000 };
 	set_add(&s.learned.gateways, address_of_ipv4(GATEWAY));

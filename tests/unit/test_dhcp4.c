@@ -169,6 +169,18 @@ static void requests_are_read_strictly(void **state)
 	}
 	assert_int_equal(discover_with(OPTIONS_OF(12, 2, 'v', 'm', 81, 5, 0, 0, 0, 'v', 'm', 55, 2, 1, 3, 55, 1, 6)), PASS);
 	assert_int_equal(discover_with(OPTIONS_OF(43, 9, 1)), DROP_DHCP4_MALFORMED);
+
+	/* ISC's client joins what a server says twice, and says it so, too. */
+	static const uint8_t twice[] = { 54, 8, 192, 168, 64, 1, 192, 168, 64, 1 }, two[] = { 54, 8, 192, 168, 64, 1, 192, 168, 64, 2 };
+	for (int i = 0; i < 3; i++) {
+		struct dhcp_spec request = { .type = 3, .requested = GUEST_IP, .extra = i == 1 ? two : twice,
+					     .extra_octets = i == 2 ? 8 : 10 };
+		start_world(&w, true);
+		put_client_message(&w, &request);
+		if (i == 2)
+			w.frame[w.length - 1 - 7] = 6; /* no whole address */
+		GUEST_SENDS(i == 0 ? PASS : DROP_DHCP4_MALFORMED);
+	}
 }
 
 /* A relay's words, and those by which a client asks for addresses of another network, or for a whole one. */

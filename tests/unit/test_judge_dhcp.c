@@ -52,10 +52,10 @@ void dhcp_limits_of_guest(void **state)
 {
 	(void)state;
 	start_world(&w, true);
-	for (uint8_t i = 0; i < 6; i++) {
+	for (uint8_t i = 0; i < 10; i++) {
 		uint8_t id[] = { 61, 3, 0, 'x', i };
 		put_client_message(&w, &(struct dhcp_spec){ .type = 1, .extra = id, .extra_octets = sizeof id });
-		GUEST_SENDS(i < CLIENT_IDS_MAX ? PASS : DROP_DHCP4_CLIENT_ID_LIMIT);
+		GUEST_SENDS(i < 8 ? PASS : DROP_DHCP4_CLIENT_ID_LIMIT);
 	}
 	for (int i = 0; i < 20; i++) {
 		put_client_message(&w, &(struct dhcp_spec){ .type = 1 });
@@ -132,9 +132,22 @@ void forged_replies_do_not_drown_the_real_one(void **state)
 	GUEST_GETS(PASS);
 }
 
+/* A renewal, a RELEASE behind it, and a REQUEST of the same id before the server has answered. */
+static void request_of_a_spent_id(void)
+{
+	start_world(&w, true);
+	lease(&w, GUEST_IP, 600);
+	put_client_message(&w, &(struct dhcp_spec){ .type = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP, .ip_to = GATEWAY_IP,
+						    .mac_to = GATEWAY_MAC });
+	GUEST_SENDS(PASS);
+	put_client_message(&w, &(struct dhcp_spec){ .type = 3, .requested = GUEST_IP });
+	GUEST_SENDS(DROP_DHCP4_SPENT_ID);
+}
+
 void claims_and_churn(void **state)
 {
 	(void)state;
+	request_of_a_spent_id();
 	start_world(&w, true);
 	w.claim_refused = true;
 	put_client_message(&w, &(struct dhcp_spec){ .type = 3, .requested = GUEST_IP, .server = GATEWAY_IP });
@@ -142,13 +155,13 @@ void claims_and_churn(void **state)
 	put_server_message(&w, &(struct dhcp_spec){ .type = 5, .yiaddr = GUEST_IP, .server = GATEWAY_IP, .lease_s = 60 });
 	GUEST_GETS(DROP_BINDING_CLAIMED);
 	start_world(&w, true);
-	for (uint32_t i = 0; i < 5; i++) {
+	for (uint32_t i = 0; i < 9; i++) {
 		w.now_ms += 2000;
 		put_client_message(&w, &(struct dhcp_spec){ .type = 3, .xid = 1 + i, .requested = GUEST_IP + i,
 							    .server = GATEWAY_IP });
 		assert_int_equal(from_guest(&w), PASS);
 		put_server_message(&w, &(struct dhcp_spec){ .type = 5, .xid = 1 + i, .yiaddr = GUEST_IP + i,
 							    .server = GATEWAY_IP, .lease_s = 60 });
-		GUEST_GETS(i < 4 ? PASS : DROP_BINDING_CHURN);
+		GUEST_GETS(i < 8 ? PASS : DROP_BINDING_CHURN);
 	}
 }
