@@ -284,8 +284,9 @@ static void greet(struct datagram *d)
 
 static void uplink_lost(struct datagram *d, int error)
 {
+	snprintf(d->port.away, sizeof d->port.away, "nobody is at %.108s: %s; trying again", d->peer.sun_path, strerror(error));
 	if (!d->lost)
-		port_tell(&d->port, "nobody is at %s: %s; trying again", d->peer.sun_path, strerror(error));
+		port_tell(&d->port, "%s", d->port.away);
 	d->lost = true;
 }
 
@@ -299,6 +300,7 @@ static bool uplink_service(struct port *port, uint64_t now_ms)
 		return true;
 	}
 	d->lost = false;
+	port->away[0] = '\0';
 	d->backoff = (struct backoff){ 0 };
 	port_tell(port, "connected to %s again", d->peer.sun_path);
 	greet(d);

@@ -42,6 +42,20 @@ struct anchors {
 	struct mac_set gateway_macs;
 };
 
+/* Where a tap stands, as it is now. */
+enum { GROUND_TEXT = 128, INTERFACE_TEXT = 16 };
+
+struct ground {
+	char interface[INTERFACE_TEXT], bridge[INTERFACE_TEXT]; /* bridge: "" where it is in none, or none was named */
+	unsigned bridge_index;
+	uint32_t mtu;
+	bool is_here;            /* in this network namespace */
+	bool is_up, has_carrier;
+	bool is_bridge_up, is_forwarding, is_isolated;
+	char away[GROUND_TEXT];    /* why no frame passes, and what cures it; "": they pass */
+	char warning[GROUND_TEXT]; /* what else is not as it was set up */
+};
+
 /*
  * Ports of the host that are forwarded to the guest. external tells the family on both sides; its 0.0.0.0 is every IPv4
  * address of the host, :: every IPv6 address and no IPv4. Ports in host byte order.
@@ -97,6 +111,12 @@ struct port_kind {
 	/* NULL where the port knows nothing. */
 	void (*anchors)(const struct port *, struct anchors *);
 	/*
+	 * In the place of anchors() where they may change: reads them, and where the port stands, anew. The first call, when
+	 * root's rights are gone, opens what tells of changes: ground_fd() gives a descriptor that is readable then, or -1.
+	 */
+	void (*survey)(struct port *, struct ground *, struct anchors *);
+	int (*ground_fd)(const struct port *);
+	/*
 	 * Adds or removes a forwarding to this address of the guest; NULL where the port cannot. What became of an added one
 	 * is asked for with exposed(). FORWARDINGS_MAX at a time, none of them twice. A removed one accepts nobody any more,
 	 * and nothing more is said of it; connections that it made go on.
@@ -116,6 +136,7 @@ struct port {
 	const struct port_kind *kind;
 	char name[128]; /* as the user wrote it */
 	char gone[160]; /* why service/receive/send said false */
+	char away[160]; /* why no frame can pass now, though they may again; "": nothing is known to stand in the way */
 };
 
 /*

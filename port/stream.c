@@ -1,5 +1,6 @@
 /* Frames on an AF_UNIX stream, each behind its length in four octets, the highest first: QEMU, passt, socket_vmnet. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -63,7 +64,8 @@ static bool hang_up(struct stream *s, const char *why)
 	s->lost = s->role == CONNECTS;
 	if (s->role == INHERITED)
 		return port_gone(&s->port, "%s", why);
-	port_tell(&s->port, "%s; waiting for the %s", why, other_side(s));
+	snprintf(s->port.away, sizeof s->port.away, "%s; waiting for the %s", why, other_side(s));
+	port_tell(&s->port, "%s", s->port.away);
 	return true;
 }
 
@@ -289,6 +291,7 @@ static void take_client(struct stream *s, int fd)
 	}
 	enlarge_buffers(fd);
 	s->fd = fd;
+	s->port.away[0] = '\0';
 	port_tell(&s->port, "the guest has connected");
 }
 
@@ -325,6 +328,7 @@ static void connect_again(struct stream *s, uint64_t now_ms)
 	enlarge_buffers(fd);
 	s->fd = fd;
 	s->connected_ms = now_ms;
+	s->port.away[0] = '\0';
 	port_tell(&s->port, "connected to %s again", s->address.sun_path);
 }
 

@@ -11,14 +11,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-#include "bridge_port.h"
+#include "ground.h"
 #include "io.h"
 
 struct tap {
 	struct port port;
 	int fd;
 	struct batch batch;
-	struct anchors anchors;
+	struct ground_watch ground;
 };
 
 /* What the argument says, and the socket through which interfaces are set up. */
@@ -185,31 +185,15 @@ static bool join_bridge(struct tap_setup *s)
 	return errno == 0 || setup_error(s, "set the isolation of", s->name);
 }
 
-/*
- * What the host has on this segment. An interface without an address is a wire: the gateway is somebody else. A
- * link-local address does not count, for the kernel gives one to every interface that is up; but routers speak from
- * them, so they come first where not all find room. A host whose own way out is this segment is no router of it, either.
- */
-static void read_anchors(const char *interface, struct anchors *anchors)
+static void tap_survey(struct port *port, struct ground *ground, struct anchors *anchors)
 {
-	struct address_set others = { .count = 0 };
-	struct link link;
-	if (!read_link(0, interface, &link) || !read_addresses(link.index, &anchors->host, &others) || others.count == 0) {
-		anchors->host = (struct address_set){ .count = 0 };
-		return;
-	}
-	for (uint32_t i = 0; i < others.count; i++)
-		set_add(&anchors->host, others.item[i]);
-	mac_set_add(&anchors->gateway_macs, link.mac);
-	enum way_out out4 = read_way_out(AF_INET, link.index), out6 = read_way_out(AF_INET6, link.index);
-	/* A family without a default route follows the other one. */
-	anchors->other_router4 = (out4 != NO_WAY_OUT ? out4 : out6) == OUT_HERE;
-	anchors->other_router6 = (out6 != NO_WAY_OUT ? out6 : out4) == OUT_HERE;
+	survey_ground(&tap_of(port)->ground, ground, anchors);
+	copy_text(port->away, sizeof port->away, ground->away);
 }
 
-static void tap_anchors(const struct port *port, struct anchors *anchors)
+static int tap_ground_fd(const struct port *port)
 {
-	*anchors = ((const struct tap *)(const void *)port)->anchors;
+	return ((const struct tap *)(const void *)port)->ground.fd;
 }
 
 /* The argument: NAME[,bridge=BR] */
@@ -249,6 +233,7 @@ static bool parse_argument(struct tap_setup *s, const char *argument)
 static void tap_close(struct port *port)
 {
 	close(tap_of(port)->fd);
+	close_ground(&tap_of(port)->ground);
 	batch_free(&tap_of(port)->batch);
 	free(port);
 }
@@ -272,7 +257,7 @@ static struct port *tap_open(const char *argument, const struct port_settings *s
 	if (done) {
 		t->port.kind = &tap_port;
 		t->fd = fd;
-		read_anchors(s.bridge[0] ? s.bridge : s.name, &t->anchors);
+		init_ground(&t->ground, s.name, s.bridge, settings->isolation);
 	} else {
 		if (fd >= 0)
 			close(fd);
@@ -297,6 +282,7 @@ const struct port_kind tap_port = {
 	.deadline_ms = no_deadline,
 	.receive = tap_receive,
 	.send = tap_send,
-	.anchors = tap_anchors,
+	.survey = tap_survey,
+	.ground_fd = tap_ground_fd,
 	.close = tap_close,
 };

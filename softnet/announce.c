@@ -39,7 +39,7 @@ bool is_heard(const struct announcer *a)
 /* What one needs to act upon; the rest is for the record. */
 static bool is_warning(const char *event)
 {
-	static const char *const names[] = { "binding-conflict", "rogue-server", "no-dhcp-answer", "port", "state-file" };
+	static const char *const names[] = { "binding-conflict", "rogue-server", "no-dhcp-answer", "port", "uplink", "state-file" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (strcmp(event, names[i]) == 0)
 			return true;

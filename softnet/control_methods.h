@@ -25,6 +25,8 @@ static inline bool may_change(struct rpc_call *call)
 /* status.c: what guard.status gives, without a call. NULL: no memory. */
 json_t *json_status(const struct live *);
 json_t *guard_status(struct rpc_call *);
+json_t *json_anchors(const struct live *);
+json_t *json_ground(const struct ground *);
 /* metrics_file.c */
 json_t *guard_metrics(struct rpc_call *);
 

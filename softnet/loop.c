@@ -145,6 +145,7 @@ static enum relay_end tick(struct relay *r)
 	announce_drops(&r->drop_events, &r->announcer, &r->counters, false, r->now_ms);
 	tell_of_questions(r);
 	take_sample(&r->counters, r->now_ms);
+	tell_uplink(&r->uplink, r->now_ms);
 	follow_capture(&r->capture);
 	follow_metrics_file(&r->metrics, r->now_ms);
 	return r->parent != 0 && getppid() != r->parent ? RELAY_PARENT_GONE : RELAY_GOES_ON;
@@ -161,10 +162,13 @@ static void follow_state(struct relay *r)
 static int time_to_sleep(struct relay *r)
 {
 	uint64_t until = r->tick_ms + TICK_MS, control_ms = control_deadline_ms(&r->control);
+	uint64_t uplink_ms = uplink_deadline_ms(&r->uplink, r->now_ms);
 	if (r->expires_ms < until)
 		until = r->expires_ms;
 	if (control_ms < until)
 		until = control_ms;
+	if (uplink_ms < until)
+		until = uplink_ms;
 	for (int side = 0; side < DIRECTIONS; side++) {
 		uint64_t deadline = r->port[side]->kind->deadline_ms(r->port[side]);
 		if (r->has_more[side])
@@ -185,10 +189,11 @@ static void follow_host(struct relay *r)
 /* Sleeps until something happens; sets in `is_awake` which sides have something to tell. */
 static void sleep_until_event(struct relay *r, bool is_awake[DIRECTIONS])
 {
-	enum { OWN = 3 };
+	enum { OWN = 4 };
 	struct pollfd fds[OWN + DIRECTIONS * PORT_POLL_MAX + CONTROL_POLL_MAX] = {
 		{ .fd = signal_fd(), .events = POLLIN }, { .fd = r->sites.fd, .events = POLLIN },
-		{ .fd = r->channel, .events = POLLIN } };
+		{ .fd = r->channel, .events = POLLIN },
+		{ .fd = uplink_fd(&r->uplink, r->port[TO_GUEST], r->now_ms), .events = POLLIN } };
 	int first[DIRECTIONS + 1] = { OWN, 0, 0 };
 	for (int side = 0; side < DIRECTIONS; side++)
 		first[side + 1] = first[side] + r->port[side]->kind->watch(r->port[side], fds + first[side]);
@@ -199,6 +204,7 @@ static void sleep_until_event(struct relay *r, bool is_awake[DIRECTIONS])
 		die("cannot wait for frames: %s", strerror(errno));
 	if (has_slept && fds[1].revents != 0)
 		follow_host(r);
+	r->has_uplink_news = has_slept && fds[3].revents != 0;
 	if (has_slept && fds[2].revents != 0 && !follow_channel(r->channel))
 		r->channel = -1;
 	if (has_slept)
@@ -224,6 +230,7 @@ static enum relay_end turn(struct relay *r)
 			end = move_batch(r, (enum direction)side);
 	if (end != RELAY_GOES_ON)
 		return end;
+	follow_uplink(&r->uplink, r->has_uplink_news, r->now_ms);
 	follow_state(r);
 	serve_control(&r->control, r->now_ms);
 	return tick(r);

@@ -13,6 +13,7 @@
 #include "rejections.h"
 #include "sites.h"
 #include "state_file.h"
+#include "uplink.h"
 
 enum relay_end {
 	RELAY_GOES_ON,
@@ -28,6 +29,7 @@ struct relay {
 	struct snoop snoop;
 	struct port *port[DIRECTIONS];     /* the source of that direction's frames */
 	struct anchors anchors;            /* as the uplink has them */
+	struct uplink_watch uplink;
 	struct counters counters;
 	struct exposes exposes;
 	struct rejections rejections;
@@ -49,6 +51,7 @@ struct relay {
 	uint64_t expires_ms;               /* when the next binding does */
 	uint64_t tick_ms;                  /* the last one; about one a second */
 	bool has_more[DIRECTIONS];         /* the last batch was full */
+	bool has_uplink_news;
 };
 
 enum relay_end run_relay(struct relay *);

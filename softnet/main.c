@@ -377,6 +377,8 @@ static int prepare(struct usage_error *error)
 		guest = open_guest(&peer_fd);
 	if (uplink == NULL)
 		uplink = open_uplink();
+	relay.uplink.live = &live;
+	start_uplink(&relay.uplink, uplink, &relay.anchors, clock_ms());
 	if (uplink->kind->anchors != NULL)
 		uplink->kind->anchors(uplink, &relay.anchors);
 	if (!make_config(&options, &relay.anchors, &config, error) || !make_state(&options, &state, clock_ms(), error))

@@ -236,6 +236,15 @@ static void walk_asking(struct writer *w, json_t *asking, const char *member)
 	json_decref(none);
 }
 
+/* null: nothing stands in the way. */
+static void walk_away(struct writer *w, json_t *away, const char *member)
+{
+	json_t *why = json_object_get(away, member), *is_away = json_number(json_is_string(why));
+	if (json_is_string(why) || json_is_null(why))
+		walk_one(w, is_away, NULL);
+	json_decref(is_away);
+}
+
 static const struct metric metrics[] = {
 	{ "softnet", INFO, NULL, "version", NULL, walk_info, "A guard, its version and its two ports." },
 	{ "softnet_start_time_seconds", GAUGE, "seconds", "started", NULL, walk_time,
@@ -252,6 +261,8 @@ static const struct metric metrics[] = {
 	{ "softnet_rejections", COUNTER, NULL, "rejections", NULL, walk_one, "Answers that --reject sent to the VM." },
 	{ "softnet_questions", COUNTER, NULL, "questions", NULL, walk_one,
 	  "Questions that the guard asked the network in the VM's name." },
+	{ "softnet_uplink_away", GAUGE, NULL, "away", "uplink", walk_away,
+	  "1 when the way to the network is away, else 0." },
 	{ "softnet_dhcp_unanswered_seconds", GAUGE, "seconds", "asking", "seconds", walk_asking,
 	  "For how long the VM has asked by DHCP without an answer." },
 	{ "softnet_events", COUNTER, NULL, "events", "told", walk_one, "Events that were told." },

@@ -32,7 +32,7 @@ static json_t *json_resident(const struct live *live)
 			 why_no_router(live->options, &live->relay->anchors, config));
 }
 
-static json_t *json_anchors(const struct live *live)
+json_t *json_anchors(const struct live *live)
 {
 	const struct config *config = live->config;
 	json_t *macs = json_array();
@@ -41,6 +41,28 @@ static json_t *json_anchors(const struct live *live)
 	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "resident", json_resident(live), "host", json_set(&config->host, &config->host6), "servers",
 			 json_set(&config->servers, &config->servers6), "resolvers",
 			 json_set(&config->resolvers, &config->resolvers6), "macs", macs);
+}
+
+/* null: no port of a bridge, nor an interface, or one that cannot be seen. */
+json_t *json_ground(const struct ground *ground)
+{
+	if (ground->interface[0] == '\0')
+		return json_null();
+	return json_pack("{s:o, s:o, s:b, s:b, s:b, s:b, s:i, s:o}", "interface", json_text(ground->interface), "bridge",
+			 ground->bridge[0] != '\0' ? json_text(ground->bridge) : json_null(), "up",
+			 ground->is_here && ground->is_up && ground->is_bridge_up, "carrier", ground->has_carrier, "forwarding",
+			 ground->is_here && ground->is_forwarding, "isolated", ground->is_isolated, "mtu", (int)ground->mtu,
+			 "warning", ground->warning[0] != '\0' ? json_text(ground->warning) : json_null());
+}
+
+/* Of each side: why no frame can pass now; null: nothing is known to stand in the way. */
+static json_t *json_away(const struct relay *r)
+{
+	json_t *away = json_object();
+	for (int side = 0; side < DIRECTIONS; side++)
+		json_object_set_new(away, side_names[side],
+				    r->port[side]->away[0] != '\0' ? json_text(r->port[side]->away) : json_null());
+	return away;
 }
 
 static json_t *json_policy(const struct rule_list *rules)
@@ -181,6 +203,8 @@ json_t *json_status(const struct live *live)
 {
 	json_t *status = json_identity(live), *settings = json_settings(live), *network = json_network(live->relay);
 	bool is_whole = json_object_update(status, settings) == 0 && json_object_update(status, network) == 0 &&
+			json_object_set_new(status, "away", json_away(live->relay)) == 0 &&
+			json_object_set_new(status, "ground", json_ground(&live->relay->uplink.ground)) == 0 &&
 			json_object_set_new(status, "asking", json_asking(live->relay)) == 0 &&
 			json_object_set_new(status, "capture", json_capture(&live->relay->capture)) == 0 &&
 			json_object_set_new(status, "state_file", json_state_file(&live->relay->file)) == 0 &&

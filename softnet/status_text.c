@@ -130,6 +130,14 @@ static struct word dropping(const json_t *status)
 	return word("; drops %s/s: %.40s", format_amount(rate).text, word_of(drop, "reason").text);
 }
 
+/* What else is wrong, but does not cut it off by itself. */
+static struct word besides(const json_t *status)
+{
+	const json_t *ground = json_object_get(status, "ground");
+	bool has_warning = json_is_string(json_object_get(ground, "warning"));
+	return word("%s%s%.150s", dropping(status).text, has_warning ? "; " : "", has_warning ? word_of(ground, "warning").text : "");
+}
+
 static const char *traffic(const json_t *status)
 {
 	bool sends = number_of(side_of(status, "rates", "guest"), "frames") > 0;
@@ -174,17 +182,21 @@ static const char made_by_mac[] = "but those of IPv6 that its MAC address makes"
 
 struct word format_situation(const json_t *status)
 {
-	const json_t *asking = json_object_get(status, "asking");
+	const json_t *asking = json_object_get(status, "asking"), *away = json_object_get(status, "away");
+	if (json_is_string(json_object_get(away, "uplink")))
+		return word("the network is away: %s", word_of(away, "uplink").text);
+	if (json_is_string(json_object_get(away, "guest")))
+		return word("the VM is away: %s", word_of(away, "guest").text);
 	if (json_is_object(asking))
 		return word("asks for an address and gets no answer for %s: %s",
 			    format_span(number_of(asking, "seconds")).text, word_of(asking, "hint").text);
 	if (!has_sent(status))
-		return word("no frame from the VM yet%s", dropping(status).text);
+		return word("no frame from the VM yet%s", besides(status).text);
 	if (!has_address(status) && may_make_addresses(status))
-		return word("has no address %s, %s%s", made_by_mac, traffic(status), dropping(status).text);
+		return word("has no address %s, %s%s", made_by_mac, traffic(status), besides(status).text);
 	if (!has_address(status))
-		return word("has no address%s", dropping(status).text);
-	return word("has an address, %s%s", traffic(status), dropping(status).text);
+		return word("has no address%s", besides(status).text);
+	return word("has an address, %s%s", traffic(status), besides(status).text);
 }
 
 /* --- a page --- */
@@ -277,6 +289,19 @@ static void write_traffic(struct sheet *sheet, const json_t *status)
 	}
 }
 
+/* Where the uplink stands, as far as it can tell. */
+static void write_ground(struct sheet *sheet, const json_t *status)
+{
+	const json_t *ground = json_object_get(status, "ground");
+	bool has_bridge = json_is_string(json_object_get(ground, "bridge"));
+	if (!json_is_object(ground))
+		return;
+	write_to(sheet, "%-10s %.20s%s%.20s, %s%s%s; MTU %.10s\n", "uplink", word_of(ground, "interface").text,
+		 has_bridge ? " in " : "", has_bridge ? word_of(ground, "bridge").text : "", is_true(ground, "up") ? "up" : "down",
+		 is_true(ground, "carrier") ? "" : ", no carrier",
+		 !has_bridge ? "" : is_true(ground, "isolated") ? ", isolated" : ", not isolated", word_of(ground, "mtu").text);
+}
+
 static void write_flows(struct sheet *sheet, const json_t *status)
 {
 	const char *class;
@@ -361,6 +386,7 @@ void write_summary(struct sheet *sheet, const json_t *status, const char *user)
 	write_trusted(sheet, status);
 	write_policy(sheet, status);
 	write_traffic(sheet, status);
+	write_ground(sheet, status);
 	write_flows(sheet, status);
 	write_exposes(sheet, status);
 	write_recorded(sheet, status);

@@ -34,6 +34,7 @@ KEYS = {    # of docs/observability.md
     "drop": DROP, "binding-conflict": {**DROP, "source": str}, "rogue-server": {**DROP, "source": str},
     "no-dhcp-answer": {"seconds": int, "hint": str}, "dhcp-answered": {"seconds": int},
     "policy-changed": {"allow": int, "block": int}, "port": {"port": str, "what": str},
+    "uplink": {"port": str, "what": str, "ground": dict, "anchors": dict},
 }
 
 

@@ -200,7 +200,7 @@ static void no_sample_twice(void **unused)
 static void wrong_types_give_nothing(void **unused)
 {
 	static const char *const keys[] = { "version", "started", "passed", "drops", "flows", "addresses", "policy",
-					    "rejections", "questions", "asking", "events", "capture", "metrics",
+					    "rejections", "questions", "away", "asking", "events", "capture", "metrics",
 					    "state_file" };
 	static const char *const values[] = { "-1", "1.5", "true", "\"x\"", "[1]", "[[]]", "[{}]", "[null]", "{\"x\":{}}",
 		"{\"guest\":true,\"uplink\":[]}", "{\"guest\":{\"frames\":\"1\",\"octets\":-1}}", "{\"seconds\":\"1\"}",
