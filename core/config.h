@@ -46,7 +46,8 @@ struct config {
 	uint8_t ipv6_eui64_only;        /* no address but those made from vm_mac, leased or static ones */
 	uint8_t stateful;               /* flows are tracked: docs/policy.md */
 	uint8_t inbound;                /* enum inbound */
-	uint8_t reserved[2];
+	uint8_t has_names;              /* rules name hosts: docs/names.md */
+	uint8_t reserved[1];
 	struct address_set host;        /* the host's IPv4 addresses on the segment, where it is the router: named or the uplink's */
 	struct address_set servers;     /* trusted DHCPv4 servers; empty: host; that empty too: learned */
 	struct address_set resolvers;   /* --dns, IPv4 */

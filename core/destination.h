@@ -196,6 +196,8 @@ INLINE struct decision decide_data(const struct config *config, struct permissio
 	if (allowed == PASS && (hop == HOP_WRONG || (hop == HOP_NEIGHBOR && !permission.names_peer)))
 		allowed = DROP_L2_NEXT_HOP;
 	uint8_t flow = to_group || hop == HOP_WRONG ? 0 : flow_part(config, allowed, more_fragments, is_later);
+	if (config->has_names && allowed == DROP_DST_BLOCKED && hop == HOP_ROUTER && !to_group && !is_later)
+		flow |= FLOW_BY_NAME;
 	if (allowed != PASS && flow == 0)
 		return drop(allowed);
 	return (struct decision){ allowed, bucket, (uint8_t)binding, flow };

@@ -32,6 +32,8 @@ INLINE bool may_charge(const struct config *config, struct buckets *buckets, uin
 /* Its fate hangs on the flow or the datagram that it belongs to: PASS or a DROP. */
 INLINE uint8_t ask_flows(struct flows *flows, struct decision d, bool to_guest, const struct packet_facts *p, uint64_t now_ms)
 {
+	if ((d.flow & ~FLOW_BY_NAME) == 0)
+		return d.verdict;
 	if (d.flow & FLOW_LATER_FRAGMENT)
 		return is_known_datagram(flows, p, to_guest, now_ms) ? PASS : d.verdict;
 	bool is_tracked = (d.flow & (FLOW_OPENS | FLOW_ANSWERS)) != 0;
@@ -55,7 +57,7 @@ INLINE uint8_t charge(const struct config *config, struct buckets *buckets, stru
 		return d.verdict;
 	if (!may_charge(config, buckets, d.bucket, now_ms))
 		return reason_of_rate(d.bucket);
-	if (d.verdict != PASS && !may_charge(config, buckets, slow, now_ms))
+	if (d.verdict != PASS && d.verdict != HELD && !may_charge(config, buckets, slow, now_ms))
 		return reason_of_rate(slow);
 	return d.verdict;
 }

@@ -36,6 +36,7 @@ struct snoop {
 	struct state *state;
 	struct buckets *buckets;
 	struct flows *flows;
+	struct names *names;    /* names/names.h; NULL: they decide nothing */
 	/* The host-wide registry of addresses: false when another guard holds it. NULL: always yes. */
 	bool (*claim)(void *context, struct address);
 	void (*release)(void *context, struct address);

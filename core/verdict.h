@@ -113,6 +113,21 @@
 	X(UNSOLICITED,           "unsolicited",            "nobody may open towards the guest, and it is no answer") \
 	X(PORTS_UNKNOWN,         "ports-unknown",          "later fragment, where ports decide, of a datagram whose first one has not passed") \
 	X(FLOW_LIMIT,            "flow-limit",             "new flow, while the table is full of established connections") \
+	X(DNS_NAME,              "dns-name",               "question for a name that no rule allows, or for something else than where a host is") \
+	X(DNS_MALFORMED,         "dns-malformed",          "DNS message that cannot be parsed, where names decide") \
+	X(DNS_REBIND,            "dns-rebind",             "DNS answer that gives an allowed name a private address") \
+	X(DNS_ECH,               "dns-ech",                "DNS answer with the keys that hide a name in its hello") \
+	X(NAMES_FULL,            "names-full",             "DNS answer with more addresses of names than are remembered") \
+	X(NAME_UNBOUND,          "name-unbound",           "address that no allowed name has, or a connection that was not seen to begin") \
+	X(NAME_DENIED,           "name-denied",            "TLS, QUIC or HTTP names no host that a rule allows at this address") \
+	X(NAME_FRAGMENT,         "name-fragment",          "fragment, where names decide") \
+	X(HELLO_MALFORMED,       "hello-malformed",        "a connection begins with something else than a hello or request that reads one way only") \
+	X(HELLO_ECH,             "hello-ech",              "encrypted hello: the name may be another one") \
+	X(HELLO_CONFLICT,        "hello-conflict",         "octets of a hello that come again as others") \
+	X(HELLO_ORDER,           "hello-order",            "octets of a hello out of order, or again; the sender repeats them") \
+	X(HELLO_LIMIT,           "hello-limit",            "hello that is too long, takes too long, or is one too many") \
+	X(QUIC_VERSION,          "quic-version",           "QUIC other than version 1 and 2, where names decide") \
+	X(QUIC_INITIAL,          "quic-initial",           "QUIC that does not begin with a hello, or a packet that cannot be opened") \
 	X(DST_BROADCAST,         "dst-broadcast",          "IPv4 broadcast") \
 	X(DST_MULTICAST,         "dst-multicast",          "multicast group that is not open to guests") \
 	X(RATE_DHCP,             "rate-dhcp",              "too many DHCP messages") \
@@ -126,7 +141,10 @@
 
 enum direction { FROM_GUEST, TO_GUEST, DIRECTIONS };
 
-/* PUNT: only the slow path (snoop.h) may decide; it answers PASS or a DROP. */
+/*
+ * PUNT: only the slow path (snoop.h) may decide; it answers PASS or a DROP. HELD: the frame waits, and leaves when it is known
+ * which host it is for (names/names.h).
+ */
 enum verdict {
 	PASS,
 	PUNT_DHCP4_CLIENT,
@@ -137,20 +155,22 @@ enum verdict {
 	PUNT_ROUTER,        /* router advertisement of a trusted router */
 	PUNT_DHCP6_CLIENT,
 	PUNT_DHCP6_SERVER,
+	HELD,
 #define X(name, text, meaning) DROP_##name,
 	DROP_REASONS(X)
 #undef X
 	VERDICTS
 };
 
-enum { FIRST_DROP = PUNT_DHCP6_SERVER + 1 };
+enum { FIRST_DROP = HELD + 1 };
 
 /* What flows and datagrams have to do with it: docs/policy.md. Only the caller of the judge knows them. */
 enum flow_part {
 	FLOW_OPENS = 1,             /* its sender may open: the verdict is PASS, and there is room for the flow */
 	FLOW_ANSWERS = 2,           /* the verdict is a DROP, but it passes as an answer in a known flow */
 	FLOW_FIRST_FRAGMENT = 4,    /* what passes here, later fragments may follow */
-	FLOW_LATER_FRAGMENT = 8     /* the verdict is a DROP, but it passes when its first fragment has */
+	FLOW_LATER_FRAGMENT = 8,    /* the verdict is a DROP, but it passes when its first fragment has */
+	FLOW_BY_NAME = 16           /* the verdict is a DROP, but a rule may name a host of this address */
 };
 
 /*

@@ -11,7 +11,7 @@
 enum {
 	CONNECTION_ID_MAX = 20,      /* RFC 9000 17.2 */
 	QUIC_DATAGRAM_MIN = 1200,    /* RFC 9000 14.1: of a client's datagram with an Initial packet */
-	QUIC_COALESCED_MAX = 8,      /* packets in a datagram */
+	QUIC_COALESCED_MAX = 4,      /* packets in a datagram: one of each kind (RFC 9000 12.2) */
 	CRYPTO_MAX = 8192            /* octets of hellos in a connection */
 };
 

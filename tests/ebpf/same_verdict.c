@@ -111,6 +111,7 @@ static void add_directional_rules(struct world *w, int number)
 	}
 	assert_true(compile_policy(&w->config.policy, rules, 200));
 	w->config.stateful = 1;
+	w->config.has_names = (uint8_t)(number % 2);
 	w->config.inbound = (uint8_t)(number % 3);
 	w->config.exposed.item[w->config.exposed.count++] = (struct exposed_port){ 80, 90, .protocol = 6 };
 }
@@ -224,7 +225,7 @@ static bool is_another_part(enum verdict v)
 	for (size_t i = 0; i < sizeof of_others / sizeof of_others[0]; i++)
 		if (of_others[i] == v)
 			return true;
-	return false;
+	return v == HELD || is_reason_of_names(v); /* names are read in user space */
 }
 
 /* Agreement is worth as much as what was compared: everything that the judge can say. */

@@ -230,6 +230,11 @@ void lease(struct world *w, uint32_t address, uint32_t seconds)
 	assert_int_equal(to_guest(w), PASS);
 }
 
+bool is_reason_of_names(enum verdict verdict)
+{
+	return verdict >= DROP_DNS_NAME && verdict <= DROP_QUIC_INITIAL;
+}
+
 bool is_ipv6_reason(enum verdict verdict)
 {
 	static const char *const starts[] = { "ip6-m", "ip6-e", "ip6-r", "ip6-f", "ip6-s", "ip6-g", "icmp6-", "ra-", "nd-",

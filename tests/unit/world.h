@@ -75,3 +75,5 @@ void lease(struct world *w, uint32_t address, uint32_t seconds);
 
 /* Reasons that only IPv6 frames earn: test_judge6.c and test_snoop6.c have their frames. */
 bool is_ipv6_reason(enum verdict verdict);
+/* Reasons of names: names/test_names_*.c have their frames. */
+bool is_reason_of_names(enum verdict verdict);

@@ -18,18 +18,18 @@ struct hello_form {
 
 static inline void put_one_name(struct octets *o, const char *name, uint8_t type)
 {
-	put_number(o, type, 1);
-	put_number(o, strlen(name), 2);
+	put_value(o, type, 1);
+	put_value(o, strlen(name), 2);
 	put_string(o, name);
 }
 
 static inline void put_server_name(struct octets *o, const struct hello_form *f, const char *name, const char *second)
 {
-	put_number(o, 0, 2);
+	put_value(o, 0, 2);
 	uint32_t extension = o->length;
-	put_number(o, 0, 2);
+	put_value(o, 0, 2);
 	uint32_t list = o->length;
-	put_number(o, 0, 2);
+	put_value(o, 0, 2);
 	put_one_name(o, name, f->name_type);
 	if (second != NULL)
 		put_one_name(o, second, f->name_type);
@@ -41,18 +41,18 @@ static inline void put_server_name(struct octets *o, const struct hello_form *f,
 static inline void put_extensions(struct octets *o, const struct hello_form *f)
 {
 	uint32_t at = o->length;
-	put_number(o, 0, 2);
+	put_value(o, 0, 2);
 	put_hex(o, "002b0003020304");
 	if (f->padding > 0) {
-		put_number(o, 21, 2);
-		put_number(o, f->padding, 2);
+		put_value(o, 21, 2);
+		put_value(o, f->padding, 2);
 		for (uint32_t i = 0; i < f->padding; i++)
-			put_number(o, i, 1);
+			put_value(o, i, 1);
 	}
 	if (f->name != NULL)
 		put_server_name(o, f, f->name, f->second_name);
 	if (f->extra_type != 0) {
-		put_number(o, f->extra_type, 2);
+		put_value(o, f->extra_type, 2);
 		put_hex(o, "0003010203");
 	}
 	if (f->name_twice != NULL)
@@ -66,15 +66,15 @@ static inline void put_extensions(struct octets *o, const struct hello_form *f)
 /* The handshake message, without records. */
 static inline void put_hello(struct octets *o, const struct hello_form *f)
 {
-	put_number(o, 1, 1);
+	put_value(o, 1, 1);
 	uint32_t at = o->length;
-	put_number(o, 0, 3);
-	put_number(o, f->version ? f->version : 0x0303, 2);
+	put_value(o, 0, 3);
+	put_value(o, f->version ? f->version : 0x0303, 2);
 	for (int i = 0; i < 32; i++)
-		put_number(o, 0x5a, 1);
-	put_number(o, f->session, 1);
+		put_value(o, 0x5a, 1);
+	put_value(o, f->session, 1);
 	for (int i = 0; i < f->session; i++)
-		put_number(o, 0xee, 1);
+		put_value(o, 0xee, 1);
 	put_hex(o, f->odd_suites ? "0003130113" : "00021301");
 	put_hex(o, "0100");
 	if (!f->no_extensions)
@@ -88,7 +88,7 @@ static inline void put_records(struct octets *o, const uint8_t *bytes, uint32_t 
 	for (uint32_t at = 0; at < octets; at += size) {
 		uint32_t n = octets - at < size ? octets - at : size;
 		put_hex(o, "160301");
-		put_number(o, n, 2);
-		put_bytes(o, bytes + at, n);
+		put_value(o, n, 2);
+		put_octets(o, bytes + at, n);
 	}
 }

@@ -12,13 +12,13 @@ struct octets {
 	uint8_t bytes[20000];
 };
 
-static inline void put_number(struct octets *o, uint64_t value, uint32_t octets)
+static inline void put_value(struct octets *o, uint64_t value, uint32_t octets)
 {
 	for (uint32_t i = octets; i > 0; i--)
 		o->bytes[o->length++] = (uint8_t)(value >> 8 * (i - 1));
 }
 
-static inline void put_bytes(struct octets *o, const void *bytes, uint32_t octets)
+static inline void put_octets(struct octets *o, const void *bytes, uint32_t octets)
 {
 	memcpy(o->bytes + o->length, bytes, octets);
 	o->length += octets;
@@ -26,14 +26,14 @@ static inline void put_bytes(struct octets *o, const void *bytes, uint32_t octet
 
 static inline void put_string(struct octets *o, const char *text)
 {
-	put_bytes(o, text, (uint32_t)strlen(text));
+	put_octets(o, text, (uint32_t)strlen(text));
 }
 
 static inline void put_hex(struct octets *o, const char *text)
 {
 	unsigned value = 0;
 	for (; sscanf(text, "%2x", &value) == 1; text += 2)
-		put_number(o, value, 1);
+		put_value(o, value, 1);
 }
 
 /* Fills in what stands in front of it: a length of that many octets, of all that was put since. */
@@ -41,7 +41,7 @@ static inline void end_length(struct octets *o, uint32_t at, uint32_t octets)
 {
 	uint32_t length = o->length, value = length - at - octets;
 	o->length = at;
-	put_number(o, value, octets);
+	put_value(o, value, octets);
 	o->length = length;
 }
 

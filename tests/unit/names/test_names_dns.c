@@ -16,29 +16,29 @@ static void put_dotted(const char *name)
 {
 	while (*name != '\0') {
 		uint32_t label = (uint32_t)strcspn(name, ".");
-		put_number(&o, label, 1);
-		put_bytes(&o, name, label);
+		put_value(&o, label, 1);
+		put_octets(&o, name, label);
 		name += label + (name[label] == '.');
 	}
-	put_number(&o, 0, 1);
+	put_value(&o, 0, 1);
 }
 
 static void start(uint16_t flags, uint16_t questions, uint16_t answers, uint16_t authorities, uint16_t additional)
 {
 	o.length = 0;
-	put_number(&o, 0x1234, 2);
-	put_number(&o, flags, 2);
-	put_number(&o, questions, 2);
-	put_number(&o, answers, 2);
-	put_number(&o, authorities, 2);
-	put_number(&o, additional, 2);
+	put_value(&o, 0x1234, 2);
+	put_value(&o, flags, 2);
+	put_value(&o, questions, 2);
+	put_value(&o, answers, 2);
+	put_value(&o, authorities, 2);
+	put_value(&o, additional, 2);
 }
 
 static void put_question(const char *name, uint16_t type)
 {
 	put_dotted(name);
-	put_number(&o, type, 2);
-	put_number(&o, DNS_CLASS_IN, 2);
+	put_value(&o, type, 2);
+	put_value(&o, DNS_CLASS_IN, 2);
 }
 
 enum { TO_QUESTION = 0xc00c };
@@ -46,17 +46,17 @@ enum { TO_QUESTION = 0xc00c };
 /* Type, class, time to live; the length of what follows is filled in by end_record(). */
 static uint32_t put_type(uint16_t type, uint32_t ttl_s)
 {
-	put_number(&o, type, 2);
-	put_number(&o, DNS_CLASS_IN, 2);
-	put_number(&o, ttl_s, 4);
-	put_number(&o, 0, 2);
+	put_value(&o, type, 2);
+	put_value(&o, DNS_CLASS_IN, 2);
+	put_value(&o, ttl_s, 4);
+	put_value(&o, 0, 2);
 	return o.length - 2;
 }
 
 static void put_record(const char *owner, uint16_t type, uint32_t ttl_s, const char *hex)
 {
 	if (owner == NULL)
-		put_number(&o, TO_QUESTION, 2);
+		put_value(&o, TO_QUESTION, 2);
 	else
 		put_dotted(owner);
 	uint32_t at = put_type(type, ttl_s);
@@ -90,7 +90,7 @@ static bool parse_answer(void)
 {
 	struct octets in = { .length = 0 };
 	put_hex(&in, "ffffffffffffff");
-	put_bytes(&in, o.bytes, o.length);
+	put_octets(&in, o.bytes, o.length);
 	struct frame frame = exact_frame(in.bytes, in.length);
 	bool parsed = parse_dns_answer(&frame, 7, frame.length, &answer);
 	free((void *)frame.bytes);
@@ -116,7 +116,7 @@ static void questions(void **state)
 	assert_name(&query.question.name, "api.github.com");
 	assert_int_equal(query.question.type, DNS_AAAA);
 	assert_int_equal(query.question_end, end);
-	put_number(&o, 0, 1);
+	put_value(&o, 0, 1);
 	assert_false(parse_query()); /* something behind it */
 	o.length -= 2;
 	assert_false(parse_query());
@@ -139,9 +139,9 @@ static void questions(void **state)
 	put_record("b.example", 16, 0, "00"); /* text in the place of OPT */
 	assert_false(parse_query());
 	start(0x0100, 1, 0, 0, 0);
-	put_number(&o, TO_QUESTION, 2); /* points to itself */
-	put_number(&o, DNS_A, 2);
-	put_number(&o, DNS_CLASS_IN, 2);
+	put_value(&o, TO_QUESTION, 2); /* points to itself */
+	put_value(&o, DNS_A, 2);
+	put_value(&o, DNS_CLASS_IN, 2);
 	assert_false(parse_query());
 }
 
@@ -154,15 +154,15 @@ static void odd_labels(void **state)
 	for (uint32_t i = 0; i < sizeof odd / sizeof *odd; i++) {
 		start(0x0100, 1, 0, 0, 0);
 		put_hex(&o, odd[i]);
-		put_number(&o, DNS_A, 2);
-		put_number(&o, DNS_CLASS_IN, 2);
+		put_value(&o, DNS_A, 2);
+		put_value(&o, DNS_CLASS_IN, 2);
 		assert_true(parse_query());
 		assert_false(query.question.is_host);
 	}
 	start(0x0100, 1, 0, 0, 0);
 	put_hex(&o, "41610362636400"); /* RFC 2673, a bit label */
-	put_number(&o, DNS_A, 2);
-	put_number(&o, DNS_CLASS_IN, 2);
+	put_value(&o, DNS_A, 2);
+	put_value(&o, DNS_CLASS_IN, 2);
 	assert_false(parse_query());
 }
 
@@ -172,16 +172,16 @@ static void long_names(void **state)
 	for (uint32_t last = 61; last <= 62; last++) { /* RFC 1035 2.3.4: 255 octets and not one more */
 		start(0x0100, 1, 0, 0, 0);
 		for (int i = 0; i < 3; i++) {
-			put_number(&o, 63, 1);
+			put_value(&o, 63, 1);
 			for (int j = 0; j < 63; j++)
-				put_number(&o, 'a', 1);
+				put_value(&o, 'a', 1);
 		}
-		put_number(&o, last, 1);
+		put_value(&o, last, 1);
 		for (uint32_t j = 0; j < last; j++)
-			put_number(&o, 'a', 1);
-		put_number(&o, 0, 1);
-		put_number(&o, DNS_A, 2);
-		put_number(&o, DNS_CLASS_IN, 2);
+			put_value(&o, 'a', 1);
+		put_value(&o, 0, 1);
+		put_value(&o, DNS_A, 2);
+		put_value(&o, DNS_CLASS_IN, 2);
 		assert_int_equal(parse_query(), last == 61);
 		if (last == 61)
 			assert_int_equal(query.question.name.length, NAME_MAX_OCTETS);
@@ -220,11 +220,11 @@ static void pointers(void **state)
 	(void)state;
 	start(0x8180, 1, 2, 0, 0);
 	put_question("www.example.com", DNS_A);
-	put_number(&o, TO_QUESTION, 2);
+	put_value(&o, TO_QUESTION, 2);
 	uint32_t at = put_type(DNS_CNAME, 60), target = o.length;
 	put_hex(&o, "03636468c010"); /* cdh.example.com */
 	end_length(&o, at, 2);
-	put_number(&o, 0xc000 + target, 2);
+	put_value(&o, 0xc000 + target, 2);
 	at = put_type(DNS_A, 60);
 	put_hex(&o, "01010101");
 	end_length(&o, at, 2);
@@ -331,7 +331,7 @@ static void broken_answers(void **state)
 	start(0x8180, 1, 1, 0, 0);
 	put_question("a.example", DNS_A);
 	put_record(NULL, DNS_A, 60, "01010101");
-	put_number(&o, 0, 1);
+	put_value(&o, 0, 1);
 	assert_false(parse_answer());
 	start(0x0100, 1, 0, 0, 0);
 	put_question("a.example", DNS_A);

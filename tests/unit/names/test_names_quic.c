@@ -81,14 +81,14 @@ static void cut_packets(void **state)
 	put_hex(&whole, quic_initial_v1);
 	for (uint32_t n = 0; n < 64; n++) {
 		o.length = 0;
-		put_bytes(&o, whole.bytes, n);
+		put_octets(&o, whole.bytes, n);
 		assert_int_equal(parse(0).kind, QUIC_BROKEN);
 	}
 	for (uint32_t n = 0; n < 48; n++) { /* shorter by its own account */
 		o.length = 0;
 		put_hex(&o, "c000000001088394c8f03e5157080000");
-		put_number(&o, 0x4000 + n, 2);
-		put_bytes(&o, whole.bytes, n);
+		put_value(&o, 0x4000 + n, 2);
+		put_octets(&o, whole.bytes, n);
 		struct quic_packet p = parse(0);
 		assert_int_equal(p.kind, QUIC_INITIAL);
 		assert_false(open_packet(&p.destination, &p, plain, &opened));

@@ -106,7 +106,7 @@ static void what_follows(void **state)
 	put_hex(&o, "140303000101");
 	assert_int_equal(read_records(), READING_WHOLE); /* a record of its own */
 	assert_int_equal(hello.end, end);
-	put_number(&whole, 0, 1);
+	put_value(&whole, 0, 1);
 	o.length = 0;
 	put_records(&o, whole.bytes, whole.length, 16384); /* in the same record */
 	assert_int_equal(read_records(), READING_REFUSED);

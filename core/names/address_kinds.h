@@ -1,0 +1,47 @@
+/* Which addresses DNS may give a name, and which a name may open. */
+#pragma once
+#include "../destination6.h"
+#include "names.h"
+
+INLINE uint8_t special_class(const struct config *config, struct address a)
+{
+	return (uint8_t)config->policy.interval[find_interval(&config->policy, a.high, a.low)].special;
+}
+
+/* The IPv4 address that a translator makes of it, or NOT_TRANSLATED. */
+INLINE uint64_t behind_translator(const struct names *names, struct address a, uint64_t now_ms)
+{
+	if (is_ipv4(a))
+		return NOT_TRANSLATED;
+	uint64_t ipv4 = translated_ipv4(names->config, &names->state->ipv6, a.high, a.low, now_ms);
+	return ipv4 == NOT_TRANSLATED || (ipv4 & ONLY_CLOSES) ? NOT_TRANSLATED : ipv4;
+}
+
+/* Names open global addresses alone. Whether one is private does not depend on who answers a question. */
+INLINE bool is_nameable(const struct names *names, struct address a, uint64_t now_ms)
+{
+	uint64_t ipv4 = behind_translator(names, a, now_ms);
+	if (ipv4 != NOT_TRANSLATED)
+		a = address_of_ipv4((uint32_t)ipv4);
+	if (special_class(names->config, a) != CLASS_GLOBAL)
+		return false;
+	return is_ipv4(a) ? !owns_address4(names->state, a, now_ms)
+			  : !is_in_site(names->config, &names->state->ipv6, a.high) &&
+				    !is_held6(names->config, names->state, a, now_ms);
+}
+
+/* Rules of addresses, or their defaults, let the guest reach it anyway in some way. */
+INLINE bool is_open_by_address(const struct names *names, struct address a, uint64_t now_ms)
+{
+	return is_ipv4(a) ? has_business_with4(names->config, names->state, a, now_ms)
+			  : has_business_with6(names->config, names->state, a, now_ms);
+}
+
+/* A block of exactly this address stands before every name. */
+INLINE bool is_blocked_itself(const struct names *names, const struct contact *c, uint64_t now_ms)
+{
+	uint32_t aliases = is_ipv4(c->peer) ? aliases_of4(names->config, names->state, c->peer, now_ms)
+					    : aliases_of6(names->config, names->state, c->peer, now_ms);
+	struct ruling ruling = rule_on(&names->config->policy, c, aliases);
+	return ruling.class != CLASS_NONE && ruling.class != CLASS_ALLOWED && ruling.prefix_length >= 128;
+}

@@ -1,0 +1,100 @@
+/*
+ * Names decide: docs/names.md. Which questions may be asked, which answers are believed, and which host the first octets
+ * of a flow name. The clock is a parameter; what is not pure, the cryptography of QUIC, is brought by the caller.
+ */
+#pragma once
+#include "../config.h"
+#include "../state.h"
+#include "book.h"
+#include "dns.h"
+#include "flows.h"
+#include "hold.h"
+#include "packet.h"
+#include "quic.h"
+
+enum {
+	NAMES_HOLDING_MAX = 256,        /* flows whose frames wait; one more ends the oldest */
+	NAMES_HELD_MAX = 32,            /* frames kept of one flow */
+	NAMES_EARLY_MAX = 65536,        /* octets before the server has answered: RFC 8446 4.2.10 */
+	NAMES_DATAGRAMS_MAX = 4,        /* of a hello in QUIC */
+	NAMES_HELLOS_MAX = 2,           /* RFC 8446 4.1.4: a server asks again once */
+	NAMES_IDS_MAX = 512,            /* hellos of QUIC that may be on their way; full: the next one waits for room */
+	NAMES_ID_LIFE_MS = 30000,       /* no server waits longer for the rest of a hello */
+	DNS_MESSAGE_MAX = 16384         /* of TCP; in UDP what a frame holds */
+};
+
+/* --names-ttl, --ech, --dns-questions. */
+struct name_settings {
+	uint64_t ttl_floor_ms, ttl_ceiling_ms;
+	bool ech_passes, any_question;
+};
+
+/* A hello of QUIC that has passed: its octets may not come as others from another port. */
+struct name_id {
+	uint64_t id_hash, hello_hash, until_ms; /* 0: free */
+};
+
+enum name_event_kind {
+	NAME_LEARNED,                   /* an address was bound */
+	NAME_SEEN,                      /* a flow was named */
+	NAME_REFUSED,                   /* `verdict` says why */
+	NAMES_ARE_FULL
+};
+
+/* Valid during the call only. */
+struct name_event {
+	enum name_event_kind kind;
+	const struct name *name;        /* NULL: none was shown */
+	struct address peer;
+	uint16_t port, pattern;
+	uint8_t naming;                 /* enum naming */
+	uint8_t verdict;
+};
+
+/* Octets of a stream, put together for a reader. */
+enum { NAMES_STREAM_MAX = HELLO_MAX + 65536 };
+
+struct names {
+	/* To be set by the caller; the rest zeroed. */
+	const struct config *config;
+	const struct state *state;
+	const struct name_rules *rules; /* NULL: none, and nothing here is asked */
+	struct name_settings settings;
+	quic_opener *open_initial;      /* NULL: QUIC cannot be read, and no rule may say so */
+	void (*event)(void *context, const struct name_event *); /* may be NULL */
+	void *context;
+
+	struct name_book book;
+	struct name_flows flows;
+	struct hold hold;
+	struct name_id ids[NAMES_IDS_MAX];
+	uint64_t octets[NAME_PATTERNS_MAX]; /* that the guest has sent by each */
+
+	/* Rooms to read in. */
+	struct hello_room hello_room;
+	struct crypto_stream crypto;
+	struct dns_answer answer;
+	uint8_t stream[NAMES_STREAM_MAX];
+	uint8_t plain[65536];
+};
+
+/* hash_key: random. */
+void start_names(struct names *, const uint64_t hash_key[2]);
+
+/*
+ * A frame of the guest. judged: what the judge and the flows say, PASS or the drop that names may lift. PASS, a drop, or
+ * HELD: then the frame leaves by take_from_hold() or later. Frames that left the hold by this decision are to be taken
+ * from it before the next one.
+ */
+enum verdict names_from_guest(struct names *, const struct frame *, enum verdict judged, uint64_t now_ms);
+/* A frame to the guest that passes so far. */
+enum verdict names_to_guest(struct names *, const struct frame *, uint64_t now_ms);
+
+/* Ends what has waited too long. Gives when that is to be done again, or NEVER_EXPIRES. */
+uint64_t expire_names(struct names *, uint64_t now_ms);
+
+/* The next frame that is to leave; false: none. */
+bool take_from_hold(struct names *, struct frame *, enum verdict *);
+
+/* Other rules are in force; `rules` NULL: none with names. What they do not allow any more ends. */
+void change_name_rules(struct names *, const struct name_rules *rules, uint64_t now_ms);
