@@ -64,7 +64,7 @@ static enum verdict send_hex(const char *hex)
 }
 
 /* A Handshake packet: the server has read the hello. */
-static void serve(void)
+static void go_on(void)
 {
 	datagram.length = 0;
 	put_hex(&datagram, "e00000000100000199");
@@ -86,7 +86,7 @@ static void one_datagram(void **state)
 		assert_int_equal(send_hex("40aabbcc"), PASS);
 		assert_int_equal(send_hex("d00000000100000199"), PASS);
 		assert_int_equal(send_hex("e00000000100000199"), PASS);
-		serve();
+		go_on();
 		assert_int_equal(send_hex("40aabbcc"), PASS);
 		assert_int_equal(nw.names->flows.count[NAME_OPEN_UDP], 1);
 	}
@@ -179,7 +179,7 @@ static void sent_again(void **state)
 	put_crypto(&frames, &evil, 0, evil.length);
 	put_initial(&datagram, &(struct initial_form){ .id = ID, .destination = OTHER, .number = 7 }, &frames);
 	assert_int_equal(send_it(), DROP_HELLO_CONFLICT);
-	serve(); /* the server has it: nothing to compare with any more, and nothing to send */
+	go_on(); /* the server has it: nothing to compare with any more, and nothing to send */
 	assert_int_equal(send_part(ID, 8, &good, 0, good.length), DROP_QUIC_INITIAL);
 	assert_int_equal(send_form(&(struct initial_form){ .id = ID, .number = 9 }, "0200000000"), PASS);
 }
@@ -199,7 +199,7 @@ static void other_connections(void **state)
 	assert_int_equal(send_part(OTHER, 0, &also, 0, also.length), PASS);
 	start();
 	assert_int_equal(send_part(ID, 0, &good, 0, good.length), PASS);
-	serve();
+	go_on();
 	assert_int_equal(send_part(OTHER, 0, &also, 300, also.length), HELD);
 	assert_int_equal(send_hex("40aabbcc"), PASS); /* the first one goes on meanwhile */
 	assert_int_equal(send_part(OTHER, 1, &also, 0, 300), HELD);
@@ -289,7 +289,7 @@ static void many_hellos(void **state)
 		nw.sent.count = 0;
 		assert_int_equal(send_part(id, 0, &good, 0, good.length), i < NAMES_IDS_MAX ? PASS : DROP_HELLO_CONFLICT);
 	}
-	serve();
+	go_on();
 	nw.w.now_ms += NAMES_ID_LIFE_MS;
 	assert_int_equal(send_part(ID, 0, &good, 0, good.length), PASS);
 }

@@ -228,3 +228,21 @@ void put_tls(struct octets *o, const char *name)
 	put_hello(&message, &(struct hello_form){ .name = name });
 	put_records(o, message.bytes, message.length, 16384);
 }
+
+enum verdict send_at(struct names_world *nw, uint32_t sequence, const void *data, uint32_t octets)
+{
+	struct tcp_segment s = { .sequence = sequence, .data = data, .octets = octets };
+	return move_segment(nw, &s);
+}
+
+enum verdict acknowledge(struct names_world *nw, uint32_t octets)
+{
+	struct tcp_segment s = { .to_guest = true, .acknowledged = octets };
+	return move_segment(nw, &s);
+}
+
+enum verdict serve(struct names_world *nw, const struct octets *o, uint32_t acknowledged)
+{
+	struct tcp_segment s = { .to_guest = true, .acknowledged = acknowledged, .data = o->bytes, .octets = o->length };
+	return move_segment(nw, &s);
+}

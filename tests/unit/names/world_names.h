@@ -56,6 +56,10 @@ struct tcp_segment {
 	uint32_t octets;
 };
 enum verdict move_segment(struct names_world *, const struct tcp_segment *);
+/* Of the guest's first connection to CDN_IP: its octets, the server's ACK, and the front of what that sends. */
+enum verdict send_at(struct names_world *, uint32_t sequence, const void *data, uint32_t octets);
+enum verdict acknowledge(struct names_world *, uint32_t octets);
+enum verdict serve(struct names_world *, const struct octets *, uint32_t acknowledged);
 /* SYN, SYN-ACK and ACK. */
 void connect_to(struct names_world *, uint32_t peer, uint16_t port);
 
