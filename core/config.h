@@ -1,6 +1,7 @@
 /* What the operator and the platform say: fixed while the guard runs, swapped as a whole when it changes. */
 #pragma once
 #include "address.h"
+#include "host_name.h"
 #include "policy.h"
 #include "rate.h"
 
@@ -55,6 +56,7 @@ struct config {
 	struct address_set servers6;    /* trusted DHCPv6 servers, link-local; empty: learned, from a router if those are known */
 	struct address_set resolvers6;
 	struct nat64_set nat64;         /* --nat64; the well-known prefix (RFC 6052) needs no mention */
+	struct host_names host_names;   /* --dhcp-hostname */
 	struct mac_set gateway_macs;    /* trusted next hops of both families; empty: learned */
 	struct rate rates[RATE_CLASSES_END];
 	struct policy policy;

@@ -123,17 +123,6 @@ static bool read_client_id(struct reader *r, struct dhcp *m)
 	return true;
 }
 
-static bool read_name(struct reader *r, struct dhcp_name *name)
-{
-	if (name->is_given)
-		return false;
-	name->is_given = true;
-	name->octets = (uint8_t)octets_left(r);
-	if (name->octets > 0)
-		read_bytes(r, name->text, name->octets);
-	return true;
-}
-
 /* One option; r covers its value and nothing else. */
 static bool read_option(uint8_t code, struct reader *r, struct dhcp *m, struct progress *p)
 {
@@ -145,7 +134,7 @@ static bool read_option(uint8_t code, struct reader *r, struct dhcp *m, struct p
 	case RESOLVER:
 		return read_addresses(r, &m->resolvers, ADDRESS_SET_MAX);
 	case HOST_NAME:
-		return p->is_reply || read_name(r, &m->host_name);
+		return p->is_reply || read_name_option(r, &m->host_name);
 	case REQUESTED_ADDRESS:
 		return p->is_reply || read_single(r, 4, p, &p->requested);
 	case LEASE_TIME:
@@ -162,7 +151,7 @@ static bool read_option(uint8_t code, struct reader *r, struct dhcp *m, struct p
 		m->rapid_commit = true;
 		return true;
 	case CLIENT_FQDN:
-		return p->is_reply || read_name(r, &m->fqdn);
+		return p->is_reply || read_name_option(r, &m->fqdn);
 	case RELAY_INFORMATION: /* RFC 3046 */
 	case SUBNET_SELECTION:  /* RFC 3011: from which subnet the address shall be */
 	case SUBNET_ALLOCATION: /* RFC 6656: a whole subnet for the client to give away */

@@ -1,6 +1,7 @@
 /* DHCP messages, RFC 2131 and 2132, as far as a guard needs them. */
 #pragma once
 #include "address.h"
+#include "host_name.h"
 
 enum { BOOTREQUEST = 1, BOOTREPLY = 2 };
 
@@ -9,13 +10,6 @@ enum dhcp_type {
 };
 
 enum { OPTION_OCTETS_MAX = 255 };
-
-/* A host's name as an option holds it, host_name.h reads it. */
-struct dhcp_name {
-	bool is_given;
-	uint8_t octets;
-	uint8_t text[OPTION_OCTETS_MAX];
-};
 
 struct dhcp {
 	uint8_t op, hardware_type, hardware_length, hops;
@@ -31,8 +25,8 @@ struct dhcp {
 	struct address_set resolvers; /* option 6 */
 	uint32_t client_id_length;    /* option 61 */
 	uint8_t client_id[OPTION_OCTETS_MAX];
-	struct dhcp_name host_name;   /* option 12 */
-	struct dhcp_name fqdn;        /* option 81, RFC 4702 */
+	struct name_option host_name; /* option 12 */
+	struct name_option fqdn;      /* option 81, RFC 4702 */
 	bool has_requested, has_server, has_lease, has_client_id;
 	bool rapid_commit;            /* option 80, RFC 4039 */
 	bool has_relay_option;        /* what a relay says of its client: 82, 118, 220, 221 */

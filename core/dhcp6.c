@@ -11,7 +11,9 @@ enum {
 
 enum option6 {
 	CLIENT_IDENTIFIER = 1, SERVER_IDENTIFIER = 2, IA_ADDRESS = 5, SERVER_UNICAST = 12, STATUS_CODE = 13,
-	RAPID_COMMIT = 14, RESOLVERS = 23, IA_PREFIX = 26, REFRESH_TIME = 32, IA_LL = 138
+	RAPID_COMMIT = 14, RELAY_MESSAGE = 9, INTERFACE_ID = 18, RESOLVERS = 23, IA_PREFIX = 26, REFRESH_TIME = 32,
+	REMOTE_ID = 37, SUBSCRIBER_ID = 38, CLIENT_FQDN = 39, RELAY_ID = 53, RELAY_SUPPLIED = 66, SUBNET_OF_VPN = 68,
+	CLIENT_LINK_LAYER = 79, IA_LL = 138
 };
 
 /* One option: r covers its value and nothing else. */
@@ -187,6 +189,13 @@ static bool read_single_address(struct reader *r, bool *seen, struct address *to
 	return first && r->ok && (!must_end || r->at == r->end);
 }
 
+/* The server repeats what the client has said, or knows better: that binds nobody. */
+static bool read_fqdn(struct reader *r, struct dhcp6 *m)
+{
+	bool is_reply = m->type == DHCP6_ADVERTISE || m->type == DHCP6_REPLY;
+	return is_reply || read_name_option(r, &m->fqdn);
+}
+
 static bool read_option(struct option *o, struct dhcp6 *m, uint32_t *options)
 {
 	uint32_t octets = octets_left(&o->r);
@@ -214,6 +223,18 @@ static bool read_option(struct option *o, struct dhcp6 *m, uint32_t *options)
 	case RAPID_COMMIT:
 		m->rapid_commit = true;
 		return octets == 0;
+	case CLIENT_FQDN:
+		return read_fqdn(&o->r, m);
+	case RELAY_MESSAGE:     /* RFC 8415 21.10 */
+	case INTERFACE_ID:      /* RFC 8415 21.18 */
+	case REMOTE_ID:         /* RFC 4649 */
+	case SUBSCRIBER_ID:     /* RFC 4580 */
+	case RELAY_ID:          /* RFC 5460 */
+	case RELAY_SUPPLIED:    /* RFC 6422 */
+	case SUBNET_OF_VPN:     /* RFC 6607 */
+	case CLIENT_LINK_LAYER: /* RFC 6939: the client's MAC address, on the relay's word */
+		m->has_relay_option = true;
+		return true;
 	case RESOLVERS:
 		return read_resolvers(&o->r, m);
 	case REFRESH_TIME:

@@ -1,6 +1,7 @@
 /* DHCPv6 messages, RFC 8415, as far as a guard needs them. */
 #pragma once
 #include "address.h"
+#include "host_name.h"
 
 enum dhcp6_type { /* RFC 8415 7.3 */
 	DHCP6_SOLICIT = 1, DHCP6_ADVERTISE, DHCP6_REQUEST, DHCP6_CONFIRM, DHCP6_RENEW, DHCP6_REBIND, DHCP6_REPLY,
@@ -44,6 +45,8 @@ struct dhcp6 {
 	bool has_status, has_refresh, has_unicast, has_registered;
 	bool rapid_commit;            /* option 14 */
 	bool asks_for_more;           /* an association of another type: IA_LL, RFC 8947 */
+	bool has_relay_option;        /* what only a relay says: 9, 18, 37, 38, 53, 66, 68, 79 */
+	struct name_option fqdn;      /* option 39, RFC 4704 */
 	struct address unicast;       /* option 12: where the server may be written to; unset: nowhere */
 	struct address registered;    /* an IA Address that stands in no IA, RFC 9686 4.2 */
 	uint32_t association_count, address_count;

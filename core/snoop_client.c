@@ -54,6 +54,8 @@ static enum verdict check_common(const struct config *config, const struct dhcp_
 		return DROP_DHCP4_ADDRESSING;
 	if (names_other_mac(config, m))
 		return DROP_DHCP4_CLIENT_ID_SPOOF;
+	if (!may_have_host_name(&config->host_names, &m->host_name) || !may_have_fqdn4(&config->host_names, &m->fqdn))
+		return DROP_DHCP_HOSTNAME;
 	return PASS;
 }
 

@@ -38,6 +38,10 @@ static enum verdict check_common(const struct config *config, const struct dhcp6
 		return DROP_DHCP6_MALFORMED;
 	if (config->strict_client_id && duid_names_other_mac(m->client_id, m->client_id_length, config->vm_mac))
 		return DROP_DHCP6_CLIENT_ID_SPOOF;
+	if (m->has_relay_option)
+		return DROP_DHCP6_SERVER;
+	if (!may_have_fqdn6(&config->host_names, &m->fqdn))
+		return DROP_DHCP_HOSTNAME;
 	return PASS;
 }
 

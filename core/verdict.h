@@ -53,6 +53,7 @@
 	X(DHCP4_CLIENT_ID_SPOOF, "dhcp4-client-id-spoof",  "client identifier names another MAC") \
 	X(DHCP4_CLIENT_ID_LIMIT, "dhcp4-client-id-limit",  "too many client identifiers from one guest") \
 	X(DHCP4_SPENT_ID,        "dhcp4-spent-id",         "transaction id of a REQUEST that a RELEASE or DECLINE overtook: a late answer could not be told apart") \
+	X(DHCP_HOSTNAME,         "dhcp-hostname",          "DHCP message with a host name that --dhcp-hostname does not allow, or that of a service: wpad, isatap") \
 	X(DHCP4_FORM,            "dhcp4-request-form",     "field mix that RFC 2131 table 5 forbids") \
 	X(DHCP4_NOT_OWNER,       "dhcp4-not-owner",        "renews, releases or declines an address that is not the guest's") \
 	X(DHCP4_ROGUE_SERVER,    "dhcp4-rogue-server",     "reply from a server that is not trusted") \

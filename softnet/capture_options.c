@@ -143,6 +143,16 @@ static void add_rates(struct option_writer *w, const struct config *config)
 			    config->rates[i].refill % 1000, config->rates[i].burst);
 }
 
+static void add_host_names(struct option_writer *w, const struct host_names *names)
+{
+	uint32_t items = 0;
+	for (uint32_t i = 0; i < names->count; i++)
+		add_item(w, "dhcp-hostname", &items, (const char *)names->item[i].text);
+	end_list(w, items);
+	if (names->none)
+		add(w, "--dhcp-hostname=none\n");
+}
+
 static void add_settings(struct option_writer *w, const struct options *options, const struct config *config)
 {
 	static const char *const inbounds[] = { [INBOUND_ANY] = "any", [INBOUND_ESTABLISHED] = "established",
@@ -153,6 +163,7 @@ static void add_settings(struct option_writer *w, const struct options *options,
 	add(w, "--isolation=%s\n", config->isolation ? "on" : "off");
 	add(w, "--dhcp-client-id=%s\n--arp-conflicts=%s\n", config->strict_client_id ? "strict" : "any",
 	    config->arp_conflicts_pass ? "pass" : "drop");
+	add_host_names(w, &config->host_names);
 	add_flag(w, "no-dhcp", config->dhcp_off);
 	add_flag(w, "no-resync", config->no_resync);
 	add_flag(w, "reject", options->reject);

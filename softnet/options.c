@@ -46,6 +46,8 @@ const struct option_line option_lines[] = {
 	  "learn: trust the first DHCP server and router seen where nothing names them (learn)", take_anchors },
 	{ "dhcp-client-id", "any|strict", 0, GIVE_ONCE, NULL,
 	  "strict: a DUID that names another MAC address is dropped (any)", take_client_id },
+	{ "dhcp-hostname", "any|none|NAME,...", 0, GIVE_OFTEN, NULL, "host names that the VM may give itself in DHCP (any)",
+	  take_host_names },
 	{ "arp-conflicts", "drop|pass", 0, GIVE_ONCE, NULL, "other machines' claims to the VM's address (drop)",
 	  take_arp_conflicts },
 	{ "rate", "NAME=PERSECOND/BURST", 0, GIVE_OFTEN, NULL, "change a limit; BURST 0: none; see RATES", take_rate },

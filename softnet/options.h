@@ -56,6 +56,8 @@ struct options {
 	uint32_t mtu;
 	struct address_set gateways, servers, resolvers; /* both families */
 	struct mac_set gateway_macs;
+	struct host_names host_names;
+	bool host_names_given;
 	uint32_t static_count, expose_count;
 	struct static_address statics[STATICS_MAX];
 	struct exposed exposes[EXPOSES_MAX];

@@ -39,6 +39,7 @@ bool make_config(struct options *options, const struct anchors *anchors, struct 
 	config->no_resync = options->no_resync;
 	config->arp_conflicts_pass = options->arp_conflicts_pass;
 	config->strict_client_id = options->strict_client_id;
+	config->host_names = options->host_names;
 	config->ipv6_eui64_only = options->ipv6_eui64_only;
 	config->nat64 = options->nat64;
 	(void)choose_anchors(options, anchors, config);

@@ -15,8 +15,8 @@ import dataclasses
 import ipaddress
 import struct
 
-from oracle_base import (ARRIVED, DELIVERED, LEFT, SLACK, Fault, Forbidden, Record, charge, is_group, mac_at, require,
-                         u16)
+from oracle_base import (ARRIVED, DELIVERED, LEFT, SLACK, Fault, Forbidden, Record, charge, is_group, labels_of, mac_at,
+                         may_have_names, require, u16)
 
 ICMP_ERRORS = 3, 4, 11, 12                              # RFC 1122 3.2.2
 BROADCAST_MAC, BROADCAST_IP, NOBODY = "ff:ff:ff:ff:ff:ff", "255.255.255.255", "0.0.0.0"
@@ -77,6 +77,7 @@ class Port:
     resolvers: tuple = ()           # --dns, or an alias that opens them
     rates: bool = True              # the guard's usual limits hold
     max_frame: int = 1514
+    names: tuple = None             # --dhcp-hostname; None: any
     ipv6: object = None             # oracle6.Port6; None: no IPv6 may pass
     leases: dict = dataclasses.field(default_factory=dict)          # address: Lease
     transactions: dict = dataclasses.field(default_factory=dict)    # xid: Transaction
@@ -227,7 +228,7 @@ def judge_arp(port, now, destination, data):
     else:
         require(port.owns(sender, now), "ARP sender address is not the guest's [P15]")
         if operation == 1 and target != sender:
-            may_ask = target == port.router or port.is_server(target) or target in port.known_resolvers(now) or port.owns(target, now)
+            may_ask = port.is_server(target) or target in port.known_resolvers(now) or port.owns(target, now)
             require(may_ask or may_reach(port, now, target, None, None, None), "ARP scan")
 
 
@@ -263,6 +264,7 @@ def judge_client_message(port, now, destination, ip):
     identifier = message.options.get(61, b"")
     require(identifier[:1] != b"\1" or identifier[1:] == bytes.fromhex(port.mac.replace(":", "")),
             "DHCP client identifier of another MAC")
+    require(may_have_names(port.names, host_names(message.options)), "DHCP name of another, or of a service")
     to_all = ip.destination == BROADCAST_IP
     require(to_all == (destination == BROADCAST_MAC) and (to_all or not is_group(destination)), "DHCP addressing")
     # What renews a lease that the guard does not know; it may not yet have read an ACK that is there already. Once there
@@ -297,6 +299,13 @@ def judge_client_id(port, now, identifier):
             port.new_client_ids[:] = [time for time in port.new_client_ids if time > now - 1000] + [now]
             require(len(port.new_client_ids) <= 4 + 2 + 1, "more client identifiers than the limit")
     port.client_ids[identifier] = max(port.client_ids.get(identifier, 0), now + 3600)
+
+
+def host_names(options):
+    """The names in options 12 and 81, in small letters; None stands for one that cannot be read."""
+    fqdn = options.get(81, b"")
+    found = [options.get(12, b""), labels_of(fqdn[3:]) if fqdn[:1] and fqdn[0] & 4 else fqdn[3:]]
+    return [name if name is None else name.rstrip(b"\0").removesuffix(b".").lower() for name in found if name != b""]
 
 
 def may_reach(port, now, address, protocol, source_port, destination_port):
@@ -454,7 +463,8 @@ def learn_from_client(port, now, message, to_boot_server):
 
 def learn_from_server(port, now, ip, message):
     t = port.transactions.get(message.xid)
-    if t is None or t.to_boot_server or not is_server_port(port, now, ip) or message.op != 2 or message.chaddr != port.mac:
+    if t is None or t.to_boot_server or message.op != 2 or message.chaddr != port.mac or \
+            not is_server_port(port, now, ip):
         return
     if message.type == NAK and t.wanted in port.leases:
         port.leases[t.wanted].until = min(port.leases[t.wanted].until, now + SLACK)     # [P32]

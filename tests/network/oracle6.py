@@ -14,7 +14,7 @@ from knowledge6 import (DAD_WAIT, DECLINE, DHCP_CLIENT, DHCP_SERVER, EARLY, IA_P
                         NOBODY, NS, RA, REBIND, RELEASE, SERVERS, WANTED, YOUNG, YOUNG_LEASE, Knowledge, Message,
                         lla_options, nd_options, target_of)
 from oracle import is_global
-from oracle_base import SLACK, charge, is_group, require, u16
+from oracle_base import SLACK, charge, is_group, labels_of, may_have_names, require, u16
 from packet6 import (AUTHENTICATION, DESTINATION, FRAGMENT, HOP_BY_HOP, ICMP6, JUMBO, ROUTING, TCP, UDP, Packet,
                      group_mac, has_right_checksum, is_global6, is_link_local, is_multicast, options_of, reassembled,
                      solicited_node)
@@ -28,6 +28,7 @@ ROUTER_ALERT = 5, b"\0\0"                  # RFC 2711: for MLD
 NEVER = [ipaddress.ip_network(text) for text in ("::/96", "::ffff:0:0/96")]
 ANYCAST = {0, *range(0xFDFFFFFFFFFFFF80, 0xFE00000000000000)}               # RFC 4291 2.6.1, RFC 2526
 CLIENT_TYPES = 1, 3, 4, 5, 6, 8, 9, 11      # RFC 8415 7.3, without what relays and servers say
+RELAY_OPTIONS = {9, 18, 37, 38, 53, 66, 68, 79}
 ND_SIZES = {RS: 8, RA: 16, NS: 24, NA: 24}
 HEADER_OCTETS = {TCP: 20, UDP: 8, ICMP6: 8}
 
@@ -37,7 +38,7 @@ class Port6(Knowledge):
 
     def __init__(self, mac, router, router_mac, server=None, server_mac=None, *, hosts=(), allow=(), block=(),
                  isolated=True, resolvers=(), nat64=(), static=(), sites=(), anchored=False, rates=True,
-                 block_global=False, no_dhcp=False, residents=(), resident_mac=None):
+                 block_global=False, no_dhcp=False, residents=(), resident_mac=None, names=None):
         super().__init__(mac, router, router_mac, server or router, server_mac or router_mac)
         self.hosts = {ipaddress.ip_address(text) for text in hosts}
         self.residents = {ipaddress.ip_address(text) for text in residents}     # the host, where it is not the router
@@ -49,6 +50,7 @@ class Port6(Knowledge):
         self.nat64 = [ipaddress.ip_network(text) for text in ("64:ff9b::/96", *nat64)]
         self.sites = [ipaddress.ip_network(text) for text in sites]
         self.isolated, self.rates, self.block_global, self.no_dhcp = isolated, rates, block_global, no_dhcp
+        self.names = names                  # --dhcp-hostname
         self.anchored = anchored            # --gateway-mac: the router is known before its first word
         self.sent = {"nd": [], "rs": [], "dhcp": [], "new": []}
         self.pieces = {}                    # fragments that left: (source, destination, identification) -> packets
@@ -221,6 +223,10 @@ class Port6(Knowledge):
         message = Message(packet.payload[8:u16(packet.payload, 4)])
         require(message.type in CLIENT_TYPES, f"DHCPv6 message of type {message.type}, which is no client's")
         require(message.client_id or message.type == INFORMATION_REQUEST, "DHCPv6 without a client identifier")
+        require(not {code for code, _ in message.options} & RELAY_OPTIONS, "DHCPv6 with the words of a relay")
+        names = [labels_of(content[1:]) for code, content in message.options if code == 39]
+        require(may_have_names(self.names, [name and name.lower() for name in names if name != b""]),
+                "DHCPv6 name of another, or of a service")
         if message.type in (RELEASE, DECLINE):
             require(all(address in self.ever_leased for address, _ in message.addresses()),
                     "DHCPv6 gives back what is another's")

@@ -53,3 +53,21 @@ def charge(times, now, burst, per_second, why):
     times[:] = window
     for at, first in enumerate(window):
         require(len(window) - at <= (burst + 2) + per_second * (now - first + 1), why)
+
+
+def labels_of(octets):
+    """A host name as DNS writes it (RFC 1035 3.1); None if the octets are none."""
+    labels = []
+    while octets and octets[0]:
+        if octets[0] > 63 or len(octets) <= octets[0]:
+            return None
+        labels.append(octets[1:1 + octets[0]])
+        octets = octets[1 + octets[0]:]
+    return None if len(octets) > 1 else b".".join(labels)
+
+
+def may_have_names(own, names):
+    """Whether a guest with these names (None: any but those of services) may give itself those; None cannot be read."""
+    if own is None:
+        return all(name is None or name.split(b".")[0] not in (b"wpad", b"isatap") for name in names)
+    return all(name in [one.encode() for one in own] for name in names)

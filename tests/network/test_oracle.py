@@ -123,8 +123,10 @@ FORBIDDEN = {
     "option 220": client_message("discover", options=[(220, b"")]), "boot server": client_message(
         "request", source=MY_IP, to=OTHER_IP, mac=OTHER, ciaddr=MY_IP, dport=4011), "boot server from nobody":
     client_message("request", dport=4011), "release at a boot server": client_message(
-        "release", source=MY_IP, to=ROUTER_IP, mac=ROUTER, ciaddr=MY_IP, dport=4011), "option 82": client_message("discover", options=[(82, b"\1\1a")]),
-    "op 2": client_message("discover", op=2),
+        "release", source=MY_IP, to=ROUTER_IP, mac=ROUTER, ciaddr=MY_IP, dport=4011),
+    "option 82": client_message("discover", options=[(82, b"\1\1a")]),
+    "op 2": client_message("discover", op=2), "wpad": client_message("discover", options=[("hostname", b"WPAD.lan")]),
+    "wpad in labels": client_message("discover", options=[(81, b"\4\0\0\4wpad\0")]),
     "client id": client_message("discover", options=[("client_id", b"\1" + bytes(6))]),
     "message type": client_message("offer"), "dhcp unicast elsewhere": client_message(
         "request", source=MY_IP, to=OTHER_IP, mac=OTHER, ciaddr=MY_IP), "dhcp foreign source": client_message(
@@ -157,7 +159,8 @@ TO_GUEST = {
         source=ROUTER_IP, to=MY_IP, ether=ROUTER, mac=ME, above=ICMP(type=5)), "unicast as group": data(
         source=EXTERNAL, to=MY_IP, ether=ROUTER, mac=BROADCAST),
     "rogue server": server_message("ack", mac=OTHER, source=OTHER_IP),
-    "rogue server as router": server_message("nak", mac=OTHER), "unasked": server_message("ack", xid=77), "other port": server_message("ack", sport=1067),
+    "rogue server as router": server_message("nak", mac=OTHER), "unasked": server_message("ack", xid=77),
+    "other port": server_message("ack", sport=1067),
     "client message": Ether(src=OTHER, dst=BROADCAST) / bytes(client_message("discover"))[14:],
 }
 
@@ -176,12 +179,24 @@ def test_frame_to_the_guest_may_be_honest():
         arp(sha=OTHER, spa=OTHER_IP, tpa=MY_IP, source=OTHER))], port, records) == []
 
 
+def test_names():
+    for names, good, bad in ((None, ("db", "localhost", ""), ("wpad", "isatap.lan")),
+                             (("web1", "a.lan"), ("web1", "A.lan", ""), ("db", "web1.lan", "wpad")),
+                             ((), ("",), ("web1",))):
+        for name in (*good, *bad):
+            labels = b"".join(bytes([len(word)]) + word.encode() for word in name.split(".") if word)
+            for option in ((12, name.encode()), (81, b"\1\0\0" + name.encode()), (81, b"\5\0\0" + labels + b"\0")):
+                found = faults([(1, oracle.LEFT, client_message("discover", options=[option]))], *bound(names=names))
+                assert len(found) == (name in bad), (names, option)
+
+
 def test_a_boot_server_is_asked_and_binds_nothing():
     extra = {"servers": {OTHER_IP: OTHER}}
     ask = client_message("request", source=MY_IP, to=OTHER_IP, mac=OTHER, ciaddr=MY_IP, dport=4011, xid=5)
     answer = server_message("ack", xid=5, mac=OTHER, source=OTHER_IP, yiaddr="192.168.77.12", sport=4011)
     port, records = bound(**extra)
-    assert faults([(1, oracle.LEFT, ask), (1, oracle.ARRIVED, answer), (1, oracle.DELIVERED, answer)], port, records) == []
+    asked = [(1, oracle.LEFT, ask), (1, oracle.ARRIVED, answer), (1, oracle.DELIVERED, answer)]
+    assert faults(asked, port, records) == []
     assert "192.168.77.12" not in port.leases
     assert len(faults([(1, oracle.LEFT, ask)], *bound())) == 1
     far = [(0, oracle.LEFT, client_message("request", xid=6, options=[("requested_addr", MY_IP)]))] + [

@@ -219,6 +219,8 @@ FORBIDDEN = {
     "past the end": echo_fragments((65528, 0, bytes(16), 58))[0], "udp length": data(above=UDP(len=500)),
     "chain not whole": frame(Raw(b"\x3a\x02" + bytes(6)), MINE, EXTERNAL, before=[IPv6ExtHdrFragment(m=1, nh=60)]),
     "later piece of options": echo_fragments((24, 0, bytes(16), 60))[0],
+    "wpad": dhcp(DHCP6_Solicit() / Raw(b"\0\x27\0\x07\0\4wpad\0")), "relay's option": dhcp(
+        DHCP6_Solicit() / Raw(b"\0\x4f\0\2\0\1")), "subnet of a vpn": dhcp(DHCP6_Solicit() / Raw(b"\0\x44\0\1\0")),
     "advertise": dhcp(DHCP6_Advertise(), sport=547, dport=546, to=OTHER_LL, mac=OTHER), "reply from odd port": dhcp(
         DHCP6_Reply(), sport=4000, dport=546, to=OTHER_LL), "server port": dhcp(DHCP6_Solicit(), sport=547),
     "client port elsewhere": data(above=UDP(sport=546, dport=53)), "dhcp from nobody": dhcp(

@@ -104,6 +104,39 @@ static void client_identifiers_of_others(void **state)
 	}
 }
 
+/* What a relay alone may say, and names: RFC 4704. */
+static void options_that_act_on_others(void **state)
+{
+	static const uint8_t codes[] = { 9, 18, 37, 38, 53, 66, 68, 79 };
+	static const uint8_t db[] = { 0, 39, 0, 5, 1, 2, 'd', 'b', 0 }, web1[] = { 0, 39, 0, 6, 1, 4, 'W', 'e', 'b', '1' };
+	static const uint8_t wpad[] = { 0, 39, 0, 7, 1, 4, 'w', 'p', 'a', 'd', 0 };
+	uint8_t twice[18], relayed[] = { 0, 0, 0, 4, 1, 2, 3, 4 };
+	(void)state;
+	for (uint32_t i = 0; i < sizeof codes; i++) {
+		begin(true);
+		relayed[1] = codes[i];
+		ASKS(DROP_DHCP6_SERVER, .type = SOLICIT, .extra = relayed, .extra_octets = sizeof relayed);
+		ASKS(DROP_DHCP6_SERVER, .type = INFORMATION_REQUEST, .no_ia = true, .extra = relayed,
+		     .extra_octets = sizeof relayed);
+	}
+	begin(true);
+	ASKS(PASS, .type = SOLICIT, .extra = db, .extra_octets = sizeof db);
+	ASKS(DROP_DHCP_HOSTNAME, .type = SOLICIT, .extra = wpad, .extra_octets = sizeof wpad);
+	w.config.host_names.item[0] = (struct host_name){ 4, "web1" };
+	w.config.host_names.count = 1;
+	ASKS(PASS, .type = SOLICIT, .extra = web1, .extra_octets = sizeof web1);
+	ASKS(PASS, .type = SOLICIT);
+	for (uint8_t type = SOLICIT; type <= INFORMATION_REQUEST; type++)
+		if (type != ADVERTISE && type != REPLY && type != RECONFIGURE)
+			ASKS(DROP_DHCP_HOSTNAME, .type = type, .extra = db, .extra_octets = sizeof db);
+	memcpy(twice, db, 9);
+	memcpy(twice + 9, db, 9);
+	twice[15] = 'c';
+	ASKS(DROP_DHCP6_MALFORMED, .type = SOLICIT, .extra = twice, .extra_octets = sizeof twice);
+	ASKS(PASS, .type = SOLICIT); /* servers may say it as they like */
+	ANSWERS(PASS, .type = ADVERTISE, .address = GUEST_PRIVACY, .valid_s = 600, .extra = twice, .extra_octets = sizeof twice);
+}
+
 static void only_owners_give_back(void **state)
 {
 	(void)state;
@@ -330,7 +363,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(client_types), cmocka_unit_test(client_addresses),
 		cmocka_unit_test(client_identifiers), cmocka_unit_test(client_identifiers_of_others),
-		cmocka_unit_test(only_owners_give_back), cmocka_unit_test(server_types),
+		cmocka_unit_test(options_that_act_on_others), cmocka_unit_test(only_owners_give_back), cmocka_unit_test(server_types),
 		cmocka_unit_test(answers_fit_their_questions), cmocka_unit_test(answers_name_the_question),
 		cmocka_unit_test(copies_of_a_reply), cmocka_unit_test(exchanges_beside_each_other),
 		cmocka_unit_test(refusals), cmocka_unit_test(addresses_that_cannot_be_leased),

@@ -10,6 +10,7 @@ void dhcp_of_guest(void **state)
 {
 	(void)state;
 	static const uint8_t other_id[] = { 61, 7, 1, 0x52, 0x54, 0, 0, 0, 0x0b }, opt82[] = { 82, 2, 1, 0 };
+	static const uint8_t wpad[] = { 12, 4, 'w', 'p', 'a', 'd' }, fqdn[] = { 81, 8, 4, 0, 0, 4, 'w', 'p', 'a', 'd' };
 	struct { struct dhcp_spec spec; enum verdict wanted; } rows[] = {
 		{ { .type = 1 }, PASS },
 		{ { .type = 1, .op = 2 }, DROP_DHCP4_MALFORMED },
@@ -22,6 +23,9 @@ void dhcp_of_guest(void **state)
 		{ { .type = 1, .mac_to = VICTIM_MAC }, DROP_DHCP4_ADDRESSING },
 		{ { .type = 1, .ip_to = GATEWAY_IP }, DROP_DHCP4_ADDRESSING },
 		{ { .type = 1, .extra = other_id, .extra_octets = 9 }, DROP_DHCP4_CLIENT_ID_SPOOF },
+		{ { .type = 1, .extra = wpad, .extra_octets = 6 }, DROP_DHCP_HOSTNAME },
+		{ { .type = 1, .extra = fqdn, .extra_octets = 10 }, DROP_DHCP_HOSTNAME },
+		{ { .type = 3, .requested = GUEST_IP, .extra = wpad, .extra_octets = 6 }, DROP_DHCP_HOSTNAME },
 		{ { .type = 1, .server = GATEWAY_IP }, DROP_DHCP4_FORM },
 		{ { .type = 1, .ip_from = VICTIM_IP }, DROP_DHCP4_FORM },
 		{ { .type = 3 }, DROP_DHCP4_FORM },

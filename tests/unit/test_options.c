@@ -80,6 +80,24 @@ static void every_option_in_both_spellings(void **unused)
 	assert_int_equal(options.verbose, 2);
 }
 
+static void host_names(void **unused)
+{
+	(void)unused;
+	TAKEN(TART, "--dhcp-hostname", "Web1,www.Example.org.", "--dhcp-hostname=db-2");
+	assert_int_equal(options.host_names.count, 3);
+	assert_int_equal(options.host_names.item[0].octets, 4);
+	assert_string_equal((char *)options.host_names.item[0].text, "web1");
+	assert_string_equal((char *)options.host_names.item[1].text, "www.example.org");
+	TAKEN(TART, "--dhcp-hostname", "none");
+	assert_true(options.host_names.none && options.host_names.count == 0);
+	TAKEN(TART, "--dhcp-hostname", "any");
+	assert_false(options.host_names.none);
+	REFUSED("--dhcp-hostname: \"db\": expected any or none alone, or names alone", TART, "--dhcp-hostname", "none",
+		"--dhcp-hostname", "db");
+	REFUSED("--dhcp-hostname: \"any\": expected any or none alone, or names alone", TART, "--dhcp-hostname", "db",
+		"--dhcp-hostname", "any");
+}
+
 static void options_of_the_policy(void **unused)
 {
 	static const struct {
@@ -432,6 +450,11 @@ static const char *const bad_values[][3] = {
 	{ "--isolation", "yes", "\"yes\": expected on or off" },
 	{ "--anchors", "", "\"\": expected strict or learn" },
 	{ "--dhcp-client-id", "duid", "\"duid\": expected strict or any" },
+	{ "--dhcp-hostname", "web1,", "\"web1,\": expected a comma list without empty items" },
+	{ "--dhcp-hostname", "web 1", "\"web 1\": expected any, none or a host name" },
+	{ "--dhcp-hostname", "web1..lan", "\"web1..lan\": expected any, none or a host name" },
+	{ "--dhcp-hostname", ".", "\".\": expected any, none or a host name" },
+	{ "--dhcp-hostname", "a,b,c,d,e,f,g,h,i", "more than 8 names" },
 	{ "--arp-conflicts", "x", "\"x\": expected pass or drop" },
 	{ "--rate", "dhcp", "\"dhcp\": expected one NAME=PERSECOND/BURST; --rate may be repeated" },
 	{ "--rate", "arp=1/1,dhcp=1/1",
@@ -505,7 +528,7 @@ int main(void)
 		cmocka_unit_test(control_and_network),
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(every_option_in_both_spellings),
-		cmocka_unit_test(options_of_the_policy),
+		cmocka_unit_test(host_names), cmocka_unit_test(options_of_the_policy),
 		cmocka_unit_test(nobody_opens_with_inbound_none),
 		cmocka_unit_test(options_of_ipv6),
 		cmocka_unit_test(ipv6_follows_the_rules_unless_told),
