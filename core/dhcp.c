@@ -1,5 +1,6 @@
 /* Reads a DHCP message whole. What it cannot read without doubt it refuses: two readers must never see two messages. */
 #include "dhcp.h"
+#include "dhcp_routes.h"
 
 enum {
 	FIXED_OCTETS = 240,      /* op to the magic cookie */
@@ -13,8 +14,8 @@ enum {
 enum option {
 	PAD = 0, SUBNET_MASK = 1, ROUTER = 3, RESOLVER = 6, HOST_NAME = 12, REQUESTED_ADDRESS = 50, LEASE_TIME = 51,
 	OVERLOAD = 52, MESSAGE_TYPE = 53, SERVER_IDENTIFIER = 54, CLIENT_IDENTIFIER = 61, RAPID_COMMIT = 80,
-	CLIENT_FQDN = 81, RELAY_INFORMATION = 82, IPV6_ONLY = 108, SUBNET_SELECTION = 118, PORT_PARAMETERS = 159,
-	SUBNET_ALLOCATION = 220, SUBNET_OF_VPN = 221, END = 255
+	CLIENT_FQDN = 81, RELAY_INFORMATION = 82, IPV6_ONLY = 108, SUBNET_SELECTION = 118, ROUTES = 121,
+	PORT_PARAMETERS = 159, SUBNET_ALLOCATION = 220, SUBNET_OF_VPN = 221, OLD_ROUTES = 249, END = 255
 };
 
 /* An option that may stand only once, as a number: copies of it must agree. */
@@ -29,6 +30,7 @@ struct progress {
 	bool in_options; /* and not in file or sname */
 	uint32_t options;
 	struct single mask, requested, lease_time, overload, type, server;
+	struct route_reader routes, old_routes;
 };
 
 /* The options that decide, or that say who is meant. One of them that is cut leaves a doubt. */
@@ -55,6 +57,8 @@ static bool decides(uint8_t code)
 		return true;
 	case PAD:
 	case IPV6_ONLY:
+	case ROUTES:
+	case OLD_ROUTES:
 	case END:
 		return false;
 	}
@@ -113,6 +117,12 @@ static bool read_addresses(struct reader *r, struct address_set *set, uint32_t m
 	return true;
 }
 
+static void read_routes(struct reader *r, struct route_reader *routes)
+{
+	for (uint32_t octets = octets_left(r); octets > 0; octets--)
+		read_route_octet(routes, read_u8(r));
+}
+
 static bool read_client_id(struct reader *r, struct dhcp *m)
 {
 	if (m->has_client_id || octets_left(r) < 2) /* RFC 2132 9.14 */
@@ -149,6 +159,12 @@ static bool read_option(uint8_t code, struct reader *r, struct dhcp *m, struct p
 		return p->is_reply || read_client_id(r, m); /* RFC 6842: the server repeats it */
 	case RAPID_COMMIT:
 		m->rapid_commit = true;
+		return true;
+	case ROUTES:
+		read_routes(r, &p->routes);
+		return true;
+	case OLD_ROUTES:
+		read_routes(r, &p->old_routes);
 		return true;
 	case CLIENT_FQDN:
 		return p->is_reply || read_name_option(r, &m->fqdn);
@@ -239,5 +255,7 @@ bool parse_dhcp(const struct frame *frame, uint32_t at, uint32_t end, struct dhc
 	m->lease_s = p.lease_time.value;
 	m->has_server = p.server.seen;
 	m->server = p.server.seen ? address_of_ipv4(p.server.value) : (struct address){ 0, 0 };
+	add_routers(&p.routes, m->yiaddr, &m->routers);
+	add_routers(&p.old_routes, m->yiaddr, &m->routers);
 	return true;
 }

@@ -21,7 +21,7 @@ struct dhcp {
 	struct address server;        /* option 54 */
 	uint32_t lease_s;             /* option 51 */
 	uint32_t prefix_length;       /* from option 1; 32 when it is absent or no mask */
-	struct address_set routers;   /* option 3 */
+	struct address_set routers;   /* option 3, and those of the routes, options 121 and 249 */
 	struct address_set resolvers; /* option 6 */
 	uint32_t client_id_length;    /* option 61 */
 	uint8_t client_id[OPTION_OCTETS_MAX];
