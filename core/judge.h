@@ -29,7 +29,7 @@ INLINE bool may_probe(const struct state *state, struct address target, uint64_t
 /* Asking for a host that the policy refuses anyway is a scan. Next hops, servers and resolvers may always be asked for. */
 INLINE bool may_ask_for(const struct config *config, const struct state *state, struct address target, uint64_t now_ms)
 {
-	return !has_router4(config, state, now_ms) || is_router4(config, state, target, now_ms) ||
+	return !needs_router4(config, state, now_ms) || is_router4(config, state, target, now_ms) ||
 	       is_resolver4(config, state, target, now_ms) || is_dhcp_server4(config, state, target, now_ms) ||
 	       owns_address4(state, target, now_ms) || has_business_with4(config, state, target, now_ms);
 }
@@ -56,7 +56,7 @@ INLINE struct decision judge_arp_from_guest(const struct config *config, const s
 		return drop(DROP_ARP_SPA_SPOOF);
 	if (arp.operation == ARP_REQUEST && !may_ask_for(config, state, arp.target, now_ms))
 		return drop(DROP_ARP_TARGET_DENIED);
-	if (arp.operation == ARP_REQUEST && is_unlearned_router4(config, state, arp.target, now_ms))
+	if (arp.operation == ARP_REQUEST && is_learnable_router4(config, state, arp.target, now_ms))
 		return punt(PUNT_GATEWAY_ARP, RATE_OF_ARP);
 	return pass(RATE_OF_ARP, binding);
 }
@@ -161,8 +161,8 @@ INLINE bool is_on_link(const struct binding *b, struct address a)
 INLINE uint32_t next_hop4(const struct config *config, const struct state *state, uint64_t mac, uint32_t binding,
 			  struct address to, uint64_t now_ms)
 {
-	if (!config->isolation || mac_is_group(mac) || !knows_gateway(config, state, now_ms) ||
-	    is_gateway_mac(config, state, mac, now_ms) || is_to_resident(config, to, mac))
+	if (!config->isolation || mac_is_group(mac) || is_gateway_mac(config, state, mac, now_ms) ||
+	    is_to_resident(config, to, mac) || !needs_router4(config, state, now_ms))
 		return HOP_ROUTER;
 	hide_from_optimizer(binding);
 	if (binding >= BINDINGS4_MAX || !is_on_link(&state->ipv4[binding], to))
@@ -231,7 +231,8 @@ INLINE struct decision judge_data4_from_guest(const struct config *config, const
 					bucket, binding);
 	if (may_pass(d) && is_error4(frame, ip) && !is_about_guest4(state, frame, ip, now_ms))
 		return refuse_finally(d, DROP_ICMP_ERROR_QUOTE);
-	return d;
+	bool seeks = d.verdict == DROP_L2_NEXT_HOP && d.flow == 0 && may_seek_routers4(config, state, now_ms);
+	return seeks ? punt(PUNT_NEXT_HOP, RATE_FREE) : d;
 }
 
 INLINE struct decision judge_ipv4_from_guest(const struct config *config, const struct state *state,
@@ -292,6 +293,39 @@ INLINE struct decision judge_from_guest(const struct config *config, const struc
 /* RFC 5227: a client must see a conflict while it still probes. Later claims would only evict an honest guest. */
 enum { CONFLICT_WINDOW_MS = 10000 };
 
+/*
+ * RFC 826 does not ask that the sender's MAC be the frame's: load balancers and proxies answer for another. For the
+ * addresses that matter it has to be, but where both MACs are a router's own.
+ */
+INLINE bool may_answer_for(const struct config *config, const struct state *state, const struct arp *arp, uint64_t source,
+			   uint64_t now_ms)
+{
+	if (mac_is_group(arp->sender_mac) || arp->sender_mac == MAC_NONE || arp->sender_mac == config->vm_mac)
+		return false;
+	uint32_t sender = ipv4_of_address(arp->sender);
+	if (is_router4(config, state, arp->sender, now_ms))
+		return router_mac4(config, state, sender, source, now_ms) == ROUTER_MAC &&
+		       router_mac4(config, state, sender, arp->sender_mac, now_ms) == ROUTER_MAC;
+	return !owns_address4(state, arp->sender, now_ms) && !is_resident(config, arp->sender) && !is_dhcp_server4(config, state, arp->sender, now_ms) &&
+	       !is_resolver4(config, state, arp->sender, now_ms);
+}
+
+/* What the network says in a router's name. */
+INLINE struct decision judge_router_arp(const struct config *config, const struct state *state, const struct arp *arp,
+					uint8_t bucket, uint64_t now_ms)
+{
+	uint32_t lesson = LESSON_NONE;
+	bool is_learnable = is_learnable_router4(config, state, arp->sender, now_ms) &&
+			    !poses_as_resident(config, arp->sender, arp->sender_mac);
+	if (is_learnable)
+		lesson = lesson_of_arp(state, ipv4_of_address(arp->sender), arp->sender_mac, arp->operation == ARP_REPLY, now_ms);
+	else if (poses_as_router4(config, state, arp->sender, arp->sender_mac, now_ms))
+		lesson = LESSON_SPOOF;
+	if (lesson == LESSON_SPOOF)
+		return drop(DROP_ARP_GATEWAY_SPOOF);
+	return lesson == LESSON_NONE ? pass(bucket, NO_BINDING) : punt(PUNT_GATEWAY_ARP, bucket);
+}
+
 INLINE struct decision judge_arp_to_guest(const struct config *config, const struct state *state,
 					  const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
 {
@@ -299,19 +333,14 @@ INLINE struct decision judge_arp_to_guest(const struct config *config, const str
 	struct arp arp;
 	if (!parse_arp(frame, ETHERNET_HEADER, &arp))
 		return drop(DROP_ARP_MALFORMED);
-	if (arp.sender_mac != eth->source)
+	if (arp.sender_mac != eth->source && !may_answer_for(config, state, &arp, eth->source, now_ms))
 		return drop(DROP_ARP_SHA_SPOOF);
 	uint32_t binding = find_binding4(state, arp.sender, now_ms);
 	hide_from_optimizer(binding);
 	if (binding < BINDINGS4_MAX && !config->arp_conflicts_pass &&
 	    now_ms >= state->ipv4[binding].since_ms + CONFLICT_WINDOW_MS)
 		return drop(DROP_ARP_CLAIMS_GUEST);
-	if (poses_as_router4(config, state, arp.sender, arp.sender_mac, now_ms))
-		return drop(DROP_ARP_GATEWAY_SPOOF);
-	if (arp.operation == ARP_REPLY && was_asked_for(state, arp.sender, now_ms) &&
-	    is_unlearned_router4(config, state, arp.sender, now_ms))
-		return punt(PUNT_GATEWAY_ARP, bucket);
-	return pass(bucket, NO_BINDING);
+	return judge_router_arp(config, state, &arp, bucket, now_ms);
 }
 
 /* Sources that no host on any network has (RFC 1122 3.2.1.3). 0.0.0.0 is left to IGMP queries (RFC 4541 2.1.1). */
@@ -319,6 +348,23 @@ INLINE bool is_impossible_source4(struct address a, uint8_t protocol)
 {
 	uint32_t source = ipv4_of_address(a);
 	return source >> 24 == 127 || source >> 28 >= 14 || (source >> 24 == 0 && protocol != PROTOCOL_IGMP);
+}
+
+/*
+ * Not one of the trusted, but the snooper has to look: those are silent; the server knows an id that no other knows; or a
+ * second relay brings a copy of the answer, which is no answer any more and no sign of a rogue.
+ */
+INLINE bool may_be_server4(const struct config *config, const struct state *state, uint32_t source, uint64_t mac,
+			   uint32_t transaction, struct address given, uint64_t now_ms)
+{
+	if (may_succeed_server4(config, state, source, mac, now_ms))
+		return true;
+	hide_from_optimizer(transaction);
+	if (transaction >= TRANSACTIONS_MAX)
+		return false;
+	const struct transaction *t = &state->dhcp4[transaction];
+	return (t->secret && may_vouch_server4(config, state, source, mac, now_ms)) ||
+	       (t->done && same_address(t->acked, given));
 }
 
 /*
@@ -331,15 +377,19 @@ INLINE uint8_t fault_of_reply(const struct config *config, const struct state *s
 	struct reader r = read_from(frame, ip->payload + 8, ip->end);
 	skip_bytes(&r, 4);
 	uint32_t transaction_id = read_be32(&r);
-	skip_bytes(&r, 20);
+	skip_bytes(&r, 8);
+	struct address given = address_of_ipv4(read_be32(&r));
+	skip_bytes(&r, 8);
 	uint64_t client_mac = read_be48(&r);
 	if (!r.ok)
 		return DROP_DHCP4_MALFORMED;
-	if (!is_trusted_server4(config, state, ipv4_of_address(ip->source), eth->source, now_ms))
+	uint32_t transaction = find_transaction4(state, transaction_id, now_ms);
+	if (!is_trusted_server4(config, state, ipv4_of_address(ip->source), eth->source, now_ms) &&
+	    !may_be_server4(config, state, ipv4_of_address(ip->source), eth->source, transaction, given, now_ms))
 		return DROP_DHCP4_ROGUE_SERVER;
 	if (client_mac != config->vm_mac)
 		return DROP_DHCP4_NOT_FOR_GUEST;
-	return awaits_answer(state, transaction_id, now_ms) ? PASS : DROP_DHCP4_NO_TRANSACTION;
+	return transaction < TRANSACTIONS_MAX ? PASS : DROP_DHCP4_NO_TRANSACTION;
 }
 
 INLINE struct decision judge_dhcp4_to_guest(const struct config *config, const struct state *state,
@@ -402,7 +452,7 @@ INLINE struct decision judge_ipv4_to_guest(const struct config *config, const st
 		return drop(DROP_IP4_SRC_IS_GUEST);
 	if (is_impossible_source4(ip.source, ip.protocol))
 		return drop(DROP_IP4_SRC_INVALID);
-	if (poses_as_router4(config, state, ip.source, eth->source, now_ms))
+	if (speaks_as_router4(config, state, ip.source, eth->source, now_ms))
 		return drop(DROP_IP4_GATEWAY_SPOOF);
 	if (mac_is_group(eth->destination) && mac_fits_ipv4(state, MAC_NONE, ip.destination, now_ms))
 		return drop(DROP_L2L3_MISMATCH); /* a unicast datagram in a group frame, RFC 1122 3.3.6 */

@@ -2,6 +2,7 @@
 #include "lease.h"
 #include "dhcp4_ids.h"
 #include "lease6.h"
+#include "snoop_anchors4.h"
 #include "trust.h"
 
 #include <stddef.h>
@@ -54,8 +55,8 @@ bool is_leasable4(const struct config *config, const struct state *state, struct
 		return false;
 	if (host >> 16 == 0xa9fe) /* 169.254/16: self-assigned, never leased (RFC 3927 1.6) */
 		return false;
-	bool learned_server = anchors_are_locked(state, now_ms) && same_address(state->learned.server, a);
-	return !is_router4(config, state, a, now_ms) && !is_resident(config, a) && !set_has(&config->servers, a) && !learned_server;
+	return !is_router4(config, state, a, now_ms) && !is_resident(config, a) && !set_has(&config->servers, a) &&
+	       find_server_entry4(state, host, now_ms) == SERVERS4_MAX;
 }
 
 bool add_static_binding(struct state *state, struct address a, uint32_t prefix_length, uint64_t now_ms)
@@ -78,7 +79,9 @@ bool add_static_binding(struct state *state, struct address a, uint32_t prefix_l
 
 uint64_t expire_bindings(struct snoop *snoop, uint64_t now_ms)
 {
-	uint64_t next_ms = expire_bindings6(snoop, now_ms);
+	uint64_t next_ms = expire_bindings6(snoop, now_ms), asks_ms = ask_routers4(snoop, now_ms);
+	if (asks_ms < next_ms)
+		next_ms = asks_ms;
 	for (uint32_t i = 0; i < BINDINGS4_MAX; i++) {
 		struct binding *b = &snoop->state->ipv4[i];
 		if (b->state == BINDING_NONE)
@@ -91,17 +94,10 @@ uint64_t expire_bindings(struct snoop *snoop, uint64_t now_ms)
 	return next_ms;
 }
 
-void forget_old_lock(struct state *state, uint64_t now_ms)
-{
-	struct learned *lock = &state->learned;
-	if (!anchors_are_locked(state, now_ms))
-		*lock = (struct learned){ .asked = lock->asked, .asked_ms = lock->asked_ms };
-}
-
 void relearn(struct snoop *snoop)
 {
 	struct state *state = snoop->state;
-	state->learned = (struct learned){ .asked = state->learned.asked, .asked_ms = state->learned.asked_ms };
+	forget_anchors4(state);
 	state->ipv6.server = (struct learned_server6){ 0 };
 	for (uint32_t i = 0; i < ROUTERS6_MAX; i++)
 		state->ipv6.routers[i].locked_ms = 0;
@@ -200,6 +196,10 @@ void bind_lease(struct snoop *snoop, const struct dhcp *ack, const struct transa
 	}
 	b->server = ack->server;
 	b->server_mac = server_mac;
+	if (t->broadcast) {
+		b->public_id = t->id;
+		b->has_public_id = 1;
+	}
 	b->routers = ack->routers;
 	b->resolvers = ack->resolvers;
 	snoop->state->past = (struct past){ .had_lease = 1 };

@@ -54,9 +54,6 @@ bool is_spent_request_id(const struct request_id table[REQUEST_IDS_MAX], uint32_
 bool has_room_for_client_id(const struct client_id table[CLIENT_IDS_MAX], uint64_t hash, uint64_t now_ms);
 void remember_client_id(struct client_id table[CLIENT_IDS_MAX], uint64_t hash, uint64_t until_ms, uint64_t now_ms);
 
-/* Clears what was learned when its lock has run out. */
-void forget_old_lock(struct state *state, uint64_t now_ms);
-
 /* snoop_client.c and snoop_server.c: one direction each. */
 struct dhcp_frame {
 	uint64_t source_mac, destination_mac;

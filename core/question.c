@@ -1,5 +1,6 @@
 /* The frames of core/question.h. */
 #include "question.h"
+#include "arp.h"
 #include "ethernet.h"
 #include "nd.h"
 #include "writer.h"
@@ -28,6 +29,22 @@ static void put_checksum(struct writer *w, uint32_t start)
 	uint32_t octets = w->at - start;
 	struct writer field = { w->to, start + 2 };
 	put(&field, checksum(sum_of(w->to + start - 32, 32 + octets, octets + PROTOCOL_ICMP6)), 2);
+}
+
+uint32_t make_arp_question(uint64_t vm_mac, uint64_t to_mac, struct address sender, struct address target,
+			   uint8_t to[QUESTION_MAX])
+{
+	struct writer w = { to, 0 };
+	put(&w, to_mac, 6);
+	put(&w, vm_mac, 6);
+	put(&w, ETHERTYPE_ARP, 2);
+	put(&w, 0x000108000604, 6); /* IPv4 over Ethernet */
+	put(&w, ARP_REQUEST, 2);
+	put(&w, vm_mac, 6);
+	put_address(&w, sender);
+	put(&w, MAC_NONE, 6);
+	put_address(&w, target);
+	return w.at;
 }
 
 uint32_t make_dad_question(uint64_t vm_mac, struct address target, uint8_t to[QUESTION_MAX])

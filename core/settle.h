@@ -57,7 +57,9 @@ INLINE uint8_t charge(const struct config *config, struct buckets *buckets, stru
 		return d.verdict;
 	if (!may_charge(config, buckets, d.bucket, now_ms))
 		return reason_of_rate(d.bucket);
-	if (d.verdict != PASS && d.verdict != HELD && !may_charge(config, buckets, slow, now_ms))
+	/* A router's sign of life must not be lost to a flood. */
+	bool is_short = d.verdict == PASS || d.verdict == HELD || d.verdict == PUNT_GATEWAY_ARP;
+	if (!is_short && !may_charge(config, buckets, slow, now_ms))
 		return reason_of_rate(slow);
 	return d.verdict;
 }

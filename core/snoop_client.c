@@ -4,6 +4,7 @@
 #include "ipv4.h"
 #include "lease.h"
 #include "siphash.h"
+#include "snoop_anchors4.h"
 #include "trust.h"
 
 /* A client message that passed the checks which all types share. */
@@ -74,6 +75,8 @@ static enum verdict discover(struct snoop *s, const struct request *q, uint64_t 
 	t->rapid_commit = q->message->rapid_commit && !q->is_spent; /* only an OFFER answers it then, which binds nothing */
 	if (t->rapid_commit)
 		remember_request(s->state, t->id, true, now_ms);
+	t->broadcast = 1;
+	note_dhcp_question(s->state, TRANSACTION_DISCOVER, true, now_ms);
 	return PASS;
 }
 
@@ -91,6 +94,7 @@ static enum verdict request_new(struct snoop *s, const struct request *q, uint64
 						 q->client_id, now_ms);
 	t->requested = m->requested;
 	t->server = m->server;
+	t->broadcast = 1;
 	return PASS;
 }
 
@@ -125,9 +129,31 @@ static bool may_be_its_server(const struct snoop *s, const struct request *q, ui
 	const struct config *config = s->config;
 	uint64_t mac = q->frame->destination_mac;
 	bool is_next_hop = !knows_gateway(config, s->state, now_ms) || is_gateway_mac(config, s->state, mac, now_ms) ||
-			   (anchors_are_locked(s->state, now_ms) && s->state->learned.server_mac == mac);
+			   is_learned_server_mac(s->state, mac, now_ms);
 	return !config->strict_anchors && is_next_hop && is_private4(q->message->ciaddr) &&
 	       is_private4(q->frame->destination);
+}
+
+/*
+ * Nobody but the receiver of this unicast can know its id. Clients may keep one id over all exchanges: then all have heard
+ * it when the lease was made.
+ */
+static bool is_secret_id(const struct state *state, uint32_t id, uint32_t binding, uint64_t now_ms)
+{
+	uint32_t known = find_transaction4(state, id, now_ms);
+	if (!state->ipv4[binding].has_public_id || (known < TRANSACTIONS_MAX && !state->dhcp4[known].secret))
+		return false;
+	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
+		if (is_live(&state->ipv4[i], now_ms) && state->ipv4[i].public_id == id)
+			return false;
+	return true;
+}
+
+/* What reaches the server for sure: a hostile guest must not make it seem silent. */
+static bool is_sure_to_arrive(const struct snoop *s, const struct request *q, uint64_t now_ms)
+{
+	uint64_t mac = q->frame->destination_mac;
+	return q->broadcast || is_gateway_mac(s->config, s->state, mac, now_ms) || is_learned_server_mac(s->state, mac, now_ms);
 }
 
 /*
@@ -156,9 +182,14 @@ static enum verdict renew(struct snoop *s, const struct request *q, uint64_t now
 	if (resync && !may_spend(s, RATE_OF_RESYNC, now_ms))
 		return DROP_RATE_DHCP;
 	remember_request(s->state, m->xid, q->broadcast, now_ms);
+	bool secret = !q->broadcast && !resync && is_secret_id(s->state, m->xid, index, now_ms);
 	struct transaction *t = open_transaction(s->state, m->xid, TRANSACTION_RENEW, q->client_id, now_ms);
 	t->requested = m->ciaddr;
 	t->resync = resync;
+	t->broadcast = q->broadcast;
+	t->secret = secret;
+	if (!resync && is_sure_to_arrive(s, q, now_ms))
+		note_dhcp_question(s->state, TRANSACTION_RENEW, q->broadcast, now_ms);
 	return PASS;
 }
 

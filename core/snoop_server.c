@@ -2,24 +2,42 @@
 #include "dhcp4_ids.h"
 #include "ipv4.h"
 #include "lease.h"
+#include "snoop_anchors4.h"
 #include "trust.h"
 
 #include <stddef.h>
 
+/*
+ * A trusted server or relay may name any server (RFC 2131 4.1, RFC 5107): it is the one that the guest's later messages may
+ * go to. A selecting REQUEST has chosen one already.
+ */
 static bool is_server_identifier(const struct snoop *s, const struct dhcp *m, const struct transaction *t,
 				 uint64_t now_ms)
 {
-	const struct config *config = s->config;
 	if (!m->has_server)
 		return t->kind == TRANSACTION_INFORM || t->kind == TRANSACTION_BOOT;
 	if (is_unset(m->server) || ipv4_of_address(m->server) >> 28 >= 14 ||
 	    owns_address4(s->state, m->server, now_ms))
 		return false;
-	if (t->kind == TRANSACTION_SELECT)
-		return same_address(m->server, t->server);
-	const struct address_set *anchors = anchored_servers(config);
-	/* RFC 2131 4.3.6: a rebinding goes through the relay, and that may be all that the anchors name. */
-	return anchors->count == 0 || set_has(anchors, m->server) || serves_a_lease(s->state, m->server, now_ms);
+	return t->kind != TRANSACTION_SELECT || same_address(m->server, t->server);
+}
+
+/* Why the sender is believed. */
+enum credit { CREDIT_NONE, CREDIT_LOCK, CREDIT_SILENCE, CREDIT_SECRET };
+
+static enum credit credit_of(const struct snoop *s, const struct dhcp_frame *f, const struct transaction *t, uint64_t now_ms)
+{
+	uint32_t source = ipv4_of_address(f->source);
+	if (is_trusted_server4(s->config, s->state, source, f->source_mac, now_ms))
+		return CREDIT_LOCK;
+	bool asks_all = t->broadcast && t->kind != TRANSACTION_INFORM;
+	if (asks_all && may_succeed_server4(s->config, s->state, source, f->source_mac, now_ms))
+		return CREDIT_SILENCE;
+	/* It renews what is there, and nothing else: a switch that floods a unicast frame lets others know the id. */
+	bool renews = f->message.type == DHCPNAK || same_address(f->message.yiaddr, t->requested);
+	if (t->secret && renews && may_vouch_server4(s->config, s->state, source, f->source_mac, now_ms))
+		return CREDIT_SECRET;
+	return CREDIT_NONE;
 }
 
 static bool answers(const struct dhcp *m, const struct transaction *t)
@@ -72,32 +90,27 @@ static enum verdict check_lease(struct snoop *s, const struct dhcp *m, uint64_t 
 	return !s->claim || s->claim(s->context, m->yiaddr) ? PASS : DROP_BINDING_CLAIMED;
 }
 
-/* First use: this server, and the router if it is the same machine, are the ones from now on until their lease is over. */
-static void learn_anchors(struct snoop *s, const struct dhcp_frame *f, const struct binding *b, uint64_t now_ms)
+/*
+ * First use: this server, and the router if it is the same machine, are the ones from now on until their leases are over. Who
+ * was believed for another reason has its MAC learned beside those that the lock holds.
+ */
+static void learn_anchors(struct snoop *s, const struct dhcp_frame *f, const struct binding *b, enum credit credit,
+			  uint64_t now_ms)
 {
 	const struct config *config = s->config;
-	struct learned *lock = &s->state->learned;
+	uint32_t source = ipv4_of_address(f->source);
 	if (config->strict_anchors)
 		return;
-	forget_old_lock(s->state, now_ms);
-	if (b->expires_ms > lock->until_ms)
-		lock->until_ms = b->expires_ms;
-	struct event event = { .address = f->source, .server = f->source, .mac = f->source_mac,
-			       .expires_ms = lock->until_ms };
-	if (is_unset(lock->server)) {
-		lock->server = f->source;
-		lock->server_mac = f->source_mac;
-		event.kind = EVENT_SERVER_LEARNED;
-		if (s->event && config->servers.count == 0 && config->host.count == 0)
-			s->event(s->context, &event);
-	}
-	if (is_unlearned_router4(config, s->state, f->source, now_ms) &&
-	    mac_set_add(&lock->gateway_macs, f->source_mac)) {
-		set_add(&lock->gateways, f->source);
-		event.kind = EVENT_GATEWAY_LEARNED;
-		if (s->event)
-			s->event(s->context, &event);
-	}
+	extend_locks4(s, b->expires_ms, now_ms);
+	bool is_named = anchored_servers(config)->count > 0 && set_has(anchored_servers(config), f->source);
+	bool is_first = anchored_servers(config)->count == 0 && !has_learned_server4(s->state, now_ms);
+	if (is_named || is_first || credit != CREDIT_LOCK)
+		learn_server4(s, f->source, f->source_mac, b->expires_ms, now_ms);
+	if (!is_learnable_router4(config, s->state, f->source, now_ms))
+		return;
+	uint32_t known = router_mac4(config, s->state, source, f->source_mac, now_ms);
+	if (known == ROUTER_UNLEARNED || (known == ROUTER_OTHER_MAC && credit == CREDIT_SECRET))
+		learn_router4(s, f->source, f->source_mac, now_ms);
 }
 
 /*
@@ -142,7 +155,8 @@ static enum verdict accept_offer(struct snoop *s, const struct dhcp *m, struct t
 	return PASS;
 }
 
-static enum verdict accept_ack(struct snoop *s, const struct dhcp_frame *f, struct transaction *t, uint64_t now_ms)
+static enum verdict accept_ack(struct snoop *s, const struct dhcp_frame *f, struct transaction *t, enum credit credit,
+			       uint64_t now_ms)
 {
 	const struct dhcp *m = &f->message;
 	if (t->kind == TRANSACTION_INFORM) {
@@ -161,12 +175,13 @@ static enum verdict accept_ack(struct snoop *s, const struct dhcp_frame *f, stru
 	struct binding *b = find_lease(s->state, m->yiaddr);
 	if (b) {
 		b->server_port = f->source_port;
-		learn_anchors(s, f, b, now_ms);
+		learn_anchors(s, f, b, credit, now_ms);
 	}
 	if (b && b->expires_ms != NEVER_EXPIRES)
 		remember_client_id4(s->state, t->client_id, b->expires_ms, now_ms);
 	t->acked = m->yiaddr;
 	t->server = m->server;
+	t->vouched_mac = credit == CREDIT_SECRET ? f->source_mac : MAC_NONE;
 	t->done = 1;
 	t->deadline_ms = now_ms + TRANSACTION_DONE_MS;
 	return PASS;
@@ -182,7 +197,31 @@ static enum verdict accept_nak(struct snoop *s, struct transaction *t)
 	return PASS;
 }
 
-/* The judge has seen to it that the message comes from a trusted server and names the guest and an exchange of its own. */
+/*
+ * The ACK once more. From a second relay it is a copy that says nothing new, and no answer. From the server's own MAC, when
+ * another one was believed for knowing the id, it tells that somebody has overheard it: what that one said is void.
+ */
+static enum verdict accept_again(struct snoop *s, const struct dhcp_frame *f, struct transaction *t, uint64_t now_ms)
+{
+	const struct dhcp *m = &f->message;
+	bool is_trusted = is_trusted_server4(s->config, s->state, ipv4_of_address(f->source), f->source_mac, now_ms);
+	bool repeated = m->type == DHCPACK && m->has_server && same_address(m->server, t->server) &&
+			same_address(m->yiaddr, t->acked);
+	if (repeated)
+		settle_request(s->state, m->xid, now_ms);
+	if (!is_trusted)
+		return repeated ? DROP_DHCP4_NO_TRANSACTION : DROP_DHCP4_ROGUE_SERVER;
+	if (!repeated)
+		return DROP_DHCP4_NO_TRANSACTION;
+	if (t->vouched_mac != MAC_NONE && t->vouched_mac != f->source_mac) {
+		unlearn_mac4(s, f->source, t->vouched_mac);
+		t->vouched_mac = MAC_NONE;
+		bind_lease(s, m, t, f->source_mac, now_ms);
+	}
+	return PASS;
+}
+
+/* The judge has seen to it that the message may come from a server, and names the guest and an exchange of its own. */
 enum verdict snoop_dhcp4_server(struct snoop *s, const struct dhcp_frame *f, uint64_t now_ms)
 {
 	const struct dhcp *m = &f->message;
@@ -194,13 +233,13 @@ enum verdict snoop_dhcp4_server(struct snoop *s, const struct dhcp_frame *f, uin
 	struct transaction *t = find_transaction(s->state, m->xid, now_ms);
 	if (!t)
 		return DROP_DHCP4_NO_TRANSACTION;
-	if (t->done) {
-		bool repeated = m->type == DHCPACK && m->has_server && same_address(m->server, t->server) &&
-				same_address(m->yiaddr, t->acked);
-		if (repeated)
-			settle_request(s->state, m->xid, now_ms);
-		return repeated ? PASS : DROP_DHCP4_NO_TRANSACTION;
-	}
+	if (t->done)
+		return accept_again(s, f, t, now_ms);
+	enum credit credit = credit_of(s, f, t, now_ms);
+	if (credit == CREDIT_NONE)
+		return DROP_DHCP4_ROGUE_SERVER;
+	if (credit == CREDIT_LOCK)
+		note_dhcp_answer(s->state, t->broadcast);
 	if (!answers(m, t))
 		return DROP_DHCP4_NO_TRANSACTION;
 	if (!is_server_identifier(s, m, t, now_ms))
@@ -213,5 +252,5 @@ enum verdict snoop_dhcp4_server(struct snoop *s, const struct dhcp_frame *f, uin
 		settle_request(s->state, m->xid, now_ms);
 	if (m->type == DHCPNAK)
 		return accept_nak(s, t);
-	return m->type == DHCPACK ? accept_ack(s, f, t, now_ms) : accept_offer(s, m, t, now_ms);
+	return m->type == DHCPACK ? accept_ack(s, f, t, credit, now_ms) : accept_offer(s, m, t, now_ms);
 }

@@ -7,7 +7,9 @@
 #include "state6.h"
 #include "verdict.h"
 
-enum { BINDINGS4_MAX = 4, TRANSACTIONS_MAX = 4, CLIENT_IDS4_MAX = 32, REQUEST_IDS4_MAX = 32 };
+enum {
+	BINDINGS4_MAX = 4, TRANSACTIONS_MAX = 4, ROUTERS4_MAX = 8, SERVERS4_MAX = 4, CLIENT_IDS4_MAX = 32, REQUEST_IDS4_MAX = 32
+};
 
 enum binding_state {
 	BINDING_NONE,
@@ -29,7 +31,8 @@ struct binding {
 	uint32_t prefix_length;      /* of its subnet, 0..32 */
 	uint16_t server_port;        /* that the ACK came from: 67, but for a few servers */
 	uint8_t ends_grace;          /* the first frame from it ends the grace of what it has replaced */
-	uint8_t reserved[5];
+	uint8_t has_public_id;
+	uint32_t public_id;          /* transaction id of the last exchange by broadcast: everybody has heard it */
 	struct address_set routers, resolvers;
 };
 
@@ -55,6 +58,10 @@ struct transaction {
 	uint8_t resync;         /* renews a lease the guard did not know */
 	uint8_t done;           /* answered; kept for a while so that duplicates of the ACK pass */
 	uint8_t prefers_ipv6;   /* an offer said that the network does (option 108) */
+	uint8_t broadcast;      /* the last message was for all to hear */
+	uint8_t secret;         /* its id was never broadcast: only whoever received the message knows it */
+	uint8_t reserved[5];
+	uint64_t vouched_mac;   /* a MAC that was believed for knowing the id; MAC_NONE: none */
 };
 
 /*
@@ -76,15 +83,38 @@ struct past {
 	uint32_t reserved;
 };
 
-/* Anchors learned from traffic where neither flags nor platform gave any: locked on first use. */
+/* Questions without an answer: evidence that whoever was asked is gone. */
+struct silence {
+	uint64_t since_ms;      /* the first question that is unanswered yet */
+	uint64_t last_ms;       /* the last question, answered or not; 0: never */
+	uint32_t count;         /* of the unanswered ones */
+	uint32_t unicasts;      /* among them, DHCP */
+};
+
+/* A machine whose MACs were learned, since nobody named them: until the lock ends its address comes from them alone. */
+struct locked {
+	struct address address; /* unset: free */
+	struct mac_set macs;    /* the newest last; full: the oldest goes */
+	uint64_t until_ms;      /* until the leases behind it have run out; never released by the guest or a single frame */
+};
+
+/* A router that the guest has asked for, or whose MAC is known. Full: one whose lock is over goes, else none is added. */
+struct router4 {
+	struct locked lock;
+	struct silence asked;   /* by ARP */
+	uint64_t run_ms;        /* when somebody was last suspected of posing as it, and the guard began to ask; 0: never */
+	uint32_t rounds;        /* that are left of it */
+	uint32_t reserved;
+};
+
+/* Anchors learned from traffic where neither flags nor platform gave any: docs/filter.md, Trust anchors. */
 struct learned {
-	struct address server;       /* unset: none */
-	uint64_t server_mac;
-	struct address_set gateways; /* routers whose MAC was learned ... */
-	struct mac_set gateway_macs; /* ... and their MACs */
-	uint64_t until_ms;           /* the lock holds until the leases behind it have run out, never released by traffic */
-	struct address asked;        /* the router that the guest last asked ARP for */
-	uint64_t asked_ms;
+	struct router4 routers[ROUTERS4_MAX];
+	struct locked servers[SERVERS4_MAX]; /* full: the one whose lock ends first goes */
+	struct silence asked;                /* the servers, by DHCP */
+	uint64_t sought_ms;                  /* when the guard last asked for routers that it does not know */
+	uint32_t hears_no_unicast;           /* the server answers broadcasts alone: what it does not get proves nothing */
+	uint32_t reserved;
 };
 
 struct state {
@@ -119,14 +149,14 @@ INLINE uint32_t find_binding4(const struct state *state, struct address a, uint6
 	return find_binding_of(state, a.high, a.low, now_ms);
 }
 
-/* The guest sent a message with this transaction id that may still be answered. */
-SUBPROGRAM bool awaits_answer(const struct state *state, uint32_t transaction_id, uint64_t now_ms)
+/* The transaction of a message that the guest sent and that may still be answered, or TRANSACTIONS_MAX. */
+SUBPROGRAM uint32_t find_transaction4(const struct state *state, uint32_t transaction_id, uint64_t now_ms)
 {
 	if (is_given(state))
 		for (uint32_t i = 0; i < TRANSACTIONS_MAX; i++)
 			if (now_ms < state->dhcp4[i].deadline_ms && state->dhcp4[i].id == transaction_id)
-				return true;
-	return false;
+				return i;
+	return TRANSACTIONS_MAX;
 }
 
 INLINE bool owns_address4(const struct state *state, struct address a, uint64_t now_ms)

@@ -150,7 +150,8 @@ enum verdict {
 	PASS,
 	PUNT_DHCP4_CLIENT,
 	PUNT_DHCP4_SERVER,
-	PUNT_GATEWAY_ARP,
+	PUNT_GATEWAY_ARP,   /* about a router, or in the name of one */
+	PUNT_NEXT_HOP,      /* to a MAC that is no router's: the guard may ask which is */
 	PUNT_DAD,           /* the guest claims a new IPv6 address */
 	PUNT_ND_CONFLICT,   /* a neighbor holds the same one, or wants one */
 	PUNT_ROUTER,        /* router advertisement of a trusted router */

@@ -39,7 +39,8 @@ bool is_heard(const struct announcer *a)
 /* What one needs to act upon; the rest is for the record. */
 static bool is_warning(const char *event)
 {
-	static const char *const names[] = { "binding-conflict", "rogue-server", "no-dhcp-answer", "port", "uplink", "state-file" };
+	static const char *const names[] = { "binding-conflict", "rogue-server", "no-dhcp-answer", "port", "uplink", "state-file",
+					     "server-changed", "router-changed" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (strcmp(event, names[i]) == 0)
 			return true;
@@ -105,6 +106,10 @@ static json_t *keys_of(const struct event *event, uint64_t now_ms)
 	if (event->kind == EVENT_PREFIX_LEARNED)
 		return json_pack("{s:o, s:i, s:o}", "address", json_address(event->address), "length",
 				 (int)event->prefix_length, "seconds", seconds);
+	bool has_changed = event->kind == EVENT_SERVER_CHANGED || event->kind == EVENT_GATEWAY_CHANGED;
+	if (has_changed)
+		return json_pack("{s:o, s:o, s:o, s:o}", "address", json_address(event->address), "mac",
+				 json_mac(event->mac), "old", json_mac(event->old_mac), "seconds", seconds);
 	return json_pack("{s:o, s:o, s:o, s:o, s:s?}", "address", json_address(event->address), "server",
 			 json_address(event->server), "mac", json_mac(event->mac), "seconds", seconds, "why", event->why);
 }
@@ -114,7 +119,8 @@ void announce_learned(struct announcer *a, const struct event *event, uint64_t n
 	static const char *const names[] = {
 		[EVENT_LEASE_NEW] = "lease-new", [EVENT_LEASE_RENEWED] = "lease-renewed",
 		[EVENT_LEASE_LOST] = "lease-lost", [EVENT_LEASE_GRACE] = "lease-grace",
-		[EVENT_SERVER_LEARNED] = "server-learned", [EVENT_GATEWAY_LEARNED] = "router-learned",
+		[EVENT_SERVER_LEARNED] = "server-learned", [EVENT_SERVER_CHANGED] = "server-changed",
+		[EVENT_GATEWAY_LEARNED] = "router-learned", [EVENT_GATEWAY_CHANGED] = "router-changed",
 		[EVENT_PREFIX_LEARNED] = "prefix-learned",
 	};
 	if (is_heard(a))

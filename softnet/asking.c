@@ -229,7 +229,7 @@ const char *why_unanswered(const struct asking *a, const struct config *config, 
 	if (begun_ms > since_ms)
 		since_ms = begun_ms;
 	bool has_asked = open_question(a, state, now_ms) != NULL;
-	bool has_learned = anchored_servers(config)->count == 0 && anchors_are_locked(state, now_ms);
+	bool has_learned = anchored_servers(config)->count == 0 && has_learned_server4(state, now_ms);
 	if (!has_asked && explain_question(counters, since_ms, hint))
 		return hint;
 	if (explain_answer(counters, has_learned, since_ms, hint) || explain_ports(a, since_ms, hint))

@@ -30,6 +30,18 @@ static void tell_lease(const char *what, const struct event *event, uint64_t now
 		     format_span(event->expires_ms, now_ms, time));
 }
 
+/* Shown without -v too: it is right after a failover, and somebody's work where nothing was replaced. */
+static void tell_change(const char *what, const struct event *event)
+{
+	char address[ADDRESS_TEXT], mac[MAC_TEXT], old_mac[MAC_TEXT];
+	format_address(event->address, address);
+	format_mac(event->mac, mac);
+	if (event->old_mac == MAC_NONE)
+		warning("%s changed: %s at %s now, for the one before does not answer", what, address, mac);
+	else
+		warning("%s changed: %s at %s now, was at %s", what, address, mac, format_mac(event->old_mac, old_mac));
+}
+
 void tell_event(const struct event *event, uint64_t now_ms)
 {
 	char address[ADDRESS_TEXT], mac[MAC_TEXT], time[SPAN_TEXT];
@@ -52,6 +64,12 @@ void tell_event(const struct event *event, uint64_t now_ms)
 		return;
 	case EVENT_GATEWAY_LEARNED:
 		info("gateway learned: %s at %s", address, format_mac(event->mac, mac));
+		return;
+	case EVENT_SERVER_CHANGED:
+		tell_change("DHCP server", event);
+		return;
+	case EVENT_GATEWAY_CHANGED:
+		tell_change("gateway", event);
 		return;
 	case EVENT_PREFIX_LEARNED:
 		info("prefix learned: %s/%u %s", address, event->prefix_length,

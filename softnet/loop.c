@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
+#include "../core/snoop_anchors4.h"
 #include "clock.h"
 #include "escalation.h"
 #include "log.h"
@@ -105,6 +106,8 @@ static enum relay_end move_batch(struct relay *r, enum direction direction)
 		return RELAY_GOES_ON;
 	bool is_there = target->kind->send(target, packets, passed, &result);
 	count_sent(r, direction, packets, &result);
+	if (direction == FROM_GUEST && result.full + result.failed > 0)
+		forget_silence4(r->snoop.state); /* it may have been a question */
 	return is_there ? RELAY_GOES_ON : end_of(r, target);
 }
 

@@ -58,7 +58,9 @@ static bool may_take_a_right(const struct event *event, uint64_t now_ms)
 		return true;
 	case EVENT_LEASE_NEW:
 	case EVENT_SERVER_LEARNED:
+	case EVENT_SERVER_CHANGED:
 	case EVENT_GATEWAY_LEARNED:
+	case EVENT_GATEWAY_CHANGED:
 	case EVENT_PREFIX_LEARNED:
 		return false;
 	}

@@ -95,28 +95,29 @@ static json_t *neighbor(struct address a, uint64_t mac, uint64_t until_ms, uint6
 			 json_seconds_left(until_ms, now_ms));
 }
 
+/* One for each MAC that it has had, the newest first. */
+static void add_locked(json_t *list, const struct locked *l, uint64_t now_ms)
+{
+	for (uint32_t i = is_locked(l, now_ms) ? l->macs.count : 0; i > 0; i--)
+		json_array_append_new(list, neighbor(l->address, l->macs.item[i - 1], l->until_ms, now_ms));
+}
+
 json_t *json_servers(const struct state *state, uint64_t now_ms)
 {
-	const struct learned *four = &state->learned;
 	const struct learned_server6 *six = &state->ipv6.server;
 	json_t *list = json_array();
-	if (anchors_are_locked(state, now_ms) && !is_unset(four->server))
-		json_array_append_new(list, neighbor(four->server, four->server_mac, four->until_ms, now_ms));
+	for (int i = 0; i < SERVERS4_MAX; i++)
+		add_locked(list, &state->learned.servers[i], now_ms);
 	if (is_locked_server6(state, now_ms))
 		json_array_append_new(list, neighbor(six->address, six->mac, six->until_ms, now_ms));
 	return list;
 }
 
-/* In IPv4 the MAC addresses were learned for all routers together; one alone can be told whose it is. */
 json_t *json_routers(const struct state *state, uint64_t now_ms)
 {
-	const struct learned *four = &state->learned;
 	json_t *list = json_array();
-	for (uint32_t i = 0; anchors_are_locked(state, now_ms) && i < four->gateway_macs.count; i++) {
-		bool is_alone = four->gateway_macs.count == 1 && four->gateways.count == 1;
-		struct address a = is_alone ? four->gateways.item[0] : (struct address){ 0, 0 };
-		json_array_append_new(list, neighbor(a, four->gateway_macs.item[i], four->until_ms, now_ms));
-	}
+	for (int i = 0; i < ROUTERS4_MAX; i++)
+		add_locked(list, &state->learned.routers[i].lock, now_ms);
 	for (int i = 0; i < ROUTERS6_MAX; i++) {
 		const struct router6 *six = &state->ipv6.routers[i];
 		if (is_locked_router6(six, now_ms))

@@ -9,11 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 #include "../core/lease.h"
+#include "../core/trust.h"
 #include "state_text6.h"
 
-#define FIRST_LINE "softnet-state 1"
+#define FIRST_LINE "softnet-state 2"
 
-enum { WORDS_MAX = 13, SUM_LINE = 4 + 16 + 1 };
+enum { WORDS_MAX = 14, SUM_LINE = 4 + 16 + 1 };
 
 uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t octets)
 {
@@ -38,19 +39,23 @@ static void put_lease(struct writer *w, const struct binding *b, struct moment m
 	put_mac(w, " ", b->server_mac);
 	put_addresses(w, &b->routers);
 	put_addresses(w, &b->resolvers);
-	put(w, " %u\n", (unsigned)b->server_port);
+	put(w, " %u", (unsigned)b->server_port);
+	if (b->has_public_id)
+		put(w, " %" PRIu32 "\n", b->public_id);
+	else
+		put(w, " -\n");
 }
 
-static void put_learned(struct writer *w, const struct learned *learned, struct moment moment)
+static void put_locked(struct writer *w, const char *word, const struct locked *l, struct moment moment)
 {
-	put(w, "learned");
-	put_end(w, learned->until_ms, moment);
-	put_address(w, learned->server);
-	put_mac(w, " ", learned->server_mac);
-	put_addresses(w, &learned->gateways);
-	for (uint32_t i = 0; i < learned->gateway_macs.count && i < MAC_SET_MAX; i++)
-		put_mac(w, i == 0 ? " " : ",", learned->gateway_macs.item[i]);
-	put(w, "%s\n", learned->gateway_macs.count == 0 ? " -" : "");
+	if (!is_locked(l, moment.now_ms))
+		return;
+	put(w, "%s", word);
+	put_address(w, l->address);
+	for (uint32_t i = 0; i < l->macs.count && i < MAC_SET_MAX; i++)
+		put_mac(w, i == 0 ? " " : ",", l->macs.item[i]);
+	put_end(w, l->until_ms, moment);
+	put(w, "\n");
 }
 
 void put_clients(struct writer *w, const char *word, const struct client_id *ids, int count, struct moment moment)
@@ -81,8 +86,10 @@ size_t write_state_text(const struct state *state, const struct state_owner *own
 	put_mac(&w, "mac ", owner->vm_mac);
 	put(&w, "\nboot %s\nconfig %016" PRIx64 "\n", owner->boot_id, owner->config_hash);
 	put(&w, "key %016" PRIx64 " %016" PRIx64 "\n", state->hash_key[0], state->hash_key[1]);
-	if (state->learned.until_ms > moment.now_ms)
-		put_learned(&w, &state->learned, moment);
+	for (int i = 0; i < ROUTERS4_MAX; i++)
+		put_locked(&w, "router", &state->learned.routers[i].lock, moment);
+	for (int i = 0; i < SERVERS4_MAX; i++)
+		put_locked(&w, "server", &state->learned.servers[i], moment);
 	put_past(&w, state);
 	for (int i = 0; i < BINDINGS4_MAX; i++) {
 		const struct binding *b = &state->ipv4[i];
@@ -109,17 +116,26 @@ static int split_words(char *line, char *words[WORDS_MAX])
 	return count;
 }
 
+static bool take_public_id(const char *word, struct binding *b)
+{
+	uint64_t id = 0;
+	b->has_public_id = strcmp(word, "-") != 0;
+	bool is_good = !b->has_public_id || parse_number(word, 0, UINT32_MAX, &id);
+	b->public_id = (uint32_t)id;
+	return is_good;
+}
+
 static bool take_lease(char *const *words, int count, const struct config *config, struct state *state,
 		       struct moment moment)
 {
 	struct binding b = { .used_ms = moment.now_ms };
-	uint64_t prefix_length, port = 0;
-	bool names_port = count == 13 && parse_number(words[12], 0, UINT16_MAX, &port);
-	if ((count != 12 && !names_port) || !take_address(words[1], &b.address) || !is_ipv4(b.address) ||
+	uint64_t prefix_length, port;
+	if (count != 14 || !take_address(words[1], &b.address) || !is_ipv4(b.address) ||
 	    !parse_number(words[2], 0, 32, &prefix_length) || !take_end(words + 4, moment, &b.expires_ms) ||
 	    !parse_number(words[6], 0, moment.now_ms, &b.since_ms) || !parse_hex(words[7], &b.client_id) ||
 	    !take_address(words[8], &b.server) || !parse_mac(words[9], &b.server_mac) ||
-	    !take_addresses(words[10], &b.routers) || !take_addresses(words[11], &b.resolvers))
+	    !take_addresses(words[10], &b.routers) || !take_addresses(words[11], &b.resolvers) ||
+	    !parse_number(words[12], 0, UINT16_MAX, &port) || !take_public_id(words[13], &b))
 		return false;
 	b.prefix_length = (uint32_t)prefix_length;
 	b.server_port = (uint16_t)port;
@@ -158,15 +174,35 @@ static bool take_past(char *const *words, int count, struct state *state)
 	return count == 2 && take_address(words[1], &state->past.ran_out);
 }
 
-static bool take_learned(char *const *words, int count, struct state *state, struct moment moment)
+static bool take_locked(char *const *words, int count, struct locked *l, struct moment moment)
 {
-	struct learned learned = { 0 };
-	if (count != 7 || !take_end(words + 1, moment, &learned.until_ms) || !take_address(words[3], &learned.server) ||
-	    !parse_mac(words[4], &learned.server_mac) || !take_addresses(words[5], &learned.gateways) ||
-	    !take_macs(words[6], &learned.gateway_macs))
+	return count == 5 && take_address(words[1], &l->address) && is_ipv4(l->address) && !is_unset(l->address) &&
+	       take_macs(words[2], &l->macs) && l->macs.count > 0 && take_end(words + 3, moment, &l->until_ms);
+}
+
+static bool take_router(char *const *words, int count, struct state *state, struct moment moment)
+{
+	struct locked l;
+	if (!take_locked(words, count, &l, moment))
 		return false;
-	if (learned.until_ms != 0)
-		state->learned = learned;
+	for (int i = 0; l.until_ms != 0 && i < ROUTERS4_MAX; i++)
+		if (state->learned.routers[i].lock.until_ms == 0) {
+			state->learned.routers[i].lock = l;
+			break;
+		}
+	return true;
+}
+
+static bool take_server(char *const *words, int count, struct state *state, struct moment moment)
+{
+	struct locked l;
+	if (!take_locked(words, count, &l, moment))
+		return false;
+	for (int i = 0; l.until_ms != 0 && i < SERVERS4_MAX; i++)
+		if (state->learned.servers[i].until_ms == 0) {
+			state->learned.servers[i] = l;
+			break;
+		}
 	return true;
 }
 
@@ -192,8 +228,10 @@ static const char *take_line(char *line, const struct state_owner *owner, const 
 		return parse_hex(words[1], &number) && number == owner->config_hash ? NULL : "the options differ now";
 	if (strcmp(words[0], "key") == 0)
 		return take_key(words, count, state) ? NULL : damaged;
-	if (strcmp(words[0], "learned") == 0)
-		return take_learned(words, count, state, moment) ? NULL : damaged;
+	if (strcmp(words[0], "router") == 0)
+		return take_router(words, count, state, moment) ? NULL : damaged;
+	if (strcmp(words[0], "server") == 0)
+		return take_server(words, count, state, moment) ? NULL : damaged;
 	if (strcmp(words[0], "past") == 0)
 		return take_past(words, count, state) ? NULL : damaged;
 	if (strcmp(words[0], "lease") == 0)

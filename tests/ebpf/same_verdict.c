@@ -132,7 +132,7 @@ static void start_numbered_world4(struct world *w, int number)
 		assert_int_equal(from_guest(w), PASS);
 	}
 	if (number == 3) /* as if the server stood elsewhere: the router's MAC is still to be learned */
-		w->state.learned.gateways.count = w->state.learned.gateway_macs.count = 0;
+		memset(w->state.learned.routers, 0, sizeof w->state.learned.routers);
 	if (number == 2) {
 		assert_true(compile_policy(&w->config.policy, rules, 4));
 	}

@@ -70,7 +70,7 @@ static inline struct state full_state(void)
 	s.ipv4[0] = (struct binding){ .address = address_of_ipv4(GUEST), .since_ms = 900000, .expires_ms = 1600000,
 				      .used_ms = start.now_ms, .client_id = 0xabc, .server_mac = 0x525400000001,
 				      .server = address_of_ipv4(GATEWAY), .state = BINDING_BOUND, .prefix_length = 24,
-				      .server_port = 1067 };
+				      .server_port = 1067, .public_id = 0x11223344, .has_public_id = 1 };
 	set_add(&s.ipv4[0].routers, address_of_ipv4(GATEWAY));
 	set_add(&s.ipv4[0].resolvers, address_of_ipv4(0x08080808));
 	set_add(&s.ipv4[0].resolvers, address_of_ipv4(0x08080404));
@@ -78,10 +78,13 @@ static inline struct state full_state(void)
 				      .used_ms = start.now_ms, .state = BINDING_GRACE, .prefix_length = 32 };
 	s.client_ids[0] = (struct client_id){ 0xabc, 4000000 };
 	s.past = (struct past){ .ran_out = address_of_ipv4(SECOND + 1), .had_lease = 1 };
-	s.learned = (struct learned){ .server = address_of_ipv4(GATEWAY), .server_mac = 0x525400000001,
-				      .until_ms = 1600000 };
-	set_add(&s.learned.gateways, address_of_ipv4(GATEWAY));
-	mac_set_add(&s.learned.gateway_macs, 0x525400000001);
+	struct locked both = { .address = address_of_ipv4(GATEWAY), .until_ms = 1600000 };
+	mac_set_add(&both.macs, 0x525400000001);
+	s.learned.servers[0] = both;
+	mac_set_add(&both.macs, 0x525400000002);
+	s.learned.routers[0].lock = both;
+	s.learned.routers[1].lock = (struct locked){ .address = address_of_ipv4(SECOND), .macs = both.macs,
+						     .until_ms = NEVER_EXPIRES };
 	return s;
 }
 
@@ -155,7 +158,7 @@ static inline const char *load_text(const char *text, size_t length)
 static inline const char *load_sealed(const char *body)
 {
 	char text[2048];
-	int length = snprintf(text, sizeof text, "softnet-state 1\n%s", body);
+	int length = snprintf(text, sizeof text, "softnet-state 2\n%s", body);
 	length += snprintf(text + length, sizeof text - (size_t)length, "sum %016llx\n",
 			   (unsigned long long)hash_bytes(0, text, (size_t)length));
 	write_over(text, (size_t)length);

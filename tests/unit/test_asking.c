@@ -255,7 +255,7 @@ static void each_cause_in_its_order(void **unused)
 	drop(TO_GUEST, DROP_DHCP4_ROGUE_SERVER, 67, 68, 5);
 	must_say("not trusted (52:54:00:00:00:0a, 192.168.77.9)");
 	must_say("--dhcp-server");
-	state.learned.until_ms = now_ms + SECOND; /* another one is, since it was first */
+	state.learned.servers[0] = (struct locked){ .macs = { { 1 }, 1, 0 }, .until_ms = now_ms + SECOND }; /* another one is, since it was first */
 	must_say("guard.relearn");
 	config.servers.count = 1; /* what was said counts, not what was learned */
 	must_say("--dhcp-server");

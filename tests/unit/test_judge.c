@@ -156,8 +156,6 @@ static void arp_to_guest(void **state)
 	GUEST_GETS(PASS);
 	put_uplink_arp(VICTIM_MAC, 1, VICTIM_MAC, 0); /* somebody probes for the guest's address: it must defend */
 	GUEST_GETS(PASS);
-	put_uplink_arp(VICTIM_MAC, 2, GATEWAY_MAC, VICTIM_IP);
-	GUEST_GETS(DROP_ARP_SHA_SPOOF);
 	put_uplink_arp(VICTIM_MAC, 2, VICTIM_MAC, GUEST_IP);
 	GUEST_GETS(DROP_ARP_CLAIMS_GUEST);
 	put_uplink_arp(VICTIM_MAC, 2, VICTIM_MAC, GATEWAY_IP);
@@ -166,10 +164,25 @@ static void arp_to_guest(void **state)
 	GUEST_GETS(PASS);
 	put_uplink_arp(VICTIM_MAC, 9, VICTIM_MAC, VICTIM_IP);
 	GUEST_GETS(DROP_ARP_MALFORMED);
+	/* A load balancer answers with another MAC than the frame's: not for the addresses that matter, nor with any MAC. */
+	put_uplink_arp(VICTIM_MAC, 2, FOREIGN_MAC, VICTIM_IP);
+	GUEST_GETS(PASS);
+	put_uplink_arp(VICTIM_MAC, 2, GATEWAY_MAC, GATEWAY_IP);
+	GUEST_GETS(DROP_ARP_SHA_SPOOF);
+	set_add(&w.config.resolvers, address_of_ipv4(OTHER_IP));
+	put_uplink_arp(VICTIM_MAC, 2, FOREIGN_MAC, OTHER_IP);
+	GUEST_GETS(DROP_ARP_SHA_SPOOF);
+	static const uint64_t nobody[] = { MAC_NONE, MAC_BROADCAST, 0x03bfc0a8400bULL, GUEST_MAC };
+	for (size_t i = 0; i < sizeof nobody / sizeof *nobody; i++) {
+		put_uplink_arp(VICTIM_MAC, 2, nobody[i], VICTIM_IP);
+		GUEST_GETS(DROP_ARP_SHA_SPOOF);
+	}
 	start_world(&w, true);
 	lease(&w, GUEST_IP, 600); /* while the client may still probe, a conflict must be seen (RFC 5227) */
 	put_uplink_arp(VICTIM_MAC, 2, VICTIM_MAC, GUEST_IP);
 	GUEST_GETS(PASS);
+	put_uplink_arp(VICTIM_MAC, 2, FOREIGN_MAC, GUEST_IP);
+	GUEST_GETS(DROP_ARP_SHA_SPOOF);
 }
 
 static void ipv4_header(void **state)

@@ -40,12 +40,12 @@ static void the_earlier_clock_ends_a_lease(void **unused)
 	assert_true(loaded.ipv4[0].expires_ms == 1600000);
 	assert_null(load_at(start.now_ms + 100000, start.wall_ms + 300000)); /* wall: 300 s left */
 	assert_true(loaded.ipv4[0].expires_ms == start.now_ms + 100000 + 300000);
-	assert_true(loaded.learned.until_ms == start.now_ms + 100000 + 300000);
+	assert_true(loaded.learned.servers[0].until_ms == start.now_ms + 100000 + 300000);
 	assert_null(load_at(start.now_ms + 599999, start.wall_ms - 86400000)); /* wall set back: boot clock has 1 ms */
 	assert_true(loaded.ipv4[0].expires_ms == 1600000);
 	assert_null(load_at(start.now_ms + 600000, start.wall_ms));
 	assert_false(owns_address4(&loaded, address_of_ipv4(GUEST), start.now_ms + 600000));
-	assert_true(loaded.learned.until_ms == 0);
+	assert_true(loaded.learned.servers[0].until_ms == 0);
 	assert_null(load_at(start.now_ms, start.wall_ms + 600000));
 	assert_false(owns_address4(&loaded, address_of_ipv4(GUEST), start.now_ms));
 	assert_true(owns_address4(&loaded, address_of_ipv4(SECOND), start.now_ms)); /* that one never ends */
@@ -131,7 +131,7 @@ static void sealed_nonsense_is_no_state(void **unused)
 static void other_versions(void **unused)
 {
 	(void)unused;
-	write_over("softnet-state 2\nsum 0000000000000000\n", 37);
+	write_over("softnet-state 1\nsum 0000000000000000\n", 37);
 	NOT_BELIEVED("it is no state file of this version");
 	write_over("{}\n", 3);
 	NOT_BELIEVED("it is no state file of this version");

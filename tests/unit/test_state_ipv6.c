@@ -166,7 +166,7 @@ static void more_lines_than_entries(void **unused)
 	};
 	static char body[16384];
 	(void)unused;
-	size_t length = (size_t)snprintf(body, sizeof body, "softnet-state 1\n" OPENING);
+	size_t length = (size_t)snprintf(body, sizeof body, "softnet-state 2\n" OPENING);
 	for (size_t form = 0; form < sizeof forms / sizeof *forms; form++)
 		for (unsigned i = 1; i <= 40; i++)
 			length += (size_t)snprintf(body + length, sizeof body - length, "%s%x%s", forms[form][0], i,
