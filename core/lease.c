@@ -101,6 +101,7 @@ void relearn(struct snoop *snoop)
 	state->ipv6.server = (struct learned_server6){ 0 };
 	for (uint32_t i = 0; i < ROUTERS6_MAX; i++)
 		state->ipv6.routers[i].locked_ms = 0;
+	state->past = (struct past){ .had_lease = 0 };
 }
 
 /* Which entry a new binding takes; the lower the rank, the sooner it goes. */

@@ -190,7 +190,8 @@ static enum verdict accept_ack(struct snoop *s, const struct dhcp_frame *f, stru
 static enum verdict accept_nak(struct snoop *s, struct transaction *t)
 {
 	struct binding *b = find_lease(s->state, t->requested);
-	s->state->past.ran_out = (struct address){ 0, 0 };
+	if (b && b->state == BINDING_BOUND)
+		s->state->past.ran_out = b->address; /* systemd-networkd hears no broadcast NAK while it renews, and asks again */
 	*t = (struct transaction){ 0 };
 	if (b)
 		remove_lease(s, b, "refused by the server");

@@ -78,7 +78,7 @@ struct request_id4 {
 
 /* What RESYNC (docs/filter.md) goes by: what became of the leases that the guard has seen. */
 struct past {
-	struct address ran_out;  /* the last lease that ended by the clock, if nothing came after it; unset: none */
+	struct address ran_out;  /* the last lease that ended by the clock or a NAK, if nothing came after it; unset: none */
 	uint32_t had_lease;
 	uint32_t reserved;
 };

@@ -117,7 +117,7 @@ def test_release_overtakes_an_ack(guest, network):
     renewal = rawguest.udp(MAC, ROUTER_MAC, ME, ROUTER, 68, 67, rawguest.dhcp(MAC, 3, 8, ciaddr=ME))
     release = rawguest.udp(MAC, ROUTER_MAC, ME, ROUTER, 68, 67, rawguest.dhcp(MAC, 7, 9, server, ciaddr=ME))
     guest.send(renewal, release, renewal)           # the last could make the late ACK look like its own answer
-    assert guest.wait_counted().dropped("guest", "dhcp4-request-form") == 1
+    assert guest.wait_counted().dropped("guest", "dhcp4-not-owner") == 1
     network.dhcp_server.signal(signal.SIGCONT)
     guest.guard.wait_counters(lambda now: now.dropped("uplink", "dhcp4-no-transaction") == 1, what="the late ACK")
     guest.send(rawguest.udp(MAC, ROUTER_MAC, ME, EXTERNAL, 4000, 4001))
