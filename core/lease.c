@@ -48,6 +48,16 @@ static void run_out(struct snoop *snoop, struct binding *b)
 	remove_lease(snoop, b, "expired");
 }
 
+void take_away(struct snoop *snoop, struct address a, const char *why)
+{
+	struct binding *lease = find_lease(snoop->state, a);
+	struct binding6 *lease6 = find_lease6(snoop->state, a);
+	if (lease)
+		remove_lease(snoop, lease, why);
+	if (lease6)
+		remove_lease6(snoop, lease6, why);
+}
+
 bool is_leasable4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
 {
 	uint32_t host = ipv4_of_address(a);

@@ -28,15 +28,22 @@ struct binding6 *find_lease6(struct state *state, struct address a)
 	return NULL;
 }
 
-void remove_lease6(struct snoop *snoop, struct binding6 *b, const char *why)
+/* The claim in the registry stays: the address is bound anew. */
+static void clear_lease6(struct snoop *snoop, struct binding6 *b, const char *why)
 {
-	if (b->origin == ORIGIN_STATIC || b->expires_ms == 0)
-		return;
 	struct binding6 gone = *b;
 	*b = (struct binding6){ 0 };
-	if (snoop->release)
-		snoop->release(snoop->context, gone.address);
 	report6(snoop, EVENT_LEASE_LOST, &gone, why);
+}
+
+void remove_lease6(struct snoop *snoop, struct binding6 *b, const char *why)
+{
+	struct address address = b->address;
+	if (b->origin == ORIGIN_STATIC || b->expires_ms == 0)
+		return;
+	clear_lease6(snoop, b, why);
+	if (snoop->release)
+		snoop->release(snoop->context, address);
 }
 
 static bool is_host_address6(struct address a)
@@ -95,7 +102,7 @@ struct binding6 *bind_address6(struct snoop *snoop, struct address a, enum origi
 		return b;
 	}
 	if (b)
-		remove_lease6(snoop, b, now_ms < b->expires_ms ? "replaced" : "expired");
+		clear_lease6(snoop, b, now_ms < b->expires_ms ? "replaced" : "expired");
 	b = room_for(snoop, origin, now_ms);
 	if (!b)
 		return NULL;

@@ -345,6 +345,7 @@ static const struct port_kind unixgram_uplink = {
 	.deadline_ms = uplink_deadline,
 	.receive = uplink_receive,
 	.send = uplink_send,
+	.segment = path_segment,
 	.close = datagram_close,
 };
 

@@ -51,6 +51,9 @@ bool unix_alive(int type, const struct sockaddr_un *);
 /* Tries again for a while, so that the other program may be starting at the same time. Sets errno when false. */
 bool unix_connect(int fd, const struct sockaddr_un *, int patience_ms);
 
+/* For ports that are a path, as in "stream:PATH": who meets there shares a network, and no kernel tells who else does. */
+void path_segment(const struct port *, struct segment_id *);
+
 /* Waits longer and longer between attempts: 100 ms, doubling to 2 s. */
 struct backoff {
 	uint64_t next_ms; /* 0: now */

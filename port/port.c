@@ -255,6 +255,25 @@ bool unix_connect(int fd, const struct sockaddr_un *address, int patience_ms)
 	}
 }
 
+/* By its folder's number and its own name: the switch that listens there may be started again meanwhile. */
+void path_segment(const struct port *port, struct segment_id *segment)
+{
+	char folder[sizeof port->name];
+	struct stat status;
+	uint64_t hash = 0xcbf29ce484222325ULL; /* FNV-1a, for a name that may be long */
+	*segment = (struct segment_id){ .port = 0 };
+	copy_text(folder, sizeof folder, strchr(port->name, ':') != NULL ? strchr(port->name, ':') + 1 : "");
+	folder[strcspn(folder, ",")] = '\0';
+	char *slash = strrchr(folder, '/');
+	for (const char *c = slash != NULL ? slash + 1 : folder; *c != '\0'; c++)
+		hash = (hash ^ (uint8_t)*c) * 0x100000001b3ULL;
+	if (slash != NULL)
+		slash[slash == folder] = '\0';
+	if (stat(slash != NULL ? folder : ".", &status) == 0)
+		snprintf(segment->text, sizeof segment->text, "path %llx:%llx %016llx", (unsigned long long)status.st_dev,
+			 (unsigned long long)status.st_ino, (unsigned long long)hash);
+}
+
 void backoff_failed(struct backoff *backoff, uint64_t now_ms)
 {
 	if (backoff->delay_ms == 0)

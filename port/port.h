@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include "../core/address.h"
 
 enum { BATCH_MAX = 64, PORT_POLL_MAX = 4, FORWARDINGS_MAX = 64 };
@@ -54,6 +55,13 @@ struct ground {
 	bool is_bridge_up, is_forwarding, is_isolated;
 	char away[GROUND_TEXT];    /* why no frame passes, and what cures it; "": they pass */
 	char warning[GROUND_TEXT]; /* what else is not as it was set up */
+};
+
+/* Which network it is, so that guards of one host know whether they share it. */
+enum { SEGMENT_TEXT = 64 };
+struct segment_id {
+	char text[SEGMENT_TEXT]; /* the same at all ports of one network; "": nobody else is on it, as far as can be known */
+	uint32_t port;           /* the number that the kernel has for this port of it; 0: none */
 };
 
 /*
@@ -110,6 +118,10 @@ struct port_kind {
 	bool (*send)(struct port *, const struct packet *, uint32_t n, struct send_result *);
 	/* NULL where the port knows nothing. */
 	void (*anchors)(const struct port *, struct anchors *);
+	/* NULL where nobody else can be on its network. May be another one later, where the port is moved. */
+	void (*segment)(const struct port *, struct segment_id *);
+	/* Whether the port with this number is on the same segment, and that user's; user NULL: anybody's. NULL: nobody knows. */
+	bool (*is_port_of)(const struct port *, uint32_t number, const uid_t *user);
 	/*
 	 * In the place of anchors() where they may change: reads them, and where the port stands, anew. The first call, when
 	 * root's rights are gone, opens what tells of changes: ground_fd() gives a descriptor that is readable then, or -1.

@@ -455,6 +455,7 @@ const struct port_kind stream_port = {
 	.name = "stream",
 	.form = "stream:PATH",
 	.open = stream_open,
+	.segment = path_segment,
 	STREAM_FUNCTIONS,
 };
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "ground.h"
 #include "io.h"
+#include "tap_segment.h"
 
 struct tap {
 	struct port port;
@@ -196,6 +197,16 @@ static int tap_ground_fd(const struct port *port)
 	return ((const struct tap *)(const void *)port)->ground.fd;
 }
 
+static void tap_segment(const struct port *port, struct segment_id *segment)
+{
+	read_tap_segment(((const struct tap *)(const void *)port)->ground.index, segment);
+}
+
+static bool tap_is_port_of(const struct port *port, uint32_t number, const uid_t *user)
+{
+	return is_tap_of(((const struct tap *)(const void *)port)->ground.index, number, user);
+}
+
 /* The argument: NAME[,bridge=BR] */
 
 static bool take_name(struct tap_setup *s, char to[IFNAMSIZ], const char *from, size_t length)
@@ -284,5 +295,7 @@ const struct port_kind tap_port = {
 	.send = tap_send,
 	.survey = tap_survey,
 	.ground_fd = tap_ground_fd,
+	.segment = tap_segment,
+	.is_port_of = tap_is_port_of,
 	.close = tap_close,
 };

@@ -208,6 +208,28 @@ static bool begin(struct vmnet *v, const struct start *start, operating_modes_t 
 	return status == VMNET_SUCCESS || resource_error(error, "vmnet: no events: %s", vmnet_status_text(status));
 }
 
+/* The framework has one network of each kind for all that ask. */
+static void name_segment(struct vmnet *v, const struct wish *wish)
+{
+	const char *kind = wish->mode == VMNET_SHARED_MODE ? "shared" : wish->mode == VMNET_HOST_MODE ? "host" : "bridged ";
+	snprintf(v->segment, sizeof v->segment, "vmnet %s%s", kind, wish->interface);
+}
+
+static void vmnet_segment(const struct port *port, struct segment_id *segment)
+{
+	*segment = (struct segment_id){ .port = (uint32_t)getpid() };
+	copy_text(segment->text, sizeof segment->text, ((const struct vmnet *)(const void *)port)->segment);
+}
+
+/* Whoever may start softnet with vmnet may be there; the kernel does not say who is. */
+static bool vmnet_is_port_of(const struct port *port, uint32_t number, const uid_t *user)
+{
+	(void)port;
+	(void)number;
+	(void)user;
+	return true;
+}
+
 static void vmnet_close(struct port *port);
 
 static struct port *vmnet_open(const char *argument, const struct port_settings *settings, struct port_error *error)
@@ -224,6 +246,7 @@ static struct port *vmnet_open(const char *argument, const struct port_settings 
 		return resource_error(error, "vmnet: no pipe: %s", strerror(errno));
 	v->port.kind = &vmnet_port;
 	v->limit = settings->max_frame;
+	name_segment(v, &wish);
 	v->queue = dispatch_queue_create("softnet.vmnet", DISPATCH_QUEUE_SERIAL);
 	v->stopping = dispatch_queue_create("softnet.vmnet.stop", DISPATCH_QUEUE_SERIAL);
 	v->drained = dispatch_semaphore_create(0);
@@ -422,6 +445,8 @@ const struct port_kind vmnet_port = {
 	.receive = vmnet_receive,
 	.send = vmnet_send,
 	.anchors = vmnet_anchors,
+	.segment = vmnet_segment,
+	.is_port_of = vmnet_is_port_of,
 	.expose = vmnet_expose,
 	.exposed = vmnet_exposed,
 	.close = vmnet_close,

@@ -29,6 +29,7 @@ struct vmnet {
 
 	uint32_t frame_max;         /* octets that the framework gives and takes at most */
 	uint32_t limit;             /* of the settings */
+	char segment[SEGMENT_TEXT];
 	bool has_gateway;
 	struct in_addr gateway;
 	struct vmpktdesc descriptors[BATCH_MAX];

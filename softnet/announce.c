@@ -39,8 +39,8 @@ bool is_heard(const struct announcer *a)
 /* What one needs to act upon; the rest is for the record. */
 static bool is_warning(const char *event)
 {
-	static const char *const names[] = { "binding-conflict", "rogue-server", "no-dhcp-answer", "port", "uplink", "state-file",
-					     "server-changed", "router-changed" };
+	static const char *const names[] = { "binding-conflict", "rogue-server", "binding-claimed", "no-dhcp-answer", "port", "uplink",
+					     "state-file", "server-changed", "router-changed" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (strcmp(event, names[i]) == 0)
 			return true;
@@ -169,6 +169,15 @@ void announce_answer(struct announcer *a, uint64_t seconds, uint64_t now_ms)
 {
 	if (is_heard(a))
 		announce(a, "dhcp-answered", json_pack("{s:o}", "seconds", json_number(seconds)), ALWAYS, now_ms);
+}
+
+void announce_claim(struct announcer *a, const struct claim_conflict *conflict, uint64_t now_ms)
+{
+	if (is_heard(a))
+		announce(a, "binding-claimed", json_pack("{s:o, s:s, s:s, s:i, s:i}", "address", json_address(conflict->address),
+							 "holder", conflict->is_ours ? "this" : "other", "guard", conflict->vm,
+							 "pid", (int)conflict->pid, "user", (int)conflict->user),
+			 IF_THERE_IS_ROOM, now_ms);
 }
 
 void announce_state_file(struct announcer *a, const struct state_file *file, uint64_t now_ms)

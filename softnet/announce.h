@@ -4,6 +4,7 @@
  */
 #pragma once
 #include "../core/snoop.h"
+#include "claims.h"
 #include "control.h"
 #include "event_sinks.h"
 #include "options.h"
@@ -40,6 +41,7 @@ void announce_policy(struct announcer *, int allowing, int blocking, uint64_t no
 void announce_no_answer(struct announcer *, uint64_t seconds, const char *hint, uint64_t now_ms);
 void announce_answer(struct announcer *, uint64_t seconds, uint64_t now_ms);
 void announce_state_file(struct announcer *, const struct state_file *, uint64_t now_ms);
+void announce_claim(struct announcer *, const struct claim_conflict *, uint64_t now_ms);
 void announce_port(struct announcer *, const char *port, const char *what, uint64_t now_ms);
 
 /* Lines that sinks did not take. */

@@ -1,5 +1,6 @@
 /* The methods guard.*: what the guard knows, as JSON. */
 #include "control_methods.h"
+#include "keeping.h"
 #include "state_json.h"
 
 static const struct live *live_of(const struct rpc_call *call)

@@ -11,6 +11,7 @@
 #include "../core/snoop_anchors4.h"
 #include "clock.h"
 #include "escalation.h"
+#include "keeping.h"
 #include "log.h"
 
 enum { TICK_MS = 1000 };
@@ -111,17 +112,6 @@ static enum relay_end move_batch(struct relay *r, enum direction direction)
 	return is_there ? RELAY_GOES_ON : end_of(r, target);
 }
 
-static struct moment this_moment(const struct relay *r)
-{
-	return (struct moment){ r->now_ms, wall_clock_ms() };
-}
-
-void keep_state(struct relay *r, bool at_once)
-{
-	if (save_state_file(&r->file, r->snoop.state, this_moment(r), at_once))
-		announce_state_file(&r->announcer, &r->file, r->now_ms);
-}
-
 /* What the VM asks DHCP, and hears nothing. */
 static void tell_of_questions(struct relay *r)
 {
@@ -149,6 +139,8 @@ static enum relay_end tick(struct relay *r)
 	tell_of_questions(r);
 	take_sample(&r->counters, r->now_ms);
 	tell_uplink(&r->uplink, r->now_ms);
+	if (r->has_claims)
+		follow_claims(&r->claims, r->now_ms);
 	follow_capture(&r->capture);
 	follow_metrics_file(&r->metrics, r->now_ms);
 	return r->parent != 0 && getppid() != r->parent ? RELAY_PARENT_GONE : RELAY_GOES_ON;

@@ -3,6 +3,7 @@
 #include "announce.h"
 #include "asking.h"
 #include "capture.h"
+#include "claims.h"
 #include "command.h"
 #include "control.h"
 #include "counters.h"
@@ -42,6 +43,8 @@ struct relay {
 	struct announcer announcer;
 	struct drop_events drop_events;
 	struct asking asking;
+	struct claims claims;
+	bool has_claims;                   /* others may be on the uplink's network */
 	struct command *command;           /* NULL: somebody else has started us */
 	pid_t parent;                      /* 0: it does not matter whether it lives */
 	int channel;                       /* of escalation.h; -1: none */
@@ -55,9 +58,6 @@ struct relay {
 };
 
 enum relay_end run_relay(struct relay *);
-
-/* The state file is written if the state has changed: when it is time, or at once. What went wrong is announced. */
-void keep_state(struct relay *, bool at_once);
 
 /* Events that were held back, and why it ends; the files of state and metrics; and, with -v, the summary. */
 void finish_relay(struct relay *, const char *why);

@@ -10,11 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "anchors.h"
+#include "claiming.h"
 #include "clock.h"
 #include "command.h"
 #include "control_methods.h"
 #include "escalation.h"
 #include "events.h"
+#include "keeping.h"
 #include "lease_time.h"
 #include "log.h"
 #include "loop.h"
@@ -46,37 +48,6 @@ static struct command command;
 static struct relay relay;
 static struct live live = { .relay = &relay, .options = &options, .config = &config,
 			    .rules = &options.rules };
-
-/* A renewal may be for a shorter time; and what has run out, has run out in the file as well. */
-static bool may_take_a_right(const struct event *event, uint64_t now_ms)
-{
-	switch (event->kind) {
-	case EVENT_LEASE_LOST:
-		return event->expires_ms > now_ms;
-	case EVENT_LEASE_GRACE:
-	case EVENT_LEASE_RENEWED:
-		return true;
-	case EVENT_LEASE_NEW:
-	case EVENT_SERVER_LEARNED:
-	case EVENT_SERVER_CHANGED:
-	case EVENT_GATEWAY_LEARNED:
-	case EVENT_GATEWAY_CHANGED:
-	case EVENT_PREFIX_LEARNED:
-		return false;
-	}
-	return true;
-}
-
-/* A right that is taken away is on disk before a frame or an event tells anybody: we may be killed at any moment. */
-static void on_event(void *context, const struct event *event)
-{
-	struct relay *r = context;
-	if (may_take_a_right(event, r->now_ms))
-		keep_state(r, true);
-	r->file.has_changed = true; /* there may be more to it */
-	tell_event(event, r->now_ms);
-	announce_learned(&r->announcer, event, r->now_ms);
-}
 
 static void on_port_report(const struct port *port, const char *sentence)
 {
@@ -263,29 +234,6 @@ static void prepare_command(void)
 		warning("run: no {fd} in the command: it cannot know its network socket");
 }
 
-static void load_state(void)
-{
-	static char boot_id[BOOT_ID_TEXT];
-	if (options.state_file == NULL)
-		return;
-	platform_boot_id(boot_id);
-	relay.file = (struct state_file){
-		.path = options.state_file,
-		.fd = -1,
-		.owner = { config.vm_mac, hash_setup(&options, &config), boot_id },
-	};
-	struct moment moment = { clock_ms(), wall_clock_ms() };
-	const char *cause = load_state_file(&relay.file, &config, &state, moment);
-	if (cause == NULL)
-		info("--state: %s: taken over", options.state_file);
-	if (cause != NULL && cause[0] != '\0')
-		warning("--state: %s: not used: %s; starting without leases", options.state_file, cause);
-	/* What was not used must not be used later on; and whether it can be kept is told at once. */
-	if (save_state_file(&relay.file, &state, moment, true))
-		announce_state_file(&relay.announcer, &relay.file, moment.now_ms);
-	relay.file.saved_ms = 0; /* the first lease need not wait */
-}
-
 /* Whoever types this as root may not expect that somebody else writes. */
 __attribute__((format(printf, 1, 2))) static _Noreturn void die_of_file(const char *format, ...)
 {
@@ -314,7 +262,7 @@ static void prepare_relay(struct port *guest, struct port *uplink)
 	fill_buckets(&config, &buckets, clock_ms());
 	clear_flows(&flows, state.hash_key);
 	relay.snoop = (struct snoop){ .config = &config, .state = &state, .buckets = &buckets, .flows = &flows,
-				      .ask = on_question, .event = on_event, .context = &relay };
+				      .ask = on_question, .event = follow_event, .context = &relay };
 	relay.questions.uplink = uplink;
 	start_rejections(&relay.rejections, options.reject, clock_ms());
 	relay.port[FROM_GUEST] = guest;
@@ -371,6 +319,7 @@ static int prepare(struct usage_error *error)
 		fork_keeper(&command, options.command, &identities, peer_fd, options.vm_mac);
 	if (uplink == NULL && is_kind(uplink_text(&options), "vmnet"))
 		uplink = open_uplink();
+	prepare_claims(&relay, &options, uplink);
 	drop_privileges(&identities);
 	open_sites(&relay.sites, wants_ipv6(&options, NULL)); /* on macOS root's own socket could change routes for ever */
 	open_control_path();
@@ -381,6 +330,7 @@ static int prepare(struct usage_error *error)
 		uplink = open_uplink();
 	relay.uplink.live = &live;
 	start_uplink(&relay.uplink, uplink, &relay.anchors, clock_ms());
+	prepare_claims(&relay, &options, uplink);
 	if (uplink->kind->anchors != NULL)
 		uplink->kind->anchors(uplink, &relay.anchors);
 	if (!make_config(&options, &relay.anchors, &config, error) || !make_state(&options, &state, clock_ms(), error))
@@ -390,8 +340,9 @@ static int prepare(struct usage_error *error)
 	if (wants_ipv6(&options, NULL) && !start_sites(&relay.sites, &config.sites))
 		die("cannot read this host's addresses: %s", strerror(errno));
 	prepare_events();
-	load_state();
+	start_keeping(&relay, &options, &config, &state);
 	prepare_relay(guest, uplink);
+	join_claims(&relay);
 	open_capture();
 	start_metrics();
 	if (options.wanted != WANT_RUN && options.vm_fd == 0)

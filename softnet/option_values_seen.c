@@ -13,6 +13,17 @@ bool take_name(struct options *options, const char *value, struct usage_error *e
 	return true;
 }
 
+/* Shown, and compared with that of others. */
+bool take_segment(struct options *options, const char *value, struct usage_error *error)
+{
+	static const char set[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	size_t length = strlen(value);
+	if (length == 0 || length > SEGMENT_NAME_MAX || value[strspn(value, set)] != '\0')
+		return refuse_value(error, value, "auto, none, or 1 to 48 letters, digits, dots, dashes and underscores");
+	options->segment = strcmp(value, "auto") == 0 ? NULL : value;
+	return true;
+}
+
 /* A name, a MAC address or a process number: whichever it is, it is compared as a text. */
 bool take_vm(struct options *options, const char *value, struct usage_error *error)
 {

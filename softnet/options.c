@@ -14,6 +14,7 @@ const struct option_line option_lines[] = {
 	{ "vm-ip", "ADDR[/LEN],...", 0, GIVE_OFTEN, NULL, "addresses that the VM may use without a lease", take_vm_ip },
 	{ "mtu", "N", 0, GIVE_ONCE, NULL, "longest packet, 576-65535 octets (1500)", take_mtu },
 	{ "uplink", "PORT", 0, GIVE_ONCE, "The network", "way to the network; see PORTS", take_uplink },
+	{ "segment", "auto|none|NAME", 0, GIVE_ONCE, NULL, "whose VMs share the network with this one (auto)", take_segment },
 	{ "vm-net-type", "nat|host", 0, GIVE_ONCE, NULL, "host: only DHCP and exposed ports (nat)", take_net_type },
 	{ "expose", "[ADDR:]EXT:INT,...", 0, GIVE_OFTEN, NULL,
 	  "forward this host's port EXT, or EXT-EXT, to the VM's INT; tcp/ (default) or udp/ in front", take_expose },

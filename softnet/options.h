@@ -17,7 +17,7 @@ enum wanted {
 /* Which frames are captured, or shown by replay. FRAMES_UNSAID: the default of the verb. */
 enum frames_wanted { FRAMES_UNSAID, FRAMES_DROPS, FRAMES_ALL, FRAMES_NONE };
 
-enum { EVENT_FILES_MAX = 4, CAPTURES_MAX = 16, VM_NAME_MAX = 63, PCAP_FILES_MAX = 1000 };
+enum { EVENT_FILES_MAX = 4, CAPTURES_MAX = 16, VM_NAME_MAX = 63, SEGMENT_NAME_MAX = 48, PCAP_FILES_MAX = 1000 };
 
 /* A capture to replay. */
 struct capture_name {
@@ -43,6 +43,7 @@ struct options {
 	int vm_fd;              /* -1: not given */
 	const char *guest;      /* "kind:argument"; NULL: not given */
 	const char *uplink;     /* NULL: the platform's */
+	const char *segment;    /* "none", or a name; NULL: the uplink knows */
 	const char *state_file; /* NULL: none */
 	const char *user, *group;
 	bool host_only;         /* --vm-net-type host */

@@ -27,6 +27,12 @@ bool platform_uplink_wants_root(void);
 /* Where this program stands in the file system. */
 bool platform_own_path(char *path, size_t size);
 
+/*
+ * What is in this folder itself: through no link, and not in another file system that somebody has put there. Waits for nobody:
+ * no FIFO, no lease. -1: errno says why.
+ */
+int platform_open_beneath(int folder, const char *name, int flags);
+
 /* Differs after each boot of the machine; "" where it cannot be had. */
 enum { BOOT_ID_TEXT = 64 };
 void platform_boot_id(char text[BOOT_ID_TEXT]);

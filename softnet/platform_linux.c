@@ -5,6 +5,7 @@
 #include <getopt.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -53,6 +54,17 @@ static void read_line(const char *path, char *text, size_t size)
 	text[strcspn(text, "\n")] = '\0';
 	if (fd >= 0)
 		close(fd);
+}
+
+int platform_open_beneath(int folder, const char *name, int flags)
+{
+	const int all = flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+	const struct open_how how = { .flags = (unsigned)all,
+				      .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV };
+	long fd = syscall(SYS_openat2, folder, name, &how, sizeof how);
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM)) /* before Linux 5.6, or where somebody's filter knows it not */
+		return openat(folder, name, all);
+	return (int)fd;
 }
 
 void platform_boot_id(char text[BOOT_ID_TEXT])

@@ -1,6 +1,7 @@
 /* macOS: clock, boot id, ids, peers, the system's log. Not yet run on a Mac; docs/macos.md says what was checked. */
 #include "platform.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
 #include <libproc.h>
@@ -48,6 +49,11 @@ void platform_restart_getopt(void)
 {
 	optreset = 1;
 	optind = 1;
+}
+
+int platform_open_beneath(int folder, const char *name, int flags)
+{
+	return openat(folder, name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 }
 
 void platform_boot_id(char text[BOOT_ID_TEXT])

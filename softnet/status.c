@@ -160,6 +160,31 @@ static json_t *json_metrics_file(const struct metrics_file *file)
 				  : json_pack("{s:o, s:o}", "file", json_text(file->path), "failed", json_number(file->failed));
 }
 
+static json_t *json_conflicts(const struct claims *claims, uint64_t now_ms)
+{
+	json_t *list = json_array();
+	for (int i = 0; i < CONFLICTS_MAX; i++) {
+		const struct claim_conflict *one = &claims->conflicts[i];
+		if (one->pid != 0)
+			json_array_append_new(list, json_pack("{s:o, s:s, s:s, s:i, s:i, s:o}", "address", json_address(one->address),
+							      "holder", one->is_ours ? "this" : "other", "guard", one->vm, "pid",
+							      (int)one->pid, "user", (int)one->user, "seconds",
+							      json_number((now_ms - one->last_ms) / MS)));
+	}
+	return list;
+}
+
+/* null: nobody else can be on the uplink's network. */
+static json_t *json_claims(const struct relay *r)
+{
+	const struct claims *claims = &r->claims;
+	if (!r->has_claims)
+		return json_null();
+	return json_pack("{s:o, s:s, s:o}", "segment", claims->page.segment[0] != '\0' ? json_text(claims->page.segment) : json_null(),
+			 "seen_by", claims->folder.file < 0 ? "nobody" : claims->folder.is_for_all ? "all" : "user", "conflicts",
+			 json_conflicts(claims, r->now_ms));
+}
+
 static json_t *json_state_file(const struct state_file *file)
 {
 	return file->path == NULL ? json_null()
@@ -207,6 +232,7 @@ json_t *json_status(const struct live *live)
 			json_object_set_new(status, "ground", json_ground(&live->relay->uplink.ground)) == 0 &&
 			json_object_set_new(status, "asking", json_asking(live->relay)) == 0 &&
 			json_object_set_new(status, "capture", json_capture(&live->relay->capture)) == 0 &&
+			json_object_set_new(status, "claims", json_claims(live->relay)) == 0 &&
 			json_object_set_new(status, "state_file", json_state_file(&live->relay->file)) == 0 &&
 			json_object_set_new(status, "events", json_events(&live->relay->announcer)) == 0;
 	json_decref(settings);

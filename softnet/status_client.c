@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include "claims_text.h"
 #include "guard_list.h"
 #include "log.h"
 #include "metrics.h"
@@ -34,6 +36,16 @@ static bool print_array(const struct guard_list *list, bool is_json, FILE *to)
 	return is_printed;
 }
 
+static void print_doubles(struct sheet *sheet, const struct guard_list *list)
+{
+	struct stated_claims *guards = calloc(list->count, sizeof *guards);
+	for (size_t i = 0; guards != NULL && i < list->count; i++)
+		guards[i] = (struct stated_claims){ list->views[i].status, list->views[i].user == getuid() };
+	if (guards != NULL)
+		write_doubles(sheet, guards, list->count);
+	free(guards);
+}
+
 static bool print_text(const struct guard_list *list, const struct options *options, FILE *to)
 {
 	struct sheet sheet = { .text = malloc(SHEET_MAX), .size = SHEET_MAX };
@@ -51,6 +63,7 @@ static bool print_text(const struct guard_list *list, const struct options *opti
 		} else
 			write_table_row(&sheet, view->status, list->has_users ? user_name(view->user) : NULL);
 	}
+	print_doubles(&sheet, list);
 	bool is_printed = fputs(sheet.text, to) >= 0;
 	free(sheet.text);
 	return is_printed;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "../port/io.h"
+#include "claims_text.h"
 #include "text.h"
 
 enum { DROPS_SHOWN = 10, LIST_SHOWN = 64, RECENT_S = 10 };
@@ -180,7 +181,7 @@ static bool may_make_addresses(const json_t *status)
 
 static const char made_by_mac[] = "but those of IPv6 that its MAC address makes";
 
-struct word format_situation(const json_t *status)
+static struct word situation_of(const json_t *status)
 {
 	const json_t *asking = json_object_get(status, "asking"), *away = json_object_get(status, "away");
 	if (json_is_string(json_object_get(away, "uplink")))
@@ -197,6 +198,11 @@ struct word format_situation(const json_t *status)
 	if (!has_address(status))
 		return word("has no address%s", besides(status).text);
 	return word("has an address, %s%s", traffic(status), besides(status).text);
+}
+
+struct word format_situation(const json_t *status)
+{
+	return word("%s%s", situation_of(status).text, format_claims(status).text);
 }
 
 /* --- a page --- */
@@ -383,6 +389,7 @@ void write_summary(struct sheet *sheet, const json_t *status, const char *user)
 		 format_span(number_of(status, "uptime")).text);
 	write_to(sheet, "%s\n\n", format_situation(status).text);
 	write_addresses(sheet, status);
+	write_claims(sheet, status);
 	write_trusted(sheet, status);
 	write_policy(sheet, status);
 	write_traffic(sheet, status);

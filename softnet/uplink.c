@@ -8,6 +8,7 @@
 #include <string.h>
 #include "anchors.h"
 #include "control_methods.h"
+#include "keeping.h"
 #include "log.h"
 #include "setup.h"
 #include "state_json.h"
@@ -107,6 +108,8 @@ void follow_uplink(struct uplink_watch *w, bool is_told, uint64_t now_ms)
 		return;
 	port->kind->survey(port, &w->ground, &anchors);
 	w->read_ms = now_ms;
+	if (w->live->relay->has_claims)
+		move_claims(&w->live->relay->claims, now_ms); /* another bridge is another network */
 	if (!must_wait(w, &anchors, now_ms) && memcmp(&anchors, &w->live->relay->anchors, sizeof anchors) != 0)
 		put_in_force(w, &anchors);
 	tell_uplink(w, now_ms);

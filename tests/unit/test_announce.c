@@ -142,6 +142,8 @@ static void what_the_guard_does(void **unused)
 	announce_state_file(&announcer, &(struct state_file){ .path = "/x", .kept = STATE_STALE }, NOW);
 	must_have_told("{\"event\":\"state-file\",\"file\":\"/x\",\"kept\":\"stale\",\"what\":\"it cannot be written, and holds "
 		       "what is no longer so: remove it before softnet is started again\"}");
+	announce_claim(&announcer, &(struct claim_conflict){ .address = address_of_ipv4(0x0a000005), .pid = 7, .vm = "web1" }, NOW);
+	must_have_told("{\"event\":\"binding-claimed\",\"address\":\"10.0.0.5\",\"holder\":\"other\",\"guard\":\"web1\",\"user\":0}");
 	announce_no_answer(&announcer, 10, "nothing", NOW);
 	must_have_told("{\"event\":\"no-dhcp-answer\",\"seconds\":10,\"hint\":\"nothing\"}");
 	announce_answer(&announcer, 12, NOW);
@@ -149,7 +151,7 @@ static void what_the_guard_does(void **unused)
 	announce_stop(&announcer, "stopped by a signal", NOW);
 	must_have_told("{\"event\":\"stopped\",\"why\":\"stopped by a signal\"}");
 	json_t *numbers = json_events(&announcer);
-	assert_int_equal(number(numbers, "told"), 7);
+	assert_int_equal(number(numbers, "told"), 8);
 	assert_int_equal(number(numbers, "withheld") + number(numbers, "lost"), 0);
 	json_decref(numbers);
 }

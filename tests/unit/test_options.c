@@ -467,6 +467,7 @@ static const char *const bad_values[][3] = {
 	  "\"dhcp=/1\": expected PERSECOND from 0.001 to 1000000 and BURST from 0 (no limit) to 1000000" },
 	{ "--rate", "dhcp=0/1", "\"dhcp=0/1\": expected PERSECOND of at least 0.001, or BURST 0 for no limit" },
 	{ "--state", "", "\"\": expected the path of a file" },
+	{ "--segment", "a b", "\"a b\": expected auto, none, or 1 to 48 letters, digits, dots, dashes and underscores" },
 	{ "--user", "", "\"\": expected a user's name or number" },
 	{ "--group", "", "\"\": expected a group's name or number" },
 	{ "--bootpd-lease-time", "0", "\"0\": expected a number of seconds from 1 to 2147483647" },

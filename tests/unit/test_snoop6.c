@@ -229,6 +229,14 @@ static void registry_of_the_host(void **state)
 	assert_true(expire_bindings(&w.snoop, w.now_ms) == NEVER_EXPIRES);
 	assert_int_equal(released, 1);
 	assert_int_equal(w.last_event.kind, EVENT_LEASE_LOST);
+	/* What has run out and is claimed again before anybody has looked, is claimed once and not given back. */
+	start_announced(true);
+	w.snoop.release = on_release;
+	released = 0;
+	claim_address(&w, GUEST_PRIVACY);
+	find_lease6(&w.state, GUEST_PRIVACY)->expires_ms = w.now_ms;
+	claim_address(&w, GUEST_PRIVACY);
+	assert_int_equal(released, 0);
 	start_announced(true);
 	w.snoop.release = on_release;
 	for (uint64_t i = 0; i < 15; i++)

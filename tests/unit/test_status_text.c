@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "softnet/claims_text.h"
 #include "softnet/status_text.h"
 
 #include <cmocka.h>
@@ -30,14 +31,18 @@ static const char good[] =
 	"{'side':'uplink','reason':'queue-full','meaning':'the other side is full','count':1,'seconds':null,'frame':null}],"
 	"'flows':{'established':3,'closing':0},'rejections':7,'asking':null,"
 	"'capture':{'file':'/tmp/x.pcapng','frames':17,'octets':1,'lost':2},"
+	"'claims':{'segment':'bridge 1:2','seen_by':'all','conflicts':[{'address':'192.168.77.12','holder':'this','guard':'web2',"
+	"'pid':99,'user':0,'seconds':3},{'address':'fe80::9','holder':'other','guard':'w\\u00e9b','pid':98,'user':1,'seconds':4}]},"
 	"'state_file':{'file':'/tmp/x.state','kept':'void','what':'it cannot be written','failed':3},'events':{'told':1,'withheld':0,'lost':5}}";
 
 static const char page[] =
 	"web1  02:00:00:00:00:05  pid 4711, user alice, up 3 h 5 min\n"
-	"has an address, traffic flows; drops 120/s: dst-private\n"
+	"has an address, traffic flows; drops 120/s: dst-private; 192.168.77.12 is wanted by web2 too\n"
 	"\n"
 	"address    192.168.77.12  dhcp, 9 min left, from 192.168.77.1\n"
 	"           fe80::5  link-local, tentative, for ever\n"
+	"claims     192.168.77.12 is also wanted by web2 (guard 99), 3 s ago\n"
+	"           fe80::9 is held by w??b (guard 98), 4 s ago\n"
 	"trusts     DHCP server 192.168.77.1  02:00:00:00:00:01  learned, 9 min left\n"
 	"           resolver 9.9.9.9\n"
 	"           gateway 02:00:00:00:00:01\n"
@@ -85,14 +90,22 @@ static void a_page(void **unused)
 	write_table_row(&sheet, status, "alice");
 	assert_string_equal(text, "VM                    PID USER       ADDRESS              OUT/s       IN/s DROP/s  STATE\n"
 				  "web1                 4711 alice      192.168.77.12    12.0 kbit     96 bit    120  "
-				  "has an address, traffic flows; drops 120/s: dst-private\n");
+				  "has an address, traffic flows; drops 120/s: dst-private; 192.168.77.12 is wanted by web2 too\n");
 	json_decref(status);
+}
+
+/* As it is when nobody else wants its addresses. */
+static json_t *parse_alone(void)
+{
+	json_t *status = parse(good);
+	json_object_set_new(status, "claims", json_null());
+	return status;
 }
 
 /* The status with one key changed, in words. */
 static void stands(const char *key, const char *value, const char *expected)
 {
-	json_t *status = parse(good);
+	json_t *status = parse_alone();
 	json_object_set_new(status, key, parse(value));
 	assert_string_equal(format_situation(status).text, expected);
 	json_decref(status);
@@ -108,7 +121,7 @@ static void how_it_stands(void **unused)
 	stands("addresses", "[]", "has no address; drops 120/s: dst-private");
 	stands("addresses", "[{'address':'fe80::5','origin':'link-local','state':'bound'}]",
 	       "has no address; drops 120/s: dst-private");
-	json_t *six = parse(good);
+	json_t *six = parse_alone();
 	json_object_set_new(six, "addresses", json_array());
 	json_object_set_new(six, "routers", parse("[{'address':'fe80::1','mac':'02:00:00:00:00:01','seconds':60}]"));
 	assert_string_equal(format_situation(six).text, "has no address but those of IPv6 that its MAC address makes, "
@@ -118,9 +131,40 @@ static void how_it_stands(void **unused)
 	json_decref(six);
 	stands("rates", "{'guest':{'frames':1}}", "has an address, sends and hears nothing; drops now and then: dst-private");
 	stands("rates", "{'uplink':{'frames':1}}", "has an address, hears and sends nothing; drops now and then: dst-private");
+	stands("claims", "{'conflicts':[{'address':'10.0.0.5','holder':'other','guard':'web1'}]}",
+	       "has an address, traffic flows; drops 120/s: dst-private; 10.0.0.5 is held by web1");
 	json_t *fresh = parse("{'passed':{'guest':{'frames':0}},'drops':[]}");
 	assert_string_equal(format_situation(fresh).text, "no frame from the VM yet");
 	json_decref(fresh);
+}
+
+static void what_two_have(void **unused)
+{
+	static const char *const said[] = {
+		"{'name':'a','claims':{'segment':'x'},'addresses':[{'address':'10.0.0.5'},{'address':'10.0.0.6'}]}",
+		"{'name':'b','claims':{'segment':'x'},'addresses':[{'address':'10.0.0.5'},{'address':'10.0.0.7'}]}",
+		"{'name':'c','claims':{'segment':'y'},'addresses':[{'address':'10.0.0.6'}]}", /* another network */
+		"{'name':'d','claims':null,'addresses':[{'address':'10.0.0.6'}]}",            /* alone on it */
+		"{'name':'e','claims':{'segment':null},'addresses':[{'address':'10.0.0.6'},{'address':7},3]}",
+		"{'name':'f','claims':{'segment':'x'},'addresses':[{'address':'10.0.0.9'},{'address':'10.0.0.7'}]}",
+		"{'name':'g','claims':{'segment':'x'},'addresses':[{'address':'10.0.0.9'}]}", /* of strangers both */
+		"{'name':'h','claims':[],'addresses':{}}", "7",
+	};
+	struct stated_claims guards[9];
+	struct sheet sheet = { .text = text, .size = sizeof text };
+	(void)unused;
+	for (int i = 0; i < 9; i++)
+		guards[i] = (struct stated_claims){ parse(said[i]), i < 5 };
+	text[0] = '\0';
+	write_doubles(&sheet, guards, 9);
+	assert_string_equal(text, "\n10.0.0.5 is held by two: a and b\n10.0.0.7 is held by two: b and f\n");
+	sheet.length = 0;
+	text[0] = '\0';
+	write_doubles(&sheet, guards, 1);
+	write_doubles(&sheet, guards, 0);
+	assert_string_equal(text, "");
+	for (int i = 0; i < 9; i++)
+		json_decref((json_t *)(uintptr_t)guards[i].status);
 }
 
 static void amounts_and_spans(void **unused)
@@ -261,7 +305,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_page),
-		cmocka_unit_test(how_it_stands),
+		cmocka_unit_test(how_it_stands), cmocka_unit_test(what_two_have),
 		cmocka_unit_test(amounts_and_spans),
 		cmocka_unit_test(whatever_a_guard_says),
 		cmocka_unit_test(what_does_not_fit_is_left_out),
