@@ -41,7 +41,7 @@ enum verdict decide(struct snoop *snoop, enum direction direction, const struct 
 		d.verdict = ask_flows(snoop->flows, d, to_guest, &p, now_ms);
 	if (snoop->names != 0)
 		d.verdict = ask_names(snoop, d, to_guest, &p, frame, now_ms);
-	d.verdict = charge(snoop->config, snoop->buckets, d, to_guest, now_ms);
+	d.verdict = charge(snoop->config, snoop->state, snoop->buckets, frame, d, to_guest, now_ms);
 	if (d.verdict < FIRST_DROP && d.binding != NO_BINDING)
 		stamp_binding(snoop, d.binding, now_ms);
 	bool is_decided = d.verdict == PASS || d.verdict == HELD || d.verdict >= FIRST_DROP;

@@ -6,6 +6,8 @@ enum { PROTOCOL_ICMP = 1, PROTOCOL_IGMP = 2, PROTOCOL_TCP = 6, PROTOCOL_UDP = 17
 
 #define IPV4_BROADCAST 0xffffffffU
 
+enum { IGMP_QUERY = 0x11 };
+
 struct ipv4 {
 	struct address source, destination;
 	uint32_t header;           /* octets, 20..60 */

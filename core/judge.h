@@ -26,12 +26,32 @@ INLINE bool may_probe(const struct state *state, struct address target, uint64_t
 	return false;
 }
 
+/* The network's own machines. */
+INLINE bool is_reserved4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+{
+	return is_router4(config, state, a, now_ms) || is_resolver4(config, state, a, now_ms) ||
+	       is_dhcp_server4(config, state, a, now_ms) || is_resident(config, a);
+}
+
 /* Asking for a host that the policy refuses anyway is a scan. Next hops, servers and resolvers may always be asked for. */
 INLINE bool may_ask_for(const struct config *config, const struct state *state, struct address target, uint64_t now_ms)
 {
-	return !needs_router4(config, state, now_ms) || is_router4(config, state, target, now_ms) ||
-	       is_resolver4(config, state, target, now_ms) || is_dhcp_server4(config, state, target, now_ms) ||
+	return !needs_router4(config, state, now_ms) || is_reserved4(config, state, target, now_ms) ||
 	       owns_address4(state, target, now_ms) || has_business_with4(config, state, target, now_ms);
+}
+
+/*
+ * Nobody may keep the guest from its gateway, or from an address: a neighbor that asks in a flood uses up what answers to it
+ * cost, and one that makes the guest ask for many what questions for neighbors cost. RFC 5227 3: a claim asks for its sender.
+ */
+INLINE uint8_t bucket_of_arp(const struct config *config, const struct state *state, const struct ethernet *eth,
+			     const struct arp *arp, uint64_t now_ms)
+{
+	if (is_unset(arp->sender) || same_address(arp->sender, arp->target))
+		return RATE_OF_ARP_CLAIM;
+	if (arp->operation == ARP_REPLY)
+		return is_known_mac(config, state, eth->destination, now_ms) ? RATE_OF_ARP_GATEWAY : RATE_OF_ARP_ANSWER;
+	return is_reserved4(config, state, arp->target, now_ms) ? RATE_OF_ARP_GATEWAY : RATE_OF_ARP;
 }
 
 INLINE struct decision judge_arp_from_guest(const struct config *config, const struct state *state,
@@ -44,10 +64,11 @@ INLINE struct decision judge_arp_from_guest(const struct config *config, const s
 		return drop(DROP_ARP_SHA_SPOOF);
 	if (mac_is_group(eth->destination) && eth->destination != MAC_BROADCAST)
 		return drop(DROP_L2L3_MISMATCH);
+	uint8_t bucket = bucket_of_arp(config, state, eth, &arp, now_ms);
 	if (is_unset(arp.sender)) {
 		if (arp.operation != ARP_REQUEST || !may_probe(state, arp.target, now_ms))
 			return drop(DROP_ARP_PROBE_TARGET);
-		return pass(RATE_OF_ARP, NO_BINDING);
+		return pass(bucket, NO_BINDING);
 	}
 	if (!has_lease4(state, now_ms))
 		return drop(DROP_ARP_NO_LEASE);
@@ -57,8 +78,8 @@ INLINE struct decision judge_arp_from_guest(const struct config *config, const s
 	if (arp.operation == ARP_REQUEST && !may_ask_for(config, state, arp.target, now_ms))
 		return drop(DROP_ARP_TARGET_DENIED);
 	if (arp.operation == ARP_REQUEST && is_learnable_router4(config, state, arp.target, now_ms))
-		return punt(PUNT_GATEWAY_ARP, RATE_OF_ARP);
-	return pass(RATE_OF_ARP, binding);
+		return punt(PUNT_GATEWAY_ARP, bucket);
+	return pass(bucket, binding);
 }
 
 /* Behind a migration: the hypervisor's own frame, or the guest's. It must reach the switches, so it goes to all. */
@@ -67,7 +88,7 @@ INLINE struct decision judge_rarp_from_guest(const struct config *config, const 
 {
 	if (eth->destination != MAC_BROADCAST || !is_rarp_announcement(frame, ETHERNET_HEADER, config->vm_mac))
 		return drop(DROP_RARP_FORM);
-	return pass(RATE_OF_ARP, NO_BINDING);
+	return pass(RATE_OF_ARP_CLAIM, NO_BINDING);
 }
 
 /* RFC 3376 4: reports and leaves of IGMP 1 to 3, TTL 1. A query would make the guest the segment's querier. */
@@ -212,7 +233,7 @@ INLINE struct decision judge_data4_from_guest(const struct config *config, const
 			return drop(DROP_IGMP_INVALID);
 		if (!mac_fits_ipv4(state, eth->destination, ip->destination, now_ms))
 			return drop(DROP_L2L3_MISMATCH);
-		return pass(RATE_OF_MULTICAST, binding);
+		return pass(RATE_OF_REPORT, binding);
 	}
 	bool to_group = ipv4_of_address(ip->destination) >> 28 == 14;
 	if (ip->protocol == PROTOCOL_ICMP && (is_icmp_control(frame, ip) || (to_group && is_fragment(ip))))
@@ -329,13 +350,14 @@ INLINE struct decision judge_router_arp(const struct config *config, const struc
 INLINE struct decision judge_arp_to_guest(const struct config *config, const struct state *state,
 					  const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
 {
-	uint8_t bucket = mac_is_group(eth->destination) ? RATE_OF_UPLINK_GROUP : RATE_FREE;
 	struct arp arp;
 	if (!parse_arp(frame, ETHERNET_HEADER, &arp))
 		return drop(DROP_ARP_MALFORMED);
 	if (arp.sender_mac != eth->source && !may_answer_for(config, state, &arp, eth->source, now_ms))
 		return drop(DROP_ARP_SHA_SPOOF);
 	uint32_t binding = find_binding4(state, arp.sender, now_ms);
+	bool concerns_guest = !mac_is_group(eth->destination) || binding != NO_BINDING || may_probe(state, arp.target, now_ms);
+	uint8_t bucket = bucket_of_uplink(config, state, eth->source, concerns_guest, now_ms);
 	hide_from_optimizer(binding);
 	if (binding < BINDINGS4_MAX && !config->arp_conflicts_pass &&
 	    now_ms >= state->ipv4[binding].since_ms + CONFLICT_WINDOW_MS)
@@ -410,6 +432,13 @@ INLINE struct decision judge_dhcp4_to_guest(const struct config *config, const s
 	return fault == PASS ? punt(PUNT_DHCP4_SERVER, RATE_OF_UPLINK_DHCP) : drop(fault);
 }
 
+/* The guest answers a query with a report for each of its groups. */
+INLINE uint8_t bucket_of_igmp(const struct frame *frame, const struct ipv4 *ip)
+{
+	struct reader r = read_from(frame, ip->payload, ip->end);
+	return read_u8(&r) == IGMP_QUERY ? RATE_OF_UPLINK_QUERY : RATE_OF_UPLINK_GROUP;
+}
+
 /*
  * What comes from the network and is well-formed so far. Where flows are tracked its transport header must stand where it was
  * judged; IGMP keeps the guest in its groups and is nobody's call.
@@ -419,9 +448,11 @@ INLINE struct decision judge_data4_to_guest(const struct config *config, const s
 					    uint64_t now_ms)
 {
 	bool to_group = mac_is_group(eth->destination);
-	uint8_t bucket = to_group ? RATE_OF_UPLINK_GROUP : RATE_FREE;
+	uint8_t bucket = to_group ? bucket_of_uplink(config, state, eth->source, false, now_ms) : RATE_FREE;
 	struct udp ports = { 0, 0, 0 };
-	if (!config->stateful || ip->protocol == PROTOCOL_IGMP)
+	if (ip->protocol == PROTOCOL_IGMP)
+		return pass(bucket == RATE_OF_UPLINK_GATEWAY ? bucket : bucket_of_igmp(frame, ip), NO_BINDING);
+	if (!config->stateful)
 		return pass(bucket, NO_BINDING);
 	if (is_fragment(ip) && is_bad_fragment(ip))
 		return drop(DROP_IP4_FRAGMENT);

@@ -53,7 +53,7 @@ INLINE struct decision judge_dad(const struct config *config, const struct state
 	if (!same_address(ip->destination, solicited_node_of(nd->target)) || nd->has_link_address)
 		return drop(DROP_ND_FORM);
 	if (target.status != STATUS_FOREIGN)
-		return pass_nd(eth, ip, RATE_OF_ND, target.binding);
+		return pass_nd(eth, ip, RATE_OF_ND_CLAIM, target.binding);
 	if (is_reserved6(config, state, nd->target, now_ms) ||
 	    is_wanted_by_neighbor(&state->ipv6, nd->target.high, nd->target.low, now_ms))
 		return drop(DROP_ND_TARGET_RESERVED);
@@ -62,7 +62,7 @@ INLINE struct decision judge_dad(const struct config *config, const struct state
 		return drop(DROP_ND_PREFIX_UNKNOWN);
 	if (!mac_fits_ipv6(eth->destination, ip->destination))
 		return drop(DROP_L2L3_MISMATCH);
-	return punt(PUNT_DAD, RATE_OF_ND);
+	return punt(PUNT_DAD, RATE_OF_ND_CLAIM);
 }
 
 /* As may_ask_for() of judge.h. */
@@ -86,7 +86,8 @@ INLINE struct decision judge_solicitation(const struct config *config, const str
 		return drop(DROP_ND_FORM);
 	if (!may_solicit(config, state, nd->target, now_ms))
 		return drop(DROP_ND_TARGET_DENIED);
-	return pass_nd(eth, ip, RATE_OF_ND, source.binding);
+	bool about_network = is_reserved6(config, state, nd->target, now_ms);
+	return pass_nd(eth, ip, about_network ? RATE_OF_ND_GATEWAY : RATE_OF_ND, source.binding);
 }
 
 INLINE struct decision judge_advertisement(const struct config *config, const struct state *state,
@@ -102,7 +103,8 @@ INLINE struct decision judge_advertisement(const struct config *config, const st
 		return drop(DROP_ND_FORM);
 	if (is_group6(ip->destination) && (nd->is_solicited || !same_address(ip->destination, ALL_NODES)))
 		return drop(DROP_ND_FORM);
-	return pass_nd(eth, ip, RATE_OF_ND, target.binding);
+	bool to_gateway = is_known_mac(config, state, eth->destination, now_ms);
+	return pass_nd(eth, ip, to_gateway ? RATE_OF_ND_GATEWAY : RATE_OF_ND_ANSWER, target.binding);
 }
 
 INLINE struct decision judge_nd_from_guest(const struct config *config, const struct state *state,
@@ -163,7 +165,7 @@ INLINE struct decision judge_icmp6_from_guest(const struct config *config, const
 	case MLD_REPORT_2:
 		if (!is_plain_mld(config, state, frame, ip, type, now_ms))
 			return drop(DROP_MLD_INVALID);
-		return pass_nd(eth, ip, RATE_OF_MULTICAST, NO_BINDING);
+		return pass_nd(eth, ip, RATE_OF_REPORT, NO_BINDING);
 	default:
 		return drop(DROP_ICMP6_TYPE);
 	}

@@ -197,7 +197,7 @@ INLINE struct decision judge_data6_to_guest(const struct config *config, const s
 					    uint64_t now_ms)
 {
 	bool to_group = mac_is_group(eth->destination);
-	uint8_t bucket = to_group ? RATE_OF_UPLINK_GROUP : RATE_FREE;
+	uint8_t bucket = to_group ? bucket_of_uplink(config, state, eth->source, false, now_ms) : RATE_FREE;
 	if (!config->stateful)
 		return pass(bucket, NO_BINDING);
 	struct contact from = contact6(ip->source, true, ip, ports);
@@ -235,7 +235,10 @@ INLINE struct decision judge_icmp6_to_guest(const struct config *config, const s
 	struct udp no_ports = { 0, 0, 0 };
 	if (is_icmp6_data(type))
 		return judge_data6_to_guest(config, state, eth, ip, &no_ports, now_ms);
-	uint8_t bucket = mac_is_group(eth->destination) ? RATE_OF_UPLINK_GROUP : RATE_FREE;
+	bool concerns_guest = !mac_is_group(eth->destination) || (neighbor && is_held6(config, state, nd.target, now_ms));
+	uint8_t bucket = bucket_of_uplink(config, state, eth->source, concerns_guest, now_ms);
+	if (type == MLD_QUERY && bucket != RATE_OF_UPLINK_GATEWAY)
+		bucket = RATE_OF_UPLINK_QUERY;
 	if (conflict && !is_leased6(state, nd.target, now_ms))
 		return punt(PUNT_ND_CONFLICT, bucket);
 	if (is_dad(&nd, ip) && is_slaac_prefix(&state->ipv6, nd.target.high, now_ms) && !is_own6(config, state, nd.target, now_ms))

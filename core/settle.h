@@ -5,7 +5,10 @@
 #pragma once
 #include "config.h"
 #include "decision.h"
+#include "ethernet.h"
 #include "flow_facts.h"
+#include "siphash.h"
+#include "state.h"
 
 INLINE uint8_t reason_of_rate(uint8_t class)
 {
@@ -22,11 +25,27 @@ INLINE uint8_t reason_of_rate(uint8_t class)
 	return DROP_RATE_SLOW_PATH;
 }
 
-INLINE bool may_charge(const struct config *config, struct buckets *buckets, uint8_t of, uint64_t now_ms)
+/* The machine on the other side: whom the guest sends to, or who sends to it. */
+INLINE uint32_t place_of_peer(const struct state *state, const struct frame *frame, bool to_guest)
+{
+	struct ethernet eth;
+	if (!parse_ethernet(frame, &eth))
+		return 0;
+	uint64_t peer = to_guest ? eth.source : eth.destination;
+	return (uint32_t)siphash_words(state->hash_key, &peer, 1);
+}
+
+INLINE bool may_charge(const struct config *config, const struct state *state, struct buckets *buckets,
+		       const struct frame *frame, uint8_t of, bool to_guest, uint64_t now_ms)
 {
 	uint32_t class = of;
 	hide_from_optimizer(class);
-	return class == RATE_FREE || class >= RATE_CLASSES_END || take_token(&config->rates[class], &buckets->of[class], now_ms);
+	if (class == RATE_FREE || class >= RATE_CLASSES_END)
+		return true;
+	if (class < FIRST_PEER_RATE)
+		return take_token(&config->rates[class], &buckets->of[class], now_ms);
+	uint32_t place = place_of_peer(state, frame, to_guest) & (PEER_BUCKETS - 1);
+	return take_token(&config->rates[class], &buckets->of_peer[class - FIRST_PEER_RATE][place], now_ms);
 }
 
 /* Its fate hangs on the flow or the datagram that it belongs to: PASS or a DROP. */
@@ -50,16 +69,17 @@ INLINE uint8_t ask_flows(struct flows *flows, struct decision d, bool to_guest, 
 }
 
 /* Only what would pass is charged; what is punted costs a second token, for the snooper's work. */
-INLINE uint8_t charge(const struct config *config, struct buckets *buckets, struct decision d, bool to_guest, uint64_t now_ms)
+INLINE uint8_t charge(const struct config *config, const struct state *state, struct buckets *buckets,
+		      const struct frame *frame, struct decision d, bool to_guest, uint64_t now_ms)
 {
 	uint8_t slow = to_guest ? RATE_OF_FROM_UPLINK : RATE_OF_FROM_GUEST;
 	if (d.verdict >= FIRST_DROP)
 		return d.verdict;
-	if (!may_charge(config, buckets, d.bucket, now_ms))
+	if (!may_charge(config, state, buckets, frame, d.bucket, to_guest, now_ms))
 		return reason_of_rate(d.bucket);
 	/* A router's sign of life must not be lost to a flood. */
 	bool is_short = d.verdict == PASS || d.verdict == HELD || d.verdict == PUNT_GATEWAY_ARP;
-	if (!is_short && !may_charge(config, buckets, slow, now_ms))
+	if (!is_short && !may_charge(config, state, buckets, frame, slow, to_guest, now_ms))
 		return reason_of_rate(slow);
 	return d.verdict;
 }

@@ -8,8 +8,13 @@
 
 void fill_buckets(const struct config *config, struct buckets *buckets, uint64_t now_ms)
 {
-	for (uint32_t i = 0; i < RATE_CLASSES_END; i++)
-		buckets->of[i] = (struct bucket){ (uint64_t)config->rates[i].burst * 1000, now_ms };
+	for (uint32_t i = 0; i < RATE_CLASSES_END; i++) {
+		struct bucket full = { (uint64_t)config->rates[i].burst * 1000, now_ms };
+		if (i < FIRST_PEER_RATE)
+			buckets->of[i] = full;
+		for (uint32_t peer = 0; peer < PEER_BUCKETS && i >= FIRST_PEER_RATE; peer++)
+			buckets->of_peer[i - FIRST_PEER_RATE][peer] = full;
+	}
 }
 
 static bool parse_dhcp_frame(const struct frame *frame, struct dhcp_frame *f)

@@ -72,6 +72,24 @@ SUBPROGRAM uint32_t gateway_mac6(const struct config *config, const struct state
 	return any ? OTHER_MAC : GATEWAY_UNKNOWN;
 }
 
+/* A next hop of either family, or the host: nobody else's flood may use up what is theirs. */
+SUBPROGRAM bool is_known_mac(const struct config *config, const struct state *state, uint64_t mac, uint64_t now_ms)
+{
+	if (!is_given(config) || !is_given(state))
+		return false;
+	return mac == config->resident_mac || is_gateway_mac(config, state, mac, now_ms) ||
+	       gateway_mac6(config, &state->ipv6, mac) == GATEWAY_MAC;
+}
+
+/* What a frame to the guest costs that is more than data for it alone; concerns_guest: it asks the guest, or tells it. */
+INLINE uint8_t bucket_of_uplink(const struct config *config, const struct state *state, uint64_t mac, bool concerns_guest,
+				uint64_t now_ms)
+{
+	if (is_known_mac(config, state, mac, now_ms))
+		return RATE_OF_UPLINK_GATEWAY;
+	return concerns_guest ? RATE_OF_UPLINK_ASK : RATE_OF_UPLINK_GROUP;
+}
+
 /* Somebody at `mac` uses the link-local address of a router, or of the host, whose MAC is another. */
 SUBPROGRAM bool is_pose_of_router6(const struct config *config, const struct state6 *state, uint64_t low, uint64_t mac,
 				   uint64_t now_ms)

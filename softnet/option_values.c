@@ -274,17 +274,28 @@ bool take_mtu(struct options *options, const char *value, struct usage_error *er
 	return true;
 }
 
-static int find_rate(const char *name)
-{
-	static const char *const names[RATE_CLASSES_END] = {
+static const char *const rate_names[RATE_CLASSES_END] = {
 #define X(class, text, refill, burst, reason) [RATE_OF_##class] = text,
-		RATE_CLASSES(X)
+	RATE_CLASSES(X)
 #undef X
-	};
+};
+
+static bool is_rate(const char *name)
+{
 	for (int i = 0; i < RATE_CLASSES_END; i++)
-		if (names[i] != NULL && strcmp(names[i], name) == 0)
-			return i;
-	return -1;
+		if (rate_names[i] != NULL && strcmp(rate_names[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* The rate of the name, and those that are parts of it: "arp" is "arp-gateway", too. */
+static void set_rates(struct options *options, const char *name, const struct rate *rate)
+{
+	size_t length = strlen(name);
+	for (int i = 0; i < RATE_CLASSES_END; i++)
+		if (rate_names[i] != NULL && strncmp(rate_names[i], name, length) == 0 &&
+		    (rate_names[i][length] == '\0' || rate_names[i][length] == '-'))
+			options->rates[i] = *rate;
 }
 
 /* A decimal with at most three digits behind the point, in thousandths. */
@@ -318,8 +329,7 @@ bool take_rate(struct options *options, const char *value, struct usage_error *e
 	if (equals == NULL || slash == NULL || slash < equals || strchr(text, ',') != NULL)
 		return refuse_value(error, value, "one NAME=PERSECOND/BURST; --rate may be repeated");
 	*equals = *slash = '\0';
-	int found = find_rate(text);
-	if (found < 0)
+	if (!is_rate(text))
 		return refuse_value(error, value, "a rate that --help names");
 	if (!parse_thousandths(equals + 1, &rate.refill) || !parse_number(slash + 1, 0, 1000000, &burst))
 		return refuse_value(error, value,
@@ -327,7 +337,7 @@ bool take_rate(struct options *options, const char *value, struct usage_error *e
 	if (rate.refill == 0 && burst != 0)
 		return refuse_value(error, value, "PERSECOND of at least 0.001, or BURST 0 for no limit");
 	rate.burst = (uint32_t)burst;
-	options->rates[found] = rate;
+	set_rates(options, text, &rate);
 	return true;
 }
 

@@ -15,8 +15,8 @@ import dataclasses
 import ipaddress
 import struct
 
-from oracle_base import (ARRIVED, DELIVERED, LEFT, SLACK, Fault, Forbidden, Record, charge, is_group, labels_of, mac_at,
-                         may_have_names, require, u16)
+from oracle_base import (ARRIVED, DELIVERED, LEFT, SLACK, Fault, Forbidden, Record, charge, charge_neighbor, is_group,
+                         labels_of, mac_at, may_have_names, require, u16)
 
 ICMP_ERRORS = 3, 4, 11, 12                              # RFC 1122 3.2.2
 BROADCAST_MAC, BROADCAST_IP, NOBODY = "ff:ff:ff:ff:ff:ff", "255.255.255.255", "0.0.0.0"
@@ -85,7 +85,7 @@ class Port:
     client_ids: dict = dataclasses.field(default_factory=dict)      # identifier: until when it may have a lease
     new_client_ids: list = dataclasses.field(default_factory=list)  # times, of those beyond four
     sent_dhcp: list = dataclasses.field(default_factory=list)       # times
-    sent_arp: list = dataclasses.field(default_factory=list)
+    sent_arp: dict = dataclasses.field(default_factory=dict)   # by kind: times
 
     def owns(self, address, now):
         lease = self.leases.get(address)
@@ -371,7 +371,10 @@ def judge_from_guest(port, now, data):
     if kind == 0x0806:
         judge_arp(port, now, destination, data[14:])
         if port.rates:
-            charge(port.sent_arp, now, 100, 50, "more ARP than the limit")
+            operation, sender, target = u16(data, 20), ip_at(data, 28), ip_at(data, 38)
+            about = target == port.router or port.is_server(target) or target in port.known_resolvers(now)
+            charge_neighbor(port.sent_arp, now, "ARP", is_claim=sender in (NOBODY, target), is_answer=operation == 2,
+                            to_gateway=destination == port.router_mac, about_gateway=about, destination=destination)
         return
     if kind == IPV6:
         return port.ipv6.judge_from_guest(now, destination, data[14:])

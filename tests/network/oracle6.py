@@ -14,7 +14,7 @@ from knowledge6 import (DAD_WAIT, DECLINE, DHCP_CLIENT, DHCP_SERVER, EARLY, IA_P
                         NOBODY, NS, RA, REBIND, RELEASE, SERVERS, WANTED, YOUNG, YOUNG_LEASE, Knowledge, Message,
                         lla_options, nd_options, target_of)
 from oracle import is_global
-from oracle_base import SLACK, charge, is_group, labels_of, may_have_names, require, u16
+from oracle_base import SLACK, charge, charge_neighbor, is_group, labels_of, may_have_names, require, u16
 from packet6 import (AUTHENTICATION, DESTINATION, FRAGMENT, HOP_BY_HOP, ICMP6, JUMBO, ROUTING, TCP, UDP, Packet,
                      group_mac, has_right_checksum, is_global6, is_link_local, is_multicast, options_of, reassembled,
                      solicited_node)
@@ -52,7 +52,7 @@ class Port6(Knowledge):
         self.isolated, self.rates, self.block_global, self.no_dhcp = isolated, rates, block_global, no_dhcp
         self.names = names                  # --dhcp-hostname
         self.anchored = anchored            # --gateway-mac: the router is known before its first word
-        self.sent = {"nd": [], "rs": [], "dhcp": [], "new": []}
+        self.sent = {"nd": {}, "rs": [], "dhcp": [], "new": []}
         self.pieces = {}                    # fragments that left: (source, destination, identification) -> packets
 
     # --- what an address is -------------------------------------------------------------------------------------------
@@ -159,7 +159,9 @@ class Port6(Knowledge):
             if kind == RS:
                 charge(self.sent["rs"], now, 4, 1, "more router solicitations than the limit")
             else:
-                charge(self.sent["nd"], now, 100, 50, "more neighbor discovery than the limit")
+                charge_neighbor(self.sent["nd"], now, "neighbor discovery", is_claim=packet.source == NOBODY,
+                                is_answer=kind == NA, to_gateway=mac == self.router_mac,
+                                about_gateway=self.is_reserved(target_of(packet), now), destination=mac)
 
     def judge_rs(self, now, packet, options):
         require(packet.destination == ALL_ROUTERS, "RS to others than all routers")

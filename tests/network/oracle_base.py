@@ -46,6 +46,19 @@ def is_group(mac):
     return int(mac[:2], 16) & 1 == 1
 
 
+def charge_neighbor(sent, now, what, *, is_claim, is_answer, to_gateway, about_gateway, destination):
+    """ARP and neighbor discovery have a limit for each kind, and answers one for each machine that gets them."""
+    why = f"more {what} than the limit"
+    if is_claim:
+        charge(sent.setdefault("claim", []), now, 60, 10, why)
+    elif is_answer and not to_gateway:
+        charge(sent.setdefault(destination, []), now, 100, 50, why)
+    elif is_answer or about_gateway:
+        charge(sent.setdefault("gateway", []), now, 40, 20, why)
+    else:
+        charge(sent.setdefault("question", []), now, 100, 50, why)
+
+
 def charge(times, now, burst, per_second, why):
     """A leaky bucket over the times that were seen; a little more than the guard's, for the clocks differ."""
     times.append(now)

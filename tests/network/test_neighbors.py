@@ -1,21 +1,27 @@
 """What guests may do to the machines beside them, and what those may do to a guest, live.
 
     guest -- softnet -- tap u-NAME -- br0 -- eth0 gateway
+                                       `---- eth0 neighbour, which has no guard
 """
 
 import errno
+import pathlib
 import platform
 import re
 import socket
 import struct
+import sys
 
 import pytest
 
+import dhcp_peers
+import ipv6_peers
 import netns
 import rawguest
 import services
 import vm
 from capture import GATEWAY_MAC, watch  # noqa: F401
+from conftest import needs
 
 ONE_MAC = "52:54:00:00:00:0a"
 INTERNET, NEIGHBOUR_IP = "1.1.1.1", "192.168.77.99"
@@ -94,3 +100,90 @@ def test_errors_about_others_stay_inside(segment, watch):  # noqa: F811
     assert guest.dropped("icmp-error-quote") == 2
     for client in to_neighbour, to_guest, from_guest:
         client.close()
+
+
+NEIGHBOUR_MAC = "52:54:00:00:00:1f"
+ROUNDS = 10
+
+
+@pytest.fixture
+def flood(network):
+    """Starts a flood from the neighbour; one at a time."""
+    flooding = []
+
+    def start(per_second, *frames):
+        while flooding:
+            flooding.pop().stop()
+        script = pathlib.Path(__file__).parent / "flood.py"
+        flooding.append(network.start([sys.executable, script, "eth0", str(per_second), *[frame.hex() for frame in frames]],
+                                      network.neighbour, name=f"flood-{len(network.processes)}"))
+        flooding[0].wait_line("flooding", 20)
+    yield start
+    while flooding:
+        flooding.pop().stop()
+
+
+def reaches(namespace, address, family="-4"):
+    """One ping, with the neighbour's entry made anew."""
+    namespace.ip(f"{family} neigh flush dev eth0")
+    return "1 received" in namespace.run("ping", family, "-n", "-c", "1", "-W", "2", address, check=False)
+
+
+def must_reach(here, there, guest, address, gateway, family, flooded):
+    """Each round: the gateway reaches the guest, and the guest the gateway, as if nothing were going on."""
+    reached = [(reaches(here, address, family), reaches(there, gateway, family)) for _ in range(ROUNDS)]
+    assert reached == [(True, True)] * ROUNDS, (flooded, reached, guest.counters())
+
+
+def mdns_frame(mac, ip_frame):
+    return bytes.fromhex("01005e0000fb") + rawguest.mac_bytes(mac) + ip_frame[12:]
+
+
+def test_a_flood_starves_nobody(segment, watch, flood):  # noqa: F811
+    """A neighbour asks the guest, by unicast and broadcast, and shouts to groups, as fast as it can."""
+    segment.neighbour = segment.namespace("neighbour")
+    segment.join(segment.neighbour, "eth0", "br0", "192.168.77.99/24", mac=NEIGHBOUR_MAC)
+    guest = watch("guest", ONE_MAC, "--allow=192.168.77.0/24", allow=("192.168.77.0/24",))
+    guest.lease()
+    floods = {
+        "unicast ARP": (1000, rawguest.arp(NEIGHBOUR_MAC, 1, "192.168.77.100", guest.address, ONE_MAC)),
+        "broadcast ARP": (10000, rawguest.arp(NEIGHBOUR_MAC, 1, "192.168.77.100", guest.address)),
+        "mDNS": (30000, mdns_frame(NEIGHBOUR_MAC, rawguest.udp(
+            NEIGHBOUR_MAC, NEIGHBOUR_MAC, "192.168.77.99", "224.0.0.251", 5353, 5353, bytes(40)))),
+    }
+    for name, (per_second, frame) in floods.items():
+        flood(per_second, frame)
+        must_reach(segment.gateway, guest.namespace, guest.guard, guest.address, "192.168.77.1", "-4", name)
+        assert guest.guard.counters().dropped("uplink", "rate-uplink") > 0, f"no flood of {name}"
+    # Claims pass: what a client probes for, and announces.
+    guest.namespace.run("arping", "-D", "-c", "2", "-I", "eth0", guest.address, check=False)
+    assert guest.dropped("rate-arp") == 0, guest.guard.counters()
+
+
+@needs("radvd")
+def test_a_flood_starves_nobody_in_ipv6(routed, flood):
+    routed.neighbour = routed.namespace("neighbour")
+    routed.neighbour.set_ipv6(accept_ra=0)
+    routed.join(routed.neighbour, "eth0", "br0", mac=NEIGHBOUR_MAC)
+    guest = ipv6_peers.Guest6(routed, "vm", "--allow", ipv6_peers.PREFIX)
+    address = guest.wait_eui64()
+    guest.wait_router()
+    source = "fe80::64"
+    message = struct.pack("!BBHI", 135, 0, 0, 0) + socket.inet_pton(socket.AF_INET6, address) + b"\1\1" + \
+        dhcp_peers.mac_bytes(NEIGHBOUR_MAC)
+
+    def solicitation(to, mac):
+        return dhcp_peers.mac_bytes(mac) + dhcp_peers.mac_bytes(NEIGHBOUR_MAC) + b"\x86\xdd" + ipv6_peers.packet(
+            source, to, 58, ipv6_peers.with_checksum(source, to, 58, message, 2), 255)
+    group = ipv6_peers.text(ipv6_peers.number("ff02::1:ff00:0") | ipv6_peers.number(address) & 0xFFFFFF)
+    group_mac = "33:33:" + socket.inet_pton(socket.AF_INET6, group)[12:].hex(":")
+    for per_second, frame in (1000, solicitation(address, guest.mac)), (10000, solicitation(group, group_mac)):
+        flood(per_second, frame)
+        must_reach(routed.gateway, guest.namespace, guest.guard, address, ipv6_peers.GATEWAY, "-6", frame[:6].hex())
+        assert guest.guard.counters().dropped("uplink", "rate-uplink") > 0, "no flood"
+        # Duplicate address detection of a new address, in the middle of it.
+        new = ipv6_peers.text(ipv6_peers.number(address) & ~0xFFFF | per_second)
+        guest.namespace.ip(f"address add {new}/64 dev eth0")
+        netns.wait_for(lambda: new in guest.addresses(), 10, f"DAD of {new}")
+        assert "1 received" in guest.ping(source=new, check=False)
+    assert guest.guard.counters().dropped("guest", "rate-nd", "ip6-src-unbound") == 0

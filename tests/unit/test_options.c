@@ -237,6 +237,22 @@ static void an_exposed_port_that_could_lead_nowhere(void **unused)
 	TAKEN(TART, "--expose", "80:80", "--ipv6", "off");
 }
 
+/* A limit and its parts: what is written last counts. */
+static void a_rate_is_that_of_its_parts(void **unused)
+{
+	(void)unused;
+	TAKEN(TART, "--rate", "arp=5/6", "--rate", "uplink-bum=7/8", "--rate", "uplink-bum-ask=9/10");
+	assert_int_equal(options.rates[RATE_OF_ARP].burst, 6);
+	assert_int_equal(options.rates[RATE_OF_ARP_ANSWER].burst, 6);
+	assert_int_equal(options.rates[RATE_OF_ARP_CLAIM].burst, 6);
+	assert_int_equal(options.rates[RATE_OF_UPLINK_GATEWAY].burst, 8);
+	assert_int_equal(options.rates[RATE_OF_UPLINK_ASK].burst, 10);
+	assert_int_equal(options.rates[RATE_OF_ND].burst, 100);
+	TAKEN(TART, "--rate", "arp-gateway=5/6");
+	assert_int_equal(options.rates[RATE_OF_ARP_GATEWAY].burst, 6);
+	assert_int_equal(options.rates[RATE_OF_ARP].burst, 100);
+}
+
 static void isolation_follows_the_rules_unless_told(void **unused)
 {
 	(void)unused;
@@ -535,6 +551,7 @@ int main(void)
 		cmocka_unit_test(ipv6_follows_the_rules_unless_told),
 		cmocka_unit_test(an_address_that_could_not_be_used),
 		cmocka_unit_test(an_exposed_port_that_could_lead_nowhere),
+		cmocka_unit_test(a_rate_is_that_of_its_parts),
 		cmocka_unit_test(isolation_follows_the_rules_unless_told),
 		cmocka_unit_test(questions_are_answered_from_anywhere),
 		cmocka_unit_test(run_form),
