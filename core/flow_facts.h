@@ -84,7 +84,7 @@ PART bool find_quoted(const struct frame *frame, const struct packet_place *erro
 /* The key becomes that of the flow which the error is about. */
 PART void read_quoted(const struct frame *frame, const struct packet_place *error, bool to_guest, struct packet_facts *p)
 {
-	struct packet_place quoted;
+	struct packet_place quoted = { .at = 0 };
 	p->kind = PACKET_WITHOUT_FLOW;
 	if (find_quoted(frame, error, &quoted))
 		fill_key(frame, &quoted, !to_guest, p);

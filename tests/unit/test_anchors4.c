@@ -340,8 +340,8 @@ static void floods_do_not_hide_a_sign_of_life(void **state)
 	start_learned(3600);
 	for (int i = 0; i < 20; i++, w.now_ms += SECOND) {
 		EXPECT(asks(ROUTER_IP, MAC_BROADCAST), PASS);
-		w.buckets.of[RATE_OF_FROM_UPLINK] = (struct bucket){ 0, w.now_ms };
-		w.buckets.of[RATE_OF_UPLINK_GROUP] = (struct bucket){ 0, w.now_ms };
+		empty_bucket(&w, RATE_OF_FROM_UPLINK);
+		empty_bucket(&w, RATE_OF_UPLINK_GROUP);
 		EXPECT(says(2, ROUTER_IP, ROUTER_MAC), PASS);
 		EXPECT(says(2, ROUTER_IP, VICTIM_MAC), DROP_ARP_GATEWAY_SPOOF);
 	}

@@ -58,6 +58,15 @@ void start_world(struct world *w, bool anchored)
 	fill_buckets(&w->config, &w->buckets, w->now_ms);
 }
 
+void empty_bucket(struct world *w, enum rate_class class)
+{
+	struct bucket empty = { 0, w->now_ms };
+	if (class < FIRST_PEER_RATE)
+		w->buckets.of[class] = empty;
+	for (int i = 0; i < PEER_BUCKETS && class >= FIRST_PEER_RATE; i++)
+		w->buckets.of_peer[class - FIRST_PEER_RATE][i] = empty;
+}
+
 void put_number(struct world *w, uint64_t value, uint32_t octets)
 {
 	assert_true(w->length + octets <= sizeof w->frame);

@@ -31,6 +31,9 @@ struct world {
 /* anchored: host and gateway MAC are given, as a platform would. Then compile_policy() with no rules. */
 void start_world(struct world *w, bool anchored);
 
+/* Somebody has used it up a moment ago; of all machines where each has its own. */
+void empty_bucket(struct world *w, enum rate_class class);
+
 /* Frame builders: each fills w->frame and w->length, from the Ethernet header on. They append. */
 void put_ethernet(struct world *w, uint64_t to, uint64_t from, uint16_t type);
 void put_arp(struct world *w, uint16_t op, uint64_t sha, uint32_t spa, uint32_t tpa);
