@@ -28,6 +28,7 @@
 #include "process.h"
 #include "registry.h"
 #include "replay.h"
+#include "resolvers.h"
 #include "setup.h"
 #include "signals.h"
 #include "status_client.h"
@@ -336,6 +337,8 @@ static int prepare(struct usage_error *error)
 	if (!make_config(&options, &relay.anchors, &config, error) || !make_state(&options, &state, clock_ms(), error))
 		return EXIT_USAGE;
 	warn_of_directions(&options);
+	if (is_kind(uplink_text(&options), "slirp") && !options.host_only)
+		tell_of_resolvers(wants_ipv6(&options, NULL));
 	tell_anchors(&options, &relay.anchors, &config);
 	if (wants_ipv6(&options, NULL) && !start_sites(&relay.sites, &config.sites))
 		die("cannot read this host's addresses: %s", strerror(errno));

@@ -5,6 +5,7 @@
 """
 
 import contextlib
+import re
 import signal
 import socket
 
@@ -26,10 +27,10 @@ def slirp(network):
     network.host.ip("address add 1.1.1.1/32 dev lo")
     servers = []
 
-    def start(*options, ipv6=False, verbose=True):
+    def start(*options, ipv6=False, verbose=True, resolver=ipv6_peers.INTERNET):
         guest = network.namespace("guest", ipv6=ipv6)
         resolvers = network.logs / "resolv.conf"
-        resolvers.write_text(f"nameserver {ipv6_peers.INTERNET}\n")
+        resolvers.write_text(f"nameserver {resolver}\n" if resolver else "")
         softnet = network.start(["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"',
                                  resolvers, services.softnet_path(), "--vm-mac-address", MAC, "--guest", "tap:g-slirp",
                                  "--uplink", "slirp", *["-v"] * verbose, *options], name="softnet",
@@ -163,3 +164,29 @@ def test_slirp_has_no_ipv6_when_it_is_off(network, slirp):
     softnet.wait_counters(lambda now: now.dropped("guest", "ip6-disabled") > 1)
     assert softnet.counters().dropped("uplink") == 0            # nobody was there to answer
     assert "default" not in guest.ip("-6 route")
+
+
+@pytest.mark.parametrize("resolver, options, said", [
+    ("1.1.1.1", [], None), ("127.0.0.53", ["--ipv6", "off"], None), ("", [], "names no resolver: 10.0.2.3 will not answer"),
+    ("2606:4700:4700::1111", [], "10.0.2.3 will not answer, fd00:10:0:2::3 will$"),
+    ("fe80::1%eth0", ["--ipv6", "off"], "10.0.2.3 will not answer, fd00:10:0:2::3 would, with --ipv6 guard"),
+    ("", ["--vm-net-type", "host"], None)])
+def test_a_resolver_that_will_not_answer_is_told(slirp, resolver, options, said):
+    """Where the host has none of IPv4, most guests would resolve nothing and not know why. Without -v."""
+    _, softnet = slirp(*options, resolver=resolver, verbose=False)
+    lines = [line for line in softnet.output("err") if "resolv.conf" in line]
+    assert bool(lines) == bool(said), lines
+    assert not said or re.search(said, lines[0]), lines
+
+
+def test_without_a_resolver_of_its_family_it_does_not_answer(slirp):
+    """What the warning says is so: libslirp has nobody to hand the question to."""
+    guest, _ = slirp(resolver="")
+    packet = b"\0\1\1\0\0\1\0\0\0\0\0\0\1a\0\0\1\0\1"
+    with guest.entered():
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.settimeout(1)
+    client.sendto(packet, ("10.0.2.3", 53))
+    with pytest.raises(OSError):
+        client.recv(512)
+    client.close()
