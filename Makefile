@@ -1,6 +1,6 @@
 # The verbs people type. Meson does the work; build/ is for use, build-check/ has the sanitizers in.
 SOFTNET = build/softnet
-MESON_CHECK = --werror -Db_sanitize=address,undefined -Db_lundef=false -Dtests=enabled
+MESON_CHECK = --werror -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false -Dtests=enabled
 
 all: build/build.ninja
 	meson compile -C build

@@ -3,7 +3,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Inlined to the last function, the judge is the fastest; under the sanitizers that takes a compiler minutes. */
+#if defined(__SANITIZE_ADDRESS__)
+#define INLINE static inline
+#else
 #define INLINE static inline __attribute__((always_inline))
+#endif
 
 /*
  * The kernel's verifier walks every path through an inlined function again at every call, and gives up after a million
@@ -23,7 +28,7 @@
 #define is_given(pointer) ((pointer) != 0)
 
 #else
-#define SUBPROGRAM INLINE
+#define SUBPROGRAM static inline
 #define BIG_SUBPROGRAM static __attribute__((noinline, unused)) /* many callers: inlined it takes compilers a minute */
 #define PART       INLINE
 #define APART      static __attribute__((noinline, unused)) /* inlined, one family costs the other a tenth of its speed */

@@ -1,6 +1,5 @@
 /* Puts the three parts of a decision in order, and gives verdicts their names. */
 #include "guard.h"
-#include "judge.h"
 #include "lease.h"
 #include "names/names.h"
 #include "settle.h"
@@ -35,8 +34,7 @@ enum verdict decide(struct snoop *snoop, enum direction direction, const struct 
 {
 	bool to_guest = direction == TO_GUEST;
 	struct packet_facts p = { .kind = PACKET_WITHOUT_FLOW };
-	struct decision d = to_guest ? judge_to_guest(snoop->config, snoop->state, frame, now_ms)
-				     : judge_from_guest(snoop->config, snoop->state, frame, now_ms);
+	struct decision d = judge_frame(snoop->config, snoop->state, direction, frame, now_ms);
 	if (d.flow != 0 && read_facts(frame, to_guest, &p))
 		d.verdict = ask_flows(snoop->flows, d, to_guest, &p, now_ms);
 	if (snoop->names != 0)

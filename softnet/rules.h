@@ -25,7 +25,7 @@ bool parse_rule(const char *text, struct rule_text *, struct usage_error *);
 bool is_qualified(const struct rule_text *);
 
 /* The longest: "out [IPv6]/128:sctp/10000-65535". */
-enum { RULE_TEXT = 80 };
+enum { RULE_TEXT = 88 };
 
 /*
  * The normal form: prefixes always with their length and without host bits, "in " or "out " in front, IPv6 in brackets

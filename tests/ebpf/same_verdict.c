@@ -12,7 +12,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "core/judge.h"
+#include "core/decision.h"
+#include "core/guard.h"
 #include "frames6.h"
 
 #include <cmocka.h>
@@ -34,8 +35,7 @@ static void load_state(const struct world *w)
 static void compare(const struct world *w, enum direction direction, const uint8_t *bytes, uint32_t length)
 {
 	struct frame frame = { bytes, length };
-	struct decision d = direction == FROM_GUEST ? judge_from_guest(&w->config, &w->state, &frame, w->now_ms)
-						    : judge_to_guest(&w->config, &w->state, &frame, w->now_ms);
+	struct decision d = judge_frame(&w->config, &w->state, direction, &frame, w->now_ms);
 	uint32_t wanted = number_of(d);
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = bytes, .data_size_in = length, .repeat = 1);
 	if (length > FRAME_MAX || bpf_prog_test_run_opts(programs[direction], &run) != 0) {

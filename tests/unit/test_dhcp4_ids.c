@@ -309,7 +309,7 @@ static void a_guest_that_had_a_lease_resyncs_no_other(void **state)
 	for (int is_asleep = 0; is_asleep < 2; is_asleep++) {
 		start_world(&w, true);
 		lease(&w, GUEST_IP, 600);
-		w.now_ms += (is_asleep ? 7200 : 300) * SECOND_MS;
+		w.now_ms += (is_asleep ? 7200U : 300U) * SECOND_MS;
 		for (int i = 0; i < 2; i++) {
 			assert_int_equal(renew_at(GUEST_IP, GATEWAY_IP, GATEWAY_MAC), PASS);
 			assert_int_equal(server((struct dhcp_spec){ .type = 6, .xid = 7, .server = GATEWAY_IP }), PASS);

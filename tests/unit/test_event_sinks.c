@@ -376,7 +376,7 @@ static void numbers_behind_names(void **unused)
 	snprintf(third, sizeof third, "%s/events.2", folder);
 	assert_true(rotate_files(path, 3)); /* nothing is there */
 	for (int i = 0; i < 4; i++) {
-		char word[8];
+		char word[12];
 		snprintf(word, sizeof word, "%d", i);
 		assert_true(rotate_files(path, 3));
 		put(path, word);

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "core/judge.h"
+#include "core/guard.h"
 #include "test_judge6.h"
 
 #include <cmocka.h>
@@ -20,13 +20,13 @@ void bound6(void)
 enum verdict judged_from_guest(void)
 {
 	struct frame frame = { w.frame, w.length };
-	return judge_from_guest(&w.config, &w.state, &frame, w.now_ms).verdict;
+	return judge_frame(&w.config, &w.state, FROM_GUEST, &frame, w.now_ms).verdict;
 }
 
 enum verdict judged_to_guest(void)
 {
 	struct frame frame = { w.frame, w.length };
-	return judge_to_guest(&w.config, &w.state, &frame, w.now_ms).verdict;
+	return judge_frame(&w.config, &w.state, TO_GUEST, &frame, w.now_ms).verdict;
 }
 
 static void put_data(struct address from, struct address to)

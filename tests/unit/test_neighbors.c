@@ -3,7 +3,9 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "core/judge.h"
+#include "core/ethernet.h"
+#include "core/guard.h"
+#include "core/ipv4.h"
 #include "world_flow.h"
 
 #include <cmocka.h>
@@ -106,7 +108,7 @@ static enum rate_class bucket_of(const struct group_call *g)
 		mac = MAC_BROADCAST;
 	set_number(0, mac, 6);
 	struct frame frame = { w.frame, w.length };
-	struct decision d = judge_from_guest(&w.config, &w.state, &frame, w.now_ms);
+	struct decision d = judge_frame(&w.config, &w.state, FROM_GUEST, &frame, w.now_ms);
 	return d.verdict == PASS ? (enum rate_class)d.bucket : RATE_CLASSES_END;
 }
 

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "core/judge.h"
+#include "core/guard.h"
 #include "test_policy.h"
 #include "world_flow.h"
 
@@ -103,8 +103,7 @@ static struct call random_call(void)
 static struct decision judge(const struct call *c)
 {
 	struct frame frame = { w.frame, w.length };
-	return c->to_guest ? judge_to_guest(&w.config, &w.state, &frame, w.now_ms)
-			   : judge_from_guest(&w.config, &w.state, &frame, w.now_ms);
+	return judge_frame(&w.config, &w.state, c->to_guest ? TO_GUEST : FROM_GUEST, &frame, w.now_ms);
 }
 
 static struct decision judge_call(const struct call *c)

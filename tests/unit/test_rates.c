@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "core/judge.h"
+#include "core/guard.h"
 #include "world_flow.h"
 
 #include <cmocka.h>

@@ -3,8 +3,9 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "core/judge.h"
+#include "core/guard.h"
 #include "core/lease6.h"
+#include "core/own6.h"
 #include "test_snoop6.h"
 
 #include <cmocka.h>
@@ -16,7 +17,7 @@ enum verdict status_of_address(struct address a)
 	bool local = a.high == LINK_LOCAL_PREFIX;
 	put_udp6(&w, a, local ? MDNS_GROUP : GLOBAL_IP6, local ? 5353 : 4000, local ? 5353 : 4000, 4);
 	struct frame frame = { w.frame, w.length };
-	return judge_from_guest(&w.config, &w.state, &frame, w.now_ms).verdict;
+	return judge_frame(&w.config, &w.state, FROM_GUEST, &frame, w.now_ms).verdict;
 }
 
 void start_announced(bool anchored)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/judge.h"
+#include "core/guard.h"
 #include "test_snoop6.h"
 
 #include <cmocka.h>
@@ -203,7 +203,7 @@ void guests_add_addresses_by_dad_only(void **state)
 		struct state before = w.state;
 		put_mutant(GUEST_MAC);
 		struct frame frame = { w.frame, w.length };
-		bool dad = judge_from_guest(&w.config, &w.state, &frame, w.now_ms).verdict == PUNT_DAD;
+		bool dad = judge_frame(&w.config, &w.state, FROM_GUEST, &frame, w.now_ms).verdict == PUNT_DAD;
 		from_guest(&w);
 		for (uint32_t b = 0; b < BINDINGS6_MAX; b++) {
 			const struct binding6 *now = &w.state.ipv6.bindings[b];

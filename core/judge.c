@@ -1,0 +1,10 @@
+/* The judge for user space, compiled once: all of it is inlined here, which takes a compiler half a minute. */
+#include "judge.h"
+#include "guard.h"
+
+struct decision judge_frame(const struct config *config, const struct state *state, enum direction direction,
+		      const struct frame *frame, uint64_t now_ms)
+{
+	return direction == TO_GUEST ? judge_to_guest(config, state, frame, now_ms)
+				     : judge_from_guest(config, state, frame, now_ms);
+}
