@@ -4,7 +4,12 @@
 #include <stdint.h>
 
 /* Inlined to the last function, the judge is the fastest; under the sanitizers that takes a compiler minutes. */
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__has_feature)
+#define HAS_FEATURE(name) __has_feature(name)
+#else
+#define HAS_FEATURE(name) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer) /* gcc, clang */
 #define INLINE static inline
 #else
 #define INLINE static inline __attribute__((always_inline))

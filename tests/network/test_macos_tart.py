@@ -188,6 +188,6 @@ def test_not_root_on_macos_26(mac, path):
     one.vm.send(discover)
     assert wire.receive() == discover
     assert set(status_of(one.process.pid)["Uid"].split()) == {str(STRANGER)}
-    assert one.stop() == (0, b"") and "only root can set it" in one.words
+    assert one.stop() == (0, b"") and "only root can change that" in one.words
     one.close()
     wire.close()

@@ -174,10 +174,10 @@ def test_what_was_learned_is_forgotten(hosted, disk):
     path = disk / "control"
     vm = Vm(hosted, disk / "state", "--control", path)
     vm.guest.take_lease()
-    wait_for(lambda: "learned " in (disk / "state").read_text(), what="the anchors to be written")
+    wait_for(lambda: "\nserver " in (disk / "state").read_text(), what="the anchors to be written")
     with socket.socket(socket.AF_UNIX) as control:
         control.connect(str(path))
         control.send(b'{"jsonrpc":"2.0","id":1,"method":"guard.relearn"}\n')
         assert b"true" in control.recv(1000)
     vm.end(signal.SIGKILL)
-    assert "learned " not in (disk / "state").read_text()
+    assert "\nserver " not in (disk / "state").read_text() and "\nrouter " not in (disk / "state").read_text()
