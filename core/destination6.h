@@ -60,7 +60,7 @@ SUBPROGRAM bool is_in_site(const struct config *config, const struct state6 *sta
 	for (uint32_t i = 0; i < SITES_MAX && i < config->sites.count; i++)
 		if (config->sites.item[i] == (high & SITE_MASK))
 			return true;
-	for (uint32_t i = 0; i < BINDINGS6_MAX; i++) { /* a leased or static address may lie in no prefix */
+	for (uint32_t i = 0; i < BINDINGS6_MAX && i < state->bindings_end; i++) { /* a leased or static address may lie in no prefix */
 		struct address own = state->bindings[i].address;
 		if (is_global6(own) && !((own.high ^ high) & SITE_MASK))
 			return true;

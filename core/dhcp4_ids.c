@@ -1,38 +1,8 @@
-/* Client identifiers and transaction ids of DHCPv4: fixed tables, each with a stated answer to being full. */
+/* Transaction ids of DHCPv4: a fixed table; full, the one goes that is nearest to its end. */
 #include "dhcp4_ids.h"
 #include "lease.h"
 
 #include <stddef.h>
-
-static struct client_id *find_client_id(struct state *state, uint64_t hash, uint64_t now_ms)
-{
-	for (uint32_t i = 0; i < CLIENT_IDS4_MAX; i++)
-		if (now_ms < state->client_ids[i].until_ms && state->client_ids[i].hash == hash)
-			return &state->client_ids[i];
-	return NULL;
-}
-
-bool may_use_client_id(struct snoop *snoop, uint64_t hash, uint64_t now_ms)
-{
-	if (find_client_id(snoop->state, hash, now_ms))
-		return true;
-	uint32_t live = 0;
-	for (uint32_t i = 0; i < CLIENT_IDS4_MAX; i++)
-		live += now_ms < snoop->state->client_ids[i].until_ms;
-	return live < CLIENT_IDS_FREE || (live < CLIENT_IDS4_MAX && may_spend(snoop, RATE_OF_NEW_CLIENT, now_ms));
-}
-
-void remember_client_id4(struct state *state, uint64_t hash, uint64_t until_ms, uint64_t now_ms)
-{
-	struct client_id *slot = find_client_id(state, hash, now_ms);
-	for (uint32_t i = 0; i < CLIENT_IDS4_MAX && !slot; i++)
-		if (now_ms >= state->client_ids[i].until_ms) {
-			slot = &state->client_ids[i];
-			*slot = (struct client_id){ .hash = hash };
-		}
-	if (slot && slot->until_ms < until_ms)
-		slot->until_ms = until_ms;
-}
 
 static struct request_id4 *find_request(struct state *state, uint32_t id)
 {

@@ -1,20 +1,12 @@
-/* What a guest has called itself and its questions in DHCPv4: client identifiers and transaction ids. User space only. */
+/* What a guest has called its questions in DHCPv4: transaction ids. User space only. */
 #pragma once
 #include "snoop.h"
 
 enum {
-	CLIENT_IDS_FREE = 4,               /* each further one costs a token */
 	ANSWER_LIFE_MS = 64000,            /* the largest retransmission gap of RFC 2131 4.1 */
 	COPY_LIFE_MS = 2000,               /* an answer that comes by two relays */
 	OTHERS_ANSWER_LIFE_MS = 10000      /* a further server's answer to what went to all of them */
 };
-
-/*
- * True when the guest may send under this identifier: it did so before, or there is room for one more. Servers lease an
- * address to each, so this bounds how many of them a guest can hold at a time, whatever it sends.
- */
-bool may_use_client_id(struct snoop *snoop, uint64_t hash, uint64_t now_ms);
-void remember_client_id4(struct state *state, uint64_t hash, uint64_t until_ms, uint64_t now_ms);
 
 /* A message leaves that a server answers by an ACK; `to_all`: several may do so. */
 void remember_request(struct state *state, uint32_t id, bool to_all, uint64_t now_ms);

@@ -35,8 +35,12 @@ INLINE struct decision judge_dhcp6_from_guest(const struct config *config, const
 		return drop(DROP_DHCP6_MALFORMED);
 	if (config->dhcp_off)
 		return drop(DROP_DHCP6_DISABLED);
-	if (!is_link_local(ip->source) || !is_held6(config, state, ip->source, now_ms))
-		return drop(DROP_DHCP6_ADDRESSING);
+	struct holding source = holding_of(config, state, ip->source, now_ms);
+	if (source.status == STATUS_FOREIGN)
+		return judge_unbound(config, state, ip->source, DROP_DHCP6_ADDRESSING, now_ms);
+	/* From a wider address: to the server itself (RFC 8415 21.12), or to register it (RFC 9686). */
+	if (!is_link_local(ip->source) && source.status != STATUS_VALID)
+		return drop(DROP_IP6_SRC_TENTATIVE);
 	return punt(PUNT_DHCP6_CLIENT, RATE_OF_DHCP);
 }
 
@@ -94,8 +98,10 @@ INLINE struct decision judge_data6_from_guest(const struct config *config, const
 					      const struct udp *ports, uint64_t now_ms)
 {
 	struct holding source = holding_of(config, state, ip->source, now_ms);
-	if (source.status != STATUS_VALID)
-		return drop(source.status == STATUS_TENTATIVE ? DROP_IP6_SRC_TENTATIVE : DROP_IP6_SRC_UNBOUND);
+	if (source.status == STATUS_FOREIGN)
+		return judge_unbound(config, state, ip->source, DROP_IP6_SRC_UNBOUND, now_ms);
+	if (source.status == STATUS_TENTATIVE)
+		return drop(DROP_IP6_SRC_TENTATIVE);
 	if (!mac_fits_ipv6(eth->destination, ip->destination))
 		return drop(DROP_L2L3_MISMATCH);
 	struct contact to = contact6(ip->destination, false, ip, ports);
@@ -224,6 +230,8 @@ INLINE struct decision judge_icmp6_to_guest(const struct config *config, const s
 		fault = fault_of_neighbor(config, state, frame, eth, ip, &nd, &conflict, now_ms);
 	if (router)
 		fault = fault_of_router(config, state, eth, ip, now_ms);
+	if (is_about_router(config, state, eth, ip, &nd, type, fault, now_ms))
+		return punt(PUNT_ROUTER_CLAIM, RATE_OF_UPLINK_ROUTER);
 	if (fault == PASS)
 		fault = fault_of_source6(config, state, eth, ip, is_mld(type) || is_dad(&nd, ip), conflict, now_ms);
 	if (fault != PASS)

@@ -48,14 +48,14 @@ static void run_out(struct snoop *snoop, struct binding *b)
 	remove_lease(snoop, b, "expired");
 }
 
-void take_away(struct snoop *snoop, struct address a, const char *why)
+void take_away(struct snoop *snoop, struct address a, const char *why, uint64_t now_ms)
 {
 	struct binding *lease = find_lease(snoop->state, a);
 	struct binding6 *lease6 = find_lease6(snoop->state, a);
 	if (lease)
 		remove_lease(snoop, lease, why);
 	if (lease6)
-		remove_lease6(snoop, lease6, why);
+		remove_lease6(snoop, lease6, why, now_ms);
 }
 
 bool is_leasable4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
@@ -315,27 +315,33 @@ bool is_spent_request_id(const struct request_id table[REQUEST_IDS_MAX], uint32_
 	return false;
 }
 
-bool has_room_for_client_id(const struct client_id table[CLIENT_IDS_MAX], uint64_t hash, uint64_t now_ms)
+static struct client_id *find_client_id(struct client_id table[CLIENT_IDS_MAX], uint64_t hash, uint64_t now_ms)
 {
 	for (uint32_t i = 0; i < CLIENT_IDS_MAX; i++)
-		if (now_ms >= table[i].until_ms || table[i].hash == hash)
-			return true;
-	return false;
+		if (now_ms < table[i].until_ms && table[i].hash == hash)
+			return &table[i];
+	return NULL;
+}
+
+bool may_use_client_id(struct snoop *snoop, struct client_id table[CLIENT_IDS_MAX], enum rate_class class, uint64_t hash,
+		       uint64_t now_ms)
+{
+	if (find_client_id(table, hash, now_ms))
+		return true;
+	uint32_t live = 0;
+	for (uint32_t i = 0; i < CLIENT_IDS_MAX; i++)
+		live += now_ms < table[i].until_ms;
+	return live < CLIENT_IDS_FREE || (live < CLIENT_IDS_MAX && may_spend(snoop, class, now_ms));
 }
 
 void remember_client_id(struct client_id table[CLIENT_IDS_MAX], uint64_t hash, uint64_t until_ms, uint64_t now_ms)
 {
-	struct client_id *slot = NULL;
-	for (uint32_t i = 0; i < CLIENT_IDS_MAX; i++) {
-		struct client_id *c = &table[i];
-		if (now_ms < c->until_ms && c->hash == hash) {
-			if (c->until_ms < until_ms)
-				c->until_ms = until_ms;
-			return;
+	struct client_id *slot = find_client_id(table, hash, now_ms);
+	for (uint32_t i = 0; i < CLIENT_IDS_MAX && !slot; i++)
+		if (now_ms >= table[i].until_ms) {
+			slot = &table[i];
+			*slot = (struct client_id){ .hash = hash };
 		}
-		if (now_ms >= c->until_ms)
-			slot = c;
-	}
-	if (slot)
-		*slot = (struct client_id){ hash, until_ms };
+	if (slot && slot->until_ms < until_ms)
+		slot->until_ms = until_ms;
 }

@@ -50,8 +50,15 @@ void remember_request_id(struct request_id table[REQUEST_IDS_MAX], uint32_t id, 
 void spend_request_ids(struct request_id table[REQUEST_IDS_MAX]);
 bool is_spent_request_id(const struct request_id table[REQUEST_IDS_MAX], uint32_t id, uint64_t now_ms);
 
-/* True for an identifier that is known or for which there is room; it is remembered by remember_client_id(). */
-bool has_room_for_client_id(const struct client_id table[CLIENT_IDS_MAX], uint64_t hash, uint64_t now_ms);
+enum { CLIENT_IDS_FREE = 4 }; /* each further one costs a token */
+
+/*
+ * True when the guest may send under this identifier: it did so before, or there is room for one more. Servers lease an
+ * address to each, so this bounds how many of them a guest can hold at a time, whatever it sends. One that was sent is
+ * remembered by remember_client_id().
+ */
+bool may_use_client_id(struct snoop *snoop, struct client_id table[CLIENT_IDS_MAX], enum rate_class class, uint64_t hash,
+		       uint64_t now_ms);
 void remember_client_id(struct client_id table[CLIENT_IDS_MAX], uint64_t hash, uint64_t until_ms, uint64_t now_ms);
 
 /* snoop_client.c and snoop_server.c: one direction each. */

@@ -28,20 +28,44 @@ struct binding6 *find_lease6(struct state *state, struct address a)
 	return NULL;
 }
 
+void settle_bindings6(struct state6 *state)
+{
+	state->bindings_end = BINDINGS6_MAX;
+	while (state->bindings_end > 0 && state->bindings[state->bindings_end - 1].expires_ms == 0)
+		state->bindings_end--;
+}
+
+void remember_lost(struct state6 *state, struct address a, uint64_t until_ms)
+{
+	struct lost6 *slot = &state->lost[0];
+	for (uint32_t i = 0; i < LOST_MAX; i++) {
+		if (same_address(state->lost[i].address, a)) {
+			slot = &state->lost[i];
+			break;
+		}
+		if (state->lost[i].until_ms < slot->until_ms)
+			slot = &state->lost[i];
+	}
+	*slot = (struct lost6){ a, until_ms };
+}
+
 /* The claim in the registry stays: the address is bound anew. */
-static void clear_lease6(struct snoop *snoop, struct binding6 *b, const char *why)
+static void clear_lease6(struct snoop *snoop, struct binding6 *b, const char *why, uint64_t now_ms)
 {
 	struct binding6 gone = *b;
 	*b = (struct binding6){ 0 };
+	settle_bindings6(&snoop->state->ipv6);
+	if (gone.origin == ORIGIN_DHCP)
+		remember_lost(&snoop->state->ipv6, gone.address, now_ms + LOST_LEASE_MS);
 	report6(snoop, EVENT_LEASE_LOST, &gone, why);
 }
 
-void remove_lease6(struct snoop *snoop, struct binding6 *b, const char *why)
+void remove_lease6(struct snoop *snoop, struct binding6 *b, const char *why, uint64_t now_ms)
 {
 	struct address address = b->address;
 	if (b->origin == ORIGIN_STATIC || b->expires_ms == 0)
 		return;
-	clear_lease6(snoop, b, why);
+	clear_lease6(snoop, b, why, now_ms);
 	if (snoop->release)
 		snoop->release(snoop->context, address);
 }
@@ -71,6 +95,32 @@ static bool has_full_share(const struct state *state, enum origin6 origin, uint6
 	       (origin == ORIGIN_DHCP && count_of(state, origin, now_ms) >= LEASES6_MAX);
 }
 
+static bool is_oldest_of_prefix(const struct state6 *state, const struct binding6 *b, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < BINDINGS6_MAX; i++) {
+		const struct binding6 *other = &state->bindings[i];
+		bool is_older = other->since_ms < b->since_ms || (other->since_ms == b->since_ms && other < b);
+		if (now_ms < other->expires_ms && other->origin == ORIGIN_SLAAC && other->address.high == b->address.high &&
+		    is_older)
+			return false;
+	}
+	return true;
+}
+
+bool may_give_place(const struct state6 *state, const struct binding6 *b, uint64_t now_ms)
+{
+	return b->origin == ORIGIN_SLAAC && now_ms < b->expires_ms && now_ms >= b->since_ms + EVICTION_AGE_MS &&
+	       !is_oldest_of_prefix(state, b, now_ms);
+}
+
+/* The same for a kind that has a share of its own. */
+static bool may_lose(const struct state6 *state, const struct binding6 *b, enum origin6 origin, uint64_t now_ms)
+{
+	if (origin == ORIGIN_SLAAC)
+		return may_give_place(state, b, now_ms);
+	return b->origin == origin && now_ms < b->expires_ms && now_ms >= b->since_ms + EVICTION_AGE_MS;
+}
+
 static struct binding6 *room_for(struct snoop *snoop, enum origin6 origin, uint64_t now_ms)
 {
 	bool full_share = has_full_share(snoop->state, origin, now_ms);
@@ -79,15 +129,14 @@ static struct binding6 *room_for(struct snoop *snoop, enum origin6 origin, uint6
 	for (uint32_t i = 0; i < BINDINGS6_MAX; i++) {
 		struct binding6 *b = &snoop->state->ipv6.bindings[i];
 		if (!full_share && now_ms >= b->expires_ms) {
-			remove_lease6(snoop, b, "expired");
+			remove_lease6(snoop, b, "expired", now_ms);
 			return b;
 		}
-		if (b->origin == loser && now_ms < b->expires_ms && now_ms >= b->since_ms + EVICTION_AGE_MS &&
-		    (!oldest || b->used_ms < oldest->used_ms))
+		if (may_lose(&snoop->state->ipv6, b, loser, now_ms) && (!oldest || b->used_ms < oldest->used_ms))
 			oldest = b;
 	}
 	if (oldest)
-		remove_lease6(snoop, oldest, "replaced");
+		remove_lease6(snoop, oldest, "replaced", now_ms);
 	return oldest;
 }
 
@@ -102,7 +151,7 @@ struct binding6 *bind_address6(struct snoop *snoop, struct address a, enum origi
 		return b;
 	}
 	if (b)
-		clear_lease6(snoop, b, now_ms < b->expires_ms ? "replaced" : "expired");
+		clear_lease6(snoop, b, now_ms < b->expires_ms ? "replaced" : "expired", now_ms);
 	b = room_for(snoop, origin, now_ms);
 	if (!b)
 		return NULL;
@@ -111,6 +160,7 @@ struct binding6 *bind_address6(struct snoop *snoop, struct address a, enum origi
 				.valid_ms = now_ms + (leased ? 0 : DAD_MS),
 				.conflict_ms = now_ms + (leased ? LEASED_CONFLICT_MS : DAD_CONFLICT_MS),
 				.origin = origin };
+	settle_bindings6(&snoop->state->ipv6);
 	return b;
 }
 
@@ -138,6 +188,7 @@ bool add_static_binding6(struct state *state, struct address a, uint32_t prefix_
 			continue;
 		*b = (struct binding6){ .address = a, .since_ms = now_ms, .valid_ms = now_ms, .used_ms = now_ms,
 					.expires_ms = NEVER_EXPIRES, .origin = ORIGIN_STATIC };
+		settle_bindings6(&state->ipv6);
 		return prefix_length == 128 || add_static_prefix(state, a, prefix_length);
 	}
 	return false;
@@ -145,13 +196,13 @@ bool add_static_binding6(struct state *state, struct address a, uint32_t prefix_
 
 uint64_t expire_bindings6(struct snoop *snoop, uint64_t now_ms)
 {
-	uint64_t next_ms = NEVER_EXPIRES;
-	for (uint32_t i = 0; i < BINDINGS6_MAX; i++) {
+	uint64_t next_ms = continue_doubts6(snoop, now_ms);
+	for (uint32_t i = 0; i < snoop->state->ipv6.bindings_end; i++) {
 		struct binding6 *b = &snoop->state->ipv6.bindings[i];
 		if (b->expires_ms == 0)
 			continue;
 		if (now_ms >= b->expires_ms)
-			remove_lease6(snoop, b, "expired");
+			remove_lease6(snoop, b, "expired", now_ms);
 		else if (b->expires_ms < next_ms)
 			next_ms = b->expires_ms;
 	}

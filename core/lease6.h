@@ -8,6 +8,8 @@ enum {
 	LEASED_CONFLICT_MS = 10000,
 	NEIGHBOR_CLAIM_MS = 1500, /* a neighbor's DAD, and its first advertisement */
 	EVICTION_AGE_MS = 60000,
+	LOST_LEASE_MS = 24 * 3600 * 1000, /* for so long the use of an address is no claim to it when its lease is over ... */
+	LOST_CLAIM_MS = 60000,            /* ... or somebody else has it */
 	LINK_LOCALS_MAX = 2     /* besides the one that is made from vm_mac */
 };
 
@@ -20,6 +22,12 @@ struct binding6 *find_lease6(struct state *state, struct address a);
  */
 bool is_claimable6(const struct config *config, const struct state *state, struct address a, uint64_t now_ms);
 
+/* Finds bindings_end again. To be called when an entry was filled or freed. */
+void settle_bindings6(struct state6 *state);
+
+/* A SLAAC binding that gives its place to another address: a minute old, and not the oldest of its prefix. */
+bool may_give_place(const struct state6 *state, const struct binding6 *b, uint64_t now_ms);
+
 /*
  * Makes a binding, or renews the one of this address; a live one keeps its times of DAD. NULL: no room. It is reported when
  * it is new. server and client_id are the caller's to fill in, before report6().
@@ -27,13 +35,22 @@ bool is_claimable6(const struct config *config, const struct state *state, struc
 struct binding6 *bind_address6(struct snoop *snoop, struct address a, enum origin6 origin, uint64_t expires_ms,
 			       uint64_t now_ms);
 
-/* Takes the address from the guest at once. Static bindings stay. */
-void remove_lease6(struct snoop *snoop, struct binding6 *b, const char *why);
+/* That the guest goes on using the address is no claim to it until then. */
+void remember_lost(struct state6 *state, struct address a, uint64_t until_ms);
+
+/* Takes the address from the guest at once, a lease for long. Static bindings stay. */
+void remove_lease6(struct snoop *snoop, struct binding6 *b, const char *why, uint64_t now_ms);
 
 void report6(const struct snoop *snoop, enum event_kind kind, const struct binding6 *b, const char *why);
 
 /* As add_static_binding(), for this family. */
 bool add_static_binding6(struct state *state, struct address a, uint32_t prefix_length, uint64_t now_ms);
+
+/* snoop_succession6.c: asks on for routers that are in doubt. Gives the time of the next question, or NEVER_EXPIRES. */
+uint64_t continue_doubts6(struct snoop *snoop, uint64_t now_ms);
+
+/* It has given a sign of life. */
+void end_doubt6(struct router6 *r, uint64_t now_ms);
 
 /* As expire_bindings(), for this family. */
 uint64_t expire_bindings6(struct snoop *snoop, uint64_t now_ms);
@@ -46,7 +63,9 @@ uint64_t lifetime_from(uint64_t start_ms, uint32_t seconds);
 
 /* snoop_nd.c: DAD and claims. snoop_router.c: advertisements. snoop_dhcp6.c: both directions of DHCPv6. */
 enum verdict snoop_dad(struct snoop *snoop, const struct frame *frame, uint64_t now_ms);
+enum verdict snoop_unbound(struct snoop *snoop, const struct frame *frame, uint64_t now_ms);
 enum verdict snoop_nd_conflict(struct snoop *snoop, const struct frame *frame, uint64_t now_ms);
+enum verdict snoop_router_claim(struct snoop *snoop, const struct frame *frame, uint64_t now_ms);
 enum verdict snoop_router(struct snoop *snoop, const struct frame *frame, uint64_t now_ms);
 enum verdict snoop_dhcp6_client(struct snoop *snoop, const struct frame *frame, uint64_t now_ms);
 enum verdict snoop_dhcp6_server(struct snoop *snoop, const struct frame *frame, uint64_t now_ms);

@@ -34,6 +34,15 @@ SUBPROGRAM bool is_on_link6(const struct state6 *state, uint64_t high, uint64_t 
 	return false;
 }
 
+/*
+ * Made from the MAC address of another machine (RFC 4291 appendix A): ff:fe in the middle, and the bit of group addresses
+ * off, which no machine's own MAC has on. One random identifier in 131,072 looks so, too.
+ */
+INLINE bool is_made_from_other_mac(const struct config *config, uint64_t id)
+{
+	return (id >> 24 & 0xffff) == 0xfffe && (id >> 56 & 1) == 0 && id != interface_id_of(config->vm_mac);
+}
+
 /* binding: index of the entry, or NO_BINDING; the addresses that are made from vm_mac are own without one. */
 struct holding {
 	uint32_t status; /* enum binding_status */

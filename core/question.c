@@ -5,12 +5,12 @@
 #include "nd.h"
 #include "writer.h"
 
-enum { SOLICITATION_OCTETS = 8, WITH_TARGET_OCTETS = 24 };
+enum { SOLICITATION_OCTETS = 8, WITH_TARGET_OCTETS = 24, LINK_OPTION_OCTETS = 8 };
 
-static const struct address all_routers = { 0xff02000000000000ULL, 2 };
+static const struct address nobody, all_routers = { 0xff02000000000000ULL, 2 };
 
 /* RFC 2464 7: the MAC of a group. RFC 4861 4: hop limit 255. */
-static void put_headers(struct writer *w, uint64_t vm_mac, struct address group, uint32_t payload)
+static void put_headers(struct writer *w, uint64_t vm_mac, struct address source, struct address group, uint32_t payload)
 {
 	put(w, 0x333300000000ULL | (group.low & 0xffffffff), 6);
 	put(w, vm_mac, 6);
@@ -19,7 +19,7 @@ static void put_headers(struct writer *w, uint64_t vm_mac, struct address group,
 	put(w, payload, 2);
 	put(w, PROTOCOL_ICMP6, 1);
 	put(w, 255, 1);
-	put_address(w, (struct address){ 0, 0 });
+	put_address(w, source);
 	put_address(w, group);
 }
 
@@ -50,7 +50,7 @@ uint32_t make_arp_question(uint64_t vm_mac, uint64_t to_mac, struct address send
 uint32_t make_dad_question(uint64_t vm_mac, struct address target, uint8_t to[QUESTION_MAX])
 {
 	struct writer w = { to, 0 };
-	put_headers(&w, vm_mac, solicited_node_of(target), WITH_TARGET_OCTETS);
+	put_headers(&w, vm_mac, nobody, solicited_node_of(target), WITH_TARGET_OCTETS);
 	uint32_t start = w.at;
 	put(&w, (uint64_t)NEIGHBOR_SOLICITATION << 56, 8);
 	put_address(&w, target);
@@ -58,10 +58,23 @@ uint32_t make_dad_question(uint64_t vm_mac, struct address target, uint8_t to[QU
 	return w.at;
 }
 
+uint32_t make_neighbor_question(uint64_t vm_mac, struct address source, struct address target, uint8_t to[QUESTION_MAX])
+{
+	struct writer w = { to, 0 };
+	put_headers(&w, vm_mac, source, solicited_node_of(target), WITH_TARGET_OCTETS + LINK_OPTION_OCTETS);
+	uint32_t start = w.at;
+	put(&w, (uint64_t)NEIGHBOR_SOLICITATION << 56, 8);
+	put_address(&w, target);
+	put(&w, SOURCE_LINK_ADDRESS << 8 | 1, 2);
+	put(&w, vm_mac, 6);
+	put_checksum(&w, start);
+	return w.at;
+}
+
 uint32_t make_router_question(uint64_t vm_mac, uint8_t to[QUESTION_MAX])
 {
 	struct writer w = { to, 0 };
-	put_headers(&w, vm_mac, all_routers, SOLICITATION_OCTETS);
+	put_headers(&w, vm_mac, nobody, all_routers, SOLICITATION_OCTETS);
 	uint32_t start = w.at;
 	put(&w, (uint64_t)ROUTER_SOLICITATION << 56, 8);
 	put_checksum(&w, start);

@@ -5,7 +5,7 @@
 #pragma once
 #include "address.h"
 
-enum { QUESTION_MAX = 14 + 40 + 24 };
+enum { QUESTION_MAX = 14 + 40 + 32 };
 
 /* ARP, RFC 826: who has the target? To one machine, or to all. Gives the length. */
 uint32_t make_arp_question(uint64_t vm_mac, uint64_t to_mac, struct address sender, struct address target,
@@ -13,6 +13,9 @@ uint32_t make_arp_question(uint64_t vm_mac, uint64_t to_mac, struct address send
 
 /* Duplicate address detection, RFC 4862 5.4.2: from ::, to the solicited-node group, no option. Gives the length. */
 uint32_t make_dad_question(uint64_t vm_mac, struct address target, uint8_t to[QUESTION_MAX]);
+
+/* Neighbor Solicitation, RFC 4861 4.3: who has it? From an address of the guest's, with its MAC. */
+uint32_t make_neighbor_question(uint64_t vm_mac, struct address source, struct address target, uint8_t to[QUESTION_MAX]);
 
 /* Router Solicitation, RFC 4861 4.1: from ::, so without a link-layer address. Gives the length. */
 uint32_t make_router_question(uint64_t vm_mac, uint8_t to[QUESTION_MAX]);

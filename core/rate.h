@@ -15,6 +15,7 @@
 	X(DECLINE,    "decline",    1,        3,    RATE_DHCP)      /* Kea gives it to nobody for a day: 89 of 256 at most */ \
 	X(RESYNC,     "resync",     500,      2,    RATE_DHCP)      /* a renewal that the guard knows no lease of */ \
 	X(NEW_CLIENT, "newid",      2,        4,    DHCP4_CLIENT_ID_LIMIT) /* beyond four: firmware, loader, installer, system */ \
+	X(NEW_CLIENT6, "newid6",    2,        4,    DHCP6_CLIENT_ID_LIMIT) /* as newid */ \
 	X(NEW_LEASE,  "newlease",   17,       8,    BINDING_CHURN)  /* one for each client identifier that may be new at once */ \
 	X(NEW_LEASE6, "newlease6",  17,       8,    BINDING_CHURN)  /* as newlease: a boot asks for 4 at most */ \
 	X(NEW_IDENTITY, "newia6",   2,        1,    DHCP6_IDENTITY_LIMIT) /* an IA more than fit: every 8 minutes */ \
@@ -26,6 +27,7 @@
 	X(ND_CLAIM,   "nd-claim",   10000,    60,   RATE_ND)        /* DAD: three frames for each of newbind6's addresses */ \
 	X(ROUTER_SOLICITATION, "rs", 1000,    4,    RATE_ND)        /* RFC 4861 10: MAX_RTR_SOLICITATIONS is 3 */ \
 	X(NEW_ADDRESS, "newbind6",  200,      16,   BINDING_CHURN)  /* a reboot with two prefixes makes up to 7 */ \
+	X(UNBOUND,    "unbound6",   2000,     16,   IP6_SRC_UNBOUND) /* forged sources must not reach the snooper in a flood */ \
 	X(MULTICAST,  "mcast",      50000,    150,  RATE_MULTICAST) /* mDNS at boot */ \
 	X(REPORT,     "mcast-report", 50000,  150,  RATE_MULTICAST) /* IGMP and MLD: a report for each group, each query */ \
 	X(STREAM,     "stream",     3000000,  6000, RATE_MULTICAST) /* video of 30 Mbit/s to a group that a rule opened */ \

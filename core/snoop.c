@@ -45,8 +45,12 @@ enum verdict snoop_frame(struct snoop *snoop, enum verdict punted, const struct 
 	}
 	if (punted == PUNT_DAD)
 		return snoop_dad(snoop, frame, now_ms);
+	if (punted == PUNT_UNBOUND)
+		return snoop_unbound(snoop, frame, now_ms);
 	if (punted == PUNT_ND_CONFLICT)
 		return snoop_nd_conflict(snoop, frame, now_ms);
+	if (punted == PUNT_ROUTER_CLAIM)
+		return snoop_router_claim(snoop, frame, now_ms);
 	if (punted == PUNT_ROUTER)
 		return snoop_router(snoop, frame, now_ms);
 	if (punted == PUNT_DHCP6_CLIENT)

@@ -72,7 +72,7 @@ enum verdict snoop_frame(struct snoop *snoop, enum verdict punt, const struct fr
 uint64_t expire_bindings(struct snoop *snoop, uint64_t now_ms);
 
 /* Takes an address from the guest that is another one's, and reports why. Static ones stay. */
-void take_away(struct snoop *snoop, struct address a, const char *why);
+void take_away(struct snoop *snoop, struct address a, const char *why, uint64_t now_ms);
 
 /*
  * Forgets whom it has learned to trust: the next server and the next routers are learned as the first ones were. Leases and

@@ -298,13 +298,13 @@ enum verdict snoop_dhcp4_client(struct snoop *s, const struct dhcp_frame *f, uin
 	if (verdict != PASS)
 		return verdict;
 	uint64_t client_id = siphash(s->state->hash_key, m->client_id, m->client_id_length);
-	if (!may_use_client_id(s, client_id, now_ms))
+	if (!may_use_client_id(s, s->state->client_ids, RATE_OF_NEW_CLIENT, client_id, now_ms))
 		return DROP_DHCP4_CLIENT_ID_LIMIT;
 	struct request q = { .frame = f, .message = m, .client_id = client_id,
 			     .broadcast = ipv4_of_address(f->destination) == IPV4_BROADCAST,
 			     .is_spent = is_spent(s->state, m->xid, now_ms) };
 	verdict = to_boot_server ? ask_boot_server(s, &q, now_ms) : judge_message(s, &q, now_ms);
 	if (verdict == PASS)
-		remember_client_id4(s->state, client_id, now_ms + CLIENT_ID_LIFE_MS, now_ms);
+		remember_client_id(s->state->client_ids, client_id, now_ms + CLIENT_ID_LIFE_MS, now_ms);
 	return verdict;
 }

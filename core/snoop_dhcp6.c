@@ -84,7 +84,8 @@ bool has_given_back(const struct transaction6 *t, uint64_t hash)
 /* Of the messages that speak of their IAs to get or keep them. */
 static void add_identities(const struct state *state, struct transaction6 *t, const struct dhcp6 *m)
 {
-	if (m->type == DHCP6_RELEASE || m->type == DHCP6_DECLINE || m->type == DHCP6_INFORMATION_REQUEST)
+	if (m->type == DHCP6_RELEASE || m->type == DHCP6_DECLINE || m->type == DHCP6_INFORMATION_REQUEST ||
+	    m->type == DHCP6_REGISTRATION)
 		return;
 	for (uint32_t i = 0; i < m->association_count; i++)
 		t->identities[t->identity_count++] = hash_of_identity(state, m, i);
@@ -112,11 +113,20 @@ static void supersede(struct state *state, const struct transaction6 *new)
 	}
 }
 
+/* Registrations come in bursts, one for each address, and nothing hangs on their answers: they give their place to all. */
+static bool goes_before(const struct transaction6 *a, const struct transaction6 *b)
+{
+	bool a_tells = a->kind == DHCP6_REGISTRATION, b_tells = b->kind == DHCP6_REGISTRATION;
+	if (a_tells != b_tells && a->deadline_ms != 0 && b->deadline_ms != 0)
+		return a_tells;
+	return a->deadline_ms < b->deadline_ms;
+}
+
 static struct transaction6 *room_for_transaction(struct state *state)
 {
 	struct transaction6 *t = &state->ipv6.transactions[0];
 	for (uint32_t i = 1; i < TRANSACTIONS6_MAX; i++)
-		if (state->ipv6.transactions[i].deadline_ms < t->deadline_ms)
+		if (goes_before(&state->ipv6.transactions[i], t))
 			t = &state->ipv6.transactions[i];
 	return t;
 }

@@ -2,6 +2,8 @@
 #include "lease.h"
 #include "siphash.h"
 #include "snoop_dhcp6.h"
+#include "snoop_nd.h"
+#include "trust6.h"
 
 #include <stddef.h>
 
@@ -20,17 +22,32 @@ static bool is_client_type(uint8_t type)
 	case DHCP6_RELEASE:
 	case DHCP6_DECLINE:
 	case DHCP6_INFORMATION_REQUEST:
+	case DHCP6_REGISTRATION:
 		return true;
 	default:
 		return false;
 	}
 }
 
-static enum verdict check_common(const struct config *config, const struct dhcp6_frame *f)
+/*
+ * To all servers, from a link-local address; a registration comes from the address that it is about (RFC 9686 4.2). To one
+ * server alone where that has said so (RFC 8415 18.2.2, 18.2.4, 18.2.7, 18.2.8).
+ */
+static bool is_well_addressed(const struct snoop *s, const struct dhcp6_frame *f, uint64_t now_ms)
 {
+	uint8_t type = f->message.type;
+	bool to_all = same_address(f->destination, all_servers) && f->destination_mac == MAC_OF_ALL_SERVERS;
+	if (type == DHCP6_REGISTRATION || to_all)
+		return to_all && is_link_local(f->source) == (type != DHCP6_REGISTRATION);
+	return (type == DHCP6_REQUEST || type == DHCP6_RENEW || type == DHCP6_RELEASE || type == DHCP6_DECLINE) &&
+	       is_unicast_server6(s->config, s->state, f->destination, f->destination_mac, now_ms);
+}
+
+static enum verdict check_common(const struct snoop *s, const struct dhcp6_frame *f, uint64_t now_ms)
+{
+	const struct config *config = s->config;
 	const struct dhcp6 *m = &f->message;
-	if (!is_link_local(f->source) || !same_address(f->destination, all_servers) ||
-	    f->destination_mac != MAC_OF_ALL_SERVERS)
+	if (!is_well_addressed(s, f, now_ms))
 		return DROP_DHCP6_ADDRESSING;
 	if (!is_client_type(m->type))
 		return DROP_DHCP6_TYPE;
@@ -128,7 +145,7 @@ static enum verdict give_back(struct snoop *s, const struct dhcp6 *m, uint64_t c
 		struct binding6 *b = leased(s->state, hash_of_identity(s->state, m, m->addresses[i].association),
 					    m->addresses[i].address, now_ms);
 		if (b)
-			remove_lease6(s, b, m->type == DHCP6_DECLINE ? "declined" : "released");
+			remove_lease6(s, b, m->type == DHCP6_DECLINE ? "declined" : "released", now_ms);
 	}
 	close_transactions6(s->state);
 	give_back_wanted(s->state, m, now_ms);
@@ -168,6 +185,39 @@ static enum verdict ask(struct snoop *s, const struct dhcp6 *m, uint64_t client_
 	return PASS;
 }
 
+/* RFC 9686 4.2: the guest tells which address it uses. Its own source, and nothing else. */
+static enum verdict tell_address(struct snoop *s, const struct dhcp6_frame *f, uint64_t client_id, uint64_t now_ms)
+{
+	const struct dhcp6 *m = &f->message;
+	if (!same_address(m->registered, f->source))
+		return DROP_DHCP6_NOT_OWNER;
+	if (m->association_count > 0)
+		return DROP_DHCP6_MALFORMED;
+	open_transaction6(s->state, m, client_id, now_ms);
+	return PASS;
+}
+
+/*
+ * Every server answers a Solicit for addresses, and a Rebind of an address that it may have leased. A guest must not be
+ * able to make a server look silent, so nothing that a server would pass over counts.
+ */
+static bool must_be_answered(struct state *state, const struct frame *frame, const struct dhcp6 *m, uint64_t now_ms)
+{
+	struct ipv6 ip;
+	bool solicits = m->type == DHCP6_SOLICIT && !m->has_server_id && m->association_count > 0;
+	bool rebinds = m->type == DHCP6_REBIND && !m->has_server_id && count_leased(state, m, now_ms) > 0;
+	return (solicits || rebinds) && m->associations[0].type == IA_NA && parse_ipv6(frame, ETHERNET_HEADER, &ip) &&
+	       walk_headers(frame, &ip, false) == PASS && !ip.extended && has_good_checksum6(frame, &ip, PROTOCOL_UDP);
+}
+
+static void count_question(struct learned_server6 *lock, uint64_t now_ms)
+{
+	if (lock->questions == 0)
+		lock->asked_ms = now_ms;
+	if (lock->questions < UINT32_MAX)
+		lock->questions++;
+}
+
 /* The judge has seen to it that the source address is the guest's. */
 enum verdict snoop_dhcp6_client(struct snoop *s, const struct frame *frame, uint64_t now_ms)
 {
@@ -175,16 +225,21 @@ enum verdict snoop_dhcp6_client(struct snoop *s, const struct frame *frame, uint
 	if (!parse_dhcp6_frame(frame, &f))
 		return DROP_DHCP6_MALFORMED;
 	const struct dhcp6 *m = &f.message;
-	enum verdict verdict = check_common(s->config, &f);
+	enum verdict verdict = check_common(s, &f, now_ms);
 	if (verdict != PASS)
 		return verdict;
 	struct client_id *known = s->state->ipv6.client_ids;
 	bool has_client_id = m->client_id_length > 0;
 	uint64_t client_id = hash_of_client_id(s->state, m);
-	if (has_client_id && !has_room_for_client_id(known, client_id, now_ms))
+	if (has_client_id && !may_use_client_id(s, known, RATE_OF_NEW_CLIENT6, client_id, now_ms))
 		return DROP_DHCP6_CLIENT_ID_LIMIT;
 	bool gives_back = m->type == DHCP6_RELEASE || m->type == DHCP6_DECLINE;
-	verdict = gives_back ? give_back(s, m, client_id, now_ms) : ask(s, m, client_id, now_ms);
+	if (m->type == DHCP6_REGISTRATION)
+		verdict = tell_address(s, &f, client_id, now_ms);
+	else
+		verdict = gives_back ? give_back(s, m, client_id, now_ms) : ask(s, m, client_id, now_ms);
+	if (verdict == PASS && must_be_answered(s->state, frame, m, now_ms))
+		count_question(&s->state->ipv6.server, now_ms);
 	if (verdict == PASS && has_client_id)
 		remember_client_id(known, client_id, now_ms + CLIENT_ID_LIFE_MS, now_ms);
 	return verdict;

@@ -93,7 +93,7 @@ static bool find_room(struct snoop *s, const struct grants *g, uint32_t *leaving
 		if (now_ms >= b->expires_ms || ended)
 			places++;
 		else if (b->origin == ORIGIN_SLAAC)
-			places += may_go(b, g, now_ms);
+			places += may_give_place(&s->state->ipv6, b, now_ms) && !grant_for(g, b->address);
 		leases += is_live_lease(b, now_ms) && !ended;
 		old_leases += is_live_lease(b, now_ms) && may_go(b, g, now_ms);
 	}
@@ -131,7 +131,7 @@ static void let_oldest_go(struct snoop *s, const struct grants *g, uint64_t now_
 			oldest = b;
 	}
 	if (oldest)
-		remove_lease6(s, oldest, "replaced");
+		remove_lease6(s, oldest, "replaced", now_ms);
 }
 
 /* What the guest loses, or holds by other means; so that the rest finds the places that find_room() counted. */
@@ -140,7 +140,7 @@ static void make_room(struct snoop *s, const struct grants *g, uint32_t leaving,
 	for (uint32_t i = 0; i < g->count; i++) {
 		struct binding6 *b = find_live(s->state, g->item[i].address, now_ms);
 		if (b && g->item[i].valid_s == 0 && is_lease_of(b, g->client_id))
-			remove_lease6(s, b, "ended by the server");
+			remove_lease6(s, b, "ended by the server", now_ms);
 		else if (b && g->item[i].valid_s > 0 && b->origin == ORIGIN_SLAAC)
 			b->origin = ORIGIN_DHCP; /* RFC 8074 3: a lease counts for more; the claim stays as it is */
 	}

@@ -35,21 +35,46 @@ static void learn_server(struct snoop *s, const struct dhcp6_frame *f, uint64_t 
 	struct learned_server6 *lock = &s->state->ipv6.server;
 	if (config->strict_anchors || until_ms <= now_ms)
 		return;
-	if (is_locked_server6(s->state, now_ms)) {
+	if (is_locked_server6(s->state, now_ms) && !is_silent_server6(lock, now_ms)) {
 		bool same = same_address(lock->address, f->source) && lock->mac == f->source_mac;
 		if (same && lock->until_ms < until_ms)
 			lock->until_ms = until_ms;
 		return;
 	}
-	*lock = (struct learned_server6){ f->source, f->source_mac, until_ms };
+	*lock = (struct learned_server6){ .address = f->source, .mac = f->source_mac, .until_ms = until_ms };
 	struct event event = { .kind = EVENT_SERVER_LEARNED, .address = f->source, .server = f->source,
 			       .mac = f->source_mac, .expires_ms = until_ms };
 	if (s->event && config->servers6.count == 0 && config->gateway_macs.count == 0)
 		s->event(s->context, &event);
 }
 
+/* What it says counts for questions to itself only; where else it would be believed is another matter (trust6.h). */
+static void learn_unicast(struct snoop *s, const struct dhcp6_frame *f, uint64_t until_ms, uint64_t now_ms)
+{
+	struct address a = f->message.unicast;
+	bool is_sane = is_link_local(a) || is_global6(a) || is_unique_local(a);
+	if (f->message.has_unicast && is_sane && until_ms > now_ms && !find_live(s->state, a, now_ms))
+		s->state->ipv6.unicast = (struct unicast_server6){ a, f->source_mac, until_ms };
+}
+
+static void hear_sign_of_life(struct learned_server6 *lock, const struct dhcp6_frame *f)
+{
+	if (same_address(lock->address, f->source) && lock->mac == f->source_mac)
+		lock->questions = 0;
+}
+
+/* RFC 9686 4.3: to the address that was registered, with the same IA Address option. */
+static enum verdict hear_registration(const struct dhcp6_frame *f, const struct transaction6 *t)
+{
+	const struct dhcp6 *m = &f->message;
+	bool is_answer = t && t->kind == DHCP6_REGISTRATION && same_address(m->registered, f->destination);
+	return is_answer ? PASS : DROP_DHCP6_NO_TRANSACTION;
+}
+
 static bool answers(const struct dhcp6 *m, const struct transaction6 *t)
 {
+	if (t->kind == DHCP6_REGISTRATION)
+		return false;
 	if (m->type == DHCP6_ADVERTISE)
 		return t->kind == DHCP6_SOLICIT && !t->done;
 	return t->kind != DHCP6_SOLICIT || (t->rapid_commit && m->rapid_commit);
@@ -80,6 +105,7 @@ static enum verdict accept_reply(struct snoop *s, struct transaction6 *t, const 
 	learn_server(s, g->frame, stateless ? now_ms + STATELESS_LOCK_MS : until_ms, now_ms);
 	if (until_ms > 0 && until_ms != NEVER_EXPIRES)
 		remember_client_id(s->state->ipv6.client_ids, t->client_id, until_ms, now_ms);
+	learn_unicast(s, g->frame, until_ms, now_ms);
 	t->done = 1;
 	t->deadline_ms = now_ms + TRANSACTION_DONE_MS;
 	return PASS;
@@ -99,6 +125,8 @@ enum verdict snoop_dhcp6_server(struct snoop *s, const struct frame *frame, uint
 	if (!parse_dhcp6_frame(frame, &f))
 		return DROP_DHCP6_MALFORMED;
 	const struct dhcp6 *m = &f.message;
+	if (m->type == DHCP6_REGISTRATION_REPLY)
+		return hear_registration(&f, find_transaction6(s->state, m->id, now_ms));
 	if (m->type != DHCP6_ADVERTISE && m->type != DHCP6_REPLY)
 		return DROP_DHCP6_TYPE;
 	if (!m->has_server_id) /* RFC 8415 16.3, 16.10 */
@@ -107,6 +135,7 @@ enum verdict snoop_dhcp6_server(struct snoop *s, const struct frame *frame, uint
 	uint64_t client_id = hash_of_client_id(s->state, m);
 	if (!t || t->client_id != client_id || !answers(m, t))
 		return DROP_DHCP6_NO_TRANSACTION;
+	hear_sign_of_life(&s->state->ipv6.server, &f);
 	struct grants g = grants_of(s->state, &f, t, now_ms);
 	if (m->type == DHCP6_ADVERTISE)
 		return accept_offer(s, t, &g, now_ms);

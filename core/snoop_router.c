@@ -169,12 +169,19 @@ static uint64_t learn_router(struct snoop *s, const struct advertisement *ra, ui
 	bool known = r && is_locked_router6(r, now_ms);
 	if (!r || (!known && locked_ms <= now_ms))
 		return locked_ms;
+	struct mac_set macs = known ? r->macs : (struct mac_set){ .count = 0 };
+	mac_set_add(&macs, ra->mac);
+	if (!known && ra->link_address != MAC_NONE)
+		mac_set_add(&macs, ra->link_address);
 	forget_old_routers(&s->state->ipv6, now_ms);
 	/* One that never was a next hop stays at 0: see is_trusted_router_of6(). */
 	bool routes = ra->lifetime_s > 0 || (known && r->expires_ms > 0);
-	*r = (struct router6){ .address = ra->router, .mac = ra->mac,
+	*r = (struct router6){ .address = ra->router, .macs = macs, .doubt_ms = known ? r->doubt_ms : 0,
+			       .questions = known ? r->questions : 0,
 			       .expires_ms = routes ? now_ms + ra->lifetime_s * 1000ULL : 0,
 			       .locked_ms = known && r->locked_ms > locked_ms ? r->locked_ms : locked_ms };
+	end_doubt6(r, now_ms);
+	s->state->ipv6.router_question = (struct router_question){ 0 };
 	struct event event = { .kind = EVENT_GATEWAY_LEARNED, .address = ra->router, .mac = ra->mac,
 			       .expires_ms = r->locked_ms };
 	if (!known && s->event)
@@ -284,14 +291,29 @@ static void learn_resolvers(struct snoop *s, const struct advertisement *ra, uin
 	}
 }
 
+/*
+ * The guest would send to the MAC of the option. A router that shares its address with others names the shared one and
+ * sends from its own (VRRP): what it names at first is as good as itself; later it stays with these.
+ */
+static bool may_name(const struct snoop *s, const struct advertisement *ra, uint64_t now_ms)
+{
+	uint64_t mac = ra->link_address;
+	if (mac == MAC_NONE || mac == ra->mac || mac_set_has(&s->config->gateway_macs, mac))
+		return true;
+	for (uint32_t i = 0; i < ROUTERS6_MAX; i++) {
+		const struct router6 *r = &s->state->ipv6.routers[i];
+		if (is_locked_router6(r, now_ms) && same_address(r->address, ra->router))
+			return mac_set_has(&r->macs, mac);
+	}
+	return s->config->gateway_macs.count == 0 && mac != s->config->vm_mac && !mac_is_group(mac);
+}
+
 enum verdict snoop_router(struct snoop *s, const struct frame *frame, uint64_t now_ms)
 {
 	struct advertisement ra;
 	if (!parse_advertisement(frame, &ra))
 		return DROP_ND_MALFORMED;
-	/* The guest would send to that MAC. A router that shares its address with others may name the shared one. */
-	if (ra.link_address != MAC_NONE && ra.link_address != ra.mac &&
-	    !mac_set_has(&s->config->gateway_macs, ra.link_address))
+	if (!may_name(s, &ra, now_ms))
 		return DROP_ND_GATEWAY_SPOOF;
 	uint64_t locked_ms = learn_router(s, &ra, now_ms);
 	if (locked_ms <= now_ms)

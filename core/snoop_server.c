@@ -178,7 +178,7 @@ static enum verdict accept_ack(struct snoop *s, const struct dhcp_frame *f, stru
 		learn_anchors(s, f, b, credit, now_ms);
 	}
 	if (b && b->expires_ms != NEVER_EXPIRES)
-		remember_client_id4(s->state, t->client_id, b->expires_ms, now_ms);
+		remember_client_id(s->state->client_ids, t->client_id, b->expires_ms, now_ms);
 	t->acked = m->yiaddr;
 	t->server = m->server;
 	t->vouched_mac = credit == CREDIT_SECRET ? f->source_mac : MAC_NONE;

@@ -8,7 +8,7 @@
 #include "verdict.h"
 
 enum {
-	BINDINGS4_MAX = 4, TRANSACTIONS_MAX = 4, ROUTERS4_MAX = 8, SERVERS4_MAX = 4, CLIENT_IDS4_MAX = 32, REQUEST_IDS4_MAX = 32
+	BINDINGS4_MAX = 4, TRANSACTIONS_MAX = 4, ROUTERS4_MAX = 8, SERVERS4_MAX = 4, REQUEST_IDS4_MAX = 32
 };
 
 enum binding_state {
@@ -120,7 +120,7 @@ struct learned {
 struct state {
 	struct binding ipv4[BINDINGS4_MAX];
 	struct transaction dhcp4[TRANSACTIONS_MAX];
-	struct client_id client_ids[CLIENT_IDS4_MAX]; /* each until its lease ends; full: no further one */
+	struct client_id client_ids[CLIENT_IDS_MAX]; /* each until its lease ends; full: no further one */
 	struct request_id4 request_ids[REQUEST_IDS4_MAX];
 	struct past past;
 	struct learned learned;

@@ -5,8 +5,8 @@
 #define NEVER_EXPIRES UINT64_MAX
 
 enum {
-	BINDINGS6_MAX = 16, PREFIXES_MAX = 8, ROUTERS6_MAX = 4, RESOLVERS6_MAX = 8, TRANSLATORS_MAX = 2,
-	NEIGHBOR_CLAIMS_MAX = 16, TRANSACTIONS6_MAX = 4, IDENTITIES_MAX = 8, CLIENT_IDS_MAX = 4, REQUEST_IDS_MAX = 32,
+	BINDINGS6_MAX = 64, PREFIXES_MAX = 8, ROUTERS6_MAX = 4, RESOLVERS6_MAX = 8, TRANSLATORS_MAX = 2,
+	NEIGHBOR_CLAIMS_MAX = 16, LOST_MAX = 8, TRANSACTIONS6_MAX = 4, IDENTITIES_MAX = 8, CLIENT_IDS_MAX = 32, REQUEST_IDS_MAX = 32,
 	LEASES6_MAX = 4, DELEGATIONS_MAX = 2, WANTED6_MAX = LEASES6_MAX + DELEGATIONS_MAX
 };
 
@@ -19,7 +19,8 @@ enum origin6 {
 
 /*
  * An address that the guest holds while now_ms < expires_ms, and may send data from when now_ms >= valid_ms, too. Full: an
- * expired entry goes, then the SLAAC one that was used least recently if it is a minute old; else the claim is refused.
+ * expired entry goes, then the SLAAC one that was used least recently if it is a minute old, but never the oldest of a
+ * prefix: temporary addresses come and go (RFC 8981), a stable one may be silent for weeks. Else the claim is refused.
  */
 struct binding6 {
 	struct address address;
@@ -47,14 +48,22 @@ struct prefix6 {
 
 /*
  * A router that advertised itself and was trusted. Without anchors the first one is the only one (docs/filter.md) until
- * locked_ms has passed, and its MAC the only one that its address may come from.
+ * locked_ms has passed, and its MACs the only ones that its address may come from; unless another claims its place, the
+ * guard asks for it, and it does not answer.
  */
 struct router6 {
 	struct address address; /* link-local */
-	uint64_t mac;
+	struct mac_set macs;    /* those of its first advertisement: the frame's, and that of the option (VRRP) */
 	uint64_t expires_ms;    /* as a next hop */
 	uint64_t locked_ms;     /* 0: free */
+	uint64_t doubt_ms;      /* when the guard last began to ask for it; 0: never */
+	uint64_t asked_ms;      /* the last question */
+	uint32_t questions;     /* that it has not answered */
+	uint32_t reserved;
 };
+
+/* As many questions, a second apart, and a second behind the last: it is silent. */
+enum { ROUTER_SILENT = 4, DOUBT_AGAIN_MS = 10000 };
 
 struct resolver6 {
 	struct address address;
@@ -121,15 +130,42 @@ struct neighbor_claim {
 	uint64_t until_ms; /* 0: free */
 };
 
+/* An address that was taken from the guest: using it brings it not back. Full: the one nearest to its end goes. */
+struct lost6 {
+	struct address address;
+	uint64_t until_ms; /* 0: free */
+};
+
+/* When the guard last asked for a router in the guest's name, and how often since one was heard. */
+struct router_question {
+	uint64_t asked_ms; /* 0: never */
+	uint32_t count, reserved;
+};
+
 /* The DHCPv6 server of the first Reply that completed an exchange, where nothing names one. */
 struct learned_server6 {
 	struct address address;
 	uint64_t mac;
-	uint64_t until_ms; /* the lock holds until the leases behind it have run out, never released by traffic */
+	uint64_t until_ms;  /* the lock holds until the leases behind it have run out, or it is silent */
+	uint64_t asked_ms;  /* the first question that it has not answered */
+	uint32_t questions; /* how many */
+	uint32_t reserved;
 };
+
+/* Where a server said that it may be written to (RFC 8415 21.12), while its lease runs. */
+struct unicast_server6 {
+	struct address address;
+	uint64_t mac;
+	uint64_t until_ms; /* 0: nowhere */
+};
+
+/* RFC 8415 15: a client repeats a Solicit after about 1, 2 and 4 s, a Rebind after 10 s. */
+enum { SERVER_SILENT = 2, SERVER_SILENT_MS = 4000 };
 
 struct state6 {
 	struct binding6 bindings[BINDINGS6_MAX];
+	uint32_t bindings_end; /* all behind it are free: most guests have a handful, and each frame is looked up */
+	uint32_t reserved;
 	struct prefix6 prefixes[PREFIXES_MAX];
 	struct router6 routers[ROUTERS6_MAX];
 	struct resolver6 resolvers[RESOLVERS6_MAX];
@@ -139,7 +175,10 @@ struct state6 {
 	struct wanted6 wanted[WANTED6_MAX];
 	struct request_id request_ids[REQUEST_IDS_MAX];
 	struct learned_server6 server;
+	struct unicast_server6 unicast;
+	struct router_question router_question;
 	struct neighbor_claim claims[NEIGHBOR_CLAIMS_MAX];
+	struct lost6 lost[LOST_MAX];
 };
 
 enum binding_status { STATUS_FOREIGN, STATUS_TENTATIVE, STATUS_VALID };
@@ -155,7 +194,7 @@ INLINE enum binding_status status_of(const struct binding6 *b, uint64_t now_ms)
 SUBPROGRAM uint32_t find_binding_of6(const struct state6 *state, uint64_t high, uint64_t low, uint64_t now_ms)
 {
 	if (is_given(state))
-		for (uint32_t i = 0; i < BINDINGS6_MAX; i++)
+		for (uint32_t i = 0; i < BINDINGS6_MAX && i < state->bindings_end; i++)
 			if (now_ms < state->bindings[i].expires_ms && state->bindings[i].address.low == low &&
 			    state->bindings[i].address.high == high)
 				return i;
@@ -169,6 +208,17 @@ SUBPROGRAM bool is_wanted_by_neighbor(const struct state6 *state, uint64_t high,
 		for (uint32_t i = 0; i < NEIGHBOR_CLAIMS_MAX; i++)
 			if (now_ms < state->claims[i].until_ms && state->claims[i].address.low == low &&
 			    state->claims[i].address.high == high)
+				return true;
+	return false;
+}
+
+/* It was the guest's, and its lease is over, or another machine has it. */
+SUBPROGRAM bool is_lost6(const struct state6 *state, uint64_t high, uint64_t low, uint64_t now_ms)
+{
+	if (is_given(state))
+		for (uint32_t i = 0; i < LOST_MAX; i++)
+			if (now_ms < state->lost[i].until_ms && state->lost[i].address.low == low &&
+			    state->lost[i].address.high == high)
 				return true;
 	return false;
 }

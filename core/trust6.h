@@ -49,6 +49,16 @@ SUBPROGRAM bool has_router6(const struct config *config, const struct state6 *st
 	return config->host6.count > 0;
 }
 
+/* One was heard whose word still counts, next hop or not. */
+SUBPROGRAM bool has_heard_router6(const struct state6 *state, uint64_t now_ms)
+{
+	if (is_given(state))
+		for (uint32_t i = 0; i < ROUTERS6_MAX; i++)
+			if (is_locked_router6(&state->routers[i], now_ms))
+				return true;
+	return false;
+}
+
 enum gateway_mac { GATEWAY_UNKNOWN, GATEWAY_MAC, OTHER_MAC };
 
 /*
@@ -63,9 +73,9 @@ SUBPROGRAM uint32_t gateway_mac6(const struct config *config, const struct state
 	if (config->gateway_macs.count > 0)
 		return mac_set_has(&config->gateway_macs, mac) ? GATEWAY_MAC : OTHER_MAC;
 	for (uint32_t i = 0; i < ROUTERS6_MAX; i++) {
-		if (state->routers[i].mac == MAC_NONE)
+		if (state->routers[i].macs.count == 0)
 			continue;
-		if (state->routers[i].mac == mac)
+		if (mac_set_has(&state->routers[i].macs, mac))
 			return GATEWAY_MAC;
 		any = true;
 	}
@@ -100,7 +110,7 @@ SUBPROGRAM bool is_pose_of_router6(const struct config *config, const struct sta
 		return true;
 	for (uint32_t i = 0; i < ROUTERS6_MAX; i++)
 		if (is_locked_router6(&state->routers[i], now_ms) && state->routers[i].address.low == low)
-			return state->routers[i].mac != mac && !mac_set_has(&config->gateway_macs, mac);
+			return !mac_set_has(&state->routers[i].macs, mac) && !mac_set_has(&config->gateway_macs, mac);
 	return false;
 }
 
@@ -143,11 +153,58 @@ SUBPROGRAM bool is_trusted_router_of6(const struct config *config, const struct 
 		if (!is_locked_router6(r, now_ms))
 			continue;
 		if (r->address.low == low)
-			return r->mac == mac || config->gateway_macs.count > 0;
+			return mac_set_has(&r->macs, mac) || config->gateway_macs.count > 0;
 		/* Border routers of a home's radio network announce a prefix and no route: they must not keep a router out. */
 		any = any || r->expires_ms != 0;
 	}
 	return anchored || (!any && !config->strict_anchors);
+}
+
+enum router_claim { CLAIM_REFUSED, CLAIM_RAISES_DOUBT, CLAIM_SUCCEEDS };
+
+INLINE bool is_in_doubt6(const struct router6 *r, uint64_t now_ms)
+{
+	return r->questions > 0 || (r->doubt_ms != 0 && now_ms < r->doubt_ms + DOUBT_AGAIN_MS);
+}
+
+/*
+ * Somebody else claims the place of a router that was learned: of the one of this address, or, when it is 0, of all that
+ * route. A claim alone is worth nothing. It makes the guard ask; where no question was answered it is believed.
+ */
+SUBPROGRAM uint32_t worth_of_claim6(const struct config *config, const struct state6 *state, uint64_t low, uint64_t now_ms)
+{
+	bool any = false, silent = true, doubted = true;
+	if (!is_given(config) || !is_given(state) || config->gateway_macs.count > 0 || config->strict_anchors)
+		return CLAIM_REFUSED;
+	for (uint32_t i = 0; i < ROUTERS6_MAX; i++) {
+		const struct router6 *r = &state->routers[i];
+		if (!is_locked_router6(r, now_ms) || (low != 0 ? r->address.low != low : r->expires_ms == 0))
+			continue;
+		any = true;
+		silent = silent && r->questions >= ROUTER_SILENT;
+		doubted = doubted && is_in_doubt6(r, now_ms);
+	}
+	if (!any)
+		return CLAIM_REFUSED;
+	return silent ? CLAIM_SUCCEEDS : doubted ? CLAIM_REFUSED : CLAIM_RAISES_DOUBT;
+}
+
+/* The guard is asking for this router, and waits for a sign of life. */
+SUBPROGRAM bool is_asked_for_router6(const struct state6 *state, uint64_t low, uint64_t now_ms)
+{
+	if (is_given(state))
+		for (uint32_t i = 0; i < ROUTERS6_MAX; i++)
+			if (is_locked_router6(&state->routers[i], now_ms) && state->routers[i].address.low == low &&
+			    state->routers[i].questions > 0)
+				return true;
+	return false;
+}
+
+/* An advertisement that is not trusted, but may succeed: where routers are named, of one of them. */
+INLINE bool may_claim_to_route6(const struct config *config, const struct state *state, struct address source, uint64_t now_ms)
+{
+	return is_link_local(source) && (!has_link_local(&config->host6) || set_has(&config->host6, source)) &&
+	       !is_resident(config, source) && worth_of_claim6(config, &state->ipv6, 0, now_ms) != CLAIM_REFUSED;
 }
 
 INLINE bool is_trusted_router6(const struct config *config, const struct state *state, struct address source, uint64_t mac,
@@ -195,9 +252,16 @@ INLINE bool is_reserved6(const struct config *config, const struct state *state,
 	       poses_as_router6(config, state, a, config->vm_mac, now_ms); /* one that is no next hop just now */
 }
 
+/* It has left questions unanswered that it had to answer. */
+INLINE bool is_silent_server6(const struct learned_server6 *lock, uint64_t now_ms)
+{
+	return lock->questions >= SERVER_SILENT && now_ms >= lock->asked_ms + SERVER_SILENT_MS;
+}
+
 /*
  * RFC 8415: answers come from a link-local address, a relay's included. With named servers it is one of theirs, and from
- * the MAC that it had at first; with known gateways it is theirs; else the first server that completed an exchange.
+ * the MAC that it had at first, or a named gateway's; with known gateways it is theirs; else the first server that
+ * completed an exchange. A server that has fallen silent holds no other one off.
  */
 SUBPROGRAM bool is_trusted_server_of6(const struct config *config, const struct state6 *state, uint64_t low, uint64_t mac,
 				      uint64_t now_ms)
@@ -205,18 +269,29 @@ SUBPROGRAM bool is_trusted_server_of6(const struct config *config, const struct 
 	if (!is_given(config) || !is_given(state) || is_pose_of_router6(config, state, low, mac, now_ms))
 		return false;
 	const struct learned_server6 *lock = &state->server;
-	bool locked = now_ms < lock->until_ms;
+	bool locked = now_ms < lock->until_ms && !is_silent_server6(lock, now_ms);
 	bool same_server = lock->address.low == low, same_mac = lock->mac == mac;
 	if (config->servers6.count > 0)
-		return !locked || !same_server || same_mac;
+		return !locked || !same_server || same_mac || mac_set_has(&config->gateway_macs, mac);
 	if (config->gateway_macs.count > 0)
 		return mac_set_has(&config->gateway_macs, mac);
 	return locked ? same_server && same_mac : !config->strict_anchors;
 }
 
+/* At this address, and by this way to it, a server said that it may be written to. */
+INLINE bool is_unicast_server6(const struct config *config, const struct state *state, struct address a, uint64_t mac,
+			       uint64_t now_ms)
+{
+	const struct unicast_server6 *u = &state->ipv6.unicast;
+	return now_ms < u->until_ms && same_address(u->address, a) &&
+	       (u->mac == mac || gateway_mac6(config, &state->ipv6, mac) == GATEWAY_MAC);
+}
+
 INLINE bool is_trusted_server6(const struct config *config, const struct state *state, struct address source, uint64_t mac,
 			       uint64_t now_ms)
 {
+	if (is_unicast_server6(config, state, source, mac, now_ms))
+		return true;
 	/* libslirp answers from a wider address: only one that is named may. */
 	bool named = set_has(&config->servers6, source);
 	if (config->servers6.count > 0 ? !named : !is_link_local(source))

@@ -81,7 +81,7 @@
 	X(ND_EXT_HEADER,         "nd-ext-header",          "neighbor discovery behind an extension or fragment header") \
 	X(ND_LLA_SPOOF,          "nd-lla-spoof",           "neighbor discovery with another MAC than the guest's own") \
 	X(ND_FORM,               "nd-form",                "field mix that RFC 4861 or RFC 4862 forbids to a host") \
-	X(ND_TARGET_RESERVED,    "nd-target-reserved",     "guest claims the address of a router, resolver or server, or one that a neighbor is just claiming") \
+	X(ND_TARGET_RESERVED,    "nd-target-reserved",     "guest claims an address of the network's, one made from another MAC, or one that a neighbor is just claiming") \
 	X(ND_PREFIX_UNKNOWN,     "nd-prefix-unknown",      "guest claims an address outside the prefixes that a router announced") \
 	X(ND_TARGET_DENIED,      "nd-target-denied",       "neighbor solicitation for a host that the policy refuses anyway") \
 	X(ND_TARGET_FOREIGN,     "nd-target-foreign",      "neighbor advertisement for an address that is not the guest's") \
@@ -153,8 +153,10 @@ enum verdict {
 	PUNT_GATEWAY_ARP,   /* about a router, or in the name of one */
 	PUNT_NEXT_HOP,      /* to a MAC that is no router's: the guard may ask which is */
 	PUNT_DAD,           /* the guest claims a new IPv6 address */
+	PUNT_UNBOUND,       /* the guest uses one that it has not claimed, as far as the guard has seen */
 	PUNT_ND_CONFLICT,   /* a neighbor holds the same one, or wants one */
 	PUNT_ROUTER,        /* router advertisement of a trusted router */
+	PUNT_ROUTER_CLAIM,  /* somebody claims the place of a learned router, or it answers the guard's question */
 	PUNT_DHCP6_CLIENT,
 	PUNT_DHCP6_SERVER,
 	HELD,

@@ -22,7 +22,7 @@ static void release(void *context, struct address a)
 static void lose(void *context, struct address a, const char *why)
 {
 	struct relay *r = context;
-	take_away(&r->snoop, a, why);
+	take_away(&r->snoop, a, why, r->now_ms);
 }
 
 /* A guest can want one address after the other: one line a minute is shown without -v. */

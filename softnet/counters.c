@@ -125,7 +125,7 @@ static void print_routers(const struct state6 *state, uint64_t now_ms)
 		const struct router6 *r = &state->routers[i];
 		if (now_ms < r->expires_ms)
 			print_line("router %s %s remaining %s", format_address(r->address, address),
-				   format_mac(r->mac, mac), format_left(r->expires_ms, now_ms, left));
+				   format_mac(r->macs.item[0], mac), format_left(r->expires_ms, now_ms, left));
 	}
 }
 

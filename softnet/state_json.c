@@ -121,7 +121,7 @@ json_t *json_routers(const struct state *state, uint64_t now_ms)
 	for (int i = 0; i < ROUTERS6_MAX; i++) {
 		const struct router6 *six = &state->ipv6.routers[i];
 		if (is_locked_router6(six, now_ms))
-			json_array_append_new(list, neighbor(six->address, six->mac, six->locked_ms, now_ms));
+			json_array_append_new(list, neighbor(six->address, six->macs.item[0], six->locked_ms, now_ms));
 	}
 	return list;
 }

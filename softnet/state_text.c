@@ -96,7 +96,7 @@ size_t write_state_text(const struct state *state, const struct state_owner *own
 		if (is_live(b, moment.now_ms) && (b->state == BINDING_BOUND || b->state == BINDING_GRACE))
 			put_lease(&w, b, moment);
 	}
-	put_clients(&w, "client", state->client_ids, CLIENT_IDS4_MAX, moment);
+	put_clients(&w, "client", state->client_ids, CLIENT_IDS_MAX, moment);
 	put_state6(&w, &state->ipv6, moment);
 	put(&w, "sum %016" PRIx64 "\n", hash_bytes(0, text, w.length));
 	return w.full ? 0 : w.length;
@@ -237,7 +237,7 @@ static const char *take_line(char *line, const struct state_owner *owner, const 
 	if (strcmp(words[0], "lease") == 0)
 		return take_lease(words, count, config, state, moment) ? NULL : damaged;
 	if (strcmp(words[0], "client") == 0)
-		return take_client(words, count, state->client_ids, CLIENT_IDS4_MAX, moment) ? NULL : damaged;
+		return take_client(words, count, state->client_ids, CLIENT_IDS_MAX, moment) ? NULL : damaged;
 	return take_line6(words, count, config, state, moment) ? NULL : damaged;
 }
 

@@ -17,7 +17,8 @@ static void put_routers(struct writer *w, const struct state6 *state, struct mom
 			continue;
 		put(w, "router6");
 		put_address(w, r->address);
-		put_mac(w, " ", r->mac);
+		for (uint32_t k = 0; k < r->macs.count && k < MAC_SET_MAX; k++)
+			put_mac(w, k == 0 ? " " : ",", r->macs.item[k]);
 		put_end(w, r->expires_ms, moment);
 		put_end(w, r->locked_ms, moment);
 		put(w, "\n");
@@ -119,6 +120,13 @@ void put_state6(struct writer *w, const struct state6 *state, struct moment mome
 			put_binding(w, b, moment);
 	}
 	put_wanted(w, state, moment);
+	for (int i = 0; i < LOST_MAX; i++)
+		if (state->lost[i].until_ms > moment.now_ms) {
+			put(w, "lost6");
+			put_address(w, state->lost[i].address);
+			put_end(w, state->lost[i].until_ms, moment);
+			put(w, "\n");
+		}
 	put_clients(w, "client6", state->client_ids, CLIENT_IDS_MAX, moment);
 }
 
@@ -136,10 +144,19 @@ static bool take_neighbor(char *const *words, struct address *a, uint64_t *mac)
 	       *mac != MAC_NONE && !mac_is_group(*mac);
 }
 
+static bool are_routers_macs(const struct mac_set *macs)
+{
+	for (uint32_t i = 0; i < macs->count; i++)
+		if (macs->item[i] == MAC_NONE || mac_is_group(macs->item[i]))
+			return false;
+	return macs->count > 0;
+}
+
 static bool take_router(char *const *words, int count, struct state6 *state, struct moment moment)
 {
-	struct router6 r;
-	if (count != 7 || !take_neighbor(words + 1, &r.address, &r.mac) || !is_link_local(r.address) ||
+	struct router6 r = { .locked_ms = 0 };
+	if (count != 7 || !take_address(words[1], &r.address) || !is_link_local(r.address) ||
+	    !take_macs(words[2], &r.macs) || !are_routers_macs(&r.macs) ||
 	    !take_end(words + 3, moment, &r.expires_ms) || !take_end(words + 5, moment, &r.locked_ms))
 		return false;
 	for (int i = 0; i < ROUTERS6_MAX && r.locked_ms != 0; i++)
@@ -152,7 +169,7 @@ static bool take_router(char *const *words, int count, struct state6 *state, str
 
 static bool take_server(char *const *words, int count, struct state6 *state, struct moment moment)
 {
-	struct learned_server6 server;
+	struct learned_server6 server = { .until_ms = 0 };
 	if (count != 5 || !take_neighbor(words + 1, &server.address, &server.mac) ||
 	    !take_end(words + 3, moment, &server.until_ms))
 		return false;
@@ -242,6 +259,7 @@ static void restore_binding(struct binding6 b, const struct config *config, stru
 	for (int i = 0; i < BINDINGS6_MAX; i++)
 		if (state->ipv6.bindings[i].expires_ms == 0) {
 			state->ipv6.bindings[i] = b;
+			settle_bindings6(&state->ipv6);
 			return;
 		}
 }
@@ -295,6 +313,20 @@ static bool take_wanted(char *const *words, int count, struct state6 *state, str
 	return true;
 }
 
+static bool take_lost(char *const *words, int count, struct state6 *state, struct moment moment)
+{
+	struct lost6 lost;
+	if (count != 4 || !take_address(words[1], &lost.address) || is_ipv4(lost.address) || is_unset(lost.address) ||
+	    !take_end(words + 2, moment, &lost.until_ms))
+		return false;
+	for (int i = 0; i < LOST_MAX && lost.until_ms != 0; i++)
+		if (state->lost[i].until_ms == 0) {
+			state->lost[i] = lost;
+			break;
+		}
+	return true;
+}
+
 bool take_line6(char *const *words, int count, const struct config *config, struct state *state, struct moment moment)
 {
 	struct state6 *ipv6 = &state->ipv6;
@@ -314,5 +346,7 @@ bool take_line6(char *const *words, int count, const struct config *config, stru
 		return take_lease6(words, count, config, state, moment);
 	if (strcmp(words[0], "wanted6") == 0)
 		return take_wanted(words, count, ipv6, moment);
+	if (strcmp(words[0], "lost6") == 0)
+		return take_lost(words, count, ipv6, moment);
 	return strcmp(words[0], "client6") == 0 && take_client(words, count, ipv6->client_ids, CLIENT_IDS_MAX, moment);
 }

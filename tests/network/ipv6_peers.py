@@ -86,14 +86,14 @@ def add_router(network, name, mac, *addresses):
 # --- routers ----------------------------------------------------------------------------------------------------------
 
 def radvd(network, namespace, *prefixes, valid=600, preferred=300, lifetime=60, interface="eth0", options="",
-          name=None):
-    """A router that advertises every few seconds. A prefix may be (prefix, valid, preferred), `options` anything that
+          name=None, seconds=(3, 4)):
+    """A router that advertises every few seconds, or as said. A prefix may be (prefix, valid, preferred), `options` anything that
     radvd.conf takes inside an interface. reload() of the process takes prefixes and the rest again."""
     name = name or f"radvd-{namespace.name}"
     path = network.logs / f"{name}.conf"
 
     def configure(*prefixes, valid=valid, preferred=preferred, lifetime=lifetime, options=options):
-        lines = [f"interface {interface} {{", "AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4;",
+        lines = [f"interface {interface} {{", f"AdvSendAdvert on; MinRtrAdvInterval {seconds[0]}; MaxRtrAdvInterval {seconds[1]};",
                  f"AdvDefaultLifetime {lifetime}; {options}"]
         for prefix in prefixes:
             prefix, valid_s, preferred_s = (prefix, valid, preferred) if isinstance(prefix, str) else prefix

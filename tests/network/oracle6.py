@@ -185,6 +185,9 @@ class Port6(Knowledge):
             require(any(target in network for network in networks), f"DAD outside known prefixes: {target}")
             identifier = int(target) & (1 << 64) - 1
             require(identifier not in ANYCAST, f"DAD for an anycast address: {target}")
+            foreign_mac = identifier >> 24 & 0xFFFF == 0xFFFE and not identifier >> 56 & 1 and \
+                target.packed[8:] != self.identifier
+            require(not foreign_mac, f"DAD for what another machine makes from its MAC: {target}")
             if self.rates:
                 charge(self.sent["new"], now, 16, 0.2, "more new addresses than the limit")
             self.learn_dad(now, target)
@@ -200,7 +203,7 @@ class Port6(Knowledge):
         require(self.is_held(target, now), f"NA for {target}, which is not the guest's [P53]")
         require(self.is_held(packet.source, now), "NA from a foreign source")
         require(self.is_own(target, now) or not flags & 0x20, "NA of a tentative address with the O flag [P53]")
-        require(not is_multicast(packet.destination) or packet.destination == ALL_NODES and not flags & 0x40,
+        require(not is_multicast(packet.destination) or packet.destination in (ALL_NODES, ALL_ROUTERS) and not flags & 0x40,
                 "NA to a group that does not ask")
 
     def judge_mld(self, now, mac, packet, kind):

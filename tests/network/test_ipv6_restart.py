@@ -4,6 +4,7 @@
 """
 
 import signal
+import time
 
 import pytest
 
@@ -74,13 +75,61 @@ def test_without_state_the_mac_and_renewals_say_who_it_is(segment):
     plain.client.signal(signal.SIGCONT)
     plain.guard.wait_line(f"lease new: {plain.address} ", 10)
     plain.ping(source=plain.address)
-    # Nobody can tell whose an opaque address is; the guest says it when its link comes up again.
-    opaque.guard.wait_line("prefix learned", 6)
-    opaque.try_to_send(address, segment.far, "ip6-src-unbound")
-    opaque.start_over()
-    assert opaque.wait_address() == address
-    opaque.wait_router()
-    opaque.ping(source=address)
+    # An opaque address the guard asks for on the link, in the guest's name.
+    wait_for(lambda: pings(opaque, address), 5, "the opaque address")
+
+
+@pytest.fixture
+def quiet_segment(segment6, softnet):
+    """The router advertises as radvd does by default: every few minutes, and when it is asked."""
+    segment6.router = radvd(segment6, segment6.gateway, PREFIX, options="AdvManagedFlag on;", lifetime=1800,
+                            seconds=(200, 600))
+    ipv6_peers.kea6(segment6, segment6.gateway, POOL, 60, renew=3, rebind=20)
+    segment6.echo = services.Echo(segment6.internet, INTERNET)
+    yield segment6
+    segment6.echo.close()
+
+
+def pings(guest, source):
+    return " 0% packet loss" in guest.ping(source=source, wait=0.3, check=False)
+
+
+def seconds_until_it_pings(guest, source, most):
+    begin = time.monotonic()
+    wait_for(lambda: pings(guest, source), most, f"{source} to come back")
+    return round(time.monotonic() - begin, 1)
+
+
+def test_forgotten_addresses_come_back(quiet_segment):
+    """No state, no link that goes down and up, no advertisement for minutes: the guest just goes on."""
+    guest = Guest6(quiet_segment, "vm", walled=True, ipv6={**OPAQUE, **PRIVACY})
+    temporary, stable = guest.wait_address(temporary=True), guest.wait_address(mngtmpaddr=True)
+    local = guest.wait_address("fe80::/64")
+    assert eui64("fe80::/64", guest.mac) != local
+    client = start_client(quiet_segment, guest, "dhclient")
+    leased = guest.address
+    guest.stop_guard()
+    guest.start_guard()
+    took = {source: seconds_until_it_pings(guest, source, 8) for source in (temporary, stable)}
+    guest.guard.wait_line(f"address new: {local} by link-local", 5)       # its questions to the router came from there
+    guest.guard.wait_line(f"lease new: {leased} .* from", 12)
+    took[leased] = seconds_until_it_pings(guest, leased, 1)
+    print("seconds:", took)
+    assert client.running
+    # And it is asked for from outside while it is silent: its answer is the first that the guard hears of it.
+    guest.stop_guard()
+    guest.start_guard()
+    wait_for(lambda: " 0% packet loss" in
+             quiet_segment.internet.run("ping", "-6", "-c", "1", "-W", "0.5", stable, check=False), 10, "a guest that is called")
+    # Nobody else's address comes so: the neighbour objects.
+    neighbour = quiet_segment.namespace("neighbour")
+    neighbour.set_ipv6(accept_ra=0, accept_dad=0)
+    other = f"{PREFIX.split('::')[0]}:a:b:c:d"
+    quiet_segment.join(neighbour, "eth0", "br0", f"{other}/64", mac="52:54:00:00:00:02")
+    for _ in range(3):
+        guest.try_to_send(other, quiet_segment.far, "ip6-src-unbound")
+        time.sleep(0.6)
+    guest.guard.wait_line(f"lease lost: {other}, claimed by another host", 2)
 
 
 def test_guest_that_reboots(segment):

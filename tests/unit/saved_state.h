@@ -42,9 +42,11 @@ static inline struct binding6 binding6(struct address a, enum origin6 origin, ui
 
 static inline void fill_ipv6(struct state6 *s)
 {
-	s->routers[0] = (struct router6){ router6, ROUTER_MAC, 1800000, 4000000 };
-	s->routers[1] = (struct router6){ server6, ROUTER_MAC + 1, 0, 1500000 }; /* no next hop, but locked */
-	s->server = (struct learned_server6){ server6, ROUTER_MAC + 1, 1700000 };
+	s->routers[0] = (struct router6){ .address = router6, .macs = { { ROUTER_MAC }, .count = 1 }, .expires_ms = 1800000,
+					   .locked_ms = 4000000 };
+	s->routers[1] = (struct router6){ .address = server6, .macs = { { ROUTER_MAC + 1 }, .count = 1 },
+					   .locked_ms = 1500000 }; /* no next hop, but locked */
+	s->server = (struct learned_server6){ .address = server6, .mac = ROUTER_MAC + 1, .until_ms = 1700000 };
 	s->resolvers[0] = (struct resolver6){ resolver6, 1300000 };
 	s->translators[0] = (struct translator){ { { PREFIX + 1, 0 }, 96, 0 }, 1250000 };
 	s->prefixes[0] = (struct prefix6){ .prefix = { PREFIX, 0 }, .length = 64, .expires_ms = 1600000,
@@ -58,6 +60,7 @@ static inline void fill_ipv6(struct state6 *s)
 	s->bindings[2].server = server6;
 	s->bindings[2].identity = 0xfedcba98;
 	s->client_ids[0] = (struct client_id){ 0xdef, 5000000 };
+	settle_bindings6(s);
 }
 
 static inline struct state full_state(void)

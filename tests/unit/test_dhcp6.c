@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/lease6.h"
+#include "core/dhcp6.h"
 #include "test_dhcp6.h"
 
 #include <cmocka.h>
@@ -32,7 +33,10 @@ static void client_types(void **state)
 		begin(true);
 		bool honest = (type >= SOLICIT && type <= REBIND && type != ADVERTISE) || type == INFORMATION_REQUEST;
 		bool gives_back = type == RELEASE || type == DECLINE;
-		ASKS(honest ? PASS : gives_back ? DROP_DHCP6_NOT_OWNER : DROP_DHCP6_TYPE, .type = (uint8_t)type);
+		enum verdict refusal = gives_back ? DROP_DHCP6_NOT_OWNER : DROP_DHCP6_TYPE;
+		if (type == DHCP6_REGISTRATION) /* not from a link-local address */
+			refusal = DROP_DHCP6_ADDRESSING;
+		ASKS(honest ? PASS : refusal, .type = (uint8_t)type);
 		assert_true(awaits_answer6(&w.state.ipv6, ID6, w.now_ms) == honest);
 	}
 }
@@ -69,10 +73,10 @@ static void client_identifiers(void **state)
 			ASKS(type == INFORMATION_REQUEST ? PASS : DROP_DHCP6_MALFORMED, .type = type,
 			     .no_client_id = true);
 
-	/* Four of them, and room again when an hour has gone by. One that has none takes no place. */
-	for (uint8_t i = 0; i < 6; i++) {
+	/* Four of them, four more for tokens, and room again when an hour has gone by. One that has none takes no place. */
+	for (uint8_t i = 0; i < 10; i++) {
 		const uint8_t duid[] = { 0, 2, 0, 0, 0, 1, i };
-		ASKS(i < 4 ? PASS : DROP_DHCP6_CLIENT_ID_LIMIT, .type = i % 2 ? SOLICIT : INFORMATION_REQUEST,
+		ASKS(i < 8 ? PASS : DROP_DHCP6_CLIENT_ID_LIMIT, .type = i % 2 ? SOLICIT : INFORMATION_REQUEST,
 		     .duid = duid, .duid_octets = sizeof duid);
 	}
 	ASKS(PASS, .type = INFORMATION_REQUEST, .no_client_id = true);
@@ -172,7 +176,7 @@ static void server_types(void **state)
 		ASKS(PASS, .type = SOLICIT);
 		bool relay = type == RELAY_FORWARD || type == RELAY_REPLY;
 		enum verdict wanted = type == ADVERTISE ? PASS : DROP_DHCP6_TYPE;
-		if (type == REPLY)
+		if (type == REPLY || type == DHCP6_REGISTRATION_REPLY)
 			wanted = DROP_DHCP6_NO_TRANSACTION;
 		ANSWERS(wanted, .type = (uint8_t)type, .address = GUEST_LEASED, .valid_s = 600);
 		if (relay) { /* they have no id, but an honest one's first octets are as good as one */

@@ -57,6 +57,7 @@ void table_of_the_guests_own_choices(void **state)
 		w.state.ipv6.bindings[i] = (struct binding6){ .address = ADDRESS6(LOCAL_PREFIX, 0x1000 + i),
 			.origin = ORIGIN_SLAAC, .since_ms = w.now_ms, .used_ms = w.now_ms - i,
 			.expires_ms = NEVER_EXPIRES };
+	settle_bindings6(&w.state.ipv6);
 	ASKS(PASS, .type = REQUEST);
 	ANSWERS(DROP_BINDING_LIMIT, .type = REPLY, .address = GUEST_LEASED, .valid_s = 600);
 	ANSWERS(PASS, .type = REPLY, .address = ADDRESS6(LOCAL_PREFIX, 0x1003), .valid_s = 600);
@@ -64,10 +65,10 @@ void table_of_the_guests_own_choices(void **state)
 	ASKS(PASS, .type = REQUEST, .id = 8);
 	ANSWERS(PASS, .type = REPLY, .id = 8,
 		.ia = { { .iaid = IAID, .lease = { { .address = GUEST_LEASED, .valid_s = 600 },
-						   { .address = ADDRESS6(LOCAL_PREFIX, 0x100f), .valid_s = 600 } } } });
+						   { .address = ADDRESS6(LOCAL_PREFIX, 0x103f), .valid_s = 600 } } } });
 	assert_non_null(binding_of(GUEST_LEASED));
-	assert_non_null(binding_of(ADDRESS6(LOCAL_PREFIX, 0x100f)));
-	assert_null(binding_of(ADDRESS6(LOCAL_PREFIX, 0x100e)));
+	assert_non_null(binding_of(ADDRESS6(LOCAL_PREFIX, 0x103f)));
+	assert_null(binding_of(ADDRESS6(LOCAL_PREFIX, 0x103e)));
 }
 
 /* One address that another guard holds, and nothing of the Reply has happened. */

@@ -245,7 +245,7 @@ void what_fragments_may_hide(void **state)
 	put_icmp6(&w, GUEST_PRIVACY, GLOBAL_IP6, RA, 64);      /* and so is a type */
 	insert_fragment(&w, 1024, false);
 	GUEST_SENDS(PASS);
-	put_packet6(&w, VICTIM_LEASED, GLOBAL_IP6, 58, 64);    /* but sources and destinations count */
+	put_packet6(&w, VICTIM_LL, GLOBAL_IP6, 58, 64);        /* but sources and destinations count */
 	insert_fragment(&w, 1024, false);
 	GUEST_SENDS(DROP_IP6_SRC_UNBOUND);
 	put_packet6(&w, GUEST_PRIVACY, VICTIM_LEASED, 58, 64);

@@ -152,7 +152,8 @@ void advertisements_of_neighbors(void **state)
 		{ { .type = NA, .from = GUEST_LL, .target = GUEST_LL, .flags = NA_ROUTER }, PASS }, /* of a guest that forwards */
 		{ { .type = NA, .from = VICTIM_LL, .target = GUEST_LL }, DROP_ND_FORM },
 		{ { .type = NA, .target = GUEST_LL }, DROP_ND_FORM },
-		{ { .type = NA, .from = GUEST_LL, .to = all_routers, .target = GUEST_LL }, DROP_ND_FORM },
+		{ { .type = NA, .from = GUEST_LL, .to = all_routers, .target = GUEST_LL }, PASS }, /* RFC 9131 6.1 */
+		{ { .type = NA, .from = GUEST_LL, .to = all_routers, .target = GUEST_LL, .flags = NA_SOLICITED }, DROP_ND_FORM },
 		{ { .type = NA, .from = GUEST_LL, .to = solicited, .target = GUEST_LL }, DROP_ND_FORM },
 		{ { .type = NA, .from = GUEST_LL, .target = GUEST_LL, .flags = NA_SOLICITED }, DROP_ND_FORM },
 		{ { .type = NA, .from = GUEST_LL, .target = GUEST_LL, .mac_to = MAC_BROADCAST }, DROP_L2L3_MISMATCH },
@@ -311,7 +312,7 @@ void every_type_of_icmp6(void **state)
 		GUEST_SENDS(verdict_of_type_from_guest(type));
 		put_icmp6_to_guest(&w, GATEWAY_MAC, GLOBAL_IP6, GUEST_PRIVACY, (uint8_t)type, 32);
 		GUEST_GETS(verdict_of_type_to_guest(type));
-		put_icmp6(&w, VICTIM_LEASED, GLOBAL_IP6, (uint8_t)type, 32); /* N22 leads back to the rows of any packet */
+		put_icmp6(&w, VICTIM_LL, GLOBAL_IP6, (uint8_t)type, 32); /* N22 leads back to the rows of any packet */
 		if ((type >= 1 && type <= 4) || type == 128 || type == 129)
 			GUEST_SENDS(DROP_IP6_SRC_UNBOUND);
 		put_icmp6_to_guest(&w, GATEWAY_MAC, UNSPECIFIED6, GUEST_PRIVACY, (uint8_t)type, 32);
@@ -352,9 +353,11 @@ void too_many_claims(void **state)
 {
 	(void)state;
 	bound6();
+	w.config.rates[RATE_OF_NEW_ADDRESS].burst = BINDINGS6_MAX;
+	w.config.rates[RATE_OF_ND_CLAIM].burst = 0;
 	fill_buckets(&w.config, &w.buckets, w.now_ms);
-	for (uint64_t i = 0; i < 15; i++)
-		assert_int_equal(solicit_dad(&w, ADDRESS6(LOCAL_PREFIX, 1000 + i)), PASS);
+	for (uint64_t i = 0; i < BINDINGS6_MAX - 1; i++)
+		assert_int_equal(solicit_dad(&w, ADDRESS6(LOCAL_PREFIX, 2000 + i)), PASS);
 	expect_verdict(&w, solicit_dad(&w, ADDRESS6(LOCAL_PREFIX, 1015)), DROP_BINDING_LIMIT, __FILE__, __LINE__);
 	expect_verdict(&w, solicit_dad(&w, ADDRESS6(LOCAL_PREFIX, 1015)), DROP_BINDING_CHURN, __FILE__, __LINE__);
 	w.now_ms += 5000;

@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 
+#include "core/lease6.h"
 #include "test_judge6.h"
 
 #include <cmocka.h>
@@ -165,6 +166,7 @@ void conflicts_of_leases(void **state)
 	w.state.ipv6.bindings[BINDINGS6_MAX - 1] = (struct binding6){
 		.address = GUEST_LEASED, .since_ms = w.now_ms, .valid_ms = w.now_ms, .conflict_ms = w.now_ms + 10000,
 		.expires_ms = w.now_ms + 600000, .origin = ORIGIN_DHCP };
+	settle_bindings6(&w.state.ipv6);
 	const struct nd_spec claim = { .type = NA, .from = GUEST_LEASED, .target = GUEST_LEASED };
 	w.now_ms += 9999;
 	struct state before = w.state;

@@ -98,8 +98,10 @@ static void the_answer_to_a_signal(void **unused)
 	s->prefixes[0] = (struct prefix6){ .prefix = { LOCAL, 0 }, .length = 64, .expires_ms = NOW + 8000 };
 	s->prefixes[1] = (struct prefix6){ .prefix = { LOCAL + 1, 0 }, .length = 64, .expires_ms = NEVER_EXPIRES,
 					   .is_static = 1 };
-	s->routers[0] = (struct router6){ router, 0x525400000001, NOW + 9000, NOW + 9000 };
-	s->routers[1] = (struct router6){ local, 0x525400000002, NOW, NOW + 9000 }; /* locked, but no next hop */
+	s->routers[0] = (struct router6){ .address = router, .macs = { { 0x525400000001 }, .count = 1 }, .expires_ms = NOW + 9000,
+					   .locked_ms = NOW + 9000 };
+	s->routers[1] = (struct router6){ .address = local, .macs = { { 0x525400000002 }, .count = 1 }, .expires_ms = NOW,
+					   .locked_ms = NOW + 9000 }; /* locked, but no next hop */
 	start_catching();
 	print_summary(&counters, &state, NOW);
 	assert_string_equal(caught(), "drops guest ip6-src-unbound 2\n"

@@ -38,10 +38,21 @@ static void duplicate_address_detection(void **unused)
 	struct address a = ADDRESS6(LOCAL_PREFIX, 0xa1b2c3d4e5e60789ULL);
 	uint32_t length = make_dad_question(GUEST_MAC, a, frame);
 	(void)unused;
-	assert_int_equal(length, QUESTION_MAX);
+	assert_int_equal(length, ETHERNET + HEADER + 24);
 	assert_memory_equal(frame, expected, sizeof expected);
 	assert_memory_equal(frame + length - 20, "\0\0\0\0", 4);
 	assert_memory_equal(frame + length - 16, target, 16);
+	check_sum(length);
+}
+
+static void who_has_it(void **unused)
+{
+	static const uint8_t option[] = { 1, 1, 0x52, 0x54, 0, 0, 0, 0x0a };
+	uint32_t length = make_neighbor_question(GUEST_MAC, GUEST_LL, ROUTER_LL, frame);
+	(void)unused;
+	assert_int_equal(length, ETHERNET + HEADER + 32);
+	assert_memory_equal(frame + length - 8, option, 8);
+	assert_int_equal(frame[ETHERNET + HEADER], 135);
 	check_sum(length);
 }
 
@@ -80,7 +91,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(duplicate_address_detection),
-		cmocka_unit_test(router_solicitation),
+		cmocka_unit_test(router_solicitation), cmocka_unit_test(who_has_it),
 		cmocka_unit_test(guest_may_ask_the_same),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

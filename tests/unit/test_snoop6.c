@@ -17,7 +17,8 @@ enum verdict status_of_address(struct address a)
 	bool local = a.high == LINK_LOCAL_PREFIX;
 	put_udp6(&w, a, local ? MDNS_GROUP : GLOBAL_IP6, local ? 5353 : 4000, local ? 5353 : 4000, 4);
 	struct frame frame = { w.frame, w.length };
-	return judge_frame(&w.config, &w.state, FROM_GUEST, &frame, w.now_ms).verdict;
+	enum verdict verdict = judge_frame(&w.config, &w.state, FROM_GUEST, &frame, w.now_ms).verdict;
+	return verdict == PUNT_UNBOUND ? DROP_IP6_SRC_UNBOUND : verdict; /* test_snoop6_unbound.c says what comes of it */
 }
 
 void start_announced(bool anchored)
@@ -120,43 +121,73 @@ static struct address nth(uint64_t n)
 	return ADDRESS6(LOCAL_PREFIX, 0x1000 + n);
 }
 
-static void claim_sixteen(void)
+static void claim_all(void)
 {
 	start_announced(true);
-	for (uint64_t i = 0; i < 16; i++) {
+	w.config.rates[RATE_OF_NEW_ADDRESS].burst = w.config.rates[RATE_OF_ND_CLAIM].burst = 0;
+	for (uint64_t i = 0; i < BINDINGS6_MAX; i++) {
 		assert_int_equal(solicit_dad(&w, nth(i)), PASS);
-		w.now_ms += 5000; /* as fast as the bucket fills */
+		w.now_ms += 5000;
 	}
 }
 
-/* Full: an expired one goes, then the SLAAC one that was used least recently, if it is a minute old. */
-static void sixteen_bindings(void **state)
+/* Full: the SLAAC one goes that was used least recently, if it is a minute old, but not the oldest. */
+static void full_table(void **state)
 {
 	(void)state;
+	const uint64_t last = BINDINGS6_MAX - 1;
 	start_announced(true);
-	for (uint64_t i = 0; i < 16; i++)
+	w.config.rates[RATE_OF_NEW_ADDRESS].burst = w.config.rates[RATE_OF_ND_CLAIM].burst = 0;
+	for (uint64_t i = 0; i < BINDINGS6_MAX; i++)
 		assert_int_equal(solicit_dad(&w, nth(i)), PASS);
 	w.now_ms += 59999;
-	assert_int_equal(solicit_dad(&w, nth(16)), DROP_BINDING_LIMIT);
-	IS_FOREIGN(nth(16));
+	assert_int_equal(solicit_dad(&w, nth(BINDINGS6_MAX)), DROP_BINDING_LIMIT);
+	IS_FOREIGN(nth(BINDINGS6_MAX));
 	w.now_ms += 1;
-	assert_int_equal(solicit_dad(&w, nth(16)), PASS);
-	claim_sixteen();
-	for (uint64_t i = 0; i < 16; i++)
+	assert_int_equal(solicit_dad(&w, nth(BINDINGS6_MAX)), PASS);
+	claim_all();
+	for (uint64_t i = 0; i < BINDINGS6_MAX; i++)
 		IS_OWN(nth(i));
-	for (uint64_t i = 0; i < 16; i++) { /* used in this order, the fourth not at all */
+	for (uint64_t i = 0; i < BINDINGS6_MAX; i++) { /* used in this order; the fourth and the oldest not at all */
 		w.now_ms += 2000;
-		put_udp6(&w, nth(15 - i), GLOBAL_IP6, 4000, 4000, 4);
-		if (i != 12)
+		put_udp6(&w, nth(last - i), GLOBAL_IP6, 4000, 4000, 4);
+		if (last - i != 3 && last - i != 0)
 			GUEST_SENDS(PASS);
 	}
 	w.now_ms += 60000;
 	for (uint64_t i = 0; i < 8; i++) {
 		assert_int_equal(solicit_dad(&w, nth(100 + i)), PASS);
-		IS_FOREIGN(i == 0 ? nth(3) : nth(16 - i));
-		IS_OWN(nth(i == 0 ? 4 : 0));
+		IS_FOREIGN(i == 0 ? nth(3) : nth(last + 1 - i));
+		IS_OWN(nth(i == 0 ? 4 : 1));
+		IS_OWN(nth(0));
 	}
 	IS_OWN(nth(8));
+}
+
+/* Two prefixes, each with a stable address that is idle and a temporary one a day, of which Linux keeps seven: RFC 8981. */
+static void weeks_of_temporary_addresses(void **state)
+{
+	(void)state;
+	const uint64_t other = 0xfd65000000000000ULL, prefixes[] = { LOCAL_PREFIX, other };
+	start_announced(true);
+	for (uint64_t day = 0; day < 90; day++) {
+		for (int i = 0; i < 2; i++) {
+			announce(&w, prefixes[i]);
+			if (day == 0)
+				claim_address(&w, ADDRESS6(prefixes[i], 0x57ab1e));
+			claim_address(&w, ADDRESS6(prefixes[i], 0x100000 + day * 16 + (uint64_t)i));
+		}
+		for (uint64_t back = 0; back < 7 && back <= day; back++)
+			for (uint64_t i = 0; i < 2; i++)
+				assert_true(sends_from6(&w, ADDRESS6(prefixes[i], 0x100000 + (day - back) * 16 + i)));
+		for (int hour = 0; hour < 24; hour++) {
+			w.now_ms += 3600 * 1000;
+			announce(&w, LOCAL_PREFIX);
+			announce(&w, other);
+		}
+		for (int i = 0; i < 2; i++)
+			IS_OWN(ADDRESS6(prefixes[i], 0x57ab1e));
+	}
 }
 
 static void expired_bindings_go_first(void **state)
@@ -167,14 +198,15 @@ static void expired_bindings_go_first(void **state)
 	put_ra(&w, &(struct ra_spec){ .router_s = 1800, .prefix = { other, 0 }, .valid_s = 200 });
 	GUEST_GETS(PASS);
 	claim_address(&w, ADDRESS6(other, 7));
-	for (uint64_t i = 0; i < 15; i++)
+	w.config.rates[RATE_OF_NEW_ADDRESS].burst = w.config.rates[RATE_OF_ND_CLAIM].burst = 0;
+	for (uint64_t i = 0; i < BINDINGS6_MAX - 1; i++)
 		claim_address(&w, nth(i));
 	w.now_ms += 201000;
 	IS_FOREIGN(ADDRESS6(other, 7));
 	put_udp6(&w, nth(0), GLOBAL_IP6, 4000, 4000, 4);
 	GUEST_SENDS(PASS);
-	claim_address(&w, nth(15));
-	for (uint64_t i = 0; i < 16; i++)
+	claim_address(&w, nth(BINDINGS6_MAX - 1));
+	for (uint64_t i = 0; i < BINDINGS6_MAX; i++)
 		IS_OWN(nth(i));
 }
 
@@ -192,14 +224,14 @@ static void share_of_link_local_addresses(void **state)
 	IS_OWN(ADDRESS6(LINK_LOCAL_PREFIX, 101));
 	IS_OWN(ADDRESS6(LINK_LOCAL_PREFIX, 102));
 	IS_OWN(GUEST_LL);
-	for (uint64_t i = 0; i < 15; i++) {
+	for (uint64_t i = 0; i < BINDINGS6_MAX - 1; i++) {
 		w.now_ms += 61000;
 		claim_address(&w, nth(i));
 	}
 	IS_OWN(ADDRESS6(LINK_LOCAL_PREFIX, 101));
 	IS_OWN(ADDRESS6(LINK_LOCAL_PREFIX, 102));
-	IS_FOREIGN(nth(0));
-	IS_OWN(nth(1));
+	IS_FOREIGN(nth(1));
+	IS_OWN(nth(0));
 }
 
 static int released;
@@ -240,12 +272,13 @@ static void registry_of_the_host(void **state)
 	assert_int_equal(released, 0);
 	start_announced(true);
 	w.snoop.release = on_release;
-	for (uint64_t i = 0; i < 15; i++)
+	w.config.rates[RATE_OF_NEW_ADDRESS].burst = w.config.rates[RATE_OF_ND_CLAIM].burst = 0;
+	for (uint64_t i = 0; i < BINDINGS6_MAX - 1; i++)
 		assert_int_equal(solicit_dad(&w, nth(i)), PASS);
 	assert_int_equal(solicit_dad(&w, ADDRESS6(LINK_LOCAL_PREFIX, 7)), PASS);
 	w.now_ms += 5000;
 	released = 0;
-	assert_int_equal(solicit_dad(&w, nth(15)), DROP_BINDING_LIMIT);
+	assert_int_equal(solicit_dad(&w, nth(BINDINGS6_MAX)), DROP_BINDING_LIMIT);
 	assert_int_equal(released, 1); /* it had been claimed, and there was no room */
 }
 
@@ -372,7 +405,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dad_then_own), cmocka_unit_test(conflicts),
-		cmocka_unit_test(addresses_made_from_the_mac), cmocka_unit_test(sixteen_bindings),
+		cmocka_unit_test(addresses_made_from_the_mac), cmocka_unit_test(full_table), cmocka_unit_test(weeks_of_temporary_addresses),
 		cmocka_unit_test(expired_bindings_go_first), cmocka_unit_test(share_of_link_local_addresses),
 		cmocka_unit_test(registry_of_the_host), cmocka_unit_test(churn),
 		cmocka_unit_test(static_addresses_stay), cmocka_unit_test(the_end_is_the_end),

@@ -1,11 +1,14 @@
 /* What holds whatever the frames are: catalogue and built frames, mutated at random, in worlds with addresses. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/guard.h"
+#include "core/lease6.h"
+#include "core/question.h"
 #include "test_snoop6.h"
 
 #include <cmocka.h>
@@ -136,10 +139,15 @@ void time_only_takes(void **state)
 	}
 }
 
-/* What neighbors do DAD for is remembered for a moment; it takes nothing from the guest that it has. */
+/* What neighbors do DAD for, and that they pose as a router, is remembered; it takes nothing from the guest that it has. */
 static void forget_neighbors_claims(void)
 {
 	memset(w.state.ipv6.claims, 0, sizeof w.state.ipv6.claims);
+	for (uint32_t i = 0; i < ROUTERS6_MAX; i++) {
+		struct router6 *r = &w.state.ipv6.routers[i];
+		r->doubt_ms = r->asked_ms = 0;
+		r->questions = 0;
+	}
 }
 
 /* P63: who is not trusted changes nothing, but that a young binding can go. */
@@ -177,6 +185,8 @@ void strangers_change_nothing(void **state)
 		gone++;
 		assert_true(young < BINDINGS6_MAX && w.state.ipv6.bindings[young].expires_ms == 0);
 		w.state.ipv6.bindings[young] = before.ipv6.bindings[young];
+		settle_bindings6(&w.state.ipv6);
+		memset(w.state.ipv6.lost, 0, sizeof w.state.ipv6.lost); /* that it is gone is remembered */
 		assert_memory_equal(&before, &w.state, sizeof before);
 	}
 	assert_true(gone > 0);
@@ -190,16 +200,37 @@ static bool has_binding(const struct state6 *state, struct address a)
 	return false;
 }
 
-/* P29 for IPv6: the guest alone gets an address by DAD and not otherwise, and teaches the guard no router. */
+static uint8_t asked[QUESTION_MAX];
+static uint32_t asked_octets;
+
+static bool on_ask(void *context, const uint8_t *frame, uint32_t length)
+{
+	(void)context;
+	assert_true(length <= sizeof asked);
+	memcpy(asked, frame, length);
+	asked_octets = length;
+	return true;
+}
+
+static bool asked_for(struct address a)
+{
+	uint8_t expected[QUESTION_MAX];
+	uint32_t length = make_dad_question(GUEST_MAC, a, expected);
+	return asked_octets == length && memcmp(asked, expected, length) == 0;
+}
+
+/* P29 for IPv6: the guest alone gets an address by DAD, its own or the guard's, and not otherwise, and teaches no router. */
 void guests_add_addresses_by_dad_only(void **state)
 {
 	(void)state;
 	make_seeds();
 	start_full(true);
-	uint32_t added = 0;
+	uint32_t added = 0, by_question = 0;
 	for (int i = 0; i < ROUNDS; i++) {
 		if (i % 5000 == 0)
 			start_full(i % 10000 == 0);
+		w.snoop.ask = on_ask;
+		asked_octets = 0;
 		struct state before = w.state;
 		put_mutant(GUEST_MAC);
 		struct frame frame = { w.frame, w.length };
@@ -208,15 +239,17 @@ void guests_add_addresses_by_dad_only(void **state)
 		for (uint32_t b = 0; b < BINDINGS6_MAX; b++) {
 			const struct binding6 *now = &w.state.ipv6.bindings[b];
 			bool new = now->expires_ms != 0 && !has_binding(&before.ipv6, now->address);
-			if (new && (!dad || w.frame[54] != NS))
+			if (new && (!dad || w.frame[54] != NS) && !asked_for(now->address))
 				expect_verdict(&w, PUNT_DAD, PASS, "a binding without DAD", i);
 			added += new;
+			by_question += new && asked_octets > 0;
 		}
 		assert_memory_equal(before.ipv6.prefixes, w.state.ipv6.prefixes, sizeof before.ipv6.prefixes);
 		assert_memory_equal(before.ipv6.routers, w.state.ipv6.routers, sizeof before.ipv6.routers);
 		assert_memory_equal(before.ipv6.resolvers, w.state.ipv6.resolvers, sizeof before.ipv6.resolvers);
-		assert_memory_equal(&before.ipv6.server, &w.state.ipv6.server, sizeof before.ipv6.server);
+		/* What follows is when and how often the server was asked. */
+		assert_memory_equal(&before.ipv6.server, &w.state.ipv6.server, offsetof(struct learned_server6, asked_ms));
 		w.now_ms += 10;
 	}
-	assert_true(added > 10);
+	assert_true(added > 10 && by_question > 10);
 }

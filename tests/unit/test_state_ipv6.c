@@ -95,11 +95,16 @@ static void full_tables_come_back(void **unused)
 		s->prefixes[i] = (struct prefix6){ .prefix = { PREFIX + i, 0 }, .length = 64, .expires_ms = 1600000,
 						   .autonomous = 1 };
 	for (uint32_t i = 0; i < ROUTERS6_MAX; i++)
-		s->routers[i] = (struct router6){ { LINK_LOCAL_PREFIX, i + 1 }, ROUTER_MAC + i, 1600000, 1700000 };
+		s->routers[i] = (struct router6){ .address = { LINK_LOCAL_PREFIX, i + 1 },
+						   .macs = { { ROUTER_MAC + i }, .count = 1 }, .expires_ms = 1600000,
+						   .locked_ms = 1700000 };
 	for (uint32_t i = 0; i < RESOLVERS6_MAX; i++)
 		s->resolvers[i] = (struct resolver6){ { PREFIX, 0x5300 + i }, 1600000 };
 	for (uint32_t i = 0; i < CLIENT_IDS_MAX; i++)
 		s->client_ids[i] = (struct client_id){ i + 1, 1600000 };
+	for (uint32_t i = 0; i < LOST_MAX; i++)
+		s->lost[i] = (struct lost6){ { PREFIX, 0x2000 + i }, 1600000 };
+	settle_bindings6(s);
 	save_state_file(&file, &state, start, true);
 	assert_null(load());
 	assert_memory_equal(&loaded, &state, sizeof state);
@@ -109,7 +114,8 @@ static void full_tables_come_back(void **unused)
 static void a_server_of_a_wider_address_comes_back(void **unused)
 {
 	(void)unused;
-	state.ipv6.server = (struct learned_server6){ { 0xfd00001000000002ULL, 2 }, ROUTER_MAC, 1700000 };
+	state.ipv6.server = (struct learned_server6){ .address = { 0xfd00001000000002ULL, 2 },
+							.mac = ROUTER_MAC, .until_ms = 1700000 };
 	save_state_file(&file, &state, start, true);
 	assert_null(load());
 	assert_true(loaded.ipv6.server.address.high == 0xfd00001000000002ULL && loaded.ipv6.server.until_ms == 1700000);
@@ -142,6 +148,7 @@ static void every_word_of_ipv6_is_checked(void **unused)
 		{ "wanted6 f 2001:db8::5 128 address leased 2000000 1800000000000 1", "wanted6 g - 0 address - 2 2 1",
 		  "wanted6 f - 129 address - 2 2 1", "wanted6 f - 0 lease - 2 2 1", "wanted6 f - 0 address no 2 2 1",
 		  "wanted6 f - 0 address - 2 2 1000001", "wanted6 f - 0 address - 2 2" },
+		{ "lost6 2001:db8::5 2000000 1800000000000", "lost6 10.0.0.5 2 2", "lost6 - 2 2", "lost6 2001:db8::5 2" },
 		{ "client6 f 2 2", "client6 g 2 2", "client6 f 2", "client6 f 2 2 2" },
 	};
 	(void)unused;
@@ -164,11 +171,11 @@ static void more_lines_than_entries(void **unused)
 		{ "translator6 2001:db8:", ":: 48 never never\n" }, { "prefix6 2001:db8:", ":: 64 slaac - never never\n" },
 		{ "client6 ", " never never\n" }, { "address6 2001:db8:1::", " slaac never never 1\n" },
 	};
-	static char body[16384];
+	static char body[32768];
 	(void)unused;
 	size_t length = (size_t)snprintf(body, sizeof body, "softnet-state 2\n" OPENING);
 	for (size_t form = 0; form < sizeof forms / sizeof *forms; form++)
-		for (unsigned i = 1; i <= 40; i++)
+		for (unsigned i = 1; i <= 80; i++)
 			length += (size_t)snprintf(body + length, sizeof body - length, "%s%x%s", forms[form][0], i,
 						   forms[form][1]);
 	length += (size_t)snprintf(body + length, sizeof body - length, "sum %016llx\n",
