@@ -151,7 +151,7 @@ static void print_bindings(const struct state *state, uint64_t now_ms)
 	}
 }
 
-void print_summary(const struct counters *counters, const struct state *state, uint64_t now_ms)
+void print_summary(const struct counters *counters, uint64_t questions, const struct state *state, uint64_t now_ms)
 {
 	for (int direction = 0; direction < DIRECTIONS; direction++)
 		for (unsigned verdict = FIRST_DROP; verdict < VERDICTS; verdict++)
@@ -161,6 +161,7 @@ void print_summary(const struct counters *counters, const struct state *state, u
 	for (int direction = 0; direction < DIRECTIONS; direction++)
 		print_line("passed %s %" PRIu64 " %" PRIu64, direction_names[direction],
 			   counters->verdicts[direction][PASS], counters->octets[direction]);
+	print_line("questions %" PRIu64, questions);
 	print_bindings(state, now_ms);
 	print_routers(&state->ipv6, now_ms);
 	print_line("end");

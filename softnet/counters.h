@@ -39,5 +39,5 @@ const struct sample *oldest_sample(const struct counters *);
 /* With -v: tells of the drops since the last line, one line per reason and second. Called about once a second. */
 void tell_drops(struct counters *, uint64_t now_ms);
 
-/* What SIGUSR1 asks for. */
-void print_summary(const struct counters *, const struct state *, uint64_t now_ms);
+/* What SIGUSR1 asks for. questions: that the guard has asked by itself. */
+void print_summary(const struct counters *, uint64_t questions, const struct state *, uint64_t now_ms);

@@ -36,7 +36,7 @@ static enum relay_end handle_signals(struct relay *r)
 	struct arrived_signal arrived;
 	while (next_signal(&arrived)) {
 		if (arrived.number == SIGUSR1)
-			print_summary(&r->counters, r->snoop.state, r->now_ms);
+			print_summary(&r->counters, r->questions.sent, r->snoop.state, r->now_ms);
 		else if (arrived.number == SIGCHLD)
 			continue; /* it has only woken us */
 		else if (r->command != NULL)
@@ -254,5 +254,5 @@ void finish_relay(struct relay *r, const char *why)
 	announce_drops(&r->drop_events, &r->announcer, &r->counters, true, r->now_ms);
 	announce_stop(&r->announcer, why, r->now_ms);
 	if (is_verbose())
-		print_summary(&r->counters, r->snoop.state, r->now_ms);
+		print_summary(&r->counters, r->questions.sent, r->snoop.state, r->now_ms);
 }

@@ -45,12 +45,15 @@ class Counters:
     def __init__(self, lines):
         self.passed = {"guest": 0, "uplink": 0}     # frames that came from this side and went on
         self.drops = {}                             # (side, reason): frames
+        self.questions = 0                          # that the guard asked by itself
         for line in lines:
             words = line.split()
             if len(words) == 4 and words[0] == "drops":
                 self.drops[words[1], words[2]] = int(words[3])
             elif len(words) == 4 and words[0] == "passed":
                 self.passed[words[1]] = int(words[2])
+            elif len(words) == 2 and words[0] == "questions":
+                self.questions = int(words[1])
 
     def dropped(self, side, *reasons):
         """Frames from this side that were dropped for one of these reasons; for any reason if none is named."""

@@ -81,8 +81,8 @@ def test_living_router_keeps_its_place(segment):
     shouting.start()
     radvd(segment, other, ipv6_peers.OTHER_PREFIX, lifetime=1800)
     for _ in range(8):
-        assert " 0% packet loss" in guest.ping(count=5)
         guest.namespace.ip("-6 neigh flush dev eth0")   # it has to ask anew, and be answered by the right one
+        assert " 0% packet loss" in guest.ping(count=5)
     over.set()
     shouting.join()
     wire.close()

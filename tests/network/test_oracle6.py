@@ -131,8 +131,8 @@ HONEST = {
     "resolver": data(to=RESOLVER, above=UDP(dport=53)), "destination options": data(before=[IPv6ExtHdrDestOpt()]),
     "first fragment": data(before=[IPv6ExtHdrFragment(m=1)]), "last fragment": data(before=[
         IPv6ExtHdrFragment(offset=3)]), "atomic": data(before=[IPv6ExtHdrFragment()]),
-    "dad of a large identifier": dad("fe80::fe54:ff:fe00:a"), "rs": rs(), "rs from nobody": rs("::", None),
-    "ns": ns(), "unicast ns": ns(to=ROUTER_LL), "na": na(),
+    "dad of a large identifier": dad("fe80::fe54:ff:fd00:a"), "rs": rs(), "rs from nobody": rs("::", None),
+    "ns": ns(), "unicast ns": ns(to=ROUTER_LL), "na": na(), "na to all routers": na(to=ROUTERS),
     "solicited na": na(MINE, source=MINE, to=ROUTER_LL, flags={"S": 1}), "dad": dad("2a00:7700:1:1::77"),
     "dad of a held address": dad(PRIVACY), "mdns": data(to="ff02::fb", above=UDP(sport=5353, dport=5353)),
     "mld": mld(ICMPv6MLReport2(), "ff02::16"), "mld from nobody": mld(ICMPv6MLReport2(), "ff02::16", "::"),
@@ -190,7 +190,8 @@ FORBIDDEN = {
     "ns unicast as group": ns(to=ROUTER_LL, mac="33:33:00:00:00:01"),
     "na for the router": na(ROUTER_LL), "na for a neighbour": na(NEIGHBOUR), "na lla": na(lla=OTHER),
     "link-local to the world": frame(UDP(dport=9), to="ff0e::5"), "na source": na(source=OTHER_LL),
-    "na to a group": na(to=ROUTERS), "dad that nobody answers": nd(
+    "dad of another machine's identifier": dad("fe80::fe54:ff:fe00:a"),
+    "na to a group": na(to="ff02::16"), "dad that nobody answers": nd(
         ICMPv6ND_NS(tgt="2a00:7700:1:1::7", cksum=1), "::", solicited("2a00:7700:1:1::7")),
     "na solicited by a group": na(flags={"S": 1}), "na hop limit": na(hlim=1),
     "dad of the router": dad(ROUTER_LL), "dad of the resolver": dad(RESOLVER), "dad elsewhere": dad("2a00:7700:2:1::7"),

@@ -103,10 +103,11 @@ static void the_answer_to_a_signal(void **unused)
 	s->routers[1] = (struct router6){ .address = local, .macs = { { 0x525400000002 }, .count = 1 }, .expires_ms = NOW,
 					   .locked_ms = NOW + 9000 }; /* locked, but no next hop */
 	start_catching();
-	print_summary(&counters, &state, NOW);
+	print_summary(&counters, 4, &state, NOW);
 	assert_string_equal(caught(), "drops guest ip6-src-unbound 2\n"
 				      "passed guest 0 0\n"
 				      "passed uplink 3 300\n"
+				      "questions 4\n"
 				      "leases 2\n"
 				      "lease 10.0.0.5 remaining 5 server 10.0.0.1\n"
 				      "lease 2001:db8::5 remaining 6 server fe80::1\n"
