@@ -20,7 +20,8 @@ struct facts {
 static bool is_text(const struct attribute *a, const char *text)
 {
 	size_t length = strlen(text);
-	return a->length >= length && memcmp(a->data, text, length) == 0 && (a->length == length || ((const char *)a->data)[length] == '\0');
+	const char *data = a->data;
+	return a->length >= length && memcmp(data, text, length) == 0 && (a->length == length || data[length] == '\0');
 }
 
 /* What a kind of interface says of itself. The numbers of attributes mean something else with each kind. */
@@ -129,8 +130,8 @@ static uint16_t read_vlan(unsigned index)
 }
 
 /*
- * Other switches than the kernel's bridge are a master too (Open vSwitch: one for all of its bridges), and do not say what
- * belongs together.
+ * Other switches than the kernel's bridge are a master too (Open vSwitch: one for all of its bridges), and do not say
+ * what belongs together.
  */
 void read_tap_segment(unsigned index, struct segment_id *segment)
 {
@@ -141,7 +142,8 @@ void read_tap_segment(unsigned index, struct segment_id *segment)
 	    stat("/proc/self/ns/net", &space) < 0)
 		return;
 	segment->port = index;
-	int length = snprintf(segment->text, sizeof segment->text, "bridge %llu:%u", (unsigned long long)space.st_ino, port.master);
+	unsigned long long netspace = space.st_ino;
+	int length = snprintf(segment->text, sizeof segment->text, "bridge %llu:%u", netspace, port.master);
 	if (bridge.filters_vlans && length > 0)
 		snprintf(segment->text + length, sizeof segment->text - (size_t)length, " vlan %u", read_vlan(index));
 }

@@ -179,7 +179,10 @@ static bool explain_answer(const struct counters *counters, bool has_learned, ui
 		return true;
 	}
 	unsigned verdict = dropped_dhcp(counters, TO_GUEST, since_ms);
-	if (verdict != 0)
+	if (verdict == DROP_BINDING_CLAIMED)
+		snprintf(hint, HINT_TEXT, "a server leases what another VM of this host has (binding-claimed): give each VM a DHCP "
+			 "client identifier of its own");
+	else if (verdict != 0)
 		snprintf(hint, HINT_TEXT, "a server answers, and the guard drops it (%s): %s", verdict_name(verdict),
 			 verdict_meaning(verdict));
 	return verdict != 0;

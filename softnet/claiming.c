@@ -59,19 +59,20 @@ void prepare_claims(struct relay *r, const struct options *options, const struct
 {
 	struct address statics[STATICS_MAX];
 	char mac[MAC_TEXT];
-	bool is_none = options->segment != NULL ? strcmp(options->segment, "none") == 0 : !may_be_shared(uplink_text(options));
+	const char *named = options->segment;
+	bool is_none = named != NULL ? strcmp(named, "none") == 0 : !may_be_shared(uplink_text(options));
 	if (r->has_claims || is_none || (uplink == NULL && geteuid() != 0))
 		return;
 	for (uint32_t i = 0; i < options->static_count; i++)
 		statics[i] = options->statics[i].address;
 	r->has_claims = true;
-	const char *why = open_claims(&r->claims, options->name != NULL ? options->name : format_mac(options->vm_mac, mac), statics,
-				      options->static_count, uplink, options->segment);
+	const char *vm = options->name != NULL ? options->name : format_mac(options->vm_mac, mac);
+	const char *why = open_claims(&r->claims, vm, statics, options->static_count, uplink, named);
 	if (why != NULL)
 		info("other guards do not see which addresses this VM has: %s", why);
 	else if (!r->claims.folder.is_for_all)
-		info("guards of other users do not see which addresses this VM has: root has made no folder for user %u in "
-		     "softnet/claims", (unsigned)getuid());
+		info("guards of other users do not see which addresses this VM has: root has made no folder for user %u "
+		     "in softnet/claims", (unsigned)getuid());
 }
 
 void join_claims(struct relay *r)
@@ -86,6 +87,6 @@ void join_claims(struct relay *r)
 	r->snoop.release = release;
 	const struct claim_conflict *given = enter_claims(&r->claims, r->snoop.state, r->port[TO_GUEST], r->now_ms);
 	if (given != NULL)
-		die("--vm-ip: %s was given to VM %s as well, whose guard (process %u) runs on this network: give another address, "
-		    "or stop that guard", format_address(given->address, text), given->vm, (unsigned)given->pid);
+		die("--vm-ip: %s was given to VM %s as well, whose guard (process %u) runs on this network: give another "
+		    "address, or stop that guard", format_address(given->address, text), given->vm, (unsigned)given->pid);
 }

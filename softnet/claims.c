@@ -19,7 +19,8 @@ enum {
 
 static void write_at(struct claims *c, const uint8_t *octets, size_t length, size_t at)
 {
-	if (c->folder.file >= 0 && pwrite(c->folder.file, octets, length, (off_t)at) != (ssize_t)length && !c->has_failed) {
+	int file = c->folder.file;
+	if (file >= 0 && pwrite(file, octets, length, (off_t)at) != (ssize_t)length && !c->has_failed) {
 		warning("the registry of claims cannot be written: other guards do not see what this VM has");
 		c->has_failed = true;
 	}
@@ -116,8 +117,8 @@ static bool is_stranger(const struct claims *c, const struct other_guard *other)
 }
 
 /*
- * Where the kernel knows ports, its word counts: a guard that was taken over is on no network but its own, and another user's
- * guard where the port is that user's. Where it knows none, another user's word is nothing.
+ * Where the kernel knows ports, its word counts: a guard that was taken over is on no network but its own, and another
+ * user's guard where the port is that user's. Where it knows none, another user's word is nothing.
  */
 static bool is_there(const struct claims *c, const struct other_guard *other)
 {
@@ -163,8 +164,8 @@ static void search(struct search *s)
 
 /* --- conflicts --- */
 
-static struct claim_conflict *note_conflict(struct claims *c, struct address a, bool is_ours, const struct other_guard *other,
-					    uint64_t now_ms)
+static struct claim_conflict *note_conflict(struct claims *c, struct address a, bool is_ours,
+					    const struct other_guard *other, uint64_t now_ms)
 {
 	struct claim_conflict *entry = &c->conflicts[0];
 	for (int i = 0; i < CONFLICTS_MAX; i++) {
@@ -177,7 +178,8 @@ static struct claim_conflict *note_conflict(struct claims *c, struct address a, 
 			entry = one;
 	}
 	if (entry->pid != other->page.pid || entry->is_ours != is_ours || !same_address(entry->address, a))
-		*entry = (struct claim_conflict){ .address = a, .is_ours = is_ours, .pid = other->page.pid, .user = other->user };
+		*entry = (struct claim_conflict){ .address = a, .is_ours = is_ours, .pid = other->page.pid,
+						  .user = other->user };
 	copy_text(entry->vm, sizeof entry->vm, other->page.vm);
 	entry->last_ms = now_ms;
 	if (entry->told_ms == 0 || now_ms - entry->told_ms >= TELL_MS) {

@@ -3,9 +3,9 @@
  * guard's at a time. Who has it keeps it, and who claims it later is refused; only what the operator gave (--vm-ip)
  * outranks what somebody has by having come first.
  *
- * No daemon, nothing for each frame: a claim is written into the guard's own file, and then others' files are read. So of
- * two that claim at the same time one sees the other, or each does, and then none has it. A guard that ends in whatever
- * way loses all, and claims again what its saved state has.
+ * No daemon, nothing for each frame: a claim is written into the guard's own file, and then others' files are read. So
+ * of two that claim at the same time one sees the other, or each does, and then none has it. A guard that ends in
+ * whatever way loses all, and claims again what its saved state has.
  */
 #pragma once
 #include "../core/snoop.h"
@@ -47,17 +47,18 @@ struct claims {
 };
 
 /*
- * Makes our file, with the rights of the moment; statics are the operator's. The segment of a port that is not open yet may
- * follow. NULL, or why others will not see what this VM has; then it works without.
+ * Makes our file, with the rights of the moment; statics are the operator's. The segment of a port that is not open yet
+ * may follow. NULL, or why others will not see what this VM has; then it works without.
  */
-const char *open_claims(struct claims *, const char *vm, const struct address *statics, uint32_t count, const struct port *uplink,
-			const char *named);
+const char *open_claims(struct claims *, const char *vm, const struct address *statics, uint32_t count,
+			const struct port *uplink, const char *named);
 
 /*
- * Claims all that the VM has by its start: what the operator gave, and what a saved state brought back; of that `lose` is told
- * what others have now. Not NULL: another guard, which had it from the operator as well.
+ * Claims all that the VM has by its start: what the operator gave, and what a saved state brought back; of that `lose` is
+ * told what others have now. Not NULL: another guard, which had it from the operator as well.
  */
-const struct claim_conflict *enter_claims(struct claims *, const struct state *, const struct port *uplink, uint64_t now_ms);
+const struct claim_conflict *enter_claims(struct claims *, const struct state *, const struct port *uplink,
+					  uint64_t now_ms);
 
 /* The port may be on another network now. */
 void move_claims(struct claims *, uint64_t now_ms);

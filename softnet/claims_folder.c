@@ -1,9 +1,9 @@
 /*
  * Files of claims: where they are, whose, and whether their guard lives.
  *
- * Strangers can do nothing here but to their own folder, and that is looked at with care: no link is followed, nothing but
- * regular files of the folder's owner is read, nothing waits (a FIFO, a lease on the file, another file system mounted there),
- * and only so many files of one user are looked at.
+ * Strangers can do nothing here but to their own folder, and that is looked at with care: no link is followed, nothing
+ * but regular files of the folder's owner is read, nothing waits (a FIFO, a lease on the file, another file system
+ * mounted there), and only so many files of one user are looked at.
  */
 #include "claims_folder.h"
 #include <dirent.h>
@@ -232,7 +232,8 @@ const char *make_claims_file(struct claims_folder *f, const struct claims_page *
 	uint64_t random;
 	if (!platform_random(&random, sizeof random))
 		return "no random numbers can be had from the system";
-	snprintf(f->name, sizeof f->name, "%lx-%llx-%lu", (long)getpid(), (unsigned long long)random, (unsigned long)port);
+	snprintf(f->name, sizeof f->name, "%lx-%llx-%lu", (long)getpid(), (unsigned long long)random,
+		 (unsigned long)port);
 	snprintf(newborn, sizeof newborn, "%s%s", f->name, newborn_ending);
 	f->file = make_file(f, newborn, page);
 	if (f->file >= 0 && renameat(f->own, newborn, f->own, f->name) == 0)
@@ -334,7 +335,8 @@ static bool visit_user(const struct walk *w, const char *name)
 		return true;
 	int folder = platform_open_beneath(w->f->root, name, O_RDONLY | O_DIRECTORY);
 	bool goes_on = true;
-	if (folder >= 0 && fstat(folder, &status) == 0 && status.st_uid == user && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0)
+	if (folder >= 0 && fstat(folder, &status) == 0 && status.st_uid == user &&
+	    (status.st_mode & (S_IWGRP | S_IWOTH)) == 0)
 		goes_on = visit_folder(w, folder, (uid_t)user);
 	if (folder >= 0)
 		close(folder);

@@ -3,7 +3,7 @@
  *
  *     /run/softnet/claims/0/       of guards that root started
  *     /run/softnet/claims/UID/     of those that a user started, where root has made such a folder
- *     RUN/claims/                  else, in the user's own run folder (registry.h): only the user's other guards look there
+ *     RUN/claims/                  else, in the user's own run folder (registry.h): only the user's other guards look
  *
  * A file counts while its guard holds a write lock on it, so it dies with the guard, however that ends. Nobody but its
  * owner can write to it, lock it for writing, or put another in its place; what others can do is read.
@@ -32,15 +32,15 @@ struct other_guard {
 	struct claims_page page;
 };
 
-/* Opens the folder, with the rights of the moment; removes what dead guards have left in it. NULL, or why it cannot be. */
+/* Opens the folder, with the rights of the moment; removes what the dead have left in it. NULL, or why it cannot be. */
 const char *open_claims_folder(struct claims_folder *);
 
 /* Makes our file, whole and locked from its first moment on. NULL, or why it cannot be. */
 const char *make_claims_file(struct claims_folder *, const struct claims_page *, uint32_t port);
 
 /*
- * Beside it, what the operator gave (--vm-ip), in a file that the guard itself cannot change once it is no longer root. So it
- * outranks what others have by coming first.
+ * Beside it, what the operator gave (--vm-ip), in a file that the guard itself cannot change once it is no longer root.
+ * So it outranks what others have by coming first.
  */
 bool make_given_file(struct claims_folder *, const struct claims_page *given);
 /* False: there is none, or it is nobody's word that we should take. */

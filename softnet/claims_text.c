@@ -30,8 +30,8 @@ struct word format_claims(const json_t *status)
 	struct word w = { "" };
 	const json_t *first = json_array_get(conflicts_of(status), 0);
 	if (json_is_object(first))
-		snprintf(w.text, sizeof w.text, is_ours(first) ? "; %.40s is wanted by %.63s too" : "; %.40s is held by %.63s",
-			 word_of(first, "address").text, word_of(first, "guard").text);
+		snprintf(w.text, sizeof w.text,
+			 is_ours(first) ? "; %.40s is wanted by %.63s too" : "; %.40s is held by %.63s", word_of(first, "address").text, word_of(first, "guard").text);
 	return w;
 }
 
@@ -42,8 +42,8 @@ void write_claims(struct sheet *sheet, const json_t *status)
 	json_array_foreach(conflicts_of(status), i, one)
 		if (i < SHOWN_MAX)
 			write_to(sheet, "%-10s %.40s is %s %.63s (guard %.20s), %s ago\n", i == 0 ? "claims" : "",
-				 word_of(one, "address").text, is_ours(one) ? "also wanted by" : "held by", word_of(one, "guard").text,
-				 word_of(one, "pid").text, format_span(number_of(one, "seconds")).text);
+				 word_of(one, "address").text, is_ours(one) ? "also wanted by" : "held by",
+				 word_of(one, "guard").text, word_of(one, "pid").text, format_span(number_of(one, "seconds")).text);
 }
 
 /* An address on a network that others can be on. */

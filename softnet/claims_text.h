@@ -8,7 +8,7 @@ struct word format_claims(const json_t *status);
 /* A line for each address that two VMs want. */
 void write_claims(struct sheet *, const json_t *status);
 
-/* A line for each address that two of these guards have on one network, one of them the caller's own: that should not be. */
+/* A line for each address that two of these guards have on one network, which should not be; one is the caller's own. */
 struct stated_claims {
 	const json_t *status;
 	bool is_own;

@@ -89,8 +89,8 @@ bool is_due(const struct state_file *file, uint64_t now_ms)
 static bool is_in_place(const struct state_file *file)
 {
 	struct stat own, there;
-	return file->fd >= 0 && fstat(file->fd, &own) == 0 && lstat(file->path, &there) == 0 && own.st_ino == there.st_ino &&
-	       own.st_dev == there.st_dev;
+	return file->fd >= 0 && fstat(file->fd, &own) == 0 && lstat(file->path, &there) == 0 &&
+	       own.st_ino == there.st_ino && own.st_dev == there.st_dev;
 }
 
 /* Not whole at every moment, but it ends in a sum, so half of it grants nothing. */
@@ -99,7 +99,7 @@ static bool rewrite(int fd, const char *text, size_t length)
 	return ftruncate(fd, 0) == 0 && lseek(fd, 0, SEEK_SET) == 0 && write_all(fd, text, length);
 }
 
-/* In the place of the old file; else into it, which needs no right to the folder, and on a full disk finds its own room. */
+/* In the place of the old file; else into it: that needs no right to the folder, and has its room on a full disk. */
 static bool put_in_place(struct state_file *file, const char *text, size_t length)
 {
 	int fd;

@@ -165,11 +165,12 @@ static json_t *json_conflicts(const struct claims *claims, uint64_t now_ms)
 	json_t *list = json_array();
 	for (int i = 0; i < CONFLICTS_MAX; i++) {
 		const struct claim_conflict *one = &claims->conflicts[i];
-		if (one->pid != 0)
-			json_array_append_new(list, json_pack("{s:o, s:s, s:s, s:i, s:i, s:o}", "address", json_address(one->address),
-							      "holder", one->is_ours ? "this" : "other", "guard", one->vm, "pid",
-							      (int)one->pid, "user", (int)one->user, "seconds",
-							      json_number((now_ms - one->last_ms) / MS)));
+		if (one->pid == 0)
+			continue;
+		json_t *item = json_pack("{s:o, s:s, s:s, s:i, s:i, s:o}", "address", json_address(one->address), "holder",
+					 one->is_ours ? "this" : "other", "guard", one->vm, "pid", (int)one->pid, "user",
+					 (int)one->user, "seconds", json_number((now_ms - one->last_ms) / MS));
+		json_array_append_new(list, item);
 	}
 	return list;
 }
@@ -180,9 +181,10 @@ static json_t *json_claims(const struct relay *r)
 	const struct claims *claims = &r->claims;
 	if (!r->has_claims)
 		return json_null();
-	return json_pack("{s:o, s:s, s:o}", "segment", claims->page.segment[0] != '\0' ? json_text(claims->page.segment) : json_null(),
-			 "seen_by", claims->folder.file < 0 ? "nobody" : claims->folder.is_for_all ? "all" : "user", "conflicts",
-			 json_conflicts(claims, r->now_ms));
+	const char *segment = claims->page.segment;
+	const char *seen_by = claims->folder.file < 0 ? "nobody" : claims->folder.is_for_all ? "all" : "user";
+	return json_pack("{s:o, s:s, s:o}", "segment", segment[0] != '\0' ? json_text(segment) : json_null(), "seen_by",
+			 seen_by, "conflicts", json_conflicts(claims, r->now_ms));
 }
 
 static json_t *json_state_file(const struct state_file *file)

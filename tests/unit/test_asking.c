@@ -252,6 +252,10 @@ static void each_cause_in_its_order(void **unused)
 	drop(TO_GUEST, DROP_DHCP4_BAD_LEASE, 43, 68, 5);
 	must_say("a server answers, and the guard drops it (dhcp4-bad-lease): lease whose address or time cannot be used");
 
+	now_ms++;
+	drop(TO_GUEST, DROP_BINDING_CLAIMED, 67, 68, 5);
+	must_say("a server leases what another VM of this host has (binding-claimed): give each VM a DHCP client identifier of");
+
 	drop(TO_GUEST, DROP_DHCP4_ROGUE_SERVER, 67, 68, 5);
 	must_say("not trusted (52:54:00:00:00:0a, 192.168.77.9)");
 	must_say("--dhcp-server");
