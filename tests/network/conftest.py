@@ -32,7 +32,7 @@ def pytest_configure():
 
 
 def pytest_collection_modifyitems(config, items):
-    part = os.environ.get("SOFTNET_TESTS_PART")     # "1/4" to "4/4": tests/network/run runs all at the same time
+    part = os.environ.get("SOFTNET_TESTS_PART")     # "1/6" to "6/6": tests/network/run runs all at the same time
     if part:
         number, parts = map(int, part.split("/"))
         others = [item for i, item in enumerate(items) if i % parts != number - 1]
