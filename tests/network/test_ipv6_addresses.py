@@ -67,7 +67,8 @@ def test_first_addresses_and_traffic_both_ways(routed):
         guest.try_to_send(guest.address, routed.far)
     one, other, _ = guests.values()
     for foreign in other.address, eui64(PREFIX, other.mac), other.link_local, ipv6_peers.GATEWAY, INTERNET:
-        one.try_to_send(foreign, routed.far, "ip6-src-unbound")
+        claimed = foreign == other.address     # by another guard of this host
+        one.try_to_send(foreign, routed.far, "binding-claimed" if claimed else "ip6-src-unbound")
     one.try_to_send(other.address.replace(":1:1:", ":1:2:"), routed.far, "ip6-src-unbound")
 
 
@@ -116,19 +117,19 @@ def test_neighbour_has_the_address_already(routed, neighbour):
     guest.ping(source=wanted)
 
 
-def test_sixteen_addresses_and_no_more(routed):
-    guest = Guest6(routed, "vm", "--rate", "newbind6=100/100")
+def test_sixty_four_addresses_and_no_more(routed):
+    guest = Guest6(routed, "vm", "--rate", "newbind6=100/100", "--rate", "nd=200/200")
     guest.wait_eui64()
-    wanted = [text(number(PREFIX[:-3]) | 0x7777_0000_0000_0000 + i) for i in range(17)]
-    for address in wanted[:16]:
+    wanted = [text(number(PREFIX[:-3]) | 0x7777_0000_0000_0000 + i) for i in range(65)]
+    for address in wanted[:64]:
         add(guest.namespace, address)
-    wait_for(lambda: set(wanted[:16]) <= set(guest.addresses()), 5, "16 addresses")
-    for address in wanted[:16]:
+    wait_for(lambda: set(wanted[:64]) <= set(guest.addresses()), 10, "64 addresses")
+    for address in wanted[:64:9]:
         guest.ping(source=address)
     assert guest.guard.counters().dropped("guest") == 0
-    add(guest.namespace, wanted[16])
+    add(guest.namespace, wanted[64])
     guest.guard.wait_counters(lambda now: now.dropped("guest", "binding-limit") > 0)
-    guest.try_to_send(wanted[16], routed.far, "ip6-src-unbound")
+    guest.try_to_send(wanted[64], routed.far, "binding-limit")
     guest.try_to_send(wanted[0], routed.far)
     guest.try_to_send(guest.wait_eui64(), routed.far)       # this one takes no place
 

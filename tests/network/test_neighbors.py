@@ -182,8 +182,8 @@ def test_a_flood_starves_nobody_in_ipv6(routed, flood):
         must_reach(routed.gateway, guest.namespace, guest.guard, address, ipv6_peers.GATEWAY, "-6", frame[:6].hex())
         assert guest.guard.counters().dropped("uplink", "rate-uplink") > 0, "no flood"
         # Duplicate address detection of a new address, in the middle of it.
-        new = ipv6_peers.text(ipv6_peers.number(address) & ~0xFFFF | per_second)
+        new = ipv6_peers.text(ipv6_peers.number(ipv6_peers.PREFIX[:-3]) | 0x7777_0000_0000_0000 + per_second)
         guest.namespace.ip(f"address add {new}/64 dev eth0")
         netns.wait_for(lambda: new in guest.addresses(), 10, f"DAD of {new}")
-        assert "1 received" in guest.ping(source=new, check=False)
+        netns.wait_for(lambda: "1 received" in guest.ping(source=new, check=False), 4, f"an answer to {new}")
     assert guest.guard.counters().dropped("guest", "rate-nd", "ip6-src-unbound") == 0

@@ -37,7 +37,8 @@ def slirp(network):
                                 kind=services.Softnet)
         if verbose:
             softnet.wait_line("gateway MAC addresses", 20)  # before that it is not done with its tap
-        netns.wait_for(lambda: "g-slirp" in network.host.links(), 20, "softnet's tap")
+        netns.wait_for(lambda: "g-slirp" in network.host.links() and ",UP" in network.host.ip("link show g-slirp"), 20,
+                       "softnet's tap")
         network.host.ip("link set g-slirp netns guest")
         guest.ip(f"link set g-slirp name eth0 address {MAC} up")
         softnet.client = services.udhcpc(network, guest)
