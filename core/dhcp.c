@@ -196,6 +196,7 @@ static bool read_options(const struct frame *frame, uint32_t at, uint32_t end, s
 		if (code == PAD)
 			continue;
 		uint8_t octets = read_u8(&r);
+		m->fault = code;
 		if (!r.ok || octets > octets_left(&r))
 			return p->is_reply && !decides(code);
 		bool is_hidden = !p->is_reply && !p->in_options && decides(code);
@@ -204,6 +205,7 @@ static bool read_options(const struct frame *frame, uint32_t at, uint32_t end, s
 		struct reader value = read_from(frame, r.at, r.at + octets);
 		if (!read_option(code, &value, m, p) || !value.ok)
 			return false;
+		m->fault = 0;
 		skip_bytes(&r, octets);
 	}
 	return r.ok && (p->is_reply || p->in_options);

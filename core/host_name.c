@@ -135,3 +135,21 @@ bool may_have_fqdn6(const struct host_names *names, const struct name_option *op
 {
 	return may_have_fqdn(names, option, FQDN6_HEADER, true);
 }
+
+static bool is_name_letter(uint8_t c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+}
+
+bool spell_name4(const struct name_option *option, bool is_fqdn, struct host_name *name)
+{
+	uint32_t header = is_fqdn ? FQDN4_HEADER : 0, n = option->octets > header ? option->octets - header : 0;
+	bool as_labels = is_fqdn && (option->text[0] & FLAG_E) != 0;
+	const uint8_t *octets = option->text + header;
+	struct name read = as_labels ? read_labels(octets, n) : read_ascii(octets, n);
+	bool is_plain = read.is_whole && read.as_text.octets > 0;
+	for (uint32_t i = 0; i < read.as_text.octets; i++)
+		is_plain = is_plain && is_name_letter(read.as_text.text[i]);
+	*name = read.as_text;
+	return is_plain;
+}

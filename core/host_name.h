@@ -38,3 +38,6 @@ bool may_have_fqdn4(const struct host_names *names, const struct name_option *op
 
 /* Option 39: flags in front, the name as DNS writes it. */
 bool may_have_fqdn6(const struct host_names *names, const struct name_option *option);
+
+/* For people: the name that option 12 or, is_fqdn, 81 spells. False: none, or something that is no plain name. */
+bool spell_name4(const struct name_option *option, bool is_fqdn, struct host_name *name);

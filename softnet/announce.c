@@ -39,8 +39,8 @@ bool is_heard(const struct announcer *a)
 /* What one needs to act upon; the rest is for the record. */
 static bool is_warning(const char *event)
 {
-	static const char *const names[] = { "binding-conflict", "rogue-server", "binding-claimed", "no-dhcp-answer", "port", "uplink",
-					     "state-file", "server-changed", "router-changed" };
+	static const char *const names[] = { "binding-conflict", "rogue-server", "binding-claimed", "no-dhcp-answer",
+					     "no-gateway-answer", "port", "uplink", "state-file", "server-changed", "router-changed" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (strcmp(event, names[i]) == 0)
 			return true;
@@ -163,6 +163,17 @@ void announce_no_answer(struct announcer *a, uint64_t seconds, const char *hint,
 	if (is_heard(a))
 		announce(a, "no-dhcp-answer", json_pack("{s:o, s:s}", "seconds", json_number(seconds), "hint", hint), ALWAYS,
 			 now_ms);
+}
+
+void announce_gateway(struct announcer *a, struct address router, const char *hint, uint64_t now_ms)
+{
+	if (!is_heard(a))
+		return;
+	if (hint != NULL)
+		announce(a, "no-gateway-answer", json_pack("{s:o, s:s}", "address", json_address(router), "hint", hint), ALWAYS,
+			 now_ms);
+	else
+		announce(a, "gateway-answered", json_pack("{s:o}", "address", json_address(router)), ALWAYS, now_ms);
 }
 
 void announce_answer(struct announcer *a, uint64_t seconds, uint64_t now_ms)

@@ -39,6 +39,8 @@ void announce_start(struct announcer *, uint64_t vm_mac, const char *guest, cons
 void announce_stop(struct announcer *, const char *why, uint64_t now_ms);
 void announce_policy(struct announcer *, int allowing, int blocking, uint64_t now_ms);
 void announce_no_answer(struct announcer *, uint64_t seconds, const char *hint, uint64_t now_ms);
+/* hint: who answers in its name, and is refused; NULL: it is heard again. */
+void announce_gateway(struct announcer *, struct address router, const char *hint, uint64_t now_ms);
 void announce_answer(struct announcer *, uint64_t seconds, uint64_t now_ms);
 void announce_state_file(struct announcer *, const struct state_file *, uint64_t now_ms);
 void announce_claim(struct announcer *, const struct claim_conflict *, uint64_t now_ms);

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include "../core/lease.h"
 #include "../core/trust.h"
-#include "describe.h"
 #include "platform.h"
 #include "text.h"
 
@@ -99,15 +98,46 @@ static void follow_answers(struct asking *a, const struct state *state, uint64_t
 			a->answered_ms = state->dhcp4[i].deadline_ms - TRANSACTION_DONE_MS;
 }
 
+/* The VM's own card asks, as one does that has no address: DISCOVER, or REQUEST with ciaddr 0 (RFC 2131 table 5). */
+static bool asks_from_nothing(const struct specimen *s, unsigned verdict)
+{
+	enum { HEADER_LENGTH_AT = 14, UDP_HEADER = 8, CIADDR_AT = 12, OPTIONS_AT = 240 };
+	enum { MESSAGE_TYPE = 53, DISCOVER = 1, REQUEST = 3 };
+	struct frame frame = { s->bytes, s->kept };
+	struct reader r = read_from(&frame, HEADER_LENGTH_AT, s->kept);
+	uint32_t message = HEADER_LENGTH_AT + (read_u8(&r) & 15U) * 4 + UDP_HEADER;
+	r = read_from(&frame, message + CIADDR_AT, s->kept);
+	uint32_t ciaddr = read_be32(&r);
+	r = read_from(&frame, message + OPTIONS_AT, s->kept);
+	uint8_t option = read_u8(&r);
+	skip_bytes(&r, 1);
+	uint8_t type = read_u8(&r);
+	bool asks = option == MESSAGE_TYPE && (type == DISCOVER || type == REQUEST);
+	return r.ok && asks && ciaddr == 0 && verdict != DROP_ETH_SRC_SPOOF && verdict != DROP_DHCP4_CHADDR;
+}
+
+static bool has_static4(const struct state *state)
+{
+	for (int i = 0; i < BINDINGS4_MAX; i++)
+		if (state->ipv4[i].state == BINDING_STATIC)
+			return true;
+	return false;
+}
+
 /*
- * A dropped message may be no question, which its specimen does not show; but what comes again is one. With a lease, that
- * is not asking for one.
+ * A dropped message may be no question, which its specimen does not show; but what comes again is one. A VM that has a lease
+ * asks for none, unless it says so itself: it has been started anew, and the old lease still runs.
  */
 static bool has_dropped_question(const struct asking *a, const struct state *state, const struct counters *counters,
 				 bool must_repeat, uint64_t now_ms)
 {
-	unsigned verdict = has_lease4(state, now_ms) ? 0 : dropped_dhcp(counters, FROM_GUEST, minute_before(now_ms));
-	return verdict != 0 && (!must_repeat || counters->last[FROM_GUEST][verdict].dropped_ms > a->since_ms);
+	unsigned verdict = has_static4(state) ? 0 : dropped_dhcp(counters, FROM_GUEST, minute_before(now_ms));
+	const struct specimen *last = &counters->last[FROM_GUEST][verdict];
+	if (verdict == 0 || last->dropped_ms <= a->answered_ms)
+		return false;
+	if (has_lease4(state, now_ms) && !asks_from_nothing(last, verdict))
+		return false;
+	return !must_repeat || last->dropped_ms > a->since_ms;
 }
 
 /* Answered, or given up. */
@@ -138,53 +168,24 @@ enum asking_news follow_questions(struct asking *a, const struct state *state, c
 	return STILL_UNANSWERED;
 }
 
-/* "52:54:00:00:00:09, 192.168.77.9": who sent it. */
-static void name_sender(const struct specimen *s, char text[MAC_TEXT + ADDRESS_TEXT])
-{
-	enum { SOURCE_MAC_AT = 6, SOURCE_AT = 26 };
-	char mac[MAC_TEXT], address[ADDRESS_TEXT];
-	struct frame frame = { s->bytes, s->kept };
-	struct reader r = read_from(&frame, SOURCE_MAC_AT, s->kept);
-	uint64_t source_mac = read_be48(&r);
-	skip_bytes(&r, SOURCE_AT - SOURCE_MAC_AT - 6);
-	uint32_t source = read_be32(&r);
-	snprintf(text, MAC_TEXT + ADDRESS_TEXT, "%s, %s", format_mac(source_mac, mac),
-		 format_address(address_of_ipv4(source), address));
-}
-
 /* The guard's own doing: first what it dropped of the guest's, then of the answers. */
-static bool explain_question(const struct counters *counters, uint64_t since_ms, char hint[HINT_TEXT])
+static bool explain_question(const struct trust *t, const struct counters *counters, uint64_t since_ms,
+			     char hint[HINT_TEXT])
 {
 	unsigned verdict = dropped_dhcp(counters, FROM_GUEST, since_ms);
-	if (verdict == DROP_ETH_SRC_SPOOF || verdict == DROP_DHCP4_CHADDR)
-		snprintf(hint, HINT_TEXT, "the guard drops the VM's questions (%s): they come from another MAC address than that "
-			 "of --vm-mac-address", verdict_name(verdict));
-	else if (verdict == DROP_DHCP4_DISABLED)
-		snprintf(hint, HINT_TEXT, "the guard drops the VM's questions (dhcp4-disabled): --no-dhcp is set");
-	else if (verdict != 0)
-		snprintf(hint, HINT_TEXT, "the guard drops the VM's questions (%s): %s", verdict_name(verdict),
-			 verdict_meaning(verdict));
+	if (verdict != 0)
+		explain_message(t, counters, FROM_GUEST, verdict, hint);
 	return verdict != 0;
 }
 
-static bool explain_answer(const struct counters *counters, bool has_learned, uint64_t since_ms, char hint[HINT_TEXT])
+static bool explain_answer(const struct trust *t, const struct counters *counters, uint64_t since_ms,
+			   char hint[HINT_TEXT])
 {
 	const struct specimen *rogue = &counters->last[TO_GUEST][DROP_DHCP4_ROGUE_SERVER];
-	char sender[MAC_TEXT + ADDRESS_TEXT];
-	if (rogue->kept > 0 && rogue->dropped_ms >= since_ms) {
-		name_sender(rogue, sender);
-		snprintf(hint, HINT_TEXT, "the server that answers is not trusted (%s): if it is the right one, %s", sender,
-			 has_learned ? "the network has changed: call guard.relearn"
-				     : "name it with --dhcp-server, or with --gateway");
-		return true;
-	}
-	unsigned verdict = dropped_dhcp(counters, TO_GUEST, since_ms);
-	if (verdict == DROP_BINDING_CLAIMED)
-		snprintf(hint, HINT_TEXT, "a server leases what another VM of this host has (binding-claimed): give each VM a DHCP "
-			 "client identifier of its own");
-	else if (verdict != 0)
-		snprintf(hint, HINT_TEXT, "a server answers, and the guard drops it (%s): %s", verdict_name(verdict),
-			 verdict_meaning(verdict));
+	bool is_rogue = rogue->kept > 0 && rogue->dropped_ms >= since_ms;
+	unsigned verdict = is_rogue ? DROP_DHCP4_ROGUE_SERVER : dropped_dhcp(counters, TO_GUEST, since_ms);
+	if (verdict != 0)
+		explain_message(t, counters, TO_GUEST, verdict, hint);
 	return verdict != 0;
 }
 
@@ -225,18 +226,17 @@ static void explain_silence(const struct asking *a, const struct state *state, c
 			 "(on its host: %s) drops what is sent to UDP port 67", platform_firewall);
 }
 
-const char *why_unanswered(const struct asking *a, const struct config *config, const struct state *state,
-			   const struct counters *counters, uint64_t now_ms, char hint[HINT_TEXT])
+const char *why_unanswered(const struct asking *a, const struct trust *t, const struct counters *counters,
+			   char hint[HINT_TEXT])
 {
-	uint64_t begun_ms = a->since_ms > LOOK_MS ? a->since_ms - LOOK_MS : 1, since_ms = minute_before(now_ms);
+	uint64_t begun_ms = a->since_ms > LOOK_MS ? a->since_ms - LOOK_MS : 1, since_ms = minute_before(t->now_ms);
 	if (begun_ms > since_ms)
 		since_ms = begun_ms;
-	bool has_asked = open_question(a, state, now_ms) != NULL;
-	bool has_learned = anchored_servers(config)->count == 0 && has_learned_server4(state, now_ms);
-	if (!has_asked && explain_question(counters, since_ms, hint))
+	bool has_asked = open_question(a, t->state, t->now_ms) != NULL;
+	if (!has_asked && explain_question(t, counters, since_ms, hint))
 		return hint;
-	if (explain_answer(counters, has_learned, since_ms, hint) || explain_ports(a, since_ms, hint))
+	if (explain_answer(t, counters, since_ms, hint) || explain_ports(a, since_ms, hint))
 		return hint;
-	explain_silence(a, state, counters, since_ms, now_ms, hint);
+	explain_silence(a, t->state, counters, since_ms, t->now_ms, hint);
 	return hint;
 }

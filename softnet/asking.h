@@ -1,8 +1,9 @@
 /* Whether the VM's DHCP questions go unanswered, and why: read off the state and the counters once a second. IPv4 alone. */
 #pragma once
 #include "counters.h"
+#include "hints.h"
 
-enum { ASKING_PATIENCE_MS = 10000, ASKING_REPEAT_MS = 60000, HINT_TEXT = 400 };
+enum { ASKING_PATIENCE_MS = 10000, ASKING_REPEAT_MS = 60000 };
 
 struct asking {
 	uint64_t since_ms;                /* 0: nothing is asked, or all is answered */
@@ -19,5 +20,4 @@ enum asking_news { NO_NEWS, STILL_UNANSWERED, ANSWERED_AT_LAST };
 enum asking_news follow_questions(struct asking *, const struct state *, const struct counters *, uint64_t now_ms);
 
 /* While since_ms is set: what the evidence says, as a sentence. */
-const char *why_unanswered(const struct asking *, const struct config *, const struct state *, const struct counters *,
-			   uint64_t now_ms, char hint[HINT_TEXT]);
+const char *why_unanswered(const struct asking *, const struct trust *, const struct counters *, char hint[HINT_TEXT]);

@@ -34,6 +34,22 @@ void count_drop(struct counters *counters, enum direction direction, unsigned ve
 		tell(counters, direction, verdict, now_ms);
 }
 
+/* Hints want its options. */
+static bool is_about_dhcp(unsigned verdict)
+{
+	return verdict == DROP_DHCP4_MALFORMED || verdict == DROP_DHCP4_ROGUE_SERVER ||
+	       verdict == DROP_DHCP4_BAD_LEASE || verdict == DROP_DHCP4_PORT_MISUSE || verdict == DROP_DHCP_HOSTNAME;
+}
+
+static void keep_whole(struct whole_frame *whole, unsigned verdict, const uint8_t *bytes, uint32_t length,
+		       uint64_t now_ms)
+{
+	whole->dropped_ms = now_ms;
+	whole->verdict = verdict;
+	whole->length = length < WHOLE_FRAME_MAX ? length : WHOLE_FRAME_MAX;
+	memcpy(whole->bytes, bytes, whole->length);
+}
+
 void keep_specimen(struct counters *counters, enum direction direction, unsigned verdict, const uint8_t *bytes,
 		   uint32_t length, uint64_t now_ms)
 {
@@ -42,6 +58,8 @@ void keep_specimen(struct counters *counters, enum direction direction, unsigned
 	last->length = length;
 	last->kept = length < SPECIMEN_MAX ? length : SPECIMEN_MAX;
 	memcpy(last->bytes, bytes, last->kept);
+	if (is_about_dhcp(verdict))
+		keep_whole(&counters->dhcp[direction], verdict, bytes, length, now_ms);
 }
 
 struct sample sample_now(const struct counters *counters, uint64_t now_ms)

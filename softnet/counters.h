@@ -5,6 +5,15 @@
 
 enum { SAMPLES = 11 };
 
+/* A frame of which more than the front is wanted: the options of DHCP over IPv4. */
+enum { WHOLE_FRAME_MAX = 1514 };
+
+struct whole_frame {
+	uint64_t dropped_ms;
+	uint32_t length, verdict;
+	uint8_t bytes[WHOLE_FRAME_MAX];
+};
+
 /* The counters of a moment. */
 struct sample {
 	uint64_t taken_ms;
@@ -15,6 +24,7 @@ struct counters {
 	uint64_t verdicts[DIRECTIONS][VERDICTS]; /* PASS: frames delivered */
 	uint64_t octets[DIRECTIONS];             /* of those */
 	struct specimen last[DIRECTIONS][VERDICTS];
+	struct whole_frame dhcp[DIRECTIONS];     /* the last one that was dropped for what a DHCP message says */
 	struct sample samples[SAMPLES];          /* about a second apart, a ring */
 	uint32_t next_sample, sample_count;
 	struct {

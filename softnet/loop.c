@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "../core/snoop_anchors4.h"
 #include "clock.h"
+#include "control_methods.h"
 #include "escalation.h"
 #include "keeping.h"
 #include "log.h"
@@ -58,10 +59,17 @@ static enum verdict decide_packet(struct relay *r, enum direction direction, con
 	return verdict;
 }
 
+struct trust trust_of(const struct relay *r)
+{
+	return (struct trust){ r->snoop.config, r->snoop.state, r->uplink.live->options, r->now_ms };
+}
+
 /* What became of a frame, as far as the guard has a say in it: one that passes is counted when it was sent. */
 static void account_for(struct relay *r, enum direction direction, const struct packet *packet, enum verdict verdict)
 {
+	struct trust trust = trust_of(r);
 	capture_frame(&r->capture, direction, packet->bytes, packet->length, verdict);
+	look_for_gateway(&r->gateway, &trust, direction, packet->bytes, packet->length, verdict);
 	if (verdict == PASS)
 		return;
 	bool is_first = r->counters.verdicts[direction][verdict] == 0;
@@ -122,9 +130,25 @@ static void tell_of_questions(struct relay *r)
 		announce_answer(&r->announcer, seconds, r->now_ms);
 	if (news != STILL_UNANSWERED)
 		return;
-	why_unanswered(&r->asking, r->snoop.config, r->snoop.state, &r->counters, r->now_ms, hint);
+	struct trust trust = trust_of(r);
+	why_unanswered(&r->asking, &trust, &r->counters, hint);
 	info("no DHCP answer for %u s: %s", (unsigned)seconds, hint);
 	announce_no_answer(&r->announcer, seconds, hint, r->now_ms);
+}
+
+/* The VM asks for its gateway, and hears only somebody who is not believed. */
+static void tell_of_gateway(struct relay *r)
+{
+	char hint[HINT_TEXT];
+	struct trust trust = trust_of(r);
+	enum gateway_news news = follow_gateway(&r->gateway, r->now_ms);
+	if (news == GATEWAY_HEARD_AGAIN)
+		announce_gateway(&r->announcer, r->gateway.router, NULL, r->now_ms);
+	if (news != GATEWAY_UNHEARD)
+		return;
+	explain_gateway(&trust, r->gateway.router, r->gateway.mac, r->gateway.verdict, hint);
+	info("the gateway's answers are dropped: %s", hint);
+	announce_gateway(&r->announcer, r->gateway.router, hint, r->now_ms);
 }
 
 /* What needs no precision. */
@@ -137,6 +161,7 @@ static enum relay_end tick(struct relay *r)
 	tell_drops(&r->counters, r->now_ms);
 	announce_drops(&r->drop_events, &r->announcer, &r->counters, false, r->now_ms);
 	tell_of_questions(r);
+	tell_of_gateway(r);
 	take_sample(&r->counters, r->now_ms);
 	tell_uplink(&r->uplink, r->now_ms);
 	if (r->has_claims)

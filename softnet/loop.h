@@ -9,6 +9,7 @@
 #include "counters.h"
 #include "drop_events.h"
 #include "exposes.h"
+#include "gateway_watch.h"
 #include "metrics_file.h"
 #include "questions.h"
 #include "rejections.h"
@@ -43,6 +44,7 @@ struct relay {
 	struct announcer announcer;
 	struct drop_events drop_events;
 	struct asking asking;
+	struct gateway_watch gateway;
 	struct claims claims;
 	bool has_claims;                   /* others may be on the uplink's network */
 	struct command *command;           /* NULL: somebody else has started us */
@@ -58,6 +60,9 @@ struct relay {
 };
 
 enum relay_end run_relay(struct relay *);
+
+/* On what it decides. */
+struct trust trust_of(const struct relay *);
 
 /* Events that were held back, and why it ends; the files of state and metrics; and, with -v, the summary. */
 void finish_relay(struct relay *, const char *why);

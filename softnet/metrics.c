@@ -227,7 +227,7 @@ static void walk_leases(struct writer *w, json_t *addresses, const char *member)
 	}
 }
 
-/* null: nothing was asked, or it was answered. */
+/* null: nothing was asked, or it was answered. So for the gateway. */
 static void walk_asking(struct writer *w, json_t *asking, const char *member)
 {
 	json_t *none = json_number(0);
@@ -265,6 +265,8 @@ static const struct metric metrics[] = {
 	  "1 when the way to the network is away, else 0." },
 	{ "softnet_dhcp_unanswered_seconds", GAUGE, "seconds", "asking", "seconds", walk_asking,
 	  "For how long the VM has asked by DHCP without an answer." },
+	{ "softnet_gateway_unheard_seconds", GAUGE, "seconds", "gateway", "seconds", walk_asking,
+	  "For how long the gateway's answers have been dropped." },
 	{ "softnet_events", COUNTER, NULL, "events", "told", walk_one, "Events that were told." },
 	{ "softnet_events_lost", COUNTER, NULL, "events", "lost", walk_one, "Events that --events could not write." },
 	{ "softnet_capture_lost", COUNTER, NULL, "capture", "lost", walk_one, "Frames that --pcap could not write." },

@@ -222,8 +222,22 @@ static json_t *json_asking(const struct relay *r)
 	char hint[HINT_TEXT];
 	if (r->asking.since_ms == 0)
 		return json_null();
-	why_unanswered(&r->asking, r->snoop.config, r->snoop.state, &r->counters, r->now_ms, hint);
+	struct trust trust = trust_of(r);
+	why_unanswered(&r->asking, &trust, &r->counters, hint);
 	return json_pack("{s:o, s:s}", "seconds", json_number((r->now_ms - r->asking.since_ms) / MS), "hint", hint);
+}
+
+/* null: the gateway is heard, the VM does not want it, or nobody else speaks in its name. */
+static json_t *json_gateway(const struct relay *r)
+{
+	char hint[HINT_TEXT];
+	const struct gateway_watch *w = &r->gateway;
+	struct trust trust = trust_of(r);
+	if (!is_gateway_unheard(w, r->now_ms))
+		return json_null();
+	explain_gateway(&trust, w->router, w->mac, w->verdict, hint);
+	return json_pack("{s:o, s:o, s:o, s:s}", "address", json_address(w->router), "mac", json_mac(w->mac), "seconds",
+			 json_number((r->now_ms - w->since_ms) / MS), "hint", hint);
 }
 
 json_t *json_status(const struct live *live)
@@ -233,6 +247,7 @@ json_t *json_status(const struct live *live)
 			json_object_set_new(status, "away", json_away(live->relay)) == 0 &&
 			json_object_set_new(status, "ground", json_ground(&live->relay->uplink.ground)) == 0 &&
 			json_object_set_new(status, "asking", json_asking(live->relay)) == 0 &&
+			json_object_set_new(status, "gateway", json_gateway(live->relay)) == 0 &&
 			json_object_set_new(status, "capture", json_capture(&live->relay->capture)) == 0 &&
 			json_object_set_new(status, "claims", json_claims(live->relay)) == 0 &&
 			json_object_set_new(status, "state_file", json_state_file(&live->relay->file)) == 0 &&

@@ -191,6 +191,10 @@ static struct word situation_of(const json_t *status)
 	if (json_is_object(asking))
 		return word("asks for an address and gets no answer for %s: %s",
 			    format_span(number_of(asking, "seconds")).text, word_of(asking, "hint").text);
+	const json_t *gateway = json_object_get(status, "gateway");
+	if (json_is_object(gateway) && has_address(status))
+		return word("has an address, but its gateway's answers are dropped for %s: %s",
+			    format_span(number_of(gateway, "seconds")).text, word_of(gateway, "hint").text);
 	if (!has_sent(status))
 		return word("no frame from the VM yet%s", besides(status).text);
 	if (!has_address(status) && may_make_addresses(status))

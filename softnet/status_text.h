@@ -17,7 +17,7 @@ struct sheet {
 __attribute__((format(printf, 2, 3))) void write_to(struct sheet *, const char *format, ...);
 
 /* A string of an object, as printable ASCII, shortened; "?": there is none. A number is written in digits. */
-enum { WORD_MAX = 256 };
+enum { WORD_MAX = 512 };
 struct word {
 	char text[WORD_MAX];
 };

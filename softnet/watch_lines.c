@@ -82,11 +82,17 @@ static bool tell_addresses(const json_t *from, const json_t *status, const char 
 	return true;
 }
 
+/* There is a hint now. */
+static bool has_begun(const json_t *before, const json_t *status, const char *key)
+{
+	return json_is_object(json_object_get(status, key)) && !json_is_object(json_object_get(before, key));
+}
+
 static bool tell_changes(const json_t *before, const json_t *status)
 {
-	bool asked = json_is_object(json_object_get(before, "asking")), asks = json_is_object(json_object_get(status, "asking"));
+	bool is_cut_off = has_begun(before, status, "asking") || has_begun(before, status, "gateway");
 	return tell_addresses(before, status, "address new: ") && tell_addresses(status, before, "address lost: ") &&
-	       (asked || !asks || tell(status, "", format_situation(status).text)) && tell_drops(before, status);
+	       (!is_cut_off || tell(status, "", format_situation(status).text)) && tell_drops(before, status);
 }
 
 bool write_changes(const struct guard_list *before, const struct guard_list *now)

@@ -33,6 +33,7 @@ KEYS = {    # of docs/observability.md
     "prefix-learned": {"address": str, "length": int, "seconds": (int, type(None))},
     "drop": DROP, "binding-conflict": {**DROP, "source": str}, "rogue-server": {**DROP, "source": str},
     "no-dhcp-answer": {"seconds": int, "hint": str}, "dhcp-answered": {"seconds": int},
+    "no-gateway-answer": {"address": str, "hint": str}, "gateway-answered": {"address": str},
     "policy-changed": {"allow": int, "block": int}, "port": {"port": str, "what": str},
     "uplink": {"port": str, "what": str, "ground": dict, "anchors": dict},
 }
@@ -199,7 +200,7 @@ def test_questions_without_an_answer(segment, softnet, folder, neighbour):
     distrustful = Watched(segment, "--dhcp-server", "192.168.77.250", vm="distrustful", mac="52:54:00:12:34:03")
     disguised = Watched(segment, vm="disguised", mac="52:54:00:12:34:04")
     wanted = {alone: "no DHCP answer: no server runs there", empty: "nothing at all arrives from the network",
-              distrustful: "not trusted (52:54:00:00:00:01, 192.168.77.1)", disguised: "(eth-src-spoof)"}
+              distrustful: "its address 192.168.77.1 is none of --dhcp-server", disguised: "(eth-src-spoof)"}
 
     def say_why():
         for watched in wanted:

@@ -148,10 +148,14 @@ static void what_the_guard_does(void **unused)
 	must_have_told("{\"event\":\"no-dhcp-answer\",\"seconds\":10,\"hint\":\"nothing\"}");
 	announce_answer(&announcer, 12, NOW);
 	must_have_told("{\"event\":\"dhcp-answered\",\"seconds\":12}");
+	announce_gateway(&announcer, address_of_ipv4(0x0a000001), "why", NOW);
+	must_have_told("{\"event\":\"no-gateway-answer\",\"address\":\"10.0.0.1\",\"hint\":\"why\"}");
+	announce_gateway(&announcer, address_of_ipv4(0x0a000001), NULL, NOW);
+	must_have_told("{\"event\":\"gateway-answered\",\"address\":\"10.0.0.1\"}");
 	announce_stop(&announcer, "stopped by a signal", NOW);
 	must_have_told("{\"event\":\"stopped\",\"why\":\"stopped by a signal\"}");
 	json_t *numbers = json_events(&announcer);
-	assert_int_equal(number(numbers, "told"), 8);
+	assert_int_equal(number(numbers, "told"), 10);
 	assert_int_equal(number(numbers, "withheld") + number(numbers, "lost"), 0);
 	json_decref(numbers);
 }

@@ -14,6 +14,7 @@ enum { START = 1000000, SECOND = 1000 };
 
 static struct asking asking;
 static struct config config;
+static struct options options;
 static struct state state;
 static struct counters counters;
 static uint64_t now_ms;
@@ -23,6 +24,7 @@ static int set_up(void **unused)
 	(void)unused;
 	memset(&asking, 0, sizeof asking);
 	memset(&config, 0, sizeof config);
+	memset(&options, 0, sizeof options);
 	memset(&state, 0, sizeof state);
 	memset(&counters, 0, sizeof counters);
 	now_ms = START;
@@ -49,7 +51,8 @@ static const char *hint(void)
 {
 	static char text[HINT_TEXT];
 	assert_true(asking.since_ms != 0);
-	return why_unanswered(&asking, &config, &state, &counters, now_ms, text);
+	const struct trust trust = { &config, &state, &options, now_ms };
+	return why_unanswered(&asking, &trust, &counters, text);
 }
 
 static void must_say(const char *words)
@@ -78,7 +81,7 @@ static void drop(enum direction direction, unsigned verdict, uint8_t from_port, 
 {
 	uint8_t bytes[100] = { 255, 255, 255, 255, 255, 255, 0x52, 0x54, 0, 0, 0, 10, 8, 0, 0x40 | header_words };
 	bytes[23] = 17;
-	memcpy(bytes + 26, (uint8_t[]){ 192, 168, 77, 9 }, 4);
+	memcpy(bytes + 26, (uint8_t[]){ 192, 168, 77, 9, 192, 168, 77, 10 }, 8);
 	bytes[14 + header_words * 4 + 1] = from_port;
 	bytes[14 + header_words * 4 + 3] = to_port;
 	count_drop(&counters, direction, verdict, 1, now_ms);
@@ -169,7 +172,7 @@ static void questions_that_the_guard_drops(void **unused)
 	drop(FROM_GUEST, DROP_DHCP4_CHADDR, 68, 67, 5);
 	assert_int_equal(told_in(5), 1);
 	must_say("the guard drops the VM's questions (dhcp4-chaddr)");
-	must_say("--vm-mac-address");
+	must_say("they ask for another MAC address than that of --vm-mac-address");
 	assert_int_equal(told_in(70), 1); /* it is over after a minute */
 	assert_int_equal(asking.since_ms, 0);
 }
@@ -182,13 +185,14 @@ static void the_reason_of_the_last_question_counts(void **unused)
 		drop(FROM_GUEST, DROP_ETH_SRC_SPOOF, 68, 67, 15);    /* options in the header */
 		look();
 	}
-	must_say("(eth-src-spoof)");
+	must_say("(eth-src-spoof): they come from another MAC address than that of --vm-mac-address");
+	must_say("or --vm-mac-address 52:54:00:00:00:0a");
 	now_ms += SECOND;
 	drop(FROM_GUEST, DROP_DHCP4_DISABLED, 68, 67, 5);
-	must_say("--no-dhcp");
+	must_say("(dhcp4-disabled): they are not wanted (--no-dhcp)");
 	now_ms += SECOND;
 	drop(FROM_GUEST, DROP_RATE_DHCP, 68, 67, 5);
-	must_say("(rate-dhcp): too many DHCP messages");
+	must_say("(rate-dhcp): they are too many: --rate dhcp=20/100");
 	ask(TRANSACTION_DISCOVER); /* one got out */
 	look();
 	must_say("nothing at all");
@@ -203,6 +207,58 @@ static void dropped_questions_of_a_guest_with_a_lease(void **unused)
 		assert_int_equal(look(), NO_NEWS);
 	}
 	assert_int_equal(asking.since_ms, 0);
+}
+
+/* A DHCP message of the VM that is long enough to be understood. */
+static void drop_message(unsigned verdict, uint8_t type, uint32_t ciaddr)
+{
+	uint8_t bytes[300] = { 255, 255, 255, 255, 255, 255, 0x52, 0x54, 0, 0, 0, 10, 8, 0, 0x45 };
+	bytes[23] = 17;
+	bytes[35] = 68;
+	bytes[37] = 67;
+	bytes[42] = 1;
+	bytes[54] = (uint8_t)(ciaddr >> 24);
+	memcpy(bytes + 278, (uint8_t[]){ 99, 130, 83, 99, 53, 1, type }, 7);
+	count_drop(&counters, FROM_GUEST, verdict, 1, now_ms);
+	keep_specimen(&counters, FROM_GUEST, verdict, bytes, sizeof bytes, now_ms);
+}
+
+/* An installer or another system was started, and the lease of the one before still runs. */
+static void a_guest_that_boots_anew_beside_its_old_lease(void **unused)
+{
+	static const struct {
+		unsigned verdict;
+		uint8_t type;
+		uint32_t ciaddr;
+		bool asks;
+	} cases[] = {
+		{ DROP_DHCP4_CLIENT_ID_LIMIT, 1, 0, true },
+		{ DROP_DHCP4_CLIENT_ID_LIMIT, 3, 0, true },
+		{ DROP_DHCP_HOSTNAME, 1, 0, true },
+		{ DROP_DHCP4_CLIENT_ID_LIMIT, 3, 0x0a000005, false }, /* renews */
+		{ DROP_DHCP4_NOT_OWNER, 7, 0x0a000005, false },       /* gives it back */
+		{ DROP_DHCP4_FORM, 8, 0, false },
+		{ DROP_ETH_SRC_SPOOF, 1, 0, false },                  /* a container in it */
+		{ DROP_DHCP4_CHADDR, 1, 0, false },
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		int told = 0;
+		set_up(unused);
+		ask(TRANSACTION_DISCOVER);
+		answer();
+		for (int second = 0; second < 25; second++, now_ms += SECOND) {
+			if (second % 4 == 2)
+				drop_message(cases[i].verdict, cases[i].type, cases[i].ciaddr);
+			told += look() == STILL_UNANSWERED;
+		}
+		assert_int_equal(told, cases[i].asks);
+		if (cases[i].verdict == DROP_DHCP4_CLIENT_ID_LIMIT && cases[i].asks)
+			must_say("--rate newid=1/32");
+		ask(TRANSACTION_DISCOVER);
+		answer();
+		look();
+		assert_int_equal(asking.since_ms, 0);
+	}
 }
 
 /* RFC 8925: said once, and then left alone. */
@@ -256,13 +312,14 @@ static void each_cause_in_its_order(void **unused)
 	drop(TO_GUEST, DROP_BINDING_CLAIMED, 67, 68, 5);
 	must_say("a server leases what another VM of this host has (binding-claimed): give each VM a DHCP client identifier of");
 
-	drop(TO_GUEST, DROP_DHCP4_ROGUE_SERVER, 67, 68, 5);
-	must_say("not trusted (52:54:00:00:00:0a, 192.168.77.9)");
-	must_say("--dhcp-server");
+	now_ms++;
+	drop(TO_GUEST, DROP_DHCP4_PORT_MISUSE, 43, 68, 5);
+	must_say("(dhcp4-port-misuse): it comes from UDP port 43 to 192.168.77.10: let the server answer from port 67");
+
 	state.learned.servers[0] = (struct locked){ .macs = { { 1 }, 1, 0 }, .until_ms = now_ms + SECOND }; /* another one is, since it was first */
+	drop(TO_GUEST, DROP_DHCP4_ROGUE_SERVER, 67, 68, 5);
+	must_say("the server that answers is not trusted: it is 192.168.77.9 at 52:54:00:00:00:0a");
 	must_say("guard.relearn");
-	config.servers.count = 1; /* what was said counts, not what was learned */
-	must_say("--dhcp-server");
 }
 
 /* What was before the question, or over a minute ago, says nothing about it. */
@@ -278,7 +335,7 @@ static void old_evidence(void **unused)
 	must_say("nothing at all arrives");
 	drop(TO_GUEST, DROP_DHCP4_ROGUE_SERVER, 67, 68, 5);
 	look();
-	must_say("not trusted");
+	must_say("the answer of the server 192.168.77.9 (dhcp4-rogue-server)");
 	now_ms += 60 * SECOND;
 	ask(TRANSACTION_DISCOVER);
 	now_ms += 10 * SECOND;
@@ -315,6 +372,7 @@ int main(void)
 		TEST(questions_that_the_guard_drops),
 		TEST(the_reason_of_the_last_question_counts),
 		TEST(dropped_questions_of_a_guest_with_a_lease),
+		TEST(a_guest_that_boots_anew_beside_its_old_lease),
 		TEST(a_network_that_prefers_ipv6),
 		TEST(each_cause_in_its_order),
 		TEST(old_evidence),

@@ -76,7 +76,7 @@ static void what_each_key_becomes(void **unused)
 	(void)unused;
 	SHOW("\"passed\":{\"guest\":{\"frames\":1,\"octets\":2},\"uplink\":{\"frames\":3,\"octets\":4}},"
 	     "\"drops\":[{\"side\":\"guest\",\"reason\":\"dst-private\",\"count\":5}],\"flows\":{\"datagram\":6},"
-	     "\"policy\":{\"allow\":7,\"block\":8},\"asking\":{\"seconds\":9},\"events\":{\"told\":10,\"lost\":11},"
+	     "\"policy\":{\"allow\":7,\"block\":8},\"asking\":{\"seconds\":9},\"gateway\":{\"seconds\":19},\"events\":{\"told\":10,\"lost\":11},"
 	     "\"capture\":{\"lost\":12},\"metrics\":{\"failed\":13},\"state_file\":{\"failed\":18},\"addresses\":["
 	     "{\"address\":\"10.0.0.1\",\"origin\":\"dhcp\",\"seconds\":14},"
 	     "{\"address\":\"10.0.0.2\",\"origin\":\"static\",\"seconds\":null},"
@@ -92,6 +92,7 @@ static void what_each_key_becomes(void **unused)
 	HAS("softnet_rules{" AB ",action=\"allow\"} 7");
 	HAS("softnet_rules{" AB ",action=\"block\"} 8");
 	HAS("softnet_dhcp_unanswered_seconds{" AB "} 9");
+	HAS("softnet_gateway_unheard_seconds{" AB "} 19");
 	HAS("softnet_events_total{" AB "} 10");
 	HAS("softnet_events_lost_total{" AB "} 11");
 	HAS("softnet_capture_lost_total{" AB "} 12");
@@ -104,8 +105,9 @@ static void what_each_key_becomes(void **unused)
 	HAS("softnet_addresses{" AB ",family=\"ipv6\",origin=\"dhcp\"} 0");
 	HAS("softnet_lease_seconds{" AB ",address=\"10.0.0.1\"} 14");
 	assert_int_equal(count("\nsoftnet_lease_seconds{"), 1); /* what a guest makes itself is no series for ever */
-	SHOW("\"asking\":null,\"capture\":null,\"metrics\":null,\"addresses\":[]");
+	SHOW("\"asking\":null,\"gateway\":null,\"capture\":null,\"metrics\":null,\"addresses\":[]");
 	HAS("softnet_dhcp_unanswered_seconds{" AB "} 0");
+	HAS("softnet_gateway_unheard_seconds{" AB "} 0");
 	HAS("softnet_addresses{" AB ",family=\"ipv4\",origin=\"dhcp\"} 0");
 	HAS_NOT("capture");
 	HAS_NOT("failed");
@@ -200,7 +202,7 @@ static void no_sample_twice(void **unused)
 static void wrong_types_give_nothing(void **unused)
 {
 	static const char *const keys[] = { "version", "started", "passed", "drops", "flows", "addresses", "policy",
-					    "rejections", "questions", "away", "asking", "events", "capture", "metrics",
+					    "rejections", "questions", "away", "asking", "gateway", "events", "capture", "metrics",
 					    "state_file" };
 	static const char *const values[] = { "-1", "1.5", "true", "\"x\"", "[1]", "[[]]", "[{}]", "[null]", "{\"x\":{}}",
 		"{\"guest\":true,\"uplink\":[]}", "{\"guest\":{\"frames\":\"1\",\"octets\":-1}}", "{\"seconds\":\"1\"}",

@@ -29,7 +29,7 @@ static const char good[] =
 	"'drops':[{'side':'guest','reason':'dst-private','meaning':'no rule allows it','count':4242,'seconds':2,"
 	"'frame':'IPv4 192.168.77.12 > 10.0.0.1'},"
 	"{'side':'uplink','reason':'queue-full','meaning':'the other side is full','count':1,'seconds':null,'frame':null}],"
-	"'flows':{'established':3,'closing':0},'rejections':7,'asking':null,"
+	"'flows':{'established':3,'closing':0},'rejections':7,'asking':null,'gateway':null,"
 	"'capture':{'file':'/tmp/x.pcapng','frames':17,'octets':1,'lost':2},"
 	"'claims':{'segment':'bridge 1:2','seen_by':'all','conflicts':[{'address':'192.168.77.12','holder':'this','guard':'web2',"
 	"'pid':99,'user':0,'seconds':3},{'address':'fe80::9','holder':'other','guard':'w\\u00e9b','pid':98,'user':1,'seconds':4}]},"
@@ -118,6 +118,8 @@ static void how_it_stands(void **unused)
 	stands("drops", "[]", "has an address, traffic flows");
 	stands("asking", "{'seconds':42,'hint':'no server has answered'}",
 	       "asks for an address and gets no answer for 42 s: no server has answered");
+	stands("gateway", "{'seconds':42,'hint':'another machine answers'}",
+	       "has an address, but its gateway's answers are dropped for 42 s: another machine answers");
 	stands("addresses", "[]", "has no address; drops 120/s: dst-private");
 	stands("addresses", "[{'address':'fe80::5','origin':'link-local','state':'bound'}]",
 	       "has no address; drops 120/s: dst-private");
