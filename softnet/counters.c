@@ -88,6 +88,16 @@ const struct sample *oldest_sample(const struct counters *counters)
 	return counters->sample_count > 0 ? &counters->samples[at % SAMPLES] : NULL;
 }
 
+uint64_t silence_ms(const struct counters *counters, enum direction direction, uint64_t now_ms)
+{
+	for (uint32_t i = 1; i <= counters->sample_count; i++) {
+		const struct sample *before = &counters->samples[(counters->next_sample + SAMPLES - i) % SAMPLES];
+		if (before->frames[direction] != counters->verdicts[direction][PASS])
+			return now_ms - before->taken_ms;
+	}
+	return UINT64_MAX;
+}
+
 void tell_drops(struct counters *counters, uint64_t now_ms)
 {
 	if (!is_verbose())

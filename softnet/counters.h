@@ -45,6 +45,8 @@ void take_sample(struct counters *, uint64_t now_ms);
 struct sample sample_now(const struct counters *, uint64_t now_ms);
 /* The oldest that is kept; NULL: none. */
 const struct sample *oldest_sample(const struct counters *);
+/* For how long at most no frame of this side has passed, to a second; UINT64_MAX: not since the oldest sample. */
+uint64_t silence_ms(const struct counters *, enum direction, uint64_t now_ms);
 
 /* With -v: tells of the drops since the last line, one line per reason and second. Called about once a second. */
 void tell_drops(struct counters *, uint64_t now_ms);

@@ -85,12 +85,15 @@ static json_t *json_rates(const struct counters *counters, uint64_t now_ms)
 		before = &now;
 	uint64_t ms = now.taken_ms - before->taken_ms;
 	json_t *rates = json_pack("{s:o}", "seconds", json_number((ms + MS / 2) / MS));
-	for (int side = 0; side < DIRECTIONS; side++)
+	for (int side = 0; side < DIRECTIONS; side++) {
+		uint64_t silent_ms = silence_ms(counters, (enum direction)side, now_ms);
 		json_object_set_new(rates, side_names[side],
-				    json_pack("{s:o, s:o, s:o}", "frames",
+				    json_pack("{s:o, s:o, s:o, s:o}", "frames",
 					      json_rate(before->frames[side], now.frames[side], ms), "octets",
 					      json_rate(before->octets[side], now.octets[side], ms), "drops",
-					      json_rate(before->drops[side], now.drops[side], ms)));
+					      json_rate(before->drops[side], now.drops[side], ms), "silent",
+					      silent_ms == UINT64_MAX ? json_null() : json_number(silent_ms / MS)));
+	}
 	return rates;
 }
 

@@ -8,7 +8,7 @@
 #include "claims_text.h"
 #include "text.h"
 
-enum { DROPS_SHOWN = 10, LIST_SHOWN = 64, RECENT_S = 10 };
+enum { DROPS_SHOWN = 10, LIST_SHOWN = 64, RECENT_S = 10, SILENT_S = 4 };
 
 void write_to(struct sheet *sheet, const char *format, ...)
 {
@@ -143,6 +143,10 @@ static const char *traffic(const json_t *status)
 {
 	bool sends = number_of(side_of(status, "rates", "guest"), "frames") > 0;
 	bool hears = number_of(side_of(status, "rates", "uplink"), "frames") > 0;
+	/* Rates look back ten seconds; what has ended since then is told sooner. */
+	if (sends && hears && number_of(side_of(status, "rates", "guest"), "silent") < SILENT_S / 2 &&
+	    number_of(side_of(status, "rates", "uplink"), "silent") >= SILENT_S)
+		hears = false;
 	return sends && hears ? "traffic flows" : sends ? "sends and hears nothing" : hears ? "hears and sends nothing" : "is quiet";
 }
 

@@ -289,6 +289,18 @@ def test_a_learned_server_is_learned_again(segment, softnet, folder):      # noq
     client.wait_line(r"^lease \S+ from 192.168.77.2", 3)
 
 
+def test_a_network_that_falls_silent(segment, softnet):
+    """Nothing of the host's own is away, but nobody answers: it is told before the rates have forgotten what was."""
+    guest = Hinted(segment, "vm", walled=True)
+    start_client(segment, guest, "udhcpc")
+    keep_asking(segment, guest)
+    wait_for(lambda: "traffic flows" in guest.first_line(), 10, "pings to count")
+    segment.gateway.ip("link set eth0 down")
+    wait_for(lambda: guest.first_line().startswith("has an address, sends and hears nothing"), 7, "the truth")
+    segment.gateway.ip("link set eth0 up")
+    wait_for(lambda: "traffic flows" in guest.first_line(), 10, "the gateway")
+
+
 def test_a_liar_beside_the_gateway_changes_nothing(segment, softnet):
     """A neighbour that claims the gateway's address is told of, but the VM is online, and that is said first."""
     guest = Hinted(segment, "vm", "--gateway-mac", GATEWAY_MAC, walled=True)

@@ -132,6 +132,12 @@ static void how_it_stands(void **unused)
 	assert_string_equal(format_situation(six).text, "has no address; drops 120/s: dst-private");
 	json_decref(six);
 	stands("rates", "{'guest':{'frames':1}}", "has an address, sends and hears nothing; drops now and then: dst-private");
+	stands("rates", "{'guest':{'frames':1,'silent':1},'uplink':{'frames':1,'silent':4}}",
+	       "has an address, sends and hears nothing; drops now and then: dst-private");
+	stands("rates", "{'guest':{'frames':1,'silent':1},'uplink':{'frames':1,'silent':3}}",
+	       "has an address, traffic flows; drops now and then: dst-private");
+	stands("rates", "{'guest':{'frames':1,'silent':5},'uplink':{'frames':1,'silent':5}}",
+	       "has an address, traffic flows; drops now and then: dst-private");
 	stands("rates", "{'uplink':{'frames':1}}", "has an address, hears and sends nothing; drops now and then: dst-private");
 	stands("claims", "{'conflicts':[{'address':'10.0.0.5','holder':'other','guard':'web1'}]}",
 	       "has an address, traffic flows; drops 120/s: dst-private; 10.0.0.5 is held by web1");
