@@ -137,6 +137,24 @@ def test_the_servers_mac_is_not_the_named_one(segment, softnet):
     guest.must_reach(INTERNET)
 
 
+def test_the_server_is_behind_a_relay(segment, softnet):
+    """The server is named, but the guest hears the relay, which is the gateway."""
+    segment.dhcp_server.stop()
+    segment.bridge("br9")
+    segment.join(segment.gateway, "eth9", "br9", "10.9.9.1/24")
+    far = segment.namespace("far", ipv6=False)
+    segment.join(far, "eth0", "br9", "10.9.9.9/24")
+    far.ip("route add 192.168.77.0/24 via 10.9.9.1")
+    services.dnsmasq(segment, far, "192.168.77.10", "192.168.77.50,255.255.255.0", router=GATEWAY, name="far")
+    segment.start(["dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--user=root", "--group=root", "--pid-file=",
+                   "--port=0", f"--dhcp-relay={GATEWAY},10.9.9.9"], segment.gateway, name="relay")
+    guest = asking(segment, "--dhcp-server", "10.9.9.9")
+    guest.follow(guest.wait_hint(f"its address {GATEWAY} is none of --dhcp-server"))
+    assert guest.options == ["--dhcp-server", f"10.9.9.9,{GATEWAY}"]
+    guest.must_lease()
+    guest.must_reach(INTERNET)
+
+
 def test_the_server_says_two_things(segment, softnet):
     """Option 51 twice: no option of softnet's, but the server's."""
     segment.dhcp_server.stop()

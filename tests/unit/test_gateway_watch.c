@@ -109,7 +109,8 @@ static void replaced(void)
 static void replaced_and_a_liar(void)
 {
 	replaced();
-	refuse_claim(SECOND_GATEWAY);
+	arp(TO_GUEST, GUEST_MAC + 1, SECOND_GATEWAY, GUEST, DROP_ARP_GATEWAY_SPOOF);
+	assert_true(watch.mac == LIAR_MAC && same_address(watch.router, address_of_ipv4(GATEWAY)));
 }
 
 static void replaced_for_one_with_a_static_entry(void)
@@ -138,7 +139,7 @@ static void a_liar_beside_the_gateway(void)
 
 static void a_liar_about_no_router(void)
 {
-	ask();
+	arp(FROM_GUEST, GUEST_MAC, GUEST, NEIGHBOR, PASS);
 	refuse_claim(NEIGHBOR);
 }
 
@@ -181,11 +182,11 @@ static void it_is_heard_again(void **unused)
 	assert_int_equal(follow_gateway(&watch, trust.now_ms), GATEWAY_NO_NEWS);
 }
 
-/* Neighbor discovery and advertisements of routers. */
-static void in_ipv6(void **unused)
+/* Neighbor discovery, or advertisements of routers. */
+static void refuse_in_ipv6(bool by_neighbor_discovery)
 {
 	static const uint8_t router[16] = { 0xfe, 0x80, [15] = 1 };
-	(void)unused;
+	set_up(NULL);
 	state.ipv6.routers[0] = (struct router6){ .address = { LINK_LOCAL_PREFIX, 1 }, .macs = { { GATEWAY_AT }, 1, 0 },
 						.expires_ms = NEVER_EXPIRES, .locked_ms = NEVER_EXPIRES };
 	for (int i = 0; i < 8; i++, trust.now_ms += SECOND) {
@@ -199,7 +200,7 @@ static void in_ipv6(void **unused)
 		memcpy(says + 62, router, 16);
 		memcpy(advertises + 22, router, 16);
 		look_for_gateway(&watch, &trust, FROM_GUEST, asks, sizeof asks, PASS);
-		if (i % 2)
+		if (by_neighbor_discovery)
 			look_for_gateway(&watch, &trust, TO_GUEST, says, sizeof says, DROP_ND_GATEWAY_SPOOF);
 		else
 			look_for_gateway(&watch, &trust, TO_GUEST, advertises, sizeof advertises, DROP_RA_UNTRUSTED);
@@ -207,6 +208,13 @@ static void in_ipv6(void **unused)
 	assert_true(is_gateway_unheard(&watch, trust.now_ms));
 	packet(TO_GUEST, GATEWAY_AT, GUEST_MAC, PASS);
 	assert_false(is_gateway_unheard(&watch, trust.now_ms));
+}
+
+static void in_ipv6(void **unused)
+{
+	(void)unused;
+	refuse_in_ipv6(true);
+	refuse_in_ipv6(false);
 }
 
 /* Of every length and type; the sanitizers see what is read beyond. */

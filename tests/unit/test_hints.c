@@ -274,6 +274,7 @@ static void another_gateway_than_the_host(void **unused)
 	give("--gateway=192.168.77.1");
 	lease_from(HOST, OTHER);
 	refuse_router(OTHER, OTHER_MAC);
+	must_say("this host's MAC address alone is trusted"); /* the host is a router, too: it was said */
 	follow(NULL);
 	assert_true(!poses(OTHER, OTHER_MAC) && is_server(HOST, HOST_MAC));
 }
@@ -373,6 +374,8 @@ static void the_option_that_cannot_be_read(void **unused)
 	DROP(FROM_GUEST, DROP_DHCP4_MALFORMED, 1, 12, 200, 'a');
 	must_say("option 12 is cut");
 	DROP(TO_GUEST, DROP_DHCP4_MALFORMED, 2, 54, 4, 192, 168, 77, 9); /* a fragment, or another reason than its options */
+	must_say("DHCP message that cannot be parsed, or a fragment of one");
+	DROP(TO_GUEST, DROP_DHCP4_MALFORMED, 2, 52, 1, 4); /* each option by itself can be read */
 	must_say("DHCP message that cannot be parsed, or a fragment of one");
 }
 

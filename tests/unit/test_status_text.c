@@ -120,6 +120,12 @@ static void how_it_stands(void **unused)
 	       "asks for an address and gets no answer for 42 s: no server has answered");
 	stands("gateway", "{'seconds':42,'hint':'another machine answers'}",
 	       "has an address, but its gateway's answers are dropped for 42 s: another machine answers");
+	json_t *asks = parse_alone();
+	char longest[400];
+	snprintf(longest, sizeof longest, "%0379d --gateway-mac a,b", 0); /* as long as a hint can be */
+	json_object_set_new(asks, "asking", json_pack("{s:i, s:s}", "seconds", 42, "hint", longest));
+	assert_non_null(strstr(format_situation(asks).text, longest));
+	json_decref(asks);
 	stands("addresses", "[]", "has no address; drops 120/s: dst-private");
 	stands("addresses", "[{'address':'fe80::5','origin':'link-local','state':'bound'}]",
 	       "has no address; drops 120/s: dst-private");
