@@ -59,4 +59,11 @@ clean:
 install: all
 	meson install -C build
 
-.PHONY: all program check macos-doubles macos-check demo vm fuzz fuzz-smoke bench clean install
+uninstall:
+	ninja -C build uninstall
+
+# build/dist/softnet-VERSION.tar.gz of the commit that is checked out; the same octets wherever it is made.
+dist:
+	packaging/dist.py build/dist
+
+.PHONY: all program check macos-doubles macos-check demo vm fuzz fuzz-smoke bench clean install uninstall dist

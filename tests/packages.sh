@@ -3,6 +3,9 @@
 #
 #     tests/packages.sh demo | check           install (root, or Homebrew), or print the line to type and exit 1
 #     tests/packages.sh --list demo | check    print the names
+#
+# "check?" is a tool that some network tests use and some distributions lack: it is installed if it can be, and the
+# tests that want it are skipped if it cannot.
 
 set -eu
 
@@ -18,7 +21,7 @@ demo,check      libslirp-dev          libslirp    the uplink that needs no root
 demo,check      libglib2.0-dev        -           slirp.pc wants it; libslirp-dev forgets to say so
 demo,check      libjansson-dev        jansson     JSON, for live control
 demo,check      nettle-dev            nettle      cryptography, for names in QUIC
-demo,check      libcmocka-dev         cmocka      unit tests
+check           libcmocka-dev         cmocka      unit tests
 demo,check      python3               -
 demo,check      qemu-system-x86@amd64 -           real guests
 demo,check      qemu-system-arm@arm64 -
@@ -46,23 +49,23 @@ check           clang-format          clang-format
 check           mandoc                -           the man page; macOS has it
 check           sudo                  -           softnet for macOS gets root by it
 check           libcap2-bin           -           setcap(8), for a program with capabilities of its file
-check           dsniff                -           attacks with the tools that attackers use
-check           ettercap-text-only    -
-check           yersinia              -
-check           arp-scan              -
-check           hping3                -
-check           thc-ipv6              -
-check           ipv6toolkit           -
-check           bettercap             -
-check           passt                 -           an uplink that other people wrote
+check?          dsniff                -           attacks with the tools that attackers use
+check?          ettercap-text-only    -
+check?          yersinia              -
+check?          arp-scan              -
+check?          hping3                -
+check?          thc-ipv6              -
+check?          ipv6toolkit           -
+check?          bettercap             -
+check?          passt                 -           an uplink that other people wrote
 '
 
 usage() { echo "usage: $0 [--list] demo | check" >&2; exit 2; }
 
-# Column 1 is Debian's, 2 Homebrew's; name@architecture is for that architecture only.
+# names SYSTEM VERB. name@architecture is for that architecture only.
 names() {
     echo "$packages" | while read -r verbs debian brew _; do
-        case ",$verbs," in *,"$verb",*) ;; *) continue ;; esac
+        case ",$verbs," in *,"$2",*) ;; *) continue ;; esac
         if [ "$1" = brew ]; then name=$brew; else name=$debian; fi
         case $name in
         -) ;;
@@ -72,8 +75,9 @@ names() {
     done
 }
 
+# missing_debian VERB
 missing_debian() {
-    for name in $(names debian); do
+    for name in $(names debian "$1"); do
         case $(dpkg-query -W -f '${db:Status-Abbrev}' "$name" 2>/dev/null) in
         ii*) ;;
         *) echo "$name" ;;
@@ -91,14 +95,24 @@ install_debian() {
         chmod 755 /usr/sbin/policy-rc.d
     fi
     log=$(mktemp)
-    if ! { apt-get -qq update && apt-get -qq install -y --no-install-recommends "$@"; } \
-        >"$log" 2>&1 </dev/null; then
+    apt-get -qq update >"$log" 2>&1 </dev/null || { cat "$log" >&2; rm -f "$log"; echo "apt-get update failed" >&2; exit 1; }
+    if [ $# -gt 0 ] && ! install_all "$@"; then
         cat "$log" >&2
         rm -f "$log"
         echo "could not install: $*" >&2
         exit 1
     fi
+    for name in $optional; do
+        install_all "$name" || echo "could not install $name: the tests that want it will be skipped"
+    done
     rm -f "$log"
+}
+
+# All or none. One line for every tenth package, so that whoever waits sees that something happens.
+install_all() {
+    { apt-get install -y -q --no-install-recommends "$@" 2>&1 </dev/null || echo failed; } | tee "$log" |
+        awk '/ newly installed/ { all = $3 } /^Setting up/ && ++done % 10 == 0 { print "  " done " of " all " packages"; fflush() }'
+    [ "$(tail -n 1 "$log")" != failed ]
 }
 
 list=no
@@ -112,28 +126,33 @@ case $verb in demo | check) ;; *) usage ;; esac
 case $(uname -s) in
 Linux)
     if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-        echo "not a Debian system: install what corresponds to $(names debian 2>/dev/null | tr '\n' ' ')" >&2
+        echo "not a Debian system: install what corresponds to $(names debian "$verb" 2>/dev/null | tr '\n' ' ')" >&2
         exit 0
     fi
-    [ $list = no ] || { names debian; exit 0; }
-    missing=$(missing_debian | tr '\n' ' ')
+    [ $list = no ] || { names debian "$verb"; names debian "$verb?"; exit 0; }
+    missing=$(missing_debian "$verb" | tr '\n' ' ')
     missing=${missing% }
-    if [ -z "$missing" ]; then
+    optional=$(missing_debian "$verb?" | tr '\n' ' ')
+    optional=${optional% }
+    if [ -z "$missing$optional" ]; then
         exit 0
     elif [ "$(id -u)" = 0 ]; then
-        echo "installing with apt: $missing"
+        echo "installing with apt: $missing $optional"
         # shellcheck disable=SC2086   # names, to be split
         install_debian $missing
-    else
+    elif [ -n "$missing" ]; then
         echo "packages are missing. Type: sudo apt-get install --no-install-recommends $missing"
+        [ -z "$optional" ] || echo "and, for more network tests, as far as your distribution has them: $optional"
         exit 1
+    else
+        echo "not installed, so tests that want them will be skipped: $optional"
     fi
     ;;
 Darwin)
-    [ $list = no ] || { names brew; exit 0; }
+    [ $list = no ] || { names brew "$verb"; exit 0; }
     command -v brew >/dev/null || { echo "needs Homebrew"; exit 1; }
     missing=
-    for name in $(names brew); do
+    for name in $(names brew "$verb"); do
         brew list --formula "$name" >/dev/null 2>&1 || missing="$missing $name"
     done
     if [ -n "$missing" ]; then

@@ -50,20 +50,21 @@ if ! download; then
     fi
 fi
 
+# Debian 13 has the modules below usr/.
 dpkg-deb --fsys-tarfile linux-image-*.deb | tar -x --wildcards './boot/vmlinuz-*' \
-    './lib/modules/*/kernel/drivers/virtio/*' './lib/modules/*/kernel/drivers/net/virtio_net*' \
-    './lib/modules/*/kernel/drivers/net/net_failover*' './lib/modules/*/kernel/net/core/failover*'
+    './*lib/modules/*/kernel/drivers/virtio/*' './*lib/modules/*/kernel/drivers/net/virtio_net*' \
+    './*lib/modules/*/kernel/drivers/net/net_failover*' './*lib/modules/*/kernel/net/core/failover*'
 dpkg-deb --fsys-tarfile busybox-static*.deb | tar -x --wildcards './*bin/busybox'
 
 mkdir -p guest/bin guest/modules guest/proc guest/sys guest/dev guest/tmp
-find . -type f -path '*bin/busybox' -exec mv {} guest/bin/busybox \;
+find . -path ./guest -prune -o -type f -path '*bin/busybox' -exec mv {} guest/bin/busybox \;
 cc -std=c11 -Os -static -Wall -Wextra -o guest/bin/rawframe "$here/rawframe.c"
 cp "$here/init" guest/init
 cp "$here/udhcpc.sh" guest/bin/udhcpc.sh
 chmod 755 guest/init guest/bin/*
 for module in $modules; do
     # A kernel may have one of them built in, and newer Debian kernels compress them.
-    find lib -name "$module.ko*" -exec mv {} guest/modules/ \;
+    find . -path ./guest -prune -o -name "$module.ko*" -exec mv {} guest/modules/ \;
     if [ -e "guest/modules/$module.ko.xz" ]; then
         xz -d "guest/modules/$module.ko.xz"
     fi
