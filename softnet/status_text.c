@@ -184,6 +184,7 @@ static bool may_make_addresses(const json_t *status)
 }
 
 static const char made_by_mac[] = "but those of IPv6 that its MAC address makes";
+static const char may_have_address[] = "has the addresses of IPv6 that its MAC address makes";
 
 static struct word situation_of(const json_t *status)
 {
@@ -196,8 +197,9 @@ static struct word situation_of(const json_t *status)
 		return word("asks for an address and gets no answer for %s: %s",
 			    format_span(number_of(asking, "seconds")).text, word_of(asking, "hint").text);
 	const json_t *gateway = json_object_get(status, "gateway");
-	if (json_is_object(gateway) && has_address(status))
-		return word("has an address, but its gateway's answers are dropped for %s: %s",
+	if (json_is_object(gateway) && has_sent(status))
+		return word("%s, but its gateway's answers are dropped for %s: %s",
+			    has_address(status) ? "has an address" : may_make_addresses(status) ? may_have_address : "has no address",
 			    format_span(number_of(gateway, "seconds")).text, word_of(gateway, "hint").text);
 	if (!has_sent(status))
 		return word("no frame from the VM yet%s", besides(status).text);

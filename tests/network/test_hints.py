@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+import ipv6_peers
 import services
 from dhcp_peers import GATEWAY, INTERNET, Guest, start_client
 from netns import wait_for
@@ -305,6 +306,29 @@ def test_a_learned_server_is_learned_again(segment, softnet, folder):      # noq
         connection.connect(str(control))
         assert Channel(connection).result("guard.relearn") is True
     client.wait_line(r"^lease \S+ from 192.168.77.2", 3)
+
+
+def test_a_gateway_of_ipv6_has_another_mac(segment6, softnet):
+    """The guest has the addresses that its MAC address makes: they are in no list, and it is told all the same."""
+    network = segment6
+    ipv6_peers.radvd(network, network.gateway, ipv6_peers.PREFIX)
+    old = network.gateway.mac("eth0")
+    guest = Hinted(network, "vm", "--gateway-mac", old, walled=True, ipv6=ipv6_peers.PROMPT)
+    address = ipv6_peers.eui64(ipv6_peers.PREFIX, guest.mac)
+    wait_for(lambda: f"{address}/" in guest.namespace.ip("-6 address show dev eth0 scope global -tentative"), 10,
+             "the guest's address")
+    guest.must_reach(ipv6_peers.INTERNET)
+    # The link-local address stays, as a VRRP router's does.
+    network.gateway.set_ipv6("eth0", keep_addr_on_down=1)
+    network.gateway.ip(f"link set eth0 address {OTHER_MAC}")
+    guest.namespace.ip("-6 neighbour flush dev eth0")
+    network.start(["ping", "-i", "0.5", ipv6_peers.INTERNET], guest.namespace, name="ping6")
+    hint = guest.wait_hint(f"{OTHER_MAC} answers as the gateway {ipv6_peers.GATEWAY_LINK_LOCAL}, and is none of "
+                           "--gateway-mac", "gateway")
+    assert guest.first_line().startswith("has the addresses of IPv6 that its MAC address makes, but its gateway's ")
+    guest.follow(hint)
+    wait_for(lambda: " 0% packet loss" in guest.namespace.run("ping", "-c", "2", "-i", "0.2", "-W", "1",
+                                                             ipv6_peers.INTERNET, check=False), 20, "the gateway")
 
 
 def test_a_network_that_falls_silent(segment, softnet):

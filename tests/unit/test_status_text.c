@@ -134,6 +134,10 @@ static void how_it_stands(void **unused)
 	json_object_set_new(six, "routers", parse("[{'address':'fe80::1','mac':'02:00:00:00:00:01','seconds':60}]"));
 	assert_string_equal(format_situation(six).text, "has no address but those of IPv6 that its MAC address makes, "
 							"traffic flows; drops 120/s: dst-private");
+	json_object_set_new(six, "gateway", parse("{'seconds':42,'hint':'why'}"));
+	assert_string_equal(format_situation(six).text, "has the addresses of IPv6 that its MAC address makes, but its "
+							"gateway's answers are dropped for 42 s: why");
+	json_object_set_new(six, "gateway", json_null());
 	json_object_set_new(six, "ipv6", json_string("off"));
 	assert_string_equal(format_situation(six).text, "has no address; drops 120/s: dst-private");
 	json_decref(six);
