@@ -199,7 +199,9 @@ static struct word situation_of(const json_t *status)
 	const json_t *gateway = json_object_get(status, "gateway");
 	if (json_is_object(gateway) && has_sent(status))
 		return word("%s, but its gateway's answers are dropped for %s: %s",
-			    has_address(status) ? "has an address" : may_make_addresses(status) ? may_have_address : "has no address",
+			    has_address(status)		? "has an address"
+			    : may_make_addresses(status) ? may_have_address
+							 : "has no address",
 			    format_span(number_of(gateway, "seconds")).text, word_of(gateway, "hint").text);
 	if (!has_sent(status))
 		return word("no frame from the VM yet%s", besides(status).text);
