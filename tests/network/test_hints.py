@@ -63,6 +63,7 @@ class Hinted(Guest):
     def must_lease(self):
         address = wait_for(lambda: services.address_of(self.namespace), 30, f"{self.name} to have an address")
         wait_for(lambda: self.leases() == [address], 30, "the guard to know it")
+        wait_for(lambda: "default" in self.namespace.ip("route"), 10, f"{self.name} to have a route")
         self.address = address
 
 
