@@ -13,52 +13,23 @@ docs/properties.md.
 import contextlib
 import dataclasses
 import ipaddress
-import struct
 
 from oracle_base import (ARRIVED, DELIVERED, LEFT, SLACK, Fault, Forbidden, Record, charge, charge_neighbor, is_group,
                          labels_of, mac_at, may_have_names, require, u16)
+from oracle_leases import Lease, Transaction
+from packet4 import (BOOT_PORT, CLIENT_PORT, GROUPS, ICMP, IGMP, NOBODY, SERVER_PORT, TCP, UDP, Dhcp, Ip, dhcp_of,
+                     group_mac, ip_at, is_global, is_multicast)
 
 ICMP_ERRORS = 3, 4, 11, 12                              # RFC 1122 3.2.2
-BROADCAST_MAC, BROADCAST_IP, NOBODY = "ff:ff:ff:ff:ff:ff", "255.255.255.255", "0.0.0.0"
+BROADCAST_MAC, BROADCAST_IP = "ff:ff:ff:ff:ff:ff", "255.255.255.255"
 DISCOVER, OFFER, REQUEST, DECLINE, ACK, NAK, RELEASE, INFORM = range(1, 9)
-ICMP, IGMP, TCP, UDP, IPV6, RARP = 1, 2, 6, 17, 0x86DD, 0x8035
-CLIENT_PORT, SERVER_PORT, BOOT_PORT = 68, 67, 4011
+IPV6, RARP = 0x86DD, 0x8035
 RELAY_OPTIONS = {82, 118, 220, 221}     # what only a relay may say, and what asks for addresses of other networks
 TRANSACTION_LIFE = 75       # s; a client repeats itself after 64 s at most (RFC 2131 4.1)
 CONFLICT_WINDOW = 10        # s; RFC 5227: a new holder of an address must hear that another has it
 GRACE = 30                  # s; for the connections of an address that another has replaced
-
-
-# Python's ipaddress knows IANA's registry; these are special, or not, by later RFCs (6890, 7526, 7723, 8155).
-NOT_GLOBAL = [ipaddress.ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "240.0.0.0/4")]
-GLOBAL_AFTER_ALL = {ipaddress.ip_address("192.0.0.9"), ipaddress.ip_address("192.0.0.10")}
 NEVER = [ipaddress.ip_network(text) for text in ("0.0.0.0/8", "127.0.0.0/8")]
-GROUPS = ipaddress.ip_network("224.0.0.0/4")
 MDNS = "224.0.0.251", 5353
-
-
-@dataclasses.dataclass
-class Lease:
-    address: str
-    since: float
-    until: float
-    subnet: ipaddress.IPv4Network
-    resolvers: tuple = ()
-    client_id: bytes = b""
-    server_port: int = SERVER_PORT      # that the ACK came from
-    successor: str = None       # in grace: the address whose first frame ends this one
-
-
-@dataclasses.dataclass
-class Transaction:
-    since: float            # the first message of this id
-    last: float
-    client_id: bytes
-    wanted: str = NOBODY
-    promised: set = dataclasses.field(default_factory=set)      # offered or given by the server
-    requested: float = None     # when the first REQUEST left: a lease counts from there
-    closed: bool = False        # the client gave its address back since
-    to_boot_server: bool = False        # asks by what to boot: nobody gets an address by it
 
 
 @dataclasses.dataclass
@@ -79,6 +50,7 @@ class Port:
     max_frame: int = 1514
     names: tuple = None             # --dhcp-hostname; None: any
     ipv6: object = None             # oracle6.Port6; None: no IPv6 may pass
+    anchors: object = None          # oracle_anchors.Anchors: routers and servers are learned, and none is named above
     leases: dict = dataclasses.field(default_factory=dict)          # address: Lease
     transactions: dict = dataclasses.field(default_factory=dict)    # xid: Transaction
     had_lease: bool = False
@@ -94,12 +66,38 @@ class Port:
     def live(self, now):
         return [lease for lease in self.leases.values() if now < lease.until + SLACK]
 
-    def is_server(self, address, mac=None):
+    def is_server(self, address, now, mac=None):
+        if self.anchors and mac is None:
+            return self.anchors.is_server(address, self.live(now))
         known = {self.router: self.router_mac, **self.servers}
         return address in known and mac in (None, known[address])
 
+    def is_router(self, address):
+        return address == self.router or bool(self.anchors) and address in self.anchors.routers
+
+    def credit(self, now, address, mac, message):
+        """Why what this machine answers is believed; None: it is not."""
+        if not self.anchors:
+            return "lock" if self.is_server(address, now, mac) else None
+        t = self.transactions.get(message.xid)
+        if t is None:
+            return None
+        return self.anchors.credit(self, now, address, mac, t, message.type == ACK and message.yiaddr == t.wanted)
+
+    def next_hops(self, now):
+        return self.anchors.next_hops(now) if self.anchors else {self.router_mac}
+
+    def may_speak_as(self, now, address, mac):
+        """As the source of a packet."""
+        if self.anchors:
+            return self.anchors.may_send_as(now, address, mac)
+        return address != self.router or mac == self.router_mac
+
     def known_resolvers(self, now):
         return set(self.resolvers).union(*(lease.resolvers for lease in self.live(now)))
+
+    def is_anchor(self, address, now):
+        return self.is_router(address) or self.is_server(address, now) or address in self.known_resolvers(now)
 
     def rule_for(self, address):
         """True: allowed by a rule; False: blocked by one; None: no rule speaks of it."""
@@ -112,88 +110,6 @@ class Port:
         """A rule that speaks of the whole world names nobody."""
         return any(network.prefixlen > 0 and ipaddress.ip_address(address) in network
                    for network in map(ipaddress.ip_network, self.allow)) and self.rule_for(address)
-
-
-# --- reading ----------------------------------------------------------------------------------------------------------
-
-def ip_at(data, at):
-    return ".".join(map(str, data[at:at + 4]))
-
-
-def is_multicast(address):
-    return ipaddress.ip_address(address) in GROUPS
-
-
-def group_mac(address):
-    """RFC 1112 6.4."""
-    low = int(ipaddress.ip_address(address)) & 0x7FFFFF
-    return bytes([0x01, 0, 0x5E, low >> 16, low >> 8 & 255, low & 255]).hex(":")
-
-
-def is_global(address):
-    a = ipaddress.ip_address(address)
-    return a in GLOBAL_AFTER_ALL or (a.is_global and not any(a in network for network in NOT_GLOBAL))
-
-
-class Ip:
-    """An IPv4 header (RFC 791), with the ports where the packet has them."""
-
-    def __init__(self, data):
-        require(len(data) >= 20 and data[0] >> 4 == 4, "not IPv4")
-        self.header, self.total = (data[0] & 15) * 4, u16(data, 2)
-        require(20 <= self.header <= self.total <= len(data), "IPv4 lengths")
-        flags = u16(data, 6)
-        self.reserved, self.more, self.offset = flags & 0x8000, bool(flags & 0x2000), (flags & 0x1FFF) * 8
-        self.ttl, self.protocol = data[8], data[9]
-        self.source, self.destination = ip_at(data, 12), ip_at(data, 16)
-        self.options, self.payload = data[20:self.header], data[self.header:self.total]
-        self.is_fragment = self.more or self.offset > 0
-        self.source_port = self.port = None
-        if self.protocol in (TCP, UDP) and self.offset == 0 and len(self.payload) >= 4:
-            self.source_port, self.port = struct.unpack("!HH", self.payload[:4])
-
-
-class Dhcp:
-    """A DHCP message (RFC 2131 figure 1)."""
-
-    def __init__(self, data):
-        require(len(data) >= 240 and data[236:240] == bytes.fromhex("63825363"), "not a DHCP message")
-        self.op, self.htype, self.hlen, self.hops = data[:4]
-        self.xid = data[4:8]
-        self.ciaddr, self.yiaddr, self.giaddr = ip_at(data, 12), ip_at(data, 16), ip_at(data, 24)
-        self.chaddr = mac_at(data, 28)
-        self.options, at = {}, 240
-        while at < len(data) and data[at] != 255:
-            if data[at] == 0:
-                at += 1
-                continue
-            if self.op == 2 and (at + 1 == len(data) or at + 2 + data[at + 1] > len(data)):
-                break           # a server that wrote more than it sent; what is whole counts
-            require(at + 1 < len(data) and at + 2 + data[at + 1] <= len(data), "DHCP option runs past the end")
-            value = data[at + 2:at + 2 + data[at + 1]]
-            if self.op == 1 or self.options.get(data[at]) != value:     # a server may say a thing twice
-                self.options[data[at]] = self.options.get(data[at], b"") + value
-            at += 2 + data[at + 1]
-        self.type = self.options[53][0] if len(self.options.get(53, b"")) == 1 else None
-
-    def addresses(self, option):
-        value = self.options.get(option, b"")
-        return tuple(ip_at(value, at) for at in range(0, len(value) - 3, 4))
-
-    def address(self, option):
-        return (self.addresses(option) + (NOBODY,))[0]
-
-
-def dhcp_of(data):
-    """The DHCP message in a frame, and its IP header; None for whatever else."""
-    try:
-        require(len(data) >= 34 and u16(data, 12) == 0x0800, "not IPv4")
-        ip = Ip(data[14:])
-        is_request = ip.source_port == CLIENT_PORT and ip.port in (SERVER_PORT, BOOT_PORT)
-        require(ip.protocol == UDP and not ip.is_fragment and (is_request or ip.port == CLIENT_PORT), "not DHCP")
-        return ip, Dhcp(ip.payload[8:u16(ip.payload, 4)])
-    except Forbidden:
-        return None
 
 
 # --- from the guest ---------------------------------------------------------------------------------------------------
@@ -228,7 +144,7 @@ def judge_arp(port, now, destination, data):
     else:
         require(port.owns(sender, now), "ARP sender address is not the guest's [P15]")
         if operation == 1 and target != sender:
-            may_ask = port.is_server(target) or target in port.known_resolvers(now) or port.owns(target, now)
+            may_ask = port.is_anchor(target, now) or port.owns(target, now)
             require(may_ask or may_reach(port, now, target, None, None, None), "ARP scan")
 
 
@@ -272,7 +188,7 @@ def judge_client_message(port, now, destination, ip):
     resync = message.type == REQUEST and not any(now > lease.since + SLACK for lease in port.live(now)) and \
         (not port.had_lease or message.ciaddr in port.leases)
     private = all(ipaddress.ip_address(a).is_private for a in (ip.source, ip.destination))
-    require(to_all or port.is_server(ip.destination) or (resync and private), "DHCP to a host that is no server")
+    require(to_all or port.is_server(ip.destination, now) or (resync and private), "DHCP to a host that is no server")
     require(ip.port == SERVER_PORT or (message.type == REQUEST and not to_all and port.owns(message.ciaddr, now)),
             "a boot server is asked for more than by what to boot")
     if ip.source == NOBODY:
@@ -361,7 +277,7 @@ def judge_data(port, now, destination, ip):
             require(sender == to and port.owns(receiver, now), "ICMP error about a packet of others [P71]")
     require(may_reach(port, now, to, ip.protocol, ip.source_port, ip.port), f"destination {to}")
     to_host = destination == port.resident_mac and to in port.residents
-    if port.isolated and not is_group(destination) and destination != port.router_mac and not to_host:
+    if port.isolated and not is_group(destination) and destination not in port.next_hops(now) and not to_host:
         on_link = any(ipaddress.ip_address(to) in lease.subnet for lease in port.live(now))
         require(on_link and (port.is_named(to) or to in port.known_resolvers(now)), "next hop is not the router")
 
@@ -372,9 +288,9 @@ def judge_from_guest(port, now, data):
         judge_arp(port, now, destination, data[14:])
         if port.rates:
             operation, sender, target = u16(data, 20), ip_at(data, 28), ip_at(data, 38)
-            about = target == port.router or port.is_server(target) or target in port.known_resolvers(now)
+            about = port.is_anchor(target, now)
             charge_neighbor(port.sent_arp, now, "ARP", is_claim=sender in (NOBODY, target), is_answer=operation == 2,
-                            to_gateway=destination == port.router_mac, about_gateway=about, destination=destination)
+                            to_gateway=destination in port.next_hops(now), about_gateway=about, destination=destination)
         return
     if kind == IPV6:
         return port.ipv6.judge_from_guest(now, destination, data[14:])
@@ -400,7 +316,7 @@ def is_server_port(port, now, ip):
 def judge_server_message(port, now, source, ip):
     require(ip.port == CLIENT_PORT and not ip.is_fragment, "DHCP other than from server to client")
     message = Dhcp(ip.payload[8:u16(ip.payload, 4)])
-    require(port.is_server(ip.source, source), "DHCP from another server")
+    require(port.credit(now, ip.source, source, message), "DHCP from another server")
     require(message.op == 2 and message.chaddr == port.mac, "DHCP reply for another machine")
     require(message.type in (OFFER, ACK, NAK), "DHCP message type")
     require(message.xid in port.transactions, "DHCP reply that the guest did not ask for")
@@ -422,10 +338,17 @@ def judge_to_guest(port, now, data):
     if kind == 0x0806:
         arp = data[14:]
         require(len(arp) >= 28 and arp[:6] == bytes.fromhex("000108000604") and u16(arp, 6) in (1, 2), "odd ARP")
-        require(mac_at(arp, 8) == source, "ARP sender MAC is not the frame's")
-        require(ip_at(arp, 14) not in old, "ARP claims the guest's address [P60]")
-        require(not held or ip_at(arp, 14) != port.router or source == port.router_mac, "ARP claims the router [P60]")
-        require(ip_at(arp, 14) not in port.residents or source == port.resident_mac, "ARP claims the host")
+        sender, sender_mac = ip_at(arp, 14), mac_at(arp, 8)
+        require(sender not in old, "ARP claims the guest's address [P60]")
+        require(sender not in port.residents or source == port.resident_mac, "ARP claims the host")
+        if sender_mac != source:        # RFC 826 leaves it open; what matters must not be answered for by others
+            require(not is_group(sender_mac) and sender_mac not in ("00:00:00:00:00:00", port.mac), "ARP sender MAC")
+            matters = sender in held or sender in port.known_resolvers(now) or port.is_server(sender, now) or \
+                port.is_router(sender) and not {source, sender_mac} <= port.next_hops(now)
+            require(not matters, "ARP sender MAC is not the frame's")
+        if port.anchors:
+            require(port.anchors.may_claim(now, sender, sender_mac, u16(arp, 6) == 2), "ARP claims a router [P60]")
+        require(not held or sender != port.router or source == port.router_mac, "ARP claims the router [P60]")
         return
     ip = Ip(data[14:])
     if ip.protocol == UDP and ip.offset == 0 and {ip.source_port, ip.port} & {67, 68}:
@@ -434,7 +357,7 @@ def judge_to_guest(port, now, data):
     require(ip.source not in held, "the guest's own address from outside")
     first = int(ip.source.split(".")[0])
     require(first != 127 and first < 224 and (first != 0 or ip.protocol == IGMP), "source that no host has")
-    require(not held or ip.source != port.router or source == port.router_mac, "the router's address from another")
+    require(not held or port.may_speak_as(now, ip.source, source), "the router's address from another")
     require(ip.source not in port.residents or source == port.resident_mac, "the host's address from another")
     require(is_multicast(ip.destination) or is_broadcast(port, now, ip.destination) or not is_group(destination),
             "unicast address under a group MAC")
@@ -449,14 +372,19 @@ def judge_to_guest(port, now, data):
 
 # --- what the wire tells of leases ------------------------------------------------------------------------------------
 
-def learn_from_client(port, now, message, to_boot_server):
+def learn_from_client(port, now, destination, message, to_boot_server):
+    if port.anchors and message.type in (DISCOVER, REQUEST) and not to_boot_server:
+        port.anchors.asks_server(port, now, message.type == DISCOVER, destination, message.ciaddr)
     if message.type in (DISCOVER, REQUEST, INFORM):
-        identifier = message.options.get(61, b"")
+        identifier, is_new = message.options.get(61, b""), message.xid not in port.transactions
         t = port.transactions.setdefault(message.xid, Transaction(now, now, identifier))
         t.last, t.client_id, t.closed, t.to_boot_server = now, identifier, False, to_boot_server
+        t.is_secret = destination != BROADCAST_MAC and message.type == REQUEST and message.ciaddr != NOBODY and \
+            (is_new or t.is_secret)
+        t.to_all, t.answered = destination == BROADCAST_MAC and message.type != INFORM, False
         if message.type == REQUEST and not to_boot_server:
             t.wanted = message.ciaddr if message.ciaddr != NOBODY else message.address(50)
-            t.requested = t.requested or now
+            t.requested, t.chosen = t.requested or now, message.address(54)
     elif message.type in (RELEASE, DECLINE):
         # The server may give it away at once; an answer to what was asked before gives it back to nobody [P31].
         port.leases.pop(message.ciaddr if message.type == RELEASE else message.address(50), None)
@@ -464,29 +392,49 @@ def learn_from_client(port, now, message, to_boot_server):
             t.closed = True
 
 
-def learn_from_server(port, now, ip, message):
-    t = port.transactions.get(message.xid)
-    if t is None or t.to_boot_server or message.op != 2 or message.chaddr != port.mac or \
+def learn_from_server(port, now, mac, ip, message):
+    t, credit = port.transactions.get(message.xid), port.credit(now, ip.source, mac, message)
+    if credit is None or t is None or t.to_boot_server or message.op != 2 or message.chaddr != port.mac or \
             not is_server_port(port, now, ip):
         return
+    if port.anchors and t.answered:
+        if message.type == ACK and t.overhearer not in (None, mac) and credit == "lock":
+            port.anchors.overheard(ip.source, t.overhearer)
+        return
+    if port.anchors and credit == "lock" and now < t.last + TRANSACTION_LIFE:
+        port.anchors.answered(t.to_all)
+    if port.anchors and NOBODY != t.chosen != message.address(54):
+        return
+    t.answered = message.type in (ACK, NAK)
     if message.type == NAK and t.wanted in port.leases:
         port.leases[t.wanted].until = min(port.leases[t.wanted].until, now + SLACK)     # [P32]
     if message.type in (OFFER, ACK) and message.yiaddr != NOBODY:
         t.promised.add(message.yiaddr)
     if message.type == ACK and not t.closed and message.yiaddr != NOBODY and len(message.options.get(51, b"")) == 4:
-        seconds = int.from_bytes(message.options[51], "big")
-        mask = message.address(1) if 1 in message.options else BROADCAST_IP
-        subnet = ipaddress.ip_network(f"{message.yiaddr}/{mask}", strict=False)
-        for other in port.leases.values():
-            if other.address != message.yiaddr and other.client_id == t.client_id:
-                other.until, other.successor = min(other.until, now + GRACE), message.yiaddr
-        old = port.leases.get(message.yiaddr)
-        since = old.since if old and now < old.until else now
-        begin = t.requested if t.requested is not None else t.since
-        port.had_lease = True
-        port.client_ids[t.client_id] = max(port.client_ids.get(t.client_id, 0), begin + seconds)
-        port.leases[message.yiaddr] = Lease(message.yiaddr, since, begin + seconds, subnet, message.addresses(6),
-                                            t.client_id, ip.source_port)
+        lease = learn_lease(port, now, t, ip, message)
+        if port.anchors:
+            t.overhearer = mac if credit == "secret" else None
+            port.anchors.lists(now, lease.routers, lease.until)
+            port.anchors.acknowledged(now, ip.source, mac, lease.until, credit)
+
+
+def learn_lease(port, now, t, ip, message):
+    seconds = int.from_bytes(message.options[51], "big")
+    mask = message.address(1) if 1 in message.options else BROADCAST_IP
+    subnet = ipaddress.ip_network(f"{message.yiaddr}/{mask}", strict=False)
+    for other in port.leases.values():
+        if other.address != message.yiaddr and other.client_id == t.client_id:
+            other.until, other.successor = min(other.until, now + GRACE), message.yiaddr
+    old = port.leases.get(message.yiaddr)
+    since = old.since if old and now < old.until else now
+    begin = t.requested if t.requested is not None else t.since
+    port.had_lease = True
+    port.client_ids[t.client_id] = max(port.client_ids.get(t.client_id, 0), begin + seconds)
+    routers = *message.addresses(3), *message.routers_of_routes()
+    lease = Lease(message.yiaddr, since, begin + seconds, subnet, message.addresses(6), t.client_id, ip.source_port,
+                  message.address(54), routers)
+    port.leases[message.yiaddr] = lease
+    return lease
 
 
 def end_grace(port, now, data):
@@ -503,6 +451,11 @@ def learn(port, record):
         with contextlib.suppress(Forbidden):        # what must not come through the guard tells nothing
             judge_to_guest(port, record.time, record.data)
             port.ipv6.learn(record.time, record.data[14:])
+    if port.anchors and len(record.data) >= 14:
+        if record.where == LEFT:
+            port.anchors.asks_router(port, record.time, record.data)
+        elif record.where == ARRIVED:
+            port.anchors.arrived(record.data)
     found = dhcp_of(record.data) if record.where != DELIVERED else None
     if found is None:
         if record.where == LEFT:
@@ -510,9 +463,9 @@ def learn(port, record):
         return
     ip, message = found
     if record.where == LEFT:
-        learn_from_client(port, record.time, message, ip.port == BOOT_PORT)
-    elif port.is_server(ip.source, mac_at(record.data, 6)):
-        learn_from_server(port, record.time, ip, message)
+        learn_from_client(port, record.time, mac_at(record.data, 0), message, ip.port == BOOT_PORT)
+    else:
+        learn_from_server(port, record.time, mac_at(record.data, 6), ip, message)
 
 
 def judge(port, records):

@@ -13,8 +13,8 @@ import ipaddress
 from knowledge6 import (DAD_WAIT, DECLINE, DHCP_CLIENT, DHCP_SERVER, EARLY, IA_PD, INFORMATION_REQUEST, LINK_LOCAL, NA,
                         NOBODY, NS, RA, REBIND, RELEASE, SERVERS, WANTED, YOUNG, YOUNG_LEASE, Knowledge, Message,
                         lla_options, nd_options, target_of)
-from oracle import is_global
 from oracle_base import SLACK, charge, charge_neighbor, is_group, labels_of, may_have_names, require, u16
+from packet4 import is_global
 from packet6 import (AUTHENTICATION, DESTINATION, FRAGMENT, HOP_BY_HOP, ICMP6, JUMBO, ROUTING, TCP, UDP, Packet,
                      group_mac, has_right_checksum, is_global6, is_link_local, is_multicast, options_of, reassembled,
                      solicited_node)

@@ -151,7 +151,9 @@ TO_GUEST = {
         src=ROUTER, dst=ME) / Dot1Q(vlan=1) / IP(src=EXTERNAL, dst=MY_IP), "ipv6": Ether(src=ROUTER, dst=ME) / IPv6(),
     "own mac": data(ether=ME, source=EXTERNAL, mac=BROADCAST), "group source": data(ether="01:00:5e:00:00:01", mac=ME),
     "gateway arp": arp(op=2, sha=OTHER, spa=ROUTER_IP, source=OTHER, to=ME), "claims the guest": arp(
-        op=2, sha=OTHER, spa=MY_IP, source=OTHER, to=ME), "arp sha": arp(sha=ROUTER, spa=OTHER_IP, source=OTHER, to=ME),
+        op=2, sha=OTHER, spa=MY_IP, source=OTHER, to=ME), "arp sha": arp(sha=ME, spa=OTHER_IP, source=OTHER, to=ME),
+    "arp sha of the router": arp(op=2, sha=ROUTER, spa=ROUTER_IP, source=OTHER, to=ME),
+    "arp sha of a resolver": arp(op=2, sha=OTHER, spa="192.168.77.5", source=ROUTER, to=ME),
     "own address": data(source=MY_IP, to=MY_IP, ether=ROUTER, mac=ME),
     "error about others": data(source=EXTERNAL, to=MY_IP, ether=ROUTER, mac=ME, above=error_about(OTHER_IP, EXTERNAL)),
     "loopback": data(source="127.0.0.1", to=MY_IP, ether=ROUTER, mac=ME),
@@ -176,7 +178,8 @@ def test_frame_to_the_guest_may_be_honest():
     assert faults([(1, oracle.DELIVERED, frame) for frame in (
         data(source=EXTERNAL, to=MY_IP, ether=ROUTER, mac=ME),
         arp(op=2, sha=ROUTER, spa=ROUTER_IP, source=ROUTER, to=ME),
-        arp(sha=OTHER, spa=OTHER_IP, tpa=MY_IP, source=OTHER))], port, records) == []
+        arp(sha=OTHER, spa=OTHER_IP, tpa=MY_IP, source=OTHER),
+        arp(sha=ROUTER, spa=OTHER_IP, tpa=MY_IP, source=OTHER))], port, records) == []
 
 
 def test_names():
