@@ -33,8 +33,11 @@ static enum credit credit_of(const struct snoop *s, const struct dhcp_frame *f, 
 	bool asks_all = t->broadcast && t->kind != TRANSACTION_INFORM;
 	if (asks_all && may_succeed_server4(s->config, s->state, source, f->source_mac, now_ms))
 		return CREDIT_SILENCE;
-	/* It renews what is there, and nothing else: a switch that floods a unicast frame lets others know the id. */
-	bool renews = f->message.type == DHCPNAK || same_address(f->message.yiaddr, t->requested);
+	/*
+	 * It renews what is there, and nothing else: a switch that floods a unicast frame lets others know the id. A refusal would
+	 * end the lease before the server itself can answer.
+	 */
+	bool renews = f->message.type == DHCPACK && same_address(f->message.yiaddr, t->requested);
 	if (t->secret && renews && may_vouch_server4(s->config, s->state, source, f->source_mac, now_ms))
 		return CREDIT_SECRET;
 	return CREDIT_NONE;

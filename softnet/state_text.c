@@ -90,6 +90,8 @@ size_t write_state_text(const struct state *state, const struct state_owner *own
 		put_locked(&w, "router", &state->learned.routers[i].lock, moment);
 	for (int i = 0; i < SERVERS4_MAX; i++)
 		put_locked(&w, "server", &state->learned.servers[i], moment);
+	if (state->learned.hears_no_unicast)
+		put(&w, "unicast unheard\n");
 	put_past(&w, state);
 	for (int i = 0; i < BINDINGS4_MAX; i++) {
 		const struct binding *b = &state->ipv4[i];
@@ -174,6 +176,13 @@ static bool take_past(char *const *words, int count, struct state *state)
 	return count == 2 && take_address(words[1], &state->past.ran_out);
 }
 
+/* A firewall keeps the guest's unicast from the servers. */
+static bool take_unheard(char *const *words, int count, struct state *state)
+{
+	state->learned.hears_no_unicast = 1;
+	return count == 2 && strcmp(words[1], "unheard") == 0;
+}
+
 static bool take_locked(char *const *words, int count, struct locked *l, struct moment moment)
 {
 	return count == 5 && take_address(words[1], &l->address) && is_ipv4(l->address) && !is_unset(l->address) &&
@@ -232,6 +241,8 @@ static const char *take_line(char *line, const struct state_owner *owner, const 
 		return take_router(words, count, state, moment) ? NULL : damaged;
 	if (strcmp(words[0], "server") == 0)
 		return take_server(words, count, state, moment) ? NULL : damaged;
+	if (strcmp(words[0], "unicast") == 0)
+		return take_unheard(words, count, state) ? NULL : damaged;
 	if (strcmp(words[0], "past") == 0)
 		return take_past(words, count, state) ? NULL : damaged;
 	if (strcmp(words[0], "lease") == 0)

@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import sys
+import tempfile
 
 import pytest
 
@@ -87,6 +88,15 @@ def mac(network, monkeypatch, request):
     mac = macos.Mac(network, monkeypatch, request.param)
     yield mac
     mac.close()
+
+
+@pytest.fixture
+def state_file():
+    """In a directory that the guard may write to when it is no longer root; pytest's own are closed to others."""
+    directory = pathlib.Path(tempfile.mkdtemp(dir="/run"))
+    directory.chmod(0o777)
+    yield directory / "state"
+    shutil.rmtree(directory)
 
 
 @pytest.fixture(scope="session")

@@ -192,7 +192,9 @@ def judge_client_message(port, now, destination, ip):
     require(ip.port == SERVER_PORT or (message.type == REQUEST and not to_all and port.owns(message.ciaddr, now)),
             "a boot server is asked for more than by what to boot")
     if ip.source == NOBODY:
-        require(to_all and message.ciaddr == NOBODY and message.type in (DISCOVER, REQUEST, DECLINE), "DHCP form [P18]")
+        rebinds = message.type == REQUEST and (port.owns(message.ciaddr, now) or resync)     # as systemd-networkd does
+        require(to_all and message.type in (DISCOVER, REQUEST, DECLINE), "DHCP form [P18]")
+        require(message.ciaddr == NOBODY or rebinds, "DHCP ciaddr is not the guest's [P18]")
     else:
         require(message.ciaddr == ip.source, "DHCP ciaddr is not the sender [P18]")
         require(message.type in (REQUEST, RELEASE, INFORM), "DHCP form [P18]")

@@ -5,9 +5,7 @@
 
 import os
 import pathlib
-import shutil
 import signal
-import tempfile
 
 import pytest
 
@@ -20,15 +18,6 @@ from netns import wait_for
 @pytest.fixture
 def hosted(network, softnet):
     return dhcp_peers.hosted(network)
-
-
-@pytest.fixture
-def state_file():
-    """In a directory that the guard may write to when it is no longer root; pytest's own are closed to others."""
-    directory = pathlib.Path(tempfile.mkdtemp(dir="/run"))
-    directory.chmod(0o777)
-    yield directory / "state"
-    shutil.rmtree(directory)
 
 
 @needs_peers(*CLIENTS)

@@ -14,7 +14,6 @@ import services
 from dhcp_peers import needs_peers
 from ipv6_peers import GATEWAY_LINK_LOCAL, INTERNET, OPAQUE, POOL, PREFIX, PRIVACY, Guest6, eui64, radvd, start_client
 from netns import wait_for
-from test_dhcp_restart import state_file        # noqa: F401
 
 pytestmark = needs_peers("dhclient", "radvd", server="kea-dhcp6")
 
@@ -28,7 +27,7 @@ def segment(segment6, softnet):
     segment6.echo.close()
 
 
-def test_with_state_everything_goes_on_at_once(segment, state_file):  # noqa: F811
+def test_with_state_everything_goes_on_at_once(segment, state_file):
     guest = Guest6(segment, "vm", "--state", state_file, walled=True, ipv6={**OPAQUE, **PRIVACY})
     temporary = guest.wait_address(temporary=True)
     stable = guest.wait_address(mngtmpaddr=True)

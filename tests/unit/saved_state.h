@@ -86,6 +86,7 @@ static inline struct state full_state(void)
 	s.learned.servers[0] = both;
 	mac_set_add(&both.macs, 0x525400000002);
 	s.learned.routers[0].lock = both;
+	s.learned.hears_no_unicast = 1;
 	s.learned.routers[1].lock = (struct locked){ .address = address_of_ipv4(SECOND), .macs = both.macs,
 						     .until_ms = NEVER_EXPIRES };
 	return s;

@@ -237,6 +237,9 @@ void a_secret_id_proves_the_receiver(void **state)
 	struct dhcp_spec another = { .type = 5, .xid = 7, .yiaddr = VICTIM_IP, .server = GATEWAY_IP, .lease_s = 600,
 				     .mask = 0xffffff00, .ip_from = GATEWAY_IP, .mac_from = NEW_MAC };
 	EXPECT(server(another), DROP_DHCP4_ROGUE_SERVER);              /* another address than was to be renewed */
+	struct dhcp_spec refusal = { .type = 6, .xid = 7, .server = GATEWAY_IP, .ip_from = GATEWAY_IP, .mac_from = NEW_MAC };
+	EXPECT(server(refusal), DROP_DHCP4_ROGUE_SERVER); /* it would end the lease, and no second answer could heal that */
+	assert_true(owns(GUEST_IP));
 	EXPECT(acks(7, GATEWAY_IP, NEW_MAC), PASS);
 	EXPECT(hears(GATEWAY_IP, NEW_MAC), PASS);
 	EXPECT(says(2, GATEWAY_IP, NEW_MAC), PASS);
