@@ -107,6 +107,8 @@ def test_dhcp_server_dies(network, softnet):
     guests = {client: Guest(network, f"vm-{client}") for client in CLIENTS}
     watches = [Watch(network, guest) for guest in guests.values()]
     all_of(lambda client: start_client(network, guests[client], client, *["--noarp"] * (client == "dhcpcd")), CLIENTS)
+    for guest in guests.values():
+        assert reaches(guest), guest.said       # who is first is learned; the liar is not
     with Liar(network, guests["dhclient"], ["192.168.77.2"]).shouting():
         marks = {guest: guest.guard.mark() for guest in guests.values()}
         restarted = guests["dhclient"]      # its first message goes to all, and the liar is faster than the server
