@@ -203,6 +203,7 @@ def test_a_lease_that_is_not_listed(segment, softnet):
     first, leased = guest.options[1].split(",")
     assert first.startswith("192.168.77.200/")
     wait_for(lambda: services.address_of(guest.namespace) == leased, 30, "the address")
+    wait_for(lambda: "default via" in guest.namespace.ip("route"), 10, "the default route")
     guest.must_reach(INTERNET)
 
 
