@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "../port/io.h"
-#include "capture_options.h"
 #include "log.h"
 #include "rotation.h"
+#include "text.h"
 
 enum { RETRY_MS = 5000, SMALLEST_FILE = 1 << 20 };
 
@@ -17,12 +17,12 @@ _Static_assert(SECTION_OCTETS_MAX + FRAME_BLOCK_OCTETS_MAX < CAPTURE_BUFFER, "bo
 _Static_assert(SECTION_OCTETS_MAX + FRAME_BLOCK_OCTETS_MAX < SMALLEST_FILE, "a new file takes any frame");
 
 /* What was not written is lost, the section too, if it was there: the next frame must not stand under an older one. */
-static bool give_up_for_now(struct capture *c)
+static bool give_up_for_now(struct capture *c, uint64_t now_ms)
 {
 	if (!c->has_warned)
 		warning("--pcap: %s: cannot write: %s; frames are missing there until it works again", c->path, strerror(errno));
 	c->has_warned = true;
-	c->retry_ms = c->live->relay->now_ms + RETRY_MS;
+	c->retry_ms = now_ms + RETRY_MS;
 	c->lost += c->buffered_frames;
 	c->frames -= c->buffered_frames;
 	c->octets -= c->buffered;
@@ -44,7 +44,7 @@ static bool write_at_end(const struct capture *c)
 	return true;
 }
 
-static bool flush(struct capture *c)
+static bool flush(struct capture *c, uint64_t now_ms)
 {
 	if (c->buffered == 0)
 		return true;
@@ -52,7 +52,7 @@ static bool flush(struct capture *c)
 		int cause = errno;
 		bool is_whole = ftruncate(c->fd, (off_t)c->file_octets) == 0;
 		errno = is_whole ? cause : errno;
-		return give_up_for_now(c);
+		return give_up_for_now(c, now_ms);
 	}
 	c->file_octets += c->buffered;
 	c->buffered = c->buffered_frames = 0;
@@ -64,9 +64,9 @@ static void buffer_section(struct capture *c)
 {
 	static char comment[CAPTURE_COMMENT_MAX];
 	char names[DIRECTIONS][CAPTURE_NAME_MAX];
-	struct capture_section section = { comment, format_capture_options(c->live, comment, sizeof comment), { NULL } };
+	struct capture_section section = { comment, c->describe(c->context, comment, sizeof comment), { NULL } };
 	for (int side = 0; side < DIRECTIONS; side++) {
-		snprintf(names[side], sizeof names[side], "%s", c->live->relay->port[side]->name);
+		snprintf(names[side], sizeof names[side], "%s", c->ports[side]);
 		make_printable(names[side]);
 		section.ports[side] = names[side];
 	}
@@ -84,53 +84,52 @@ static void close_file(struct capture *c)
 }
 
 /* Puts the file aside, which is flushed, and begins another one. O_EXCL: nothing that somebody put there is written to. */
-static bool open_next(struct capture *c)
+static bool open_next(struct capture *c, uint64_t now_ms)
 {
 	close_file(c);
 	if (!rotate_files(c->path, c->files))
-		return give_up_for_now(c);
+		return give_up_for_now(c, now_ms);
 	c->fd = move_above_2(open(c->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
 	if (c->fd < 0)
-		return give_up_for_now(c);
+		return give_up_for_now(c, now_ms);
 	c->file_octets = 0;
 	buffer_section(c);
 	return true;
 }
 
 /* For so many octets, in the buffer and in the file. A new file begins with a section. */
-static bool make_room(struct capture *c, size_t octets)
+static bool make_room(struct capture *c, size_t octets, uint64_t now_ms)
 {
-	if (c->retry_ms > c->live->relay->now_ms)
+	if (c->retry_ms > now_ms)
 		return false;
 	c->retry_ms = 0;
 	if (c->fd < 0 || c->file_octets + c->buffered + octets > c->size_max)
-		return flush(c) && open_next(c);
-	return c->buffered + octets <= sizeof c->buffer || flush(c);
+		return flush(c, now_ms) && open_next(c, now_ms);
+	return c->buffered + octets <= sizeof c->buffer || flush(c, now_ms);
 }
 
-void begin_capture_section(struct capture *c)
+void begin_capture_section(struct capture *c, uint64_t now_ms)
 {
 	if (c->path == NULL)
 		return;
 	c->needs_section = true;
-	if (make_room(c, SECTION_OCTETS_MAX) && c->needs_section)
+	if (make_room(c, SECTION_OCTETS_MAX, now_ms) && c->needs_section)
 		buffer_section(c);
 }
 
-void capture_frame(struct capture *c, enum direction direction, const uint8_t *bytes, uint32_t length, unsigned verdict)
+void capture_frame(struct capture *c, enum direction direction, const uint8_t *bytes, uint32_t length, unsigned verdict,
+		   uint64_t now_ms)
 {
 	if (c->path == NULL || (verdict == PASS && !c->wants_all))
 		return;
-	const struct relay *r = c->live->relay;
 	size_t octets = frame_block_octets(length, verdict);
 	if (c->needs_section)
-		begin_capture_section(c);
-	if (c->needs_section || !make_room(c, octets)) {
+		begin_capture_section(c, now_ms);
+	if (c->needs_section || !make_room(c, octets, now_ms)) {
 		c->lost++;
 		return;
 	}
-	c->buffered += put_frame(direction, bytes, length, verdict, r->started_wall_ms + (r->now_ms - r->started_ms),
-				 c->buffer + c->buffered);
+	c->buffered += put_frame(direction, bytes, length, verdict, now_ms + c->wall_offset_ms, c->buffer + c->buffered);
 	c->buffered_frames++;
 	c->octets += octets;
 	c->frames++;
@@ -144,15 +143,15 @@ static bool is_in_place(const struct capture *c)
 	       ours.st_ino == named.st_ino;
 }
 
-void follow_capture(struct capture *c)
+void follow_capture(struct capture *c, uint64_t now_ms)
 {
 	if (c->path == NULL || c->fd < 0)
 		return;
-	bool is_written = flush(c);
+	bool is_written = flush(c, now_ms);
 	if (!is_written || is_in_place(c))
 		return;
 	close_file(c);
-	begin_capture_section(c);
+	begin_capture_section(c, now_ms);
 }
 
 /* NULL: there is nothing, or an older capture, or one that never began. */
@@ -190,23 +189,23 @@ static const char *check_older_files(const struct capture *c)
 	return NULL;
 }
 
-const char *start_capture(struct capture *c)
+const char *start_capture(struct capture *c, uint64_t now_ms)
 {
 	c->fd = -1;
 	if (c->path == NULL)
 		return NULL;
 	c->has_warned = true; /* the caller says it */
 	const char *cause = check_older_files(c);
-	if (cause == NULL && (!open_next(c) || !flush(c)))
+	if (cause == NULL && (!open_next(c, now_ms) || !flush(c, now_ms)))
 		cause = strerror(errno);
 	c->has_warned = false;
 	return cause;
 }
 
-void finish_capture(struct capture *c)
+void finish_capture(struct capture *c, uint64_t now_ms)
 {
 	if (c->path != NULL && c->fd >= 0)
-		flush(c);
+		flush(c, now_ms);
 	if (c->path != NULL)
 		close_file(c);
 }

@@ -5,8 +5,6 @@
 #pragma once
 #include "capture_blocks.h"
 
-struct live;
-
 enum { CAPTURE_BUFFER = 256 * 1024 };
 
 struct capture {
@@ -14,7 +12,11 @@ struct capture {
 	bool wants_all;           /* else only what was dropped */
 	uint64_t size_max;        /* octets of a file */
 	uint32_t files;           /* how many are kept, the one that is written included */
-	const struct live *live;
+	/* Writes with what the guard decides, at most `room` octets: the comment of each section. */
+	size_t (*describe)(const void *context, char *text, size_t room);
+	const void *context;
+	const char *ports[DIRECTIONS]; /* their names */
+	uint64_t wall_offset_ms;  /* what to add to now_ms to have the time of day */
 
 	uint64_t frames, octets;  /* taken into the capture */
 	uint64_t lost;            /* frames that it should have, and has not */
@@ -29,11 +31,12 @@ struct capture {
 	uint8_t buffer[CAPTURE_BUFFER];
 };
 
-/* path, wants_all, size_max, files and live are filled. An older capture is put aside. NULL, or why there can be none. */
-const char *start_capture(struct capture *);
-void capture_frame(struct capture *, enum direction, const uint8_t *bytes, uint32_t length, unsigned verdict);
+/* All above `frames` is filled. An older capture is put aside. NULL, or why there can be none. */
+const char *start_capture(struct capture *, uint64_t now_ms);
+void capture_frame(struct capture *, enum direction, const uint8_t *bytes, uint32_t length, unsigned verdict,
+		   uint64_t now_ms);
 /* What decides has changed: what follows stands in a section with the options of now. */
-void begin_capture_section(struct capture *);
+void begin_capture_section(struct capture *, uint64_t now_ms);
 /* Called about once a second. */
-void follow_capture(struct capture *);
-void finish_capture(struct capture *);
+void follow_capture(struct capture *, uint64_t now_ms);
+void finish_capture(struct capture *, uint64_t now_ms);

@@ -183,19 +183,19 @@ static void add_rules_of(struct option_writer *w, const char *option, const stru
 	end_list(w, items);
 }
 
-size_t format_capture_options(const struct live *live, char *text, size_t room)
+size_t format_capture_options(const struct in_force *now, char *text, size_t room)
 {
 	struct option_writer w = { text, 0, room - (sizeof rules_do_not_fit - 1), false };
 	add(&w, "softnet %s\n", SOFTNET_VERSION);
-	add_settings(&w, live->options, live->config);
-	add_anchors(&w, live->config);
-	add_prefixes(&w, live->config);
-	add_statics(&w, live->options, live->config);
-	add_exposes(&w, &live->relay->exposes, live->config);
-	add_rates(&w, live->config);
+	add_settings(&w, now->options, now->config);
+	add_anchors(&w, now->config);
+	add_prefixes(&w, now->config);
+	add_statics(&w, now->options, now->config);
+	add_exposes(&w, now->exposes, now->config);
+	add_rates(&w, now->config);
 	size_t before_rules = w.length;
-	add_rules_of(&w, "allow", live->rules, CLASS_ALLOWED);
-	add_rules_of(&w, "block", live->rules, CLASS_BLOCKED);
+	add_rules_of(&w, "allow", now->rules, CLASS_ALLOWED);
+	add_rules_of(&w, "block", now->rules, CLASS_BLOCKED);
 	if (w.is_full) {
 		memcpy(text + before_rules, rules_do_not_fit, sizeof rules_do_not_fit - 1);
 		w.length = before_rules + sizeof rules_do_not_fit - 1;

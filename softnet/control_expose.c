@@ -38,12 +38,12 @@ static const char *expose_text(struct rpc_call *call)
 }
 
 /* The judge lets in what an exposed port may be asked. */
-static void tell_judge(const struct live *live)
+static void tell_judge(struct relay *r)
 {
-	struct exposed_set *to = &live->config->exposed;
+	struct exposed_set *to = &r->config->exposed;
 	memset(to, 0, sizeof *to);
-	to->count = exposed_ports(&live->relay->exposes, to->item, EXPOSED_MAX);
-	begin_capture_section(&live->relay->capture);
+	to->count = exposed_ports(&r->exposes, to->item, EXPOSED_MAX);
+	begin_capture_section(&r->capture, r->now_ms);
 }
 
 static json_t *refuse_expose(struct rpc_call *call, const char *text)
@@ -53,22 +53,22 @@ static json_t *refuse_expose(struct rpc_call *call, const char *text)
 
 static json_t *begin_add(struct rpc_call *call, const char *text)
 {
-	const struct live *live = call->context;
+	struct relay *r = call->context;
 	struct usage_error error;
-	if (live->options->inbound == INBOUND_NONE)
+	if (r->options->inbound == INBOUND_NONE)
 		return refuse_expose(call, "not with --inbound none");
-	if (!add_expose(&live->relay->exposes, text, &error))
+	if (!add_expose(&r->exposes, text, &error))
 		return refuse_expose(call, error.text);
-	tell_judge(live);
-	call->progress = live->relay->now_ms + PATIENCE_MS;
+	tell_judge(r);
+	call->progress = r->now_ms + PATIENCE_MS;
 	call->is_later = true; /* the next turn asks the uplink */
 	return NULL;
 }
 
 json_t *expose_add(struct rpc_call *call)
 {
-	const struct live *live = call->context;
-	struct exposes *exposes = &live->relay->exposes;
+	struct relay *r = call->context;
+	struct exposes *exposes = &r->exposes;
 	char why[FAILURE_TEXT];
 	struct usage_error unused;
 	const char *text = expose_text(call);
@@ -79,7 +79,7 @@ json_t *expose_add(struct rpc_call *call)
 	const struct exposed *item = find_expose(exposes, text);
 	if (item == NULL)
 		return refuse_expose(call, "removed by somebody else");
-	if (item->state == EXPOSE_ASKED && live->relay->now_ms < call->progress) {
+	if (item->state == EXPOSE_ASKED && r->now_ms < call->progress) {
 		call->is_later = true;
 		return NULL;
 	}
@@ -87,25 +87,25 @@ json_t *expose_add(struct rpc_call *call)
 		return json_exposes(exposes);
 	describe_failure(item, why);
 	remove_expose(exposes, text, &unused);
-	tell_judge(live);
+	tell_judge(r);
 	return refuse_expose(call, why);
 }
 
 json_t *expose_remove(struct rpc_call *call)
 {
-	const struct live *live = call->context;
+	struct relay *r = call->context;
 	struct usage_error error;
 	const char *text = expose_text(call);
 	if (text == NULL)
 		return NULL;
-	if (!remove_expose(&live->relay->exposes, text, &error))
+	if (!remove_expose(&r->exposes, text, &error))
 		return refuse_expose(call, error.text);
-	tell_judge(live);
-	return json_exposes(&live->relay->exposes);
+	tell_judge(r);
+	return json_exposes(&r->exposes);
 }
 
 json_t *expose_list(struct rpc_call *call)
 {
-	const struct live *live = call->context;
-	return rpc_takes_nothing(call) ? json_exposes(&live->relay->exposes) : NULL;
+	const struct relay *r = call->context;
+	return rpc_takes_nothing(call) ? json_exposes(&r->exposes) : NULL;
 }

@@ -1,12 +1,9 @@
 /* The methods guard.*: what the guard knows, as JSON. */
 #include "control_methods.h"
+#include <stdlib.h>
 #include "keeping.h"
+#include "metrics.h"
 #include "state_json.h"
-
-static const struct live *live_of(const struct rpc_call *call)
-{
-	return call->context;
-}
 
 static json_t *drops_of(const struct counters *counters, int side)
 {
@@ -29,7 +26,7 @@ static uint64_t count_addresses(const struct state *state, uint64_t now_ms)
 
 static json_t *guard_stats(struct rpc_call *call)
 {
-	const struct relay *r = live_of(call)->relay;
+	const struct relay *r = call->context;
 	json_t *passed = json_object(), *drops = json_object();
 	if (!rpc_takes_nothing(call)) {
 		json_decref(passed);
@@ -46,7 +43,7 @@ static json_t *guard_stats(struct rpc_call *call)
 
 static json_t *guard_leases(struct rpc_call *call)
 {
-	const struct relay *r = live_of(call)->relay;
+	const struct relay *r = call->context;
 	if (!rpc_takes_nothing(call))
 		return NULL;
 	return json_pack("{s:o, s:o, s:o}", "addresses", json_addresses(r->snoop.state, r->now_ms), "servers",
@@ -55,12 +52,22 @@ static json_t *guard_leases(struct rpc_call *call)
 
 static json_t *guard_relearn(struct rpc_call *call)
 {
-	struct relay *r = live_of(call)->relay;
+	struct relay *r = call->context;
 	if (!may_change(call) || !rpc_takes_nothing(call))
 		return NULL;
 	relearn(&r->snoop);
 	keep_state(r, true); /* before the answer leaves: a restart must not trust them again */
 	return json_true();
+}
+
+static json_t *guard_metrics(struct rpc_call *call)
+{
+	if (!rpc_takes_nothing(call))
+		return NULL;
+	char *text = metrics_of_guard(json_status(call->context), METRICS_OPENMETRICS);
+	json_t *result = text != NULL ? json_string(text) : NULL;
+	free(text);
+	return result != NULL ? result : rpc_refuse(call, RPC_INTERNAL, "out of memory");
 }
 
 static json_t *guard_subscribe(struct rpc_call *call)

@@ -1,16 +1,8 @@
 /* What can be called by live control. docs/policy.md has the contract. */
 #pragma once
 #include "loop.h"
-#include "options.h"
 
-/* The context of every method. */
-struct live {
-	struct relay *relay;
-	struct options *options;
-	struct config *config;
-	const struct rule_list *rules; /* in force, normalized */
-};
-
+/* The context of every method is the relay. */
 extern const struct rpc_method live_methods[];
 
 /* False: refused, for the client may only read. */
@@ -23,12 +15,8 @@ static inline bool may_change(struct rpc_call *call)
 }
 
 /* status.c: what guard.status gives, without a call. NULL: no memory. */
-json_t *json_status(const struct live *);
+json_t *json_status(const struct relay *);
 json_t *guard_status(struct rpc_call *);
-json_t *json_anchors(const struct live *);
-json_t *json_ground(const struct ground *);
-/* metrics_file.c */
-json_t *guard_metrics(struct rpc_call *);
 
 /* control_policy.c */
 int count_allowing(const struct rule_list *);

@@ -35,8 +35,8 @@ int count_allowing(const struct rule_list *rules)
 
 json_t *policy_get(struct rpc_call *call)
 {
-	const struct live *live = call->context;
-	return rpc_takes_nothing(call) ? policy_of(live->rules) : NULL;
+	const struct relay *r = call->context;
+	return rpc_takes_nothing(call) ? policy_of(r->rules) : NULL;
 }
 
 /* One array. Every rule is read before any of them counts for something. */
@@ -71,34 +71,34 @@ static bool check_arrays(struct rpc_call *call)
 }
 
 /* Between two frames: the whole of it, or nothing. */
-static bool put_in_force(struct live *live, const struct rule_list *rules, struct usage_error *error)
+static bool put_in_force(struct relay *r, const struct rule_list *rules, struct usage_error *error)
 {
-	struct flows *flows = live->relay->snoop.flows;
+	struct flows *flows = r->snoop.flows;
 	uint64_t key[2];
-	if (!apply_rules(live->options, rules, live->config, error))
+	if (!apply_rules(r->options, rules, r->config, error))
 		return false;
 	if (!platform_random(key, sizeof key))
 		memcpy(key, flows->hash_key, sizeof key);
 	clear_flows(flows, key);
-	live->rules = rules;
-	begin_capture_section(&live->relay->capture);
+	r->rules = rules;
+	begin_capture_section(&r->capture, r->now_ms);
 	info("live control: %u rules are in force", (unsigned)rules->count);
 	int allowing = count_allowing(rules);
-	announce_policy(&live->relay->announcer, allowing, (int)rules->count - allowing, live->relay->now_ms);
+	announce_policy(&r->announcer, allowing, (int)rules->count - allowing, r->now_ms);
 	return true;
 }
 
 json_t *policy_set(struct rpc_call *call)
 {
-	struct live *live = call->context;
-	struct rule_list *rules = live->rules == &lists[0] ? &lists[1] : &lists[0];
+	struct relay *r = call->context;
+	struct rule_list *rules = r->rules == &lists[0] ? &lists[1] : &lists[0];
 	struct usage_error error;
 	rules->count = 0;
 	if (!check_arrays(call) || !read_rules(call, "allow", CLASS_ALLOWED, rules) ||
 	    !read_rules(call, "block", CLASS_BLOCKED, rules))
 		return NULL;
 	normalize_rules(rules);
-	if (!same_rules(rules, live->rules) && !put_in_force(live, rules, &error))
+	if (!same_rules(rules, r->rules) && !put_in_force(r, rules, &error))
 		return rpc_refuse(call, RPC_BAD_PARAMETERS, "%s", error.text);
 	return policy_of(rules);
 }

@@ -10,7 +10,6 @@
 #include <unistd.h>
 #include "../core/snoop_anchors4.h"
 #include "clock.h"
-#include "control_methods.h"
 #include "escalation.h"
 #include "keeping.h"
 #include "log.h"
@@ -61,14 +60,14 @@ static enum verdict decide_packet(struct relay *r, enum direction direction, con
 
 struct trust trust_of(const struct relay *r)
 {
-	return (struct trust){ r->snoop.config, r->snoop.state, r->uplink.live->options, r->now_ms };
+	return (struct trust){ r->snoop.config, r->snoop.state, r->options, r->now_ms };
 }
 
 /* What became of a frame, as far as the guard has a say in it: one that passes is counted when it was sent. */
 static void account_for(struct relay *r, enum direction direction, const struct packet *packet, enum verdict verdict)
 {
 	struct trust trust = trust_of(r);
-	capture_frame(&r->capture, direction, packet->bytes, packet->length, verdict);
+	capture_frame(&r->capture, direction, packet->bytes, packet->length, verdict, r->now_ms);
 	look_for_gateway(&r->gateway, &trust, direction, packet->bytes, packet->length, verdict);
 	if (verdict == PASS)
 		return;
@@ -163,10 +162,10 @@ static enum relay_end tick(struct relay *r)
 	tell_of_questions(r);
 	tell_of_gateway(r);
 	take_sample(&r->counters, r->now_ms);
-	tell_uplink(&r->uplink, r->now_ms);
+	tell_uplink(r);
 	if (r->has_claims)
 		follow_claims(&r->claims, r->now_ms);
-	follow_capture(&r->capture);
+	follow_capture(&r->capture, r->now_ms);
 	follow_metrics_file(&r->metrics, r->now_ms);
 	return r->parent != 0 && getppid() != r->parent ? RELAY_PARENT_GONE : RELAY_GOES_ON;
 }
@@ -203,7 +202,7 @@ static int time_to_sleep(struct relay *r)
 static void follow_host(struct relay *r)
 {
 	if (follow_sites(&r->sites))
-		begin_capture_section(&r->capture);
+		begin_capture_section(&r->capture, r->now_ms);
 }
 
 /* Sleeps until something happens; sets in `is_awake` which sides have something to tell. */
@@ -250,7 +249,7 @@ static enum relay_end turn(struct relay *r)
 			end = move_batch(r, (enum direction)side);
 	if (end != RELAY_GOES_ON)
 		return end;
-	follow_uplink(&r->uplink, r->has_uplink_news, r->now_ms);
+	follow_uplink(r, r->has_uplink_news);
 	follow_state(r);
 	serve_control(&r->control, r->now_ms);
 	return tick(r);
@@ -273,7 +272,7 @@ void finish_relay(struct relay *r, const char *why)
 {
 	r->now_ms = clock_ms();
 	keep_state(r, true);
-	finish_capture(&r->capture);
+	finish_capture(&r->capture, r->now_ms);
 	remove_metrics_file(&r->metrics);
 	tell_drops(&r->counters, r->now_ms + TICK_MS); /* what the last second held back */
 	announce_drops(&r->drop_events, &r->announcer, &r->counters, true, r->now_ms);

@@ -10,6 +10,7 @@
 #include "drop_events.h"
 #include "exposes.h"
 #include "gateway_watch.h"
+#include "options.h"
 #include "metrics_file.h"
 #include "questions.h"
 #include "rejections.h"
@@ -28,6 +29,9 @@ enum relay_end {
 
 /* Filled by setup.c; memory is static, nothing is allocated while frames flow. */
 struct relay {
+	struct options *options;
+	struct config *config;             /* what the snooper reads, and methods change */
+	const struct rule_list *rules;     /* in force, normalized */
 	struct snoop snoop;
 	struct port *port[DIRECTIONS];     /* the source of that direction's frames */
 	struct anchors anchors;            /* as the uplink has them */

@@ -13,6 +13,7 @@
 #include "claiming.h"
 #include "clock.h"
 #include "command.h"
+#include "capture_options.h"
 #include "control_methods.h"
 #include "escalation.h"
 #include "events.h"
@@ -46,9 +47,7 @@ static struct buckets buckets;
 static struct flows flows;
 static struct registry registry;
 static struct command command;
-static struct relay relay;
-static struct live live = { .relay = &relay, .options = &options, .config = &config,
-			    .rules = &options.rules };
+static struct relay relay = { .options = &options, .config = &config, .rules = &options.rules };
 
 static void on_port_report(const struct port *port, const char *sentence)
 {
@@ -188,7 +187,7 @@ static struct port *open_uplink(void)
 /* Before anything else is opened: what is printed from here on must not reach whoever holds the other end. */
 static bool open_control_fd(struct usage_error *error)
 {
-	prepare_control(&relay.control, live_methods, &live);
+	prepare_control(&relay.control, live_methods, &relay);
 	return options.control_fd < 0 || take_control_descriptor(&relay.control, options.control_fd, error);
 }
 
@@ -276,12 +275,23 @@ static void prepare_relay(struct port *guest, struct port *uplink)
 	relay.started_wall_ms = wall_clock_ms();
 }
 
+static json_t *own_status(const void *context)
+{
+	return json_status(context);
+}
+
 static void start_metrics(void)
 {
-	relay.metrics = (struct metrics_file){ .path = options.metrics, .live = &live };
+	relay.metrics = (struct metrics_file){ .path = options.metrics, .status = own_status, .context = &relay };
 	const char *cause = start_metrics_file(&relay.metrics, relay.now_ms);
 	if (cause != NULL)
 		die_of_file("--metrics: %s: cannot write: %s", options.metrics, cause);
+}
+
+static size_t describe_section(const void *context, char *text, size_t room)
+{
+	const struct relay *r = context;
+	return format_capture_options(&(struct in_force){ r->options, r->config, r->rules, &r->exposes }, text, room);
 }
 
 static void open_capture(void)
@@ -290,8 +300,12 @@ static void open_capture(void)
 	relay.capture.wants_all = options.frames == FRAMES_ALL;
 	relay.capture.size_max = options.pcap_size;
 	relay.capture.files = options.pcap_files;
-	relay.capture.live = &live;
-	const char *cause = start_capture(&relay.capture);
+	relay.capture.describe = describe_section;
+	relay.capture.context = &relay;
+	for (int side = 0; side < DIRECTIONS; side++)
+		relay.capture.ports[side] = relay.port[side]->name;
+	relay.capture.wall_offset_ms = relay.started_wall_ms - relay.started_ms;
+	const char *cause = start_capture(&relay.capture, relay.now_ms);
 	if (cause != NULL)
 		die_of_file("--pcap: %s: cannot write: %s", options.pcap, cause);
 }
@@ -329,7 +343,6 @@ static int prepare(struct usage_error *error)
 		guest = open_guest(&peer_fd);
 	if (uplink == NULL)
 		uplink = open_uplink();
-	relay.uplink.live = &live;
 	start_uplink(&relay.uplink, uplink, &relay.anchors, clock_ms());
 	prepare_claims(&relay, &options, uplink);
 	if (uplink->kind->anchors != NULL)

@@ -301,3 +301,11 @@ char *metrics_text(const json_t *guards, enum metrics_form form)
 	free(text);
 	return NULL;
 }
+
+char *metrics_of_guard(json_t *status, enum metrics_form form)
+{
+	json_t *guards = status != NULL ? json_pack("[o]", status) : NULL;
+	char *text = guards != NULL ? metrics_text(guards, form) : NULL;
+	json_decref(guards);
+	return text;
+}

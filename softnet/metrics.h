@@ -12,3 +12,6 @@ enum metrics_form {
  * printable ASCII whoever wrote the objects, and free()d by the caller. NULL: no memory.
  */
 char *metrics_text(const json_t *guards, enum metrics_form);
+
+/* Of one guard: takes the reference to its status, which may be NULL for want of memory. */
+char *metrics_of_guard(json_t *status, enum metrics_form);

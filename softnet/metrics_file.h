@@ -1,12 +1,12 @@
 /* --metrics FILE: the guard's metrics for node_exporter's textfile collector. */
 #pragma once
+#include <jansson.h>
 #include <stdint.h>
-
-struct live;
 
 struct metrics_file {
 	const char *path;        /* NULL: none */
-	const struct live *live;
+	json_t *(*status)(const void *context); /* as guard.status gives it; NULL: no memory */
+	const void *context;
 	uint64_t written_ms;     /* when it was, or was tried, last */
 	uint64_t failed;         /* how often it could not be written */
 };

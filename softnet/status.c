@@ -1,59 +1,12 @@
 /* guard.status: all that somebody asks who wonders why a VM has no network. docs/observability.md has the keys. */
 #include <stdlib.h>
 #include <unistd.h>
-#include "anchors.h"
+#include "anchors_json.h"
 #include "control_methods.h"
 #include "describe.h"
 #include "state_json.h"
 
 enum { MS = 1000 };
-
-static json_t *addresses_in(const struct address_set *set, json_t *list)
-{
-	for (uint32_t i = 0; i < set->count; i++)
-		json_array_append_new(list, json_address(set->item[i]));
-	return list;
-}
-
-/* Of both families together. */
-static json_t *json_set(const struct address_set *four, const struct address_set *six)
-{
-	return addresses_in(six, addresses_in(four, json_array()));
-}
-
-/* The host itself, where it is not the router. null: it is, or no uplink knows it. */
-static json_t *json_resident(const struct live *live)
-{
-	const struct config *config = live->config;
-	if (config->resident.count == 0)
-		return json_null();
-	return json_pack("{s:o, s:o, s:s?}", "addresses", addresses_in(&config->resident, json_array()), "mac",
-			 json_mac(config->resident_mac), "why",
-			 why_no_router(live->options, &live->relay->anchors, config));
-}
-
-json_t *json_anchors(const struct live *live)
-{
-	const struct config *config = live->config;
-	json_t *macs = json_array();
-	for (uint32_t i = 0; i < config->gateway_macs.count; i++)
-		json_array_append_new(macs, json_mac(config->gateway_macs.item[i]));
-	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "resident", json_resident(live), "host", json_set(&config->host, &config->host6), "servers",
-			 json_set(&config->servers, &config->servers6), "resolvers",
-			 json_set(&config->resolvers, &config->resolvers6), "macs", macs);
-}
-
-/* null: no port of a bridge, nor an interface, or one that cannot be seen. */
-json_t *json_ground(const struct ground *ground)
-{
-	if (ground->interface[0] == '\0')
-		return json_null();
-	return json_pack("{s:o, s:o, s:b, s:b, s:b, s:b, s:i, s:o}", "interface", json_text(ground->interface), "bridge",
-			 ground->bridge[0] != '\0' ? json_text(ground->bridge) : json_null(), "up",
-			 ground->is_here && ground->is_up && ground->is_bridge_up, "carrier", ground->has_carrier, "forwarding",
-			 ground->is_here && ground->is_forwarding, "isolated", ground->is_isolated, "mtu", (int)ground->mtu,
-			 "warning", ground->warning[0] != '\0' ? json_text(ground->warning) : json_null());
-}
 
 /* Of each side: why no frame can pass now; null: nothing is known to stand in the way. */
 static json_t *json_away(const struct relay *r)
@@ -134,27 +87,26 @@ static json_t *json_drops(const struct counters *counters, uint64_t now_ms)
 	return list;
 }
 
-static json_t *json_identity(const struct live *live)
+static json_t *json_identity(const struct relay *r)
 {
-	const struct relay *r = live->relay;
 	char mac[MAC_TEXT], started[TIME_TEXT];
 	uint64_t uptime_ms = r->now_ms - r->started_ms;
-	format_mac(live->config->vm_mac, mac);
+	format_mac(r->config->vm_mac, mac);
 	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:o, s:o, s:o}", "version", SOFTNET_VERSION, "pid", (int)getpid(),
-			 "name", live->options->name != NULL ? live->options->name : mac, "mac", mac, "started",
+			 "name", r->options->name != NULL ? r->options->name : mac, "mac", mac, "started",
 			 format_time(r->started_wall_ms, started), "uptime", json_number(uptime_ms / MS), "guest",
 			 json_text(r->port[FROM_GUEST]->name), "uplink", json_text(r->port[TO_GUEST]->name));
 }
 
-static json_t *json_settings(const struct live *live)
+static json_t *json_settings(const struct relay *r)
 {
 	static const char *const inbounds[] = { [INBOUND_ANY] = "any", [INBOUND_ESTABLISHED] = "established",
 						[INBOUND_NONE] = "none" };
-	const struct config *config = live->config;
+	const struct config *config = r->config;
 	return json_pack("{s:s, s:b, s:s, s:b, s:b, s:o, s:o, s:o}", "ipv6", config->ipv6_off ? "off" : "guard",
 			 "isolation", config->isolation, "inbound", inbounds[config->inbound], "stateful", config->stateful,
-			 "reject", live->options->reject, "policy", json_policy(live->rules), "anchors",
-			 json_anchors(live), "exposes", json_exposes(&live->relay->exposes));
+			 "reject", r->options->reject, "policy", json_policy(r->rules), "anchors",
+			 json_anchors(r->options, &r->anchors, r->config), "exposes", json_exposes(&r->exposes));
 }
 
 static json_t *json_metrics_file(const struct metrics_file *file)
@@ -243,18 +195,18 @@ static json_t *json_gateway(const struct relay *r)
 			 json_number((r->now_ms - w->since_ms) / MS), "hint", hint);
 }
 
-json_t *json_status(const struct live *live)
+json_t *json_status(const struct relay *r)
 {
-	json_t *status = json_identity(live), *settings = json_settings(live), *network = json_network(live->relay);
+	json_t *status = json_identity(r), *settings = json_settings(r), *network = json_network(r);
 	bool is_whole = json_object_update(status, settings) == 0 && json_object_update(status, network) == 0 &&
-			json_object_set_new(status, "away", json_away(live->relay)) == 0 &&
-			json_object_set_new(status, "ground", json_ground(&live->relay->uplink.ground)) == 0 &&
-			json_object_set_new(status, "asking", json_asking(live->relay)) == 0 &&
-			json_object_set_new(status, "gateway", json_gateway(live->relay)) == 0 &&
-			json_object_set_new(status, "capture", json_capture(&live->relay->capture)) == 0 &&
-			json_object_set_new(status, "claims", json_claims(live->relay)) == 0 &&
-			json_object_set_new(status, "state_file", json_state_file(&live->relay->file)) == 0 &&
-			json_object_set_new(status, "events", json_events(&live->relay->announcer)) == 0;
+			json_object_set_new(status, "away", json_away(r)) == 0 &&
+			json_object_set_new(status, "ground", json_ground(&r->uplink.ground)) == 0 &&
+			json_object_set_new(status, "asking", json_asking(r)) == 0 &&
+			json_object_set_new(status, "gateway", json_gateway(r)) == 0 &&
+			json_object_set_new(status, "capture", json_capture(&r->capture)) == 0 &&
+			json_object_set_new(status, "claims", json_claims(r)) == 0 &&
+			json_object_set_new(status, "state_file", json_state_file(&r->file)) == 0 &&
+			json_object_set_new(status, "events", json_events(&r->announcer)) == 0;
 	json_decref(settings);
 	json_decref(network);
 	if (is_whole)

@@ -6,10 +6,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include "anchors.h"
-#include "control_methods.h"
+#include "anchors_json.h"
 #include "keeping.h"
 #include "log.h"
+#include "loop.h"
 #include "setup.h"
 #include "state_json.h"
 #include "text.h"
@@ -22,11 +22,6 @@ enum {
 
 /* An event for each change, but for those of a link that flaps. */
 static const struct rate news_rate = { 100, 8 };
-
-static struct port *port_of(const struct uplink_watch *w)
-{
-	return w->live->relay->port[TO_GUEST];
-}
 
 void start_uplink(struct uplink_watch *w, struct port *port, struct anchors *anchors, uint64_t now_ms)
 {
@@ -62,30 +57,29 @@ uint64_t uplink_deadline_ms(const struct uplink_watch *w, uint64_t now_ms)
 
 /* --- what is in force --- */
 
-static void put_in_force(struct uplink_watch *w, const struct anchors *anchors)
+static void put_in_force(struct relay *r, const struct anchors *anchors)
 {
-	struct relay *r = w->live->relay;
-	struct config *config = w->live->config;
+	struct config *config = r->config;
 	if (mac_set_has(&anchors->gateway_macs, config->vm_mac)) {
-		warning("%s: the host has the VM's MAC address now; the anchors stay as they were", port_of(w)->name);
+		warning("%s: the host has the VM's MAC address now; the anchors stay as they were", r->port[TO_GUEST]->name);
 		return;
 	}
 	r->anchors = *anchors;
-	if (choose_anchors(w->live->options, anchors, config))
+	if (choose_anchors(r->options, anchors, config))
 		relearn(&r->snoop);
-	r->file.owner.config_hash = hash_setup(w->live->options, config);
+	r->file.owner.config_hash = hash_setup(r->options, config);
 	keep_state(r, true); /* rights went with those who gave them */
-	begin_capture_section(&r->capture);
-	tell_anchors(w->live->options, anchors, config);
+	begin_capture_section(&r->capture, r->now_ms);
+	tell_anchors(r->options, anchors, config);
 }
 
 /*
  * What the host had here and has no more is not replaced by nothing at once: then anybody could be learned in the
  * moment in which a bridge is made again. While no frame passes it does not matter, and it stays as it was.
  */
-static bool must_wait(struct uplink_watch *w, const struct anchors *anchors, uint64_t now_ms)
+static bool must_wait(struct uplink_watch *w, const struct anchors *before, const struct anchors *anchors, uint64_t now_ms)
 {
-	bool is_lost = anchors->host.count == 0 && w->live->relay->anchors.host.count > 0;
+	bool is_lost = anchors->host.count == 0 && before->host.count > 0;
 	if (!is_lost || w->ground.away[0] != '\0')
 		w->patience_ms = 0;
 	else if (w->patience_ms == 0)
@@ -99,20 +93,22 @@ static bool must_wait(struct uplink_watch *w, const struct anchors *anchors, uin
 	return true;
 }
 
-void follow_uplink(struct uplink_watch *w, bool is_told, uint64_t now_ms)
+void follow_uplink(struct relay *r, bool is_told)
 {
-	struct port *port = port_of(w);
+	struct uplink_watch *w = &r->uplink;
+	struct port *port = r->port[TO_GUEST];
+	uint64_t now_ms = r->now_ms;
 	struct anchors anchors;
 	bool is_due = is_told || (w->patience_ms != 0 && now_ms >= w->patience_ms);
 	if (port->kind->survey == NULL || !is_due)
 		return;
 	port->kind->survey(port, &w->ground, &anchors);
 	w->read_ms = now_ms;
-	if (w->live->relay->has_claims)
-		move_claims(&w->live->relay->claims, now_ms); /* another bridge is another network */
-	if (!must_wait(w, &anchors, now_ms) && memcmp(&anchors, &w->live->relay->anchors, sizeof anchors) != 0)
-		put_in_force(w, &anchors);
-	tell_uplink(w, now_ms);
+	if (r->has_claims)
+		move_claims(&r->claims, now_ms); /* another bridge is another network */
+	if (!must_wait(w, &r->anchors, &anchors, now_ms) && memcmp(&anchors, &r->anchors, sizeof anchors) != 0)
+		put_in_force(r, &anchors);
+	tell_uplink(r);
 }
 
 /* --- what is told --- */
@@ -175,19 +171,21 @@ static void add_news_of_host(struct news *n, const struct anchors *before, const
 		add_news(n, "the host's IPv6 default route %s there", now->other_router6 ? "leaves" : "does not leave");
 }
 
-void tell_uplink(struct uplink_watch *w, uint64_t now_ms)
+void tell_uplink(struct relay *r)
 {
-	struct relay *r = w->live->relay;
+	struct uplink_watch *w = &r->uplink;
+	const char *port = r->port[TO_GUEST]->name;
 	struct news news = { .length = 0 };
 	add_news_of_ground(&news, &w->told, &w->ground);
 	add_news_of_host(&news, &w->told_anchors, &r->anchors);
-	if (news.length == 0 || !take_token(&news_rate, &w->bucket, now_ms))
+	if (news.length == 0 || !take_token(&news_rate, &w->bucket, r->now_ms))
 		return; /* what is still true when there is a token is told then */
 	w->told = w->ground;
 	w->told_anchors = r->anchors;
-	warning("%s: %s", port_of(w)->name, news.text);
-	if (is_heard(&r->announcer))
-		announce(&r->announcer, "uplink", json_pack("{s:o, s:o, s:o, s:o}", "port", json_text(port_of(w)->name), "what",
-							    json_text(news.text), "ground", json_ground(&w->ground), "anchors",
-							    json_anchors(w->live)), ALWAYS, now_ms);
+	warning("%s: %s", port, news.text);
+	if (!is_heard(&r->announcer))
+		return;
+	json_t *keys = json_pack("{s:o, s:o, s:o, s:o}", "port", json_text(port), "what", json_text(news.text), "ground",
+				 json_ground(&w->ground), "anchors", json_anchors(r->options, &r->anchors, r->config));
+	announce(&r->announcer, "uplink", keys, ALWAYS, r->now_ms);
 }

@@ -3,10 +3,9 @@
 #include "../core/rate.h"
 #include "../port/port.h"
 
-struct live;
+struct relay;
 
 struct uplink_watch {
-	struct live *live;
 	struct ground ground;        /* as it is; no interface: the port cannot tell */
 	struct ground told;          /* as it was when the last event told of it ... */
 	struct anchors told_anchors; /* ... and what it knew */
@@ -24,6 +23,6 @@ int uplink_fd(const struct uplink_watch *, const struct port *, uint64_t now_ms)
 uint64_t uplink_deadline_ms(const struct uplink_watch *, uint64_t now_ms);
 
 /* Between two frames: reads anew if `is_told` or it is time, and puts what has changed in force. */
-void follow_uplink(struct uplink_watch *, bool is_told, uint64_t now_ms);
+void follow_uplink(struct relay *, bool is_told);
 /* About once a second: what was held back, as far as it is still true. */
-void tell_uplink(struct uplink_watch *, uint64_t now_ms);
+void tell_uplink(struct relay *);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "softnet/capture.h"
+#include "softnet/capture_options.h"
 #include "softnet/control_methods.h"
 #include "softnet/setup.h"
 
@@ -25,9 +26,14 @@ static struct options options;
 static struct config config;
 static struct relay relay;
 static struct port guest = { .name = "fd:0" }, uplink = { .name = "tap:v\n1,bridge=br0" };
-static struct live live = { &relay, &options, &config, &options.rules };
 static struct capture *const capture = &relay.capture;
 static uint8_t frame[FRAME];
+
+static size_t describe(const void *context, char *text, size_t room)
+{
+	(void)context;
+	return format_capture_options(&(struct in_force){ &options, &config, &options.rules, &relay.exposes }, text, room);
+}
 
 static int set_up(void **unused)
 {
@@ -41,7 +47,8 @@ static int set_up(void **unused)
 	relay.port[TO_GUEST] = &uplink;
 	relay.now_ms = relay.started_ms = 5000;
 	relay.started_wall_ms = WALL_MS;
-	*capture = (struct capture){ .path = path, .wants_all = true, .size_max = MIB, .files = 2, .live = &live };
+	*capture = (struct capture){ .path = path, .wants_all = true, .size_max = MIB, .files = 2, .describe = describe,
+				     .ports = { guest.name, uplink.name }, .wall_offset_ms = WALL_MS - relay.now_ms };
 	for (int i = 0; i < FRAME; i++)
 		frame[i] = (uint8_t)i;
 	return parse_options(3, argv, &options, &error) && make_config(&options, &nobody, &config, &error) ? 0 : -1;
@@ -50,7 +57,7 @@ static int set_up(void **unused)
 static int tear_down(void **unused)
 {
 	(void)unused;
-	finish_capture(capture);
+	finish_capture(capture, relay.now_ms);
 	unlink(path);
 	unlink(path1);
 	unlink(path2);
@@ -59,7 +66,7 @@ static int tear_down(void **unused)
 
 static void start(void)
 {
-	assert_null(start_capture(capture));
+	assert_null(start_capture(capture, relay.now_ms));
 }
 
 /* The reader */
@@ -144,7 +151,7 @@ static struct summary read_capture(const char *name)
 
 static void capture_one(unsigned verdict)
 {
-	capture_frame(capture, FROM_GUEST, frame, FRAME, verdict);
+	capture_frame(capture, FROM_GUEST, frame, FRAME, verdict, relay.now_ms);
 }
 
 /* Tests */
@@ -156,9 +163,9 @@ static void blocks_are_those_of_the_standard(void **unused)
 	(void)unused;
 	start();
 	relay.now_ms += 77;
-	capture_frame(capture, TO_GUEST, frame, 61, DROP_DST_PRIVATE);
-	capture_frame(capture, FROM_GUEST, frame, 0, PASS);
-	finish_capture(capture);
+	capture_frame(capture, TO_GUEST, frame, 61, DROP_DST_PRIVATE, relay.now_ms);
+	capture_frame(capture, FROM_GUEST, frame, 0, PASS, relay.now_ms);
+	finish_capture(capture, relay.now_ms);
 	open_capture(path);
 	assert_true(next_block(&b) && b.type == SECTION_TYPE && number(b.body) == 0x1a2b3c4d && number(b.body + 4) == 1);
 	assert_int_equal(strncmp(option(&b, 16, 1, text), "softnet " SOFTNET_VERSION "\n--vm-mac-address=52:54:00:00:00:0a\n", 40), 0);
@@ -186,7 +193,7 @@ static void drops_alone_where_nobody_asks_for_all(void **unused)
 	start();
 	capture_one(PASS);
 	capture_one(DROP_DST_PRIVATE);
-	follow_capture(capture);
+	follow_capture(capture, relay.now_ms);
 	assert_int_equal(read_capture(path).frames, 1);
 }
 
@@ -197,7 +204,7 @@ static void a_flood_stays_within_its_files(void **unused)
 	start();
 	for (int i = 0; i < 4000; i++) /* of 1514 octets: six files full */
 		capture_one(i % 2 ? PASS : DROP_DST_PRIVATE);
-	finish_capture(capture);
+	finish_capture(capture, relay.now_ms);
 	assert_true(stat(path, &status) == 0 && status.st_size <= MIB && (status.st_mode & 0777) == 0600);
 	assert_true(stat(path1, &status) == 0 && status.st_size <= MIB && status.st_size > MIB - 4096);
 	assert_int_equal(access(path2, F_OK), -1);
@@ -211,10 +218,10 @@ static void what_decides_begins_a_section(void **unused)
 	(void)unused;
 	start();
 	capture_one(PASS);
-	begin_capture_section(capture);
-	begin_capture_section(capture);
+	begin_capture_section(capture, relay.now_ms);
+	begin_capture_section(capture, relay.now_ms);
 	capture_one(PASS);
-	finish_capture(capture);
+	finish_capture(capture, relay.now_ms);
 	assert_int_equal(read_capture(path).sections, 3);
 	assert_int_equal(read_capture(path).frames, 2);
 }
@@ -228,13 +235,13 @@ static void a_file_that_may_not_grow_stays_whole(void **unused)
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
 	start();
 	capture_one(PASS);
-	follow_capture(capture);
+	follow_capture(capture, relay.now_ms);
 	limit = old;
 	limit.rlim_cur = 40000;
 	setrlimit(RLIMIT_FSIZE, &limit);
 	for (int i = 0; i < 100; i++)
 		capture_one(PASS);
-	follow_capture(capture);
+	follow_capture(capture, relay.now_ms);
 	capture_one(PASS); /* it is not tried again at once */
 	setrlimit(RLIMIT_FSIZE, &old);
 	assert_int_equal(read_capture(path).frames, 1);
@@ -243,7 +250,7 @@ static void a_file_that_may_not_grow_stays_whole(void **unused)
 	assert_int_equal(capture->lost, 102);
 	relay.now_ms += 5000;
 	capture_one(PASS);
-	follow_capture(capture);
+	follow_capture(capture, relay.now_ms);
 	assert_true(capture->frames == 2 && capture->lost == 102);
 	assert_int_equal(read_capture(path).frames, 2);
 	assert_int_equal(read_capture(path).sections, 2); /* what stands behind the gap must not follow an older one */
@@ -255,10 +262,10 @@ static void what_others_move_is_begun_anew(void **unused)
 	start();
 	capture_one(PASS);
 	assert_int_equal(rename(path, path2), 0);
-	follow_capture(capture);
+	follow_capture(capture, relay.now_ms);
 	capture_one(PASS);
 	capture_one(PASS);
-	finish_capture(capture);
+	finish_capture(capture, relay.now_ms);
 	assert_int_equal(read_capture(path2).frames, 1);
 	assert_int_equal(read_capture(path).frames, 2);
 }
@@ -275,9 +282,9 @@ static void an_older_capture_is_put_aside(void **unused)
 	(void)unused;
 	start();
 	capture_one(PASS);
-	finish_capture(capture);
+	finish_capture(capture, relay.now_ms);
 	start();
-	finish_capture(capture);
+	finish_capture(capture, relay.now_ms);
 	assert_int_equal(read_capture(path1).frames, 1);
 	assert_int_equal(read_capture(path).frames, 0);
 }
@@ -286,20 +293,20 @@ static void nothing_else_is_replaced(void **unused)
 {
 	(void)unused;
 	make_file("my notes");
-	assert_string_equal(start_capture(capture), "there is a file already that is no capture of pcapng");
+	assert_string_equal(start_capture(capture, relay.now_ms), "there is a file already that is no capture of pcapng");
 	assert_int_equal(access(path1, F_OK), -1);
 	assert_int_equal(rename(path, path1), 0); /* a name that the capture will want */
-	assert_non_null(strstr(start_capture(capture), "1 is in the way: there is a file already that is no capture of pcapng"));
+	assert_non_null(strstr(start_capture(capture, relay.now_ms), "1 is in the way: there is a file already that is no capture of pcapng"));
 	assert_int_equal(access(path, F_OK), -1);
 	unlink(path1);
 	assert_int_equal(symlink("elsewhere", path), 0);
-	assert_string_equal(start_capture(capture), "expected a regular file, or none yet");
+	assert_string_equal(start_capture(capture, relay.now_ms), "expected a regular file, or none yet");
 	unlink(path);
 	assert_int_equal(mkfifo(path, 0600), 0);
-	assert_string_equal(start_capture(capture), "expected a regular file, or none yet");
+	assert_string_equal(start_capture(capture, relay.now_ms), "expected a regular file, or none yet");
 	unlink(path);
 	capture->path = "/nowhere/vm.pcapng";
-	assert_string_equal(start_capture(capture), "No such file or directory");
+	assert_string_equal(start_capture(capture, relay.now_ms), "No such file or directory");
 }
 
 static void a_link_that_comes_later_is_not_followed(void **unused)
@@ -311,7 +318,7 @@ static void a_link_that_comes_later_is_not_followed(void **unused)
 	assert_int_equal(symlink(path2, path), 0);
 	for (int i = 0; i < 1000; i++)
 		capture_one(PASS);
-	follow_capture(capture);
+	follow_capture(capture, relay.now_ms);
 	assert_int_equal(access(path2, F_OK), -1);
 	assert_true(lstat(path, &status) == 0 && S_ISREG(status.st_mode));
 }

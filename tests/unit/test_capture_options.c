@@ -16,8 +16,8 @@ enum { WORDS_MAX = 64, COMMENT_MAX = 65535 };
 static struct options options, options_again;
 static struct config config, config_again;
 static struct anchors anchors;
-static struct relay relay;
-static struct live live = { &relay, &options, &config, &options.rules };
+static struct exposes exposes;
+static struct in_force now = { &options, &config, &options.rules, &exposes };
 static struct usage_error error;
 static char comment[COMMENT_MAX + 1];
 
@@ -46,9 +46,9 @@ static void start(const char *const *words)
 	memset(&config, 0, sizeof config);
 	if (!parse_options(argc, argv, &options, &error) || !make_config(&options, &anchors, &config, &error))
 		fail_msg("%s", error.text);
-	relay.exposes.count = options.expose_count;
-	memcpy(relay.exposes.items, options.exposes, sizeof options.exposes);
-	live.rules = &options.rules;
+	exposes.count = options.expose_count;
+	memcpy(exposes.items, options.exposes, sizeof options.exposes);
+	now.rules = &options.rules;
 }
 
 /* What softnet replay does with it. */
@@ -75,7 +75,7 @@ static void read_back(void)
 
 static void write_comment(void)
 {
-	comment[format_capture_options(&live, comment, COMMENT_MAX)] = '\0';
+	comment[format_capture_options(&now, comment, COMMENT_MAX)] = '\0';
 }
 
 static void must_come_back(void)
@@ -165,9 +165,9 @@ static void rules_and_ports_of_live_control_come_back(void **unused)
 	normalize_rules(&rules);
 	memset(&config.policy, 0, sizeof config.policy); /* what earlier rules leave behind means nothing */
 	assert_true(apply_rules(&options, &rules, &config, &error));
-	live.rules = &rules;
-	assert_true(append_expose(relay.exposes.items, &relay.exposes.count, "[::]:99:99", &error));
-	config.exposed.count = exposed_ports(&relay.exposes, config.exposed.item, EXPOSED_MAX);
+	now.rules = &rules;
+	assert_true(append_expose(exposes.items, &exposes.count, "[::]:99:99", &error));
+	config.exposed.count = exposed_ports(&exposes, config.exposed.item, EXPOSED_MAX);
 	/* These rules are of IPv4: it has switched IPv6 off, and the comment must be one that can be read all the same. */
 	assert_true(config.ipv6_off);
 	write_comment();
@@ -188,7 +188,7 @@ static void rules_that_do_not_fit_are_said_to_be_missing(void **unused)
 		snprintf(text, sizeof text, "100.100.%u.%u/32", 100 + i / 100, 100 + i % 100);
 		assert_true(add_rule(&rules, text, CLASS_BLOCKED, &error));
 	}
-	live.rules = &rules;
+	now.rules = &rules;
 	write_comment();
 	size_t length = strlen(comment);
 	assert_true(length < 4096);
