@@ -55,6 +55,7 @@ struct config {
 	struct address_set host6;       /* each family has its own sets: what is known of one says nothing of the other */
 	struct address_set servers6;    /* trusted DHCPv6 servers, link-local; empty: learned, from a router if those are known */
 	struct address_set resolvers6;
+	struct address_set shared;      /* own, of both families, and others' as well: --shared-ip */
 	struct nat64_set nat64;         /* --nat64; the well-known prefix (RFC 6052) needs no mention */
 	struct host_names host_names;   /* --dhcp-hostname */
 	struct mac_set gateway_macs;    /* trusted next hops of both families; empty: learned */

@@ -136,7 +136,7 @@ SUBPROGRAM uint32_t reach_of4(const struct config *config, const struct state *s
 	if (!is_given(config) || !is_given(state) || !is_given(c))
 		return DROP_DST_INVALID;
 	struct ruling ruling = rule_on(&config->policy, c, aliases_of4(config, state, c->peer, now_ms));
-	if (!c->inward && (ruling.special == CLASS_NEVER || owns_address4(state, c->peer, now_ms)))
+	if (!c->inward && (ruling.special == CLASS_NEVER || is_sole4(config, state, c->peer, now_ms)))
 		return DROP_DST_INVALID;
 	if (ruling.class != CLASS_NONE)
 		return permission_number(by_ruling(config, c, ruling));

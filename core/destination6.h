@@ -116,7 +116,8 @@ SUBPROGRAM uint32_t reach_of6(const struct config *config, const struct state *s
 {
 	if (!is_given(config) || !is_given(state) || !is_given(c))
 		return DROP_DST_INVALID | IS_FINAL;
-	if (!c->inward && (is_ipv4(c->peer) || is_held6(config, state, c->peer, now_ms)))
+	bool is_sole = is_held6(config, state, c->peer, now_ms) && !is_shared(config, c->peer);
+	if (!c->inward && (is_ipv4(c->peer) || is_sole))
 		return DROP_DST_INVALID | IS_FINAL;
 	struct ruling ruling = rule_on(&config->policy, c, aliases_of6(config, state, c->peer, now_ms));
 	if (!c->inward && ruling.special == CLASS_NEVER)

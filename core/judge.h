@@ -327,8 +327,8 @@ INLINE bool may_answer_for(const struct config *config, const struct state *stat
 	if (is_router4(config, state, arp->sender, now_ms))
 		return router_mac4(config, state, sender, source, now_ms) == ROUTER_MAC &&
 		       router_mac4(config, state, sender, arp->sender_mac, now_ms) == ROUTER_MAC;
-	return !owns_address4(state, arp->sender, now_ms) && !is_resident(config, arp->sender) && !is_dhcp_server4(config, state, arp->sender, now_ms) &&
-	       !is_resolver4(config, state, arp->sender, now_ms);
+	return !is_sole4(config, state, arp->sender, now_ms) && !is_resident(config, arp->sender) &&
+	       !is_dhcp_server4(config, state, arp->sender, now_ms) && !is_resolver4(config, state, arp->sender, now_ms);
 }
 
 /* What the network says in a router's name. */
@@ -359,7 +359,7 @@ INLINE struct decision judge_arp_to_guest(const struct config *config, const str
 	bool concerns_guest = !mac_is_group(eth->destination) || binding != NO_BINDING || may_probe(state, arp.target, now_ms);
 	uint8_t bucket = bucket_of_uplink(config, state, eth->source, concerns_guest, now_ms);
 	hide_from_optimizer(binding);
-	if (binding < BINDINGS4_MAX && !config->arp_conflicts_pass &&
+	if (binding < BINDINGS4_MAX && !config->arp_conflicts_pass && !is_shared(config, arp.sender) &&
 	    now_ms >= state->ipv4[binding].since_ms + CONFLICT_WINDOW_MS)
 		return drop(DROP_ARP_CLAIMS_GUEST);
 	return judge_router_arp(config, state, &arp, bucket, now_ms);
@@ -479,7 +479,7 @@ INLINE struct decision judge_ipv4_to_guest(const struct config *config, const st
 		if (is_dhcp_port(udp.source) || is_dhcp_port(udp.destination))
 			return judge_dhcp4_to_guest(config, state, frame, eth, &ip, &udp, now_ms);
 	}
-	if (owns_address4(state, ip.source, now_ms))
+	if (is_sole4(config, state, ip.source, now_ms))
 		return drop(DROP_IP4_SRC_IS_GUEST);
 	if (is_impossible_source4(ip.source, ip.protocol))
 		return drop(DROP_IP4_SRC_INVALID);

@@ -265,7 +265,7 @@ INLINE uint8_t fault_of_neighbor(const struct config *config, const struct state
 	    poses_as_router6(config, state, claimed, eth->source, now_ms))
 		return DROP_ND_GATEWAY_SPOOF;
 	*conflict = advertises && is_young_binding(state, nd->target, now_ms);
-	if (advertises && !*conflict && is_own6(config, state, nd->target, now_ms))
+	if (advertises && !*conflict && !is_shared(config, nd->target) && is_own6(config, state, nd->target, now_ms))
 		return DROP_ND_CLAIMS_GUEST;
 	return PASS;
 }

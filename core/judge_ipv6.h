@@ -165,7 +165,7 @@ INLINE uint8_t fault_of_source6(const struct config *config, const struct state 
 	bool nobody = is_unspecified6(a);
 	if (is_group6(a) || is_ipv4(a) || (nobody ? !may_be_nobody : a.high == 0 && a.low >> 32 == 0))
 		return DROP_IP6_SRC_INVALID;
-	if (!conflict && is_own6(config, state, a, now_ms))
+	if (!conflict && !is_shared(config, a) && is_own6(config, state, a, now_ms))
 		return DROP_IP6_SRC_IS_GUEST;
 	if (poses_as_router6(config, state, a, eth->source, now_ms))
 		return DROP_IP6_GATEWAY_SPOOF;

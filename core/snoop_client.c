@@ -98,6 +98,15 @@ static enum verdict request_new(struct snoop *s, const struct request *q, uint64
 	return PASS;
 }
 
+/* What it shares is no lease. */
+static bool holds_a_lease(const struct snoop *s, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
+		if (is_live(&s->state->ipv4[i], now_ms) && !is_shared(s->config, s->state->ipv4[i].address))
+			return true;
+	return false;
+}
+
 /*
  * A renewal of an address that the guard knows nothing of is let through when it could be real: the guard may have
  * restarted while the guest kept its lease, or the guest slept for longer than its lease. Once a lease was seen, only that
@@ -108,7 +117,7 @@ static bool may_resync(const struct snoop *s, struct address a, uint64_t now_ms)
 	struct state *state = s->state;
 	const struct binding *old = find_lease(state, a);
 	bool ran_out = same_address(state->past.ran_out, a) || (old && old->state == BINDING_BOUND);
-	return !s->config->no_resync && !has_lease4(state, now_ms) && (!state->past.had_lease || ran_out) &&
+	return !s->config->no_resync && !holds_a_lease(s, now_ms) && (!state->past.had_lease || ran_out) &&
 	       is_leasable4(s->config, state, a, now_ms);
 }
 
@@ -149,10 +158,15 @@ static bool is_secret_id(const struct state *state, uint32_t id, uint32_t bindin
 	return true;
 }
 
-/* What reaches the server for sure: a hostile guest must not make it seem silent. */
+/*
+ * What reaches the server for sure: a hostile guest must not make it seem silent. Nobody needs to answer for an address
+ * that is shared, for it is no lease (RFC 2131 4.3.2).
+ */
 static bool is_sure_to_arrive(const struct snoop *s, const struct request *q, uint64_t now_ms)
 {
 	uint64_t mac = q->frame->destination_mac;
+	if (is_shared(s->config, q->message->ciaddr))
+		return false;
 	return q->broadcast || is_gateway_mac(s->config, s->state, mac, now_ms) || is_learned_server_mac(s->state, mac, now_ms);
 }
 

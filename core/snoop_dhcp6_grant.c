@@ -51,11 +51,12 @@ static bool is_live_lease(const struct binding6 *b, uint64_t now_ms)
 	return b->origin == ORIGIN_DHCP && now_ms < b->expires_ms;
 }
 
-static bool static_only(const struct state *state)
+static bool static_only(const struct config *config, const struct state *state)
 {
 	for (uint32_t i = 0; i < BINDINGS6_MAX; i++) {
 		const struct binding6 *b = &state->ipv6.bindings[i];
-		if (b->expires_ms != 0 && b->origin == ORIGIN_STATIC && !is_link_local(b->address))
+		if (b->expires_ms != 0 && b->origin == ORIGIN_STATIC && !is_link_local(b->address) &&
+		    !is_shared(config, b->address))
 			return true;
 	}
 	return false;
@@ -63,7 +64,7 @@ static bool static_only(const struct state *state)
 
 enum verdict check_addresses(struct snoop *s, const struct grants *g, uint64_t now_ms)
 {
-	bool only_static = static_only(s->state);
+	bool only_static = static_only(s->config, s->state);
 	for (uint32_t i = 0; i < g->count; i++) {
 		struct address a = g->item[i].address;
 		if (g->item[i].valid_s == 0)

@@ -66,10 +66,11 @@ static bool is_subnet_end(struct address a, uint32_t prefix_length)
 	return prefix_length <= 30 && (host == 0 || host == ~ipv4_mask(prefix_length));
 }
 
-static bool static_only(const struct state *state)
+/* --vm-ip says which addresses the guest has; what it shares is beside those that are leased. */
+static bool static_only(const struct config *config, const struct state *state)
 {
 	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
-		if (state->ipv4[i].state == BINDING_STATIC)
+		if (state->ipv4[i].state == BINDING_STATIC && !is_shared(config, state->ipv4[i].address))
 			return true;
 	return false;
 }
@@ -82,7 +83,7 @@ static enum verdict check_lease(struct snoop *s, const struct dhcp *m, uint64_t 
 		return DROP_DHCP4_BAD_LEASE;
 	if (m->is_shared)
 		return DROP_DHCP4_BAD_LEASE;
-	if (static_only(s->state) && (!b || b->state != BINDING_STATIC))
+	if (static_only(s->config, s->state) && (!b || b->state != BINDING_STATIC))
 		return DROP_DHCP4_BAD_LEASE;
 	if (m->type != DHCPACK)
 		return PASS;

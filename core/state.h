@@ -15,7 +15,7 @@ enum binding_state {
 	BINDING_NONE,
 	BINDING_BOUND,
 	BINDING_GRACE,  /* replaced by a newer lease of the same client: lives for half a minute */
-	BINDING_STATIC  /* --vm-ip */
+	BINDING_STATIC  /* --vm-ip, --shared-ip */
 };
 
 /* An address the guest holds while now_ms < expires_ms. Expiry is that comparison, never a timer. */

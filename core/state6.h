@@ -14,7 +14,7 @@ enum origin6 {
 	ORIGIN_LINK_LOCAL, /* claimed by duplicate address detection (DAD, RFC 4862 5.4) in fe80::/64 */
 	ORIGIN_SLAAC,      /* the same in a prefix that a trusted router announced for it */
 	ORIGIN_DHCP,
-	ORIGIN_STATIC      /* --vm-ip */
+	ORIGIN_STATIC      /* --vm-ip, --shared-ip */
 };
 
 /*

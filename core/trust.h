@@ -3,6 +3,30 @@
 #include "config.h"
 #include "state.h"
 
+/* --shared-ip: an address that the guest may use, and other machines as well. */
+INLINE bool is_shared(const struct config *config, struct address a)
+{
+	return config->shared.count > 0 && set_has(&config->shared, a);
+}
+
+/* The guest's, and nobody else's. --arp-conflicts pass says that others may have what --vm-ip lists, as well. */
+SUBPROGRAM bool is_sole_ipv4(const struct config *config, const struct state *state, uint32_t ipv4, uint64_t now_ms)
+{
+	struct address a = address_of_ipv4(ipv4);
+	if (!is_given(config) || !is_given(state))
+		return true;
+	uint32_t binding = find_binding4(state, a, now_ms);
+	hide_from_optimizer(binding);
+	if (binding >= BINDINGS4_MAX || is_shared(config, a))
+		return false;
+	return !config->arp_conflicts_pass || state->ipv4[binding].state != BINDING_STATIC;
+}
+
+INLINE bool is_sole4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+{
+	return is_ipv4(a) && is_sole_ipv4(config, state, ipv4_of_address(a), now_ms);
+}
+
 INLINE bool is_locked(const struct locked *l, uint64_t now_ms)
 {
 	return now_ms < l->until_ms && l->macs.count > 0;
@@ -208,8 +232,8 @@ SUBPROGRAM bool has_router4(const struct config *config, const struct state *sta
 
 /*
  * Is there a router that unicast must go through? A guest that leases an address chooses which options it asks for, so a
- * lease without a router is no leave to use any machine as one. Only where all is static and no router is named is
- * nothing known that the guest could be held to.
+ * lease without a router is no leave to use any machine as one, and neither is a shared address while it has no lease.
+ * Only where all is static and no router is named is nothing known that the guest could be held to.
  */
 SUBPROGRAM bool needs_router4(const struct config *config, const struct state *state, uint64_t now_ms)
 {
@@ -217,10 +241,14 @@ SUBPROGRAM bool needs_router4(const struct config *config, const struct state *s
 		return true;
 	if (config->gateway_macs.count > 0 || has_router4(config, state, now_ms))
 		return true;
-	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
-		if (is_live(&state->ipv4[i], now_ms) && state->ipv4[i].state != BINDING_STATIC)
+	bool is_static = config->dhcp_off;
+	for (uint32_t i = 0; i < BINDINGS4_MAX; i++) {
+		const struct binding *b = &state->ipv4[i];
+		if (is_live(b, now_ms) && b->state != BINDING_STATIC)
 			return true;
-	return false;
+		is_static = is_static || (b->state == BINDING_STATIC && !is_shared(config, b->address));
+	}
+	return !is_static;
 }
 
 /* Resolvers: --dns, or option 6 of the live leases. */

@@ -171,8 +171,8 @@ static bool check_statics(const struct options *options, const struct config *co
 		struct address a = options->statics[i].address;
 		if (set_has(&config->host, a) || set_has(&config->servers, a) || set_has(&config->host6, a) ||
 		    set_has(&config->servers6, a) || set_has(&config->resident, a))
-			return refuse(error, "--vm-ip: \"%s\": expected another address than the host's",
-				      format_address(a, text));
+			return refuse(error, "--%s: \"%s\": expected another address than the host's",
+				      option_of_static(&options->statics[i]), format_address(a, text));
 	}
 	return true;
 }

@@ -107,16 +107,17 @@ static void add_prefixes(struct option_writer *w, const struct config *config)
  * What the VM has of IPv6 is left out while IPv6 is off: rules of live control can switch it off, but on a command line
  * both together are an error.
  */
-static void add_statics(struct option_writer *w, const struct options *options, const struct config *config)
+static void add_statics_of(struct option_writer *w, const char *option, bool shared, const struct options *options,
+			   const struct config *config)
 {
 	char address[ADDRESS_TEXT], text[ADDRESS_TEXT + 8];
 	uint32_t items = 0;
 	for (uint32_t i = 0; i < options->static_count; i++) {
 		const struct static_address *a = &options->statics[i];
-		if (config->ipv6_off && !is_ipv4(a->address))
+		if ((a->is_shared != 0) != shared || (config->ipv6_off && !is_ipv4(a->address)))
 			continue;
 		snprintf(text, sizeof text, "%s/%" PRIu32, format_address(a->address, address), a->prefix_length);
-		add_item(w, "vm-ip", &items, text);
+		add_item(w, option, &items, text);
 	}
 	end_list(w, items);
 }
@@ -190,7 +191,8 @@ size_t format_capture_options(const struct in_force *now, char *text, size_t roo
 	add_settings(&w, now->options, now->config);
 	add_anchors(&w, now->config);
 	add_prefixes(&w, now->config);
-	add_statics(&w, now->options, now->config);
+	add_statics_of(&w, "vm-ip", false, now->options, now->config);
+	add_statics_of(&w, "shared-ip", true, now->options, now->config);
 	add_exposes(&w, now->exposes, now->config);
 	add_rates(&w, now->config);
 	size_t before_rules = w.length;

@@ -2,6 +2,7 @@
 #include "claiming.h"
 #include <string.h>
 #include <unistd.h>
+#include "../core/trust.h"
 #include "log.h"
 #include "setup.h"
 
@@ -57,17 +58,18 @@ static bool may_be_shared(const char *uplink)
 
 void prepare_claims(struct relay *r, const struct options *options, const struct port *uplink)
 {
-	struct address statics[STATICS_MAX];
+	struct claim given[STATICS_MAX];
 	char mac[MAC_TEXT];
 	const char *named = options->segment;
 	bool is_none = named != NULL ? strcmp(named, "none") == 0 : !may_be_shared(uplink_text(options));
 	if (r->has_claims || is_none || (uplink == NULL && geteuid() != 0))
 		return;
 	for (uint32_t i = 0; i < options->static_count; i++)
-		statics[i] = options->statics[i].address;
+		given[i] = (struct claim){ options->statics[i].address,
+					   options->statics[i].is_shared ? CLAIM_SHARED : CLAIM_HELD, 128 };
 	r->has_claims = true;
 	const char *vm = options->name != NULL ? options->name : format_mac(options->vm_mac, mac);
-	const char *why = open_claims(&r->claims, vm, statics, options->static_count, uplink, named);
+	const char *why = open_claims(&r->claims, vm, given, options->static_count, uplink, named);
 	if (why != NULL)
 		info("other guards do not see which addresses this VM has: %s", why);
 	else if (!r->claims.folder.is_for_all)
@@ -85,8 +87,12 @@ void join_claims(struct relay *r)
 	r->claims.context = r;
 	r->snoop.claim = claim;
 	r->snoop.release = release;
-	const struct claim_conflict *given = enter_claims(&r->claims, r->snoop.state, r->port[TO_GUEST], r->now_ms);
-	if (given != NULL)
-		die("--vm-ip: %s was given to VM %s as well, whose guard (process %u) runs on this network: give another "
-		    "address, or stop that guard", format_address(given->address, text), given->vm, (unsigned)given->pid);
+	const struct claim_conflict *given = enter_claims(&r->claims, r->snoop.config, r->snoop.state,
+							   r->port[TO_GUEST], r->now_ms);
+	if (given == NULL)
+		return;
+	die("--%s: %s was given to VM %s as well, whose guard (process %u) runs on this network: give another address, "
+	    "stop that guard, or let both share it by --shared-ip",
+	    is_shared(r->snoop.config, given->address) ? "shared-ip" : "vm-ip", format_address(given->address, text),
+	    given->vm, (unsigned)given->pid);
 }

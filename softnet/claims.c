@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "../core/trust.h"
 #include "../port/io.h"
 #include "log.h"
 
@@ -130,7 +131,7 @@ static bool is_there(const struct claims *c, const struct other_guard *other)
 
 static bool concerns(const struct search *s, const struct claim *ours, const struct claim *theirs)
 {
-	return excludes(ours, theirs) || (s->with_notes && ours->kind == CLAIM_HELD && theirs->kind == CLAIM_WANTED &&
+	return excludes(ours, theirs) || (s->with_notes && ours->kind != CLAIM_NONE && theirs->kind == CLAIM_WANTED &&
 					  same_address(ours->address, theirs->address));
 }
 
@@ -267,20 +268,20 @@ static bool read_segment(struct claims *c, const struct port *uplink)
 	return is_new;
 }
 
-const char *open_claims(struct claims *c, const char *vm, const struct address *statics, uint32_t count,
+const char *open_claims(struct claims *c, const char *vm, const struct claim *given, uint32_t count,
 			const struct port *uplink, const char *named)
 {
 	*c = (struct claims){ .page.pid = (uint32_t)getpid(), .named = named };
 	copy_text(c->page.vm, sizeof c->page.vm, vm);
 	read_segment(c, uplink);
-	struct claims_page given = c->page;
+	struct claims_page page = c->page;
 	for (uint32_t i = 0; i < count && i < CLAIMS_MAX; i++)
-		given.item[i] = single(statics[i], CLAIM_HELD);
+		page.item[i] = given[i];
 	const char *why = open_claims_folder(&c->folder);
 	if (why == NULL)
 		why = make_claims_file(&c->folder, &c->page, c->port);
 	if (why == NULL && count > 0)
-		make_given_file(&c->folder, &given);
+		make_given_file(&c->folder, &page);
 	return why;
 }
 
@@ -338,18 +339,24 @@ static const struct claim_conflict *hold_all(struct claims *c, uint64_t now_ms)
 	return s.given;
 }
 
-const struct claim_conflict *enter_claims(struct claims *c, const struct state *state, const struct port *uplink,
-					  uint64_t now_ms)
+static enum claim_kind kind_of(const struct config *config, struct address a)
+{
+	return is_shared(config, a) ? CLAIM_SHARED : CLAIM_HELD;
+}
+
+const struct claim_conflict *enter_claims(struct claims *c, const struct config *config, const struct state *state,
+					  const struct port *uplink, uint64_t now_ms)
 {
 	c->uplink = uplink;
 	if (read_segment(c, uplink))
 		put_header(c);
 	for (int i = 0; i < BINDINGS4_MAX; i++)
 		if (is_live(&state->ipv4[i], now_ms))
-			take_over(c, state->ipv4[i].address, CLAIM_HELD, state->ipv4[i].state == BINDING_STATIC);
+			take_over(c, state->ipv4[i].address, kind_of(config, state->ipv4[i].address),
+				  state->ipv4[i].state == BINDING_STATIC);
 	for (int i = 0; i < BINDINGS6_MAX; i++)
 		if (now_ms < state->ipv6.bindings[i].expires_ms)
-			take_over(c, state->ipv6.bindings[i].address, CLAIM_HELD,
+			take_over(c, state->ipv6.bindings[i].address, kind_of(config, state->ipv6.bindings[i].address),
 				  state->ipv6.bindings[i].origin == ORIGIN_STATIC);
 	return hold_all(c, now_ms);
 }
@@ -369,7 +376,7 @@ static bool answer_other(struct search *s, const struct other_guard *other, int 
 {
 	struct claims *c = s->c;
 	const struct claim ours = c->page.item[item];
-	bool is_lost = theirs->kind == CLAIM_HELD && !c->is_given[item] && is_word_of_operator(c, other, &ours);
+	bool is_lost = theirs->kind != CLAIM_WANTED && !c->is_given[item] && is_word_of_operator(c, other, &ours);
 	note_conflict(c, ours.address, !is_lost, other, s->now_ms);
 	if (!is_lost)
 		return true;

@@ -47,18 +47,18 @@ struct claims {
 };
 
 /*
- * Makes our file, with the rights of the moment; statics are the operator's. The segment of a port that is not open yet
+ * Makes our file, with the rights of the moment; given is what the operator gave. The segment of a port that is not open yet
  * may follow. NULL, or why others will not see what this VM has; then it works without.
  */
-const char *open_claims(struct claims *, const char *vm, const struct address *statics, uint32_t count,
+const char *open_claims(struct claims *, const char *vm, const struct claim *given, uint32_t count,
 			const struct port *uplink, const char *named);
 
 /*
  * Claims all that the VM has by its start: what the operator gave, and what a saved state brought back; of that `lose` is
  * told what others have now. Not NULL: another guard, which had it from the operator as well.
  */
-const struct claim_conflict *enter_claims(struct claims *, const struct state *, const struct port *uplink,
-					  uint64_t now_ms);
+const struct claim_conflict *enter_claims(struct claims *, const struct config *, const struct state *,
+					  const struct port *uplink, uint64_t now_ms);
 
 /* The port may be on another network now. */
 void move_claims(struct claims *, uint64_t now_ms);

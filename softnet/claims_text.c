@@ -50,7 +50,7 @@ void write_claims(struct sheet *sheet, const json_t *status)
 struct holding {
 	const char *segment, *address;
 	const json_t *status;
-	bool is_own;
+	bool is_own, is_shared;
 };
 
 static int compare_holdings(const void *a, const void *b)
@@ -70,15 +70,16 @@ static size_t add_holdings(struct holding *list, size_t count, size_t max, const
 	json_array_foreach(json_object_get(guard->status, "addresses"), i, one) {
 		const char *address = json_string_value(json_object_get(one, "address"));
 		if (segment != NULL && address != NULL && count < max)
-			list[count++] = (struct holding){ segment, address, guard->status, guard->is_own };
+			list[count++] = (struct holding){ segment, address, guard->status, guard->is_own,
+							  json_is_true(json_object_get(one, "shared")) };
 	}
 	return count;
 }
 
-/* One of them is the caller's own, so that no stranger's guard can fill the page. */
+/* One of them is the caller's own, so that no stranger's guard can fill the page. What both share is no double. */
 static bool are_doubles(const struct holding *one, const struct holding *next)
 {
-	return one->is_own && one->status != next->status && strcmp(one->segment, next->segment) == 0 &&
+	return one->is_own && !(one->is_shared && next->is_shared) && one->status != next->status && strcmp(one->segment, next->segment) == 0 &&
 	       strcmp(one->address, next->address) == 0;
 }
 

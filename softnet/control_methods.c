@@ -46,7 +46,8 @@ static json_t *guard_leases(struct rpc_call *call)
 	const struct relay *r = call->context;
 	if (!rpc_takes_nothing(call))
 		return NULL;
-	return json_pack("{s:o, s:o, s:o}", "addresses", json_addresses(r->snoop.state, r->now_ms), "servers",
+	return json_pack("{s:o, s:o, s:o}", "addresses",
+			 json_addresses(r->snoop.config, r->snoop.state, r->now_ms), "servers",
 			 json_servers(r->snoop.state, r->now_ms), "routers", json_routers(r->snoop.state, r->now_ms));
 }
 

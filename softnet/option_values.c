@@ -186,12 +186,12 @@ static bool add_static(struct options *options, const struct static_address *ent
 	return true;
 }
 
-bool take_vm_ip(struct options *options, const char *value, struct usage_error *error)
+static bool take_statics(struct options *options, const char *value, bool is_shared, struct usage_error *error)
 {
 	char item[ITEM_TEXT_MAX], head[ITEM_TEXT_MAX];
 	const char *rest = value;
 	while (next_item(&rest, item, sizeof item)) {
-		struct static_address entry = { .prefix_length = 0 };
+		struct static_address entry = { .is_shared = is_shared };
 		struct address network;
 		memcpy(head, item, sizeof head);
 		head[strcspn(head, "/")] = '\0'; /* the address with its host bits, which parse_prefix() clears */
@@ -203,6 +203,16 @@ bool take_vm_ip(struct options *options, const char *value, struct usage_error *
 			return false;
 	}
 	return rest == NULL || refuse_list(error, value);
+}
+
+bool take_vm_ip(struct options *options, const char *value, struct usage_error *error)
+{
+	return take_statics(options, value, false, error);
+}
+
+bool take_shared_ip(struct options *options, const char *value, struct usage_error *error)
+{
+	return take_statics(options, value, true, error);
 }
 
 /* RFC 6052 2.2: bits 64 to 71 are zero. */

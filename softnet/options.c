@@ -12,6 +12,8 @@ const struct option_line option_lines[] = {
 	{ "name", "NAME", 0, GIVE_ONCE, NULL, "what to call the VM (its MAC address)", take_name },
 	{ "guest", "PORT", 0, GIVE_ONCE, NULL, "another way to the VM than --vm-fd; see PORTS", take_guest },
 	{ "vm-ip", "ADDR[/LEN],...", 0, GIVE_OFTEN, NULL, "addresses that the VM may use without a lease", take_vm_ip },
+	{ "shared-ip", "ADDR[/LEN],...", 0, GIVE_OFTEN, NULL, "the same, and other machines may have them, too (VRRP)",
+	  take_shared_ip },
 	{ "mtu", "N", 0, GIVE_ONCE, NULL, "longest packet, 576-65535 octets (1500)", take_mtu },
 	{ "uplink", "PORT", 0, GIVE_ONCE, "The network", "way to the network; see PORTS", take_uplink },
 	{ "segment", "auto|none|NAME", 0, GIVE_ONCE, NULL, "whose VMs share the network with this one (auto)", take_segment },
@@ -194,7 +196,8 @@ static bool check_static_ipv6(const struct options *options, struct usage_error 
 	char text[ADDRESS_TEXT];
 	for (uint32_t i = 0; i < options->static_count; i++)
 		if (!is_ipv4(options->statics[i].address) && !wants_ipv6(options, NULL))
-			return refuse(error, "--vm-ip: \"%s\": expected --ipv6 guard with it: IPv6 is off by %s",
+			return refuse(error, "--%s: \"%s\": expected --ipv6 guard with it: IPv6 is off by %s",
+				      option_of_static(&options->statics[i]),
 				      format_address(options->statics[i].address, text),
 				      options->ipv6 == IPV6_OFF ? "--ipv6" : "the rules, which are all of IPv4");
 	return true;
@@ -255,6 +258,14 @@ static bool check_guest(const struct options *options, struct usage_error *error
 	return true;
 }
 
+static int count_shared4(const struct options *options)
+{
+	int count = 0;
+	for (uint32_t i = 0; i < options->static_count; i++)
+		count += options->statics[i].is_shared && is_ipv4(options->statics[i].address);
+	return count;
+}
+
 /* What no option can tell by itself. */
 static bool check_together(const struct options *options, struct usage_error *error)
 {
@@ -265,6 +276,9 @@ static bool check_together(const struct options *options, struct usage_error *er
 		return refuse(error, "--vm-net-type: \"host\": expected --uplink %s with it", platform_uplink);
 	if (options->dhcp_off && options->static_count == 0)
 		return refuse(error, "--no-dhcp: expected --vm-ip with it, or the VM could never send anything");
+	if (!options->dhcp_off && count_shared4(options) == BINDINGS4_MAX)
+		return refuse(error, "--shared-ip: more than %d IPv4 addresses leave no place for a lease; "
+			      "expected --no-dhcp with it", BINDINGS4_MAX - 1);
 	return check_control_fd(options, error) && check_inbound(options, error) && check_static_ipv6(options, error) &&
 	       check_exposes(options, error);
 }
@@ -308,6 +322,11 @@ bool parse_options(int argc, char **argv, struct options *options, struct usage_
 bool wants_isolation(const struct options *options)
 {
 	return options->isolation_given ? options->isolation : !opens_ipv4(&options->rules);
+}
+
+const char *option_of_static(const struct static_address *a)
+{
+	return a->is_shared ? "shared-ip" : "vm-ip";
 }
 
 bool speaks_both_ways(const struct options *options, const struct rule_list *rules)

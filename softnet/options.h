@@ -30,7 +30,7 @@ enum ipv6_mode { IPV6_AUTO, IPV6_GUARD, IPV6_OFF };
 struct static_address {
 	struct address address;
 	uint32_t prefix_length; /* 0..32, or 0..128 in IPv6 */
-	uint32_t reserved;      /* hashed as bytes */
+	uint32_t is_shared;     /* --shared-ip; hashed as bytes */
 };
 
 struct options {
@@ -96,6 +96,9 @@ void print_version(FILE *);
 
 /* Isolation as --isolation says, or as the rules imply. */
 bool wants_isolation(const struct options *);
+
+/* --vm-ip or --shared-ip, without its dashes. */
+const char *option_of_static(const struct static_address *);
 
 /* Rules without a direction speak of both: docs/policy.md, Directions. */
 bool speaks_both_ways(const struct options *, const struct rule_list *);

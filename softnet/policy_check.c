@@ -53,12 +53,12 @@ static uint8_t fault_of_caller(const struct config *config, const struct state *
 	if (!c->inward)
 		return PASS;
 	if (is_ipv4(a))
-		return owns_address4(state, a, 0)                  ? DROP_IP4_SRC_IS_GUEST
+		return is_sole4(config, state, a, 0)              ? DROP_IP4_SRC_IS_GUEST
 		       : is_impossible_source4(a, c->protocol) ? DROP_IP4_SRC_INVALID
 							       : PASS;
 	if (is_group6(a) || (a.high == 0 && a.low >> 32 == 0))
 		return DROP_IP6_SRC_INVALID;
-	return is_held6(config, state, a, 0) ? DROP_IP6_SRC_IS_GUEST : PASS;
+	return is_held6(config, state, a, 0) && !is_shared(config, a) ? DROP_IP6_SRC_IS_GUEST : PASS;
 }
 
 static struct answer answer_for(const struct config *config, const struct state *state, const struct contact *c)

@@ -42,6 +42,9 @@ bool make_config(struct options *options, const struct anchors *anchors, struct 
 	config->host_names = options->host_names;
 	config->ipv6_eui64_only = options->ipv6_eui64_only;
 	config->nat64 = options->nat64;
+	for (uint32_t i = 0; i < options->static_count; i++)
+		if (options->statics[i].is_shared)
+			set_add(&config->shared, options->statics[i].address);
 	(void)choose_anchors(options, anchors, config);
 	config->exposed.count =
 		list_guest_ports(options->exposes, options->expose_count, config->exposed.item, EXPOSED_MAX);
@@ -60,7 +63,8 @@ bool make_state(const struct options *options, struct state *state, uint64_t now
 		return refuse(error, "no random numbers can be had from the system");
 	for (uint32_t i = 0; i < options->static_count; i++)
 		if (!add_static_binding(state, options->statics[i].address, options->statics[i].prefix_length, now_ms))
-			return refuse(error, "--vm-ip: \"%s\": expected an address that a host may have, only once",
+			return refuse(error, "--%s: \"%s\": expected an address that a host may have, only once",
+				      option_of_static(&options->statics[i]),
 				      format_address(options->statics[i].address, text));
 	return true;
 }

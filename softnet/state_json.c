@@ -77,15 +77,25 @@ static json_t *lease6(const struct binding6 *b, uint64_t now_ms)
 			 json_seconds_left(b->expires_ms, now_ms), "server", json_address(b->server));
 }
 
-json_t *json_addresses(const struct state *state, uint64_t now_ms)
+/* Others may hold it, too: said of those alone. */
+static json_t *mark_shared(json_t *one, const struct config *config, struct address a)
+{
+	if (is_shared(config, a))
+		json_object_set_new(one, "shared", json_true());
+	return one;
+}
+
+json_t *json_addresses(const struct config *config, const struct state *state, uint64_t now_ms)
 {
 	json_t *list = json_array();
 	for (int i = 0; i < BINDINGS4_MAX; i++)
 		if (is_live(&state->ipv4[i], now_ms))
-			json_array_append_new(list, lease4(&state->ipv4[i], now_ms));
+			json_array_append_new(list, mark_shared(lease4(&state->ipv4[i], now_ms), config,
+								state->ipv4[i].address));
 	for (int i = 0; i < BINDINGS6_MAX; i++)
 		if (now_ms < state->ipv6.bindings[i].expires_ms)
-			json_array_append_new(list, lease6(&state->ipv6.bindings[i], now_ms));
+			json_array_append_new(list, mark_shared(lease6(&state->ipv6.bindings[i], now_ms), config,
+								state->ipv6.bindings[i].address));
 	return list;
 }
 

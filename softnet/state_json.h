@@ -17,7 +17,7 @@ json_t *json_seconds_left(uint64_t expires_ms, uint64_t now_ms);
 
 json_t *json_passed(const struct counters *, int side);
 json_t *json_flows(const struct flows *);
-json_t *json_addresses(const struct state *, uint64_t now_ms);
+json_t *json_addresses(const struct config *, const struct state *, uint64_t now_ms);
 /* Those that were learned. */
 json_t *json_servers(const struct state *, uint64_t now_ms);
 json_t *json_routers(const struct state *, uint64_t now_ms);

@@ -163,8 +163,9 @@ static json_t *json_network(const struct relay *r)
 	json_t *passed = json_object();
 	for (int side = 0; side < DIRECTIONS; side++)
 		json_object_set_new(passed, side_names[side], json_passed(&r->counters, side));
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "addresses", json_addresses(r->snoop.state, r->now_ms),
-			 "servers", json_servers(r->snoop.state, r->now_ms), "routers",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "addresses",
+			 json_addresses(r->snoop.config, r->snoop.state, r->now_ms), "servers",
+			 json_servers(r->snoop.state, r->now_ms), "routers",
 			 json_routers(r->snoop.state, r->now_ms), "passed", passed, "rates",
 			 json_rates(&r->counters, r->now_ms), "drops", json_drops(&r->counters, r->now_ms), "flows",
 			 json_flows(r->snoop.flows), "rejections", json_number(r->rejections.sent), "questions",

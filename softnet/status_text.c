@@ -236,8 +236,9 @@ static void write_addresses(struct sheet *sheet, const json_t *status)
 		struct word state = word_of(one, "state");
 		bool has_server = json_is_string(json_object_get(one, "server"));
 		if (i < LIST_SHOWN)
-			write_to(sheet, "%-10s %.40s  %.20s%s%.20s, %s%s%.40s\n", label(&name), word_of(one, "address").text,
-				 word_of(one, "origin").text, strcmp(state.text, "bound") == 0 ? "" : ", ",
+			write_to(sheet, "%-10s %.40s  %.20s%s%s%.20s, %s%s%.40s\n", label(&name), word_of(one, "address").text,
+				 word_of(one, "origin").text, is_true(one, "shared") ? ", shared with others" : "",
+				 strcmp(state.text, "bound") == 0 ? "" : ", ",
 				 strcmp(state.text, "bound") == 0 ? "" : state.text, left_of(one).text,
 				 has_server ? ", from " : "", has_server ? word_of(one, "server").text : "");
 	}

@@ -4,8 +4,8 @@
 
 /* Options, with blanks around each. */
 #define OF_DECISION \
-	" vm-mac-address vm-ip mtu gateway gateway-mac dhcp-server dns nat64 expose allow block policy inbound reject isolation " \
-	"ipv6 ipv6-iid no-dhcp no-resync anchors dhcp-client-id dhcp-hostname arp-conflicts rate "
+	" vm-mac-address vm-ip shared-ip mtu gateway gateway-mac dhcp-server dns nat64 expose allow block policy inbound " \
+	"reject isolation ipv6 ipv6-iid no-dhcp no-resync anchors dhcp-client-id dhcp-hostname arp-conflicts rate "
 #define OF_SEEN    " host site " /* what a live guard sees by itself */
 #define OF_CLIENTS " vm json openmetrics guest-pcap uplink-pcap diff host site "
 

@@ -47,6 +47,7 @@ class Port:
     resident_mac: str = None        # ... and its MAC
     resolvers: tuple = ()           # --dns, or an alias that opens them
     rates: bool = True              # the guard's usual limits hold
+    shared: tuple = ()              # --shared-ip, each with its prefix length: the guest's, and others' as well
     max_frame: int = 1514
     names: tuple = None             # --dhcp-hostname; None: any
     ipv6: object = None             # oracle6.Port6; None: no IPv6 may pass
@@ -59,9 +60,16 @@ class Port:
     sent_dhcp: list = dataclasses.field(default_factory=list)       # times
     sent_arp: dict = dataclasses.field(default_factory=dict)   # by kind: times
 
+    def shares(self, address):
+        return any(address == text.split("/")[0] for text in self.shared)
+
+    def subnets(self, now):
+        return [lease.subnet for lease in self.live(now)] + \
+            [ipaddress.ip_network(text, strict=False) for text in self.shared]
+
     def owns(self, address, now):
         lease = self.leases.get(address)
-        return lease is not None and now < lease.until + SLACK
+        return self.shares(address) or lease is not None and now < lease.until + SLACK
 
     def live(self, now):
         return [lease for lease in self.leases.values() if now < lease.until + SLACK]
@@ -229,7 +237,7 @@ def host_names(options):
 def may_reach(port, now, address, protocol, source_port, destination_port):
     """The destination policy; the ports are None where the frame does not tell them."""
     a = ipaddress.ip_address(address)
-    if any(a in network for network in NEVER) or port.owns(address, now):
+    if any(a in network for network in NEVER) or port.owns(address, now) and not port.shares(address):
         return False
     rule = port.rule_for(address)
     if rule is not None:
@@ -252,8 +260,8 @@ def quoted_by(error):
 
 
 def is_broadcast(port, now, address):
-    return address == BROADCAST_IP or any(address == str(lease.subnet.broadcast_address) and lease.subnet.prefixlen < 31
-                                          for lease in port.live(now))
+    return address == BROADCAST_IP or any(address == str(subnet.broadcast_address) and subnet.prefixlen < 31
+                                          for subnet in port.subnets(now))
 
 
 def judge_data(port, now, destination, ip):
@@ -280,7 +288,7 @@ def judge_data(port, now, destination, ip):
     require(may_reach(port, now, to, ip.protocol, ip.source_port, ip.port), f"destination {to}")
     to_host = destination == port.resident_mac and to in port.residents
     if port.isolated and not is_group(destination) and destination not in port.next_hops(now) and not to_host:
-        on_link = any(ipaddress.ip_address(to) in lease.subnet for lease in port.live(now))
+        on_link = any(ipaddress.ip_address(to) in subnet for subnet in port.subnets(now))
         require(on_link and (port.is_named(to) or to in port.known_resolvers(now)), "next hop is not the router")
 
 
@@ -335,7 +343,7 @@ def judge_to_guest(port, now, data):
     require(kind in (0x0800, 0x0806) or kind == IPV6 and port.ipv6, "EtherType [P9 P61 P64]")
     if kind == IPV6:
         return port.ipv6.judge_to_guest(now, destination, source, data[14:])
-    held = {lease.address for lease in port.live(now) if now < lease.until - SLACK}
+    held = {lease.address for lease in port.live(now) if now < lease.until - SLACK and not port.shares(lease.address)}
     old = {address for address in held if now > port.leases[address].since + CONFLICT_WINDOW + SLACK}
     if kind == 0x0806:
         arp = data[14:]

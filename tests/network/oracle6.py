@@ -37,14 +37,15 @@ class Port6(Knowledge):
     """A guarded port's IPv6. `options` are the operator's words, as in oracle.Port."""
 
     def __init__(self, mac, router, router_mac, server=None, server_mac=None, *, hosts=(), allow=(), block=(),
-                 isolated=True, resolvers=(), nat64=(), static=(), sites=(), anchored=False, rates=True,
+                 isolated=True, resolvers=(), nat64=(), static=(), shared=(), sites=(), anchored=False, rates=True,
                  block_global=False, no_dhcp=False, residents=(), resident_mac=None, names=None):
         super().__init__(mac, router, router_mac, server or router, server_mac or router_mac)
         self.hosts = {ipaddress.ip_address(text) for text in hosts}
         self.residents = {ipaddress.ip_address(text) for text in residents}     # the host, where it is not the router
         self.resident_mac = resident_mac
         self.named_resolvers = {ipaddress.ip_address(text) for text in resolvers}
-        self.static = {ipaddress.ip_address(text) for text in static}
+        self.shared = {ipaddress.ip_address(text) for text in shared}   # --shared-ip: the guest's, and others' as well
+        self.static = {ipaddress.ip_address(text) for text in static} | self.shared
         self.rules = [(ipaddress.ip_network(text), allows) for allows, texts in ((True, allow), (False, block))
                       for text in texts]
         self.nat64 = [ipaddress.ip_network(text) for text in ("64:ff9b::/96", *nat64)]
@@ -93,7 +94,7 @@ class Port6(Knowledge):
         return max(rules)[2] if rules else None
 
     def may_reach(self, now, a, protocol=None, ports=(None, None), icmp_type=None):
-        if any(a in network for network in NEVER) or self.is_own(a, now, surely=True):
+        if any(a in network for network in NEVER) or self.is_own(a, now, surely=True) and a not in self.shared:
             return False
         learned = [] if self.is_on_link(a, now, SLACK) else self.translators
         translator = next((network for network in [*self.nat64, *learned] if a in network), None)
@@ -283,7 +284,7 @@ class Port6(Knowledge):
         require(not is_multicast(source) and not never, "source is nobody's")
         require(source != NOBODY or is_dad or kind in (MLD_QUERY, MLD_REPORT, MLD_DONE, MLD2_REPORT), "from ::")
         young = target is not None and self.is_young(target, now, SLACK)
-        require(young or not self.is_own(source, now, surely=True), "source is the guest's own")
+        require(young or source in self.shared or not self.is_own(source, now, surely=True), "source is the guest's own")
         require(source != self.router or source_mac == self.router_mac or not self.knows_gateway(now),
                 "the router's address from another MAC [P60]")
         require(source not in self.residents or source_mac == self.resident_mac, "the host's address from another MAC")
@@ -297,7 +298,7 @@ class Port6(Knowledge):
         require(claimed != self.router or not self.knows_gateway(now) or all(mac == self.router_mac for mac in options),
                 "claims the router's address [P60]")
         require(claimed not in self.residents or set(options) == {self.resident_mac}, "claims the host's address")
-        if kind == NA and self.is_own(target, now, surely=True):
+        if kind == NA and target not in self.shared and self.is_own(target, now, surely=True):
             require(self.is_young(target, now, SLACK), "claims the guest's address [P60]")
 
     def is_young(self, address, now, slack):

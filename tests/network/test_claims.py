@@ -170,6 +170,22 @@ def test_what_the_operator_gave(hosted):
                      three.output("err")[-1])
 
 
+def test_what_the_operator_shares(hosted):
+    """All who are told so have it, and nobody else."""
+    one, two = (raw(hosted, name, mac, "--shared-ip", "192.168.77.100/24,fe80::77/64")
+                for name, mac in (("one", ONE), ("two", TWO)))
+    assert "held by two" not in page_of() and "shared with others" in page_of("--vm", "one")
+    three = raw(hosted, "three", "52:54:00:00:00:0c")
+    three.send(dad("52:54:00:00:00:0c", "fe80::77"))
+    holder = three.guard.wait_line("fe80::77 is not for this VM: VM (one|two) has it").group(1)
+    {"one": one, "two": two}[holder].guard.wait_line("fe80::77, which this VM has, is wanted by VM three too", 5)
+    four = hosted.start([services.softnet_path(), "--vm-mac-address", "52:54:00:00:00:0d", "--guest", "tap:g-four",
+                         "--uplink", "tap:u-four,bridge=br0", "--vm-ip", "192.168.77.100/24"])
+    assert four.wait() == 1
+    assert re.search("--vm-ip: 192.168.77.100 was given to VM (one|two) as well, .* share it by --shared-ip",
+                     four.output("err")[-1])
+
+
 def test_networks_that_are_others(hosted):
     """The same address in two bridges, or in two VLANs of one, is two addresses."""
     hosted.bridge("br1")

@@ -237,6 +237,23 @@ def test_rules_and_rates():
     assert "more ARP than the limit" in faults([(1, oracle.LEFT, arp())] * 300, *bound())
 
 
+def test_a_shared_address():
+    """It is the guest's, whatever is leased, and others may have it; to call them takes a rule, as for any neighbour."""
+    vip, router = "192.168.77.100", {"router": ROUTER_IP, "router_mac": ROUTER}
+    outward = [arp(spa=vip, tpa=vip), arp(op=2, spa=vip, to=OTHER, tpa=OTHER_IP), data(source=vip), arp(tpa=vip)]
+    inward = [arp(op=2, sha=OTHER, spa=vip, tpa=vip, source=OTHER), data(source=vip, to=MY_IP, ether=OTHER, mac=ME)]
+    frames = [(20, oracle.LEFT, frame) for frame in outward] + [(20, oracle.DELIVERED, frame) for frame in inward]
+    shared = {"shared": (f"{vip}/24",)}
+    assert faults(frames, *bound(**shared)) == []
+    assert faults(frames, oracle.Port(mac=ME, **router, **shared)) == ["ARP sender address is not the guest's [P15]"]
+    assert len(faults(frames, *bound())) == 4       # what tells or asks of nobody's address is none of its guard's
+    call = [(20, oracle.LEFT, data(to=vip, mac=OTHER))]
+    assert len(faults(call, *bound(**shared))) == len(faults(call, *bound(**shared, allow=()))) == 1
+    assert faults(call, *bound(**shared, allow=(vip + "/32",))) == []
+    assert len(faults([(20, oracle.LEFT, data(source=OTHER_IP))], *bound(**shared))) == 1
+    assert len(faults([(20, oracle.DELIVERED, TO_GUEST["claims the guest"])], *bound(**shared))) == 1
+
+
 @needs("arp-scan")
 def test_oracle_sees_what_an_unguarded_guest_does(segment):
     """The whole way, with a real tool and a real capture, and no guard: faults must show."""

@@ -324,6 +324,21 @@ def test_an_address_begins_and_ends():
         (11, oracle.LEFT, data(NEIGHBOUR)), (11, oracle.LEFT, data("2a00:7700:2:1:5054:ff:fe00:a"))])) == 2
 
 
+def test_a_shared_address():
+    """It is the guest's, and others may have it; to call them takes a rule, as for any neighbour."""
+    vip = "2a00:7700:1:1::100"
+    outward = [na(vip, source=vip), data(vip), ns(vip, source=MINE)]
+    inward = [na(vip, OTHER, vip, ether=OTHER), data(vip, MINE, ether=OTHER, mac=ME)]
+    frames = [(20, oracle.LEFT, built) for built in outward] + [(20, oracle.DELIVERED, built) for built in inward]
+    assert faults(frames, *bound(shared=(vip,))) == []
+    assert len(faults(frames, *bound())) == 3       # what others say of a neighbour's address passes
+    assert len(faults(frames, *bound(static=(vip,)))) == 2
+    call = data(to=vip, mac=OTHER)
+    assert len(left(call, shared=(vip,))) == len(left(call, static=(vip,), allow=(vip,))) == 1
+    assert left(call, shared=(vip,), allow=(vip,)) == []
+    assert len(left(data(NEIGHBOUR), shared=(vip,))) == 1
+
+
 def test_rules_and_rates():
     assert left(data(to="fd00::9", mac=OTHER), allow=("fd00::/16",), isolated=False) == []
     assert len(left(data(to="fd00::9", mac=OTHER), allow=("fd00::/16",))) == 1      # not the router's MAC

@@ -103,6 +103,7 @@ static void options_come_back(void **unused)
 			know_uplink();
 		COMES_BACK("-v");
 		COMES_BACK("--mtu=9000", "--vm-ip=10.0.0.5/24,10.0.0.6", "--no-dhcp");
+		COMES_BACK("--vm-ip=10.0.0.5/24", "--shared-ip=10.0.0.100/24,fd00::64/64", "--ipv6=guard");
 		COMES_BACK("--vm-ip=2001:db8::5/64", "--ipv6=guard", "--ipv6-iid=eui64", "--no-resync");
 		COMES_BACK("--gateway=10.0.0.1,fe80::9,2001:db8::1", "--gateway-mac=52:54:00:00:00:02,52:54:00:00:00:03",
 			   "--dhcp-server=10.0.0.2,fe80::2", "--dns=9.9.9.9,2620:fe::9", "--anchors=strict");

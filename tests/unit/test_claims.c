@@ -56,15 +56,21 @@ static void on_lose(void *context, struct address a, const char *why)
 	release_address(context, a);
 }
 
+enum { FIRST_SHARED = 90 }; /* what is given from here on is given as shared */
+
 static const struct claim_conflict *start(struct claims *c, const char *vm, const struct state *state, uint32_t given)
 {
-	struct address statics[1] = { address(given) };
+	static struct config config;
+	struct claim statics[1] = { { address(given), given < FIRST_SHARED ? CLAIM_HELD : CLAIM_SHARED, 128 } };
+	config.shared = (struct address_set){ .count = 0 };
+	if (given >= FIRST_SHARED)
+		set_add(&config.shared, address(given));
 	static const struct state empty;
 	assert_null(open_claims(c, vm, statics, given != 0, &uplink, NULL));
 	c->tell = on_tell;
 	c->lose = on_lose;
 	c->context = c;
-	return enter_claims(c, state != NULL ? state : &empty, &uplink, NOW);
+	return enter_claims(c, &config, state != NULL ? state : &empty, &uplink, NOW);
 }
 
 static struct state holding(uint32_t n, enum origin6 origin)
@@ -275,6 +281,32 @@ static void given_twice(void **unused)
 	kill_guard(&g);
 	close_claims(&claims);
 	assert_null(start(&claims, "here", &state, 9));
+}
+
+/* By all who share it, and by nobody else, whether that one was given it, leases it, or was there first. */
+static void given_to_be_shared(void **unused)
+{
+	struct state shared = holding(FIRST_SHARED, ORIGIN_STATIC);
+	(void)unused;
+	assert_true(claim_address(&claims, address(FIRST_SHARED), NOW));
+	struct guard g = start_guard("there", FIRST_SHARED);
+	follow_claims(&claims, NOW + 10000);
+	assert_true(why_lost != NULL && same_address(lost, address(FIRST_SHARED)));
+	assert_false(claim_address(&claims, address(FIRST_SHARED), NOW + 10000));
+	tells = 0;
+	close_claims(&claims);
+	assert_null(start(&claims, "here", &shared, FIRST_SHARED));
+	assert_true(claim_address(&claims, address(FIRST_SHARED), NOW));
+	follow_claims(&claims, NOW + 20000);
+	assert_int_equal(tells, 0);
+	close_claims(&claims);
+	struct config none = { .vm_mac = 0 };
+	struct claim sole = { address(FIRST_SHARED), CLAIM_HELD, 128 };
+	assert_null(open_claims(&claims, "here", &sole, 1, &uplink, NULL));
+	const struct claim_conflict *conflict = enter_claims(&claims, &none, &shared, &uplink, NOW);
+	assert_non_null(conflict);
+	assert_string_equal(conflict->vm, "there");
+	kill_guard(&g);
 }
 
 static void a_saved_state_gives_nothing_that_another_has(void **unused)
@@ -488,8 +520,8 @@ int main(void)
 	registry_prefix = prefix;
 	const struct CMUnitTest tests[] = {
 		TEST(one_holds_it), TEST(both_never_have_it), TEST(the_holder_is_told), TEST(what_was_given_outranks),
-		TEST(given_twice), TEST(a_saved_state_gives_nothing_that_another_has), TEST(networks_are_apart),
-		TEST(what_the_dead_have_left), TEST(a_full_table), TEST(locks_of_others), TEST(pages_of_any_octets),
+		TEST(given_twice), TEST(given_to_be_shared), TEST(a_saved_state_gives_nothing_that_another_has),
+		TEST(networks_are_apart), TEST(what_the_dead_have_left), TEST(a_full_table), TEST(locks_of_others), TEST(pages_of_any_octets),
 		TEST(which_claims_exclude_each_other), TEST(a_claim_among_many),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);

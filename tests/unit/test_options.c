@@ -237,6 +237,23 @@ static void an_exposed_port_that_could_lead_nowhere(void **unused)
 	TAKEN(TART, "--expose", "80:80", "--ipv6", "off");
 }
 
+static void addresses_may_be_shared(void **unused)
+{
+	(void)unused;
+	TAKEN(TART, "--vm-ip", "10.0.0.5/24", "--shared-ip", "10.0.0.100/24,fd00::64/64");
+	assert_int_equal(options.static_count, 3);
+	assert_true(!options.statics[0].is_shared && options.statics[1].is_shared && options.statics[2].is_shared);
+	assert_int_equal(options.statics[1].prefix_length, 24);
+	assert_true(same_address(options.statics[2].address, (struct address){ 0xfd00000000000000ULL, 0x64 }));
+	REFUSED("--shared-ip: more than 3 IPv4 addresses leave no place for a lease; expected --no-dhcp with it", TART,
+		"--shared-ip", "10.0.0.1,10.0.0.2,10.0.0.3,10.0.0.4");
+	TAKEN(TART, "--no-dhcp", "--shared-ip", "10.0.0.1,10.0.0.2,10.0.0.3,10.0.0.4");
+	REFUSED("--shared-ip: more than 4 IPv4 addresses", TART, "--vm-ip", "10.0.0.1,10.0.0.2", "--shared-ip",
+		"10.0.0.3,10.0.0.4,10.0.0.5");
+	REFUSED("--shared-ip: \"fd00::5\": expected --ipv6 guard with it: IPv6 is off by --ipv6", TART, "--shared-ip",
+		"fd00::5", "--ipv6", "off");
+}
+
 /* A limit and its parts: what is written last counts. */
 static void a_rate_is_that_of_its_parts(void **unused)
 {
@@ -551,6 +568,7 @@ int main(void)
 		cmocka_unit_test(ipv6_follows_the_rules_unless_told),
 		cmocka_unit_test(an_address_that_could_not_be_used),
 		cmocka_unit_test(an_exposed_port_that_could_lead_nowhere),
+		cmocka_unit_test(addresses_may_be_shared),
 		cmocka_unit_test(a_rate_is_that_of_its_parts),
 		cmocka_unit_test(isolation_follows_the_rules_unless_told),
 		cmocka_unit_test(questions_are_answered_from_anywhere),

@@ -129,6 +129,7 @@ static void a_host_with_a_router_only_lives_there(void **unused)
 	assert_true(is_only(&config.host, router4) && config.host6.count == 2 && config.resident.count == 0);
 	REFUSED("--anchors: \"strict\": expected --gateway or --dhcp-server with this uplink", "--anchors=strict");
 	REFUSED("--vm-ip: \"192.168.64.1\": expected another address than the host's", "--vm-ip=192.168.64.1");
+	REFUSED("--shared-ip: \"192.168.64.1\": expected another address than the host's", "--shared-ip=192.168.64.1");
 	anchors.gateway_macs.item[0] = 0x52540000000a;
 	REFUSED("--vm-mac-address: expected another address than the gateway's", "-v");
 }

@@ -167,21 +167,26 @@ static void what_two_have(void **unused)
 		"{'name':'f','claims':{'segment':'x'},'addresses':[{'address':'10.0.0.9'},{'address':'10.0.0.7'}]}",
 		"{'name':'g','claims':{'segment':'x'},'addresses':[{'address':'10.0.0.9'}]}", /* of strangers both */
 		"{'name':'h','claims':[],'addresses':{}}", "7",
+		"{'name':'i','claims':{'segment':'x'},'addresses':[{'address':'10.0.0.1','shared':true}]}",
+		"{'name':'j','claims':{'segment':'x'},'addresses':[{'address':'10.0.0.1','shared':true}]}",
+		"{'name':'k','claims':{'segment':'x'},'addresses':[{'address':'10.0.0.2','shared':true}]}", /* only one says so */
+		"{'name':'l','claims':{'segment':'x'},'addresses':[{'address':'10.0.0.2'}]}",
 	};
-	struct stated_claims guards[9];
+	struct stated_claims guards[13];
 	struct sheet sheet = { .text = text, .size = sizeof text };
 	(void)unused;
-	for (int i = 0; i < 9; i++)
-		guards[i] = (struct stated_claims){ parse(said[i]), i < 5 };
+	for (int i = 0; i < 13; i++)
+		guards[i] = (struct stated_claims){ parse(said[i]), i < 5 || i > 8 };
 	text[0] = '\0';
-	write_doubles(&sheet, guards, 9);
-	assert_string_equal(text, "\n10.0.0.5 is held by two: a and b\n10.0.0.7 is held by two: b and f\n");
+	write_doubles(&sheet, guards, 13);
+	assert_string_equal(text, "\n10.0.0.2 is held by two: k and l\n10.0.0.5 is held by two: a and b\n"
+				  "10.0.0.7 is held by two: b and f\n");
 	sheet.length = 0;
 	text[0] = '\0';
 	write_doubles(&sheet, guards, 1);
 	write_doubles(&sheet, guards, 0);
 	assert_string_equal(text, "");
-	for (int i = 0; i < 9; i++)
+	for (int i = 0; i < 13; i++)
 		json_decref((json_t *)(uintptr_t)guards[i].status);
 }
 
