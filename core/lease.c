@@ -1,7 +1,6 @@
 /* Bindings, anchors, transactions and client identifiers: fixed tables, each with a stated answer to being full. */
 #include "lease.h"
 #include "dhcp4_ids.h"
-#include "lease6.h"
 #include "snoop_anchors4.h"
 #include "trust.h"
 
@@ -48,16 +47,6 @@ static void run_out(struct snoop *snoop, struct binding *b)
 	remove_lease(snoop, b, "expired");
 }
 
-void take_away(struct snoop *snoop, struct address a, const char *why, uint64_t now_ms)
-{
-	struct binding *lease = find_lease(snoop->state, a);
-	struct binding6 *lease6 = find_lease6(snoop->state, a);
-	if (lease)
-		remove_lease(snoop, lease, why);
-	if (lease6)
-		remove_lease6(snoop, lease6, why, now_ms);
-}
-
 bool is_leasable4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
 {
 	uint32_t host = ipv4_of_address(a);
@@ -69,11 +58,9 @@ bool is_leasable4(const struct config *config, const struct state *state, struct
 	       find_server_entry4(state, host, now_ms) == SERVERS4_MAX;
 }
 
-bool add_static_binding(struct state *state, struct address a, uint32_t prefix_length, uint64_t now_ms)
+bool add_static_binding4(struct state *state, struct address a, uint32_t prefix_length, uint64_t now_ms)
 {
 	static const struct config no_anchors;
-	if (!is_ipv4(a))
-		return add_static_binding6(state, a, prefix_length, now_ms);
 	if (prefix_length > 32 || !is_leasable4(&no_anchors, state, a, now_ms) || find_lease(state, a))
 		return false;
 	for (uint32_t i = 0; i < BINDINGS4_MAX; i++) {
@@ -87,11 +74,9 @@ bool add_static_binding(struct state *state, struct address a, uint32_t prefix_l
 	return false;
 }
 
-uint64_t expire_bindings(struct snoop *snoop, uint64_t now_ms)
+uint64_t expire_bindings4(struct snoop *snoop, uint64_t now_ms)
 {
-	uint64_t next_ms = expire_bindings6(snoop, now_ms), asks_ms = ask_routers4(snoop, now_ms);
-	if (asks_ms < next_ms)
-		next_ms = asks_ms;
+	uint64_t next_ms = NEVER_EXPIRES;
 	for (uint32_t i = 0; i < BINDINGS4_MAX; i++) {
 		struct binding *b = &snoop->state->ipv4[i];
 		if (b->state == BINDING_NONE)
@@ -102,16 +87,6 @@ uint64_t expire_bindings(struct snoop *snoop, uint64_t now_ms)
 			next_ms = b->expires_ms;
 	}
 	return next_ms;
-}
-
-void relearn(struct snoop *snoop)
-{
-	struct state *state = snoop->state;
-	forget_anchors4(state);
-	state->ipv6.server = (struct learned_server6){ 0 };
-	for (uint32_t i = 0; i < ROUTERS6_MAX; i++)
-		state->ipv6.routers[i].locked_ms = 0;
-	state->past = (struct past){ .had_lease = 0 };
 }
 
 /* Which entry a new binding takes; the lower the rank, the sooner it goes. */

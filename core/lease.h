@@ -21,6 +21,9 @@ struct binding *find_lease(struct state *state, struct address a);
 
 /* Takes the address from the guest at once. Static bindings stay. */
 void remove_lease(struct snoop *snoop, struct binding *b, const char *why);
+bool add_static_binding4(struct state *, struct address, uint32_t prefix_length, uint64_t now_ms);
+/* Ends what has run out. Gives the time when the next one does. */
+uint64_t expire_bindings4(struct snoop *, uint64_t now_ms);
 
 /*
  * Binds what an ACK gave: updates the binding of the address, or makes one; an older lease of the same client goes into

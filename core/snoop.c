@@ -17,6 +17,43 @@ void fill_buckets(const struct config *config, struct buckets *buckets, uint64_t
 	}
 }
 
+void take_away(struct snoop *snoop, struct address a, const char *why, uint64_t now_ms)
+{
+	struct binding *lease = find_lease(snoop->state, a);
+	struct binding6 *lease6 = find_lease6(snoop->state, a);
+	if (lease)
+		remove_lease(snoop, lease, why);
+	if (lease6)
+		remove_lease6(snoop, lease6, why, now_ms);
+}
+
+bool add_static_binding(struct state *state, struct address a, uint32_t prefix_length, uint64_t now_ms)
+{
+	return is_ipv4(a) ? add_static_binding4(state, a, prefix_length, now_ms)
+			  : add_static_binding6(state, a, prefix_length, now_ms);
+}
+
+static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
+{
+	return a_ms < b_ms ? a_ms : b_ms;
+}
+
+uint64_t expire_bindings(struct snoop *snoop, uint64_t now_ms)
+{
+	uint64_t next_ms = earlier(expire_bindings6(snoop, now_ms), ask_routers4(snoop, now_ms));
+	return earlier(next_ms, expire_bindings4(snoop, now_ms));
+}
+
+void relearn(struct snoop *snoop)
+{
+	struct state *state = snoop->state;
+	forget_anchors4(state);
+	state->ipv6.server = (struct learned_server6){ 0 };
+	for (uint32_t i = 0; i < ROUTERS6_MAX; i++)
+		state->ipv6.routers[i].locked_ms = 0;
+	state->past = (struct past){ .had_lease = 0 };
+}
+
 static bool parse_dhcp_frame(const struct frame *frame, struct dhcp_frame *f)
 {
 	struct ethernet eth;

@@ -3,12 +3,10 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include "../system/descriptors.h"
 #include "port.h"
 
 #define PRINTF(at, first) __attribute__((format(printf, at, first)))
-
-/* Copies text that may be too long; the result always ends in a 0. */
-void copy_text(char *to, size_t size, const char *from);
 
 /* Fills the error and gives NULL, so that an opener can return it. */
 void *usage_error(struct port_error *, const char *format, ...) PRINTF(2, 3);
@@ -26,15 +24,6 @@ uint64_t no_deadline(const struct port *);
 bool make_quiet(int fd);
 /* Room for a burst: 4 MiB where the system allows it, what it allows elsewhere. */
 void enlarge_buffers(int fd);
-/* A close-on-exec duplicate that is not one of the three standard descriptors. */
-int duplicate_above_2(int fd);
-/* A new descriptor in the place of one that may be 0..2: the old one is closed. -1 stays -1. */
-int move_above_2(int fd);
-/*
- * The terminal that is open as `fd`, opened once more as `flags` say; -1: it is none, or cannot be. O_NONBLOCK belongs to the
- * description, which others share: whoever wants it needs a description of his own.
- */
-int open_terminal_again(int fd, int flags);
 /* A quiet AF_UNIX socket, or -1. */
 int unix_socket(int type);
 bool unix_pair(int type, int pair[2]);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "../port/io.h"
+#include "../system/descriptors.h"
 #include "platform.h"
 #include "text.h"
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-#include "../port/io.h"
+#include "../system/descriptors.h"
 
 /* CAN ends whatever sequence was cut off in its middle. */
 #define ENTER "\033[?1049h\033[?25l"
