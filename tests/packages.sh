@@ -37,7 +37,7 @@ check           systemd               -           for systemd-networkd alone
 check           kea-dhcp4-server      -           a DHCP server that gives leases of seconds
 check           kea-dhcp6-server      -
 check           radvd                 -           a router of IPv6
-check           keepalived            -           routers that take each other's place, machines that share an address
+check           keepalived            -           gateways that give way to each other, and addresses that move
 check           iputils-ping          -
 check           procps                -           ps(1), for the smoke test of a Mac
 check           python3-prometheus-client -       reads the metrics as Prometheus does
