@@ -65,6 +65,46 @@ static bool decides(uint8_t code)
 	return false;
 }
 
+/*
+ * What clients ask with, and every server can read. Some servers pass over a message whole when one option of it has a length
+ * that its RFC does not give it; what a server makes of others nobody knows.
+ */
+static bool is_odd(uint8_t code, uint8_t octets)
+{
+	enum { MESSAGE_SIZE = 57, VENDOR_CLASS = 60, PARAMETERS = 55, USER_CLASS = 77, ARCHITECTURE = 93, NETWORK_INTERFACE = 94,
+	       MACHINE = 97, AUTO_CONFIGURE = 116, NONCE_CAPABLE = 145, IPXE = 175 };
+	switch (code) {
+	case MESSAGE_SIZE:
+		return octets != 2;
+	case ARCHITECTURE:
+		return octets == 0 || octets % 2 != 0;
+	case NETWORK_INTERFACE:
+		return octets != 3;
+	case MACHINE:
+		return octets != 17;
+	case AUTO_CONFIGURE:
+		return octets != 1;
+	case RAPID_COMMIT:
+		return octets != 0;
+	case PARAMETERS:
+	case VENDOR_CLASS:
+	case USER_CLASS:
+	case NONCE_CAPABLE:
+	case IPXE:
+		return octets == 0;
+	case HOST_NAME: /* these are read, and a fault in them is refused */
+	case REQUESTED_ADDRESS:
+	case LEASE_TIME:
+	case MESSAGE_TYPE:
+	case SERVER_IDENTIFIER:
+	case CLIENT_IDENTIFIER:
+	case CLIENT_FQDN:
+		return false;
+	default:
+		return true;
+	}
+}
+
 static uint32_t prefix_length_of(uint32_t mask)
 {
 	for (uint32_t n = 0; n <= 32; n++)
@@ -206,6 +246,7 @@ static bool read_options(const struct frame *frame, uint32_t at, uint32_t end, s
 		if (!read_option(code, &value, m, p) || !value.ok)
 			return false;
 		m->fault = 0;
+		m->is_odd = m->is_odd || is_odd(code, octets);
 		skip_bytes(&r, octets);
 	}
 	return r.ok && (p->is_reply || p->in_options);

@@ -32,6 +32,7 @@ struct dhcp {
 	bool has_relay_option;        /* what a relay says of its client: 82, 118, 220, 221 */
 	bool prefers_ipv6;            /* option 108, RFC 8925 */
 	uint8_t fault;                /* the option at which reading ended; 0: none is to blame */
+	bool is_odd;                  /* has an option that a server may stumble over; of a request */
 	bool is_shared;               /* option 159, RFC 7618: the address is leased to several, with some ports to each */
 };
 

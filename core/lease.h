@@ -69,6 +69,7 @@ struct dhcp_frame {
 	uint64_t source_mac, destination_mac;
 	struct address source, destination; /* of the IP header */
 	uint16_t source_port, destination_port;
+	bool is_heard; /* its checksums are right, and it goes as far as a server may be */
 	struct dhcp message;
 };
 

@@ -54,6 +54,32 @@ void relearn(struct snoop *snoop)
 	state->past = (struct past){ .had_lease = 0 };
 }
 
+static uint64_t sum_of_words(const struct frame *frame, uint32_t at, uint32_t end, uint64_t sum)
+{
+	struct reader r = read_from(frame, at, end);
+	while (octets_left(&r) > 1)
+		sum += read_be16(&r);
+	if (octets_left(&r) > 0)
+		sum += (uint64_t)read_u8(&r) << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+/* RFC 791 3.1, RFC 768: what has a wrong checksum nobody hears. 0: it has none. */
+static bool has_good_checksums4(const struct frame *frame, const struct ipv4 *ip, const struct udp *udp)
+{
+	struct reader r = read_from(frame, ip->payload + 6, ip->end);
+	uint32_t end = ip->payload + udp->length;
+	if (sum_of_words(frame, ETHERNET_HEADER, ip->payload, 0) != 0xffff)
+		return false;
+	uint64_t addresses = sum_of_words(frame, ETHERNET_HEADER + 12, ETHERNET_HEADER + 20, 0);
+	return read_be16(&r) == 0 ||
+	       sum_of_words(frame, ip->payload, end, addresses + PROTOCOL_UDP + udp->length) == 0xffff;
+}
+
+enum { TTL_OF_CLIENTS_MIN = 16 }; /* the lowest that a client is known to use; below it a router may end the way */
+
 static bool parse_dhcp_frame(const struct frame *frame, struct dhcp_frame *f)
 {
 	struct ethernet eth;
@@ -68,6 +94,7 @@ static bool parse_dhcp_frame(const struct frame *frame, struct dhcp_frame *f)
 	f->destination = ip.destination;
 	f->source_port = udp.source;
 	f->destination_port = udp.destination;
+	f->is_heard = ip.ttl >= TTL_OF_CLIENTS_MIN && has_good_checksums4(frame, &ip, &udp);
 	return parse_dhcp(frame, ip.payload + 8, ip.payload + udp.length, &f->message);
 }
 

@@ -195,6 +195,29 @@ void note_dhcp_question(struct state *state, enum transaction_kind kind, bool br
 	learned->asked.unicasts += !broadcast;
 }
 
+bool is_served_client4(const struct state *state, uint64_t client_id)
+{
+	for (uint32_t i = 0; i < SERVED_MAX; i++)
+		if (state->learned.served[i] == client_id)
+			return true;
+	for (uint32_t i = 0; i < BINDINGS4_MAX; i++) /* over a restart those are known */
+		if (state->ipv4[i].state == BINDING_BOUND && state->ipv4[i].client_id == client_id)
+			return true;
+	return false;
+}
+
+/* The newest last. */
+void remember_served_client4(struct state *state, uint64_t client_id)
+{
+	uint64_t *served = state->learned.served;
+	uint32_t at = 0;
+	while (at < SERVED_MAX - 1 && served[at] != client_id)
+		at++;
+	for (; at < SERVED_MAX - 1; at++)
+		served[at] = served[at + 1];
+	served[SERVED_MAX - 1] = client_id;
+}
+
 /* A firewall may keep unicast from a server behind a relay, so that it hears a rebinding and no renewal. */
 void note_dhcp_answer(struct state *state, bool to_broadcast)
 {

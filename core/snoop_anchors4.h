@@ -21,6 +21,10 @@ void extend_locks4(struct snoop *snoop, uint64_t until_ms, uint64_t now_ms);
 void note_dhcp_question(struct state *state, enum transaction_kind kind, bool broadcast, uint64_t now_ms);
 void note_dhcp_answer(struct state *state, bool to_broadcast);
 
+/* Under this client identifier the guest has had a lease: a server that is there offers one again. */
+bool is_served_client4(const struct state *state, uint64_t client_id);
+void remember_served_client4(struct state *state, uint64_t client_id);
+
 void forget_anchors4(struct state *state);
 
 /* Something of the guest's may not have reached the network: what stayed unanswered so far proves nothing. */

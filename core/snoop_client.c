@@ -66,6 +66,15 @@ static bool is_from_nobody(const struct request *q)
 	return q->broadcast && is_unset(q->frame->source) && is_unset(q->message->ciaddr);
 }
 
+/*
+ * A server hears it, and has no reason to pass over it. What is said under a client identifier that it does not know it may
+ * pass over (RFC 2131 4.3.2), so who asks counts, too.
+ */
+static bool is_plain(const struct request *q)
+{
+	return q->frame->is_heard && !q->message->is_odd;
+}
+
 static enum verdict discover(struct snoop *s, const struct request *q, uint64_t now_ms)
 {
 	if (!is_from_nobody(q) || q->message->has_server)
@@ -76,7 +85,8 @@ static enum verdict discover(struct snoop *s, const struct request *q, uint64_t 
 	if (t->rapid_commit)
 		remember_request(s->state, t->id, true, now_ms);
 	t->broadcast = 1;
-	note_dhcp_question(s->state, TRANSACTION_DISCOVER, true, now_ms);
+	if (is_plain(q) && is_served_client4(s->state, q->client_id))
+		note_dhcp_question(s->state, TRANSACTION_DISCOVER, true, now_ms);
 	return PASS;
 }
 
@@ -159,13 +169,17 @@ static bool is_secret_id(const struct state *state, uint32_t id, uint32_t bindin
 }
 
 /*
- * What reaches the server for sure: a hostile guest must not make it seem silent. Nobody needs to answer for an address
- * that is shared, for it is no lease (RFC 2131 4.3.2).
+ * What reaches the server for sure, and has to be answered: a hostile guest must not make it seem silent, nor tell a friend
+ * what only the server may know. Nobody needs to answer for an address that is no lease of this client (RFC 2131 4.3.2), as
+ * one that is shared.
  */
-static bool is_sure_to_arrive(const struct snoop *s, const struct request *q, uint64_t now_ms)
+static bool must_be_answered(const struct snoop *s, const struct request *q, uint32_t binding, uint64_t now_ms)
 {
 	uint64_t mac = q->frame->destination_mac;
-	if (is_shared(s->config, q->message->ciaddr))
+	const struct binding *b = &s->state->ipv4[binding];
+	bool is_leased = b->state == BINDING_STATIC ? !is_unset(b->server) && is_served_client4(s->state, q->client_id)
+						    : b->client_id == q->client_id;
+	if (!is_plain(q) || !is_leased || is_shared(s->config, q->message->ciaddr))
 		return false;
 	return q->broadcast || is_gateway_mac(s->config, s->state, mac, now_ms) || is_learned_server_mac(s->state, mac, now_ms);
 }
@@ -196,13 +210,14 @@ static enum verdict renew(struct snoop *s, const struct request *q, uint64_t now
 	if (resync && !may_spend(s, RATE_OF_RESYNC, now_ms))
 		return DROP_RATE_DHCP;
 	remember_request(s->state, m->xid, q->broadcast, now_ms);
-	bool secret = !q->broadcast && !resync && is_secret_id(s->state, m->xid, index, now_ms);
+	bool counts = !resync && must_be_answered(s, q, index, now_ms);
+	bool secret = counts && !q->broadcast && is_secret_id(s->state, m->xid, index, now_ms);
 	struct transaction *t = open_transaction(s->state, m->xid, TRANSACTION_RENEW, q->client_id, now_ms);
 	t->requested = m->ciaddr;
 	t->resync = resync;
 	t->broadcast = q->broadcast;
 	t->secret = secret;
-	if (!resync && is_sure_to_arrive(s, q, now_ms))
+	if (counts)
 		note_dhcp_question(s->state, TRANSACTION_RENEW, q->broadcast, now_ms);
 	return PASS;
 }

@@ -179,6 +179,7 @@ static enum verdict accept_ack(struct snoop *s, const struct dhcp_frame *f, stru
 	struct binding *b = find_lease(s->state, m->yiaddr);
 	if (b) {
 		b->server_port = f->source_port;
+		remember_served_client4(s->state, t->client_id);
 		learn_anchors(s, f, b, credit, now_ms);
 	}
 	if (b && b->expires_ms != NEVER_EXPIRES)

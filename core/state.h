@@ -8,7 +8,7 @@
 #include "verdict.h"
 
 enum {
-	BINDINGS4_MAX = 4, TRANSACTIONS_MAX = 4, ROUTERS4_MAX = 8, SERVERS4_MAX = 4, REQUEST_IDS4_MAX = 32
+	BINDINGS4_MAX = 4, TRANSACTIONS_MAX = 4, ROUTERS4_MAX = 8, SERVERS4_MAX = 4, REQUEST_IDS4_MAX = 32, SERVED_MAX = 8
 };
 
 enum binding_state {
@@ -113,6 +113,7 @@ struct learned {
 	struct locked servers[SERVERS4_MAX]; /* full: the one whose lock ends first goes */
 	struct silence asked;                /* the servers, by DHCP */
 	uint64_t sought_ms;                  /* when the guard last asked for routers that it does not know */
+	uint64_t served[SERVED_MAX];         /* keyed hashes of the client identifiers that had leases; full: the oldest goes */
 	uint32_t hears_no_unicast;           /* the server answers broadcasts alone: what it does not get proves nothing */
 	uint32_t reserved;
 };

@@ -120,11 +120,23 @@ void a_live_server_is_not_succeeded(void **state)
 	}
 }
 
+/* With a wrong checksum of IP or UDP; with an option that Kea cannot read; under a client identifier that has no lease. */
+static enum verdict discovers_oddly(int how, uint32_t xid)
+{
+	static const uint8_t short_size[] = { 57, 1, 0 }, other_client[] = { 61, 3, 0, 'b', 'c' };
+	struct dhcp_spec spec = { .type = 1, .xid = xid };
+	spec.extra = how == 2 ? short_size : other_client;
+	spec.extra_octets = how == 2 ? sizeof short_size : how == 3 ? sizeof other_client : 0;
+	put_client_message(&w, &spec);
+	w.frame[how == 0 ? 24 : 40] ^= how < 2;
+	return from_guest(&w);
+}
+
 /* A hostile guest asks what no server answers, or where none hears it, and a friend of it answers. */
 void what_is_no_question_to_a_server(void **state)
 {
 	(void)state;
-	for (int kind = 0; kind < 5; kind++) {
+	for (int kind = 0; kind < 9; kind++) {
 		start_learning(36000);
 		for (uint32_t i = 0; i < 4; i++, w.now_ms += 10 * SECOND) {
 			if (kind == 0) /* by unicast, to a MAC that is not the server's */
@@ -137,6 +149,8 @@ void what_is_no_question_to_a_server(void **state)
 			else if (kind == 3)
 				EXPECT(client((struct dhcp_spec){ .type = 8, .xid = 50 + i, .ciaddr = GUEST_IP, .ip_from = GUEST_IP }),
 				       PASS);
+			else if (kind >= 5)
+				EXPECT(discovers_oddly(kind - 5, 50 + i), PASS);
 			else /* attempts that lie minutes apart */
 				EXPECT(client((struct dhcp_spec){ .type = 1, .xid = 50 + i }), PASS);
 			if (kind == 4)
@@ -265,6 +279,26 @@ void a_secret_id_proves_the_receiver(void **state)
 	lease_from_gateway();
 	w.state.ipv4[0].has_public_id = 0;
 	EXPECT(renews(7, GATEWAY_IP, GATEWAY_MAC), PASS);
+	EXPECT(acks(7, GATEWAY_IP, VICTIM_MAC), DROP_DHCP4_ROGUE_SERVER);
+	/* A guest chooses the MAC that it sends to: what it tells a friend is no secret of the server's. */
+	lease_from_gateway();
+	EXPECT(renews(7, GATEWAY_IP, VICTIM_MAC), PASS);
+	EXPECT(acks(7, GATEWAY_IP, VICTIM_MAC), DROP_DHCP4_ROGUE_SERVER);
+	EXPECT(sends_by(VICTIM_MAC), DROP_L2_NEXT_HOP);
+	/* Nor is it one, when it goes to the server afterwards. */
+	EXPECT(renews(7, GATEWAY_IP, GATEWAY_MAC), PASS);
+	EXPECT(acks(7, GATEWAY_IP, VICTIM_MAC), DROP_DHCP4_ROGUE_SERVER);
+	/* Nor where it sees to it that the server never hears it, or has no lease to renew. */
+	lease_from_gateway();
+	put_client_message(&w, &(struct dhcp_spec){ .type = 3, .xid = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP,
+						    .ip_to = GATEWAY_IP, .mac_to = GATEWAY_MAC });
+	w.frame[24] ^= 1;
+	EXPECT(from_guest(&w), PASS);
+	EXPECT(acks(7, GATEWAY_IP, VICTIM_MAC), DROP_DHCP4_ROGUE_SERVER);
+	lease_from_gateway();
+	static const uint8_t other_client[] = { 61, 3, 0, 'b', 'c' };
+	EXPECT(client((struct dhcp_spec){ .type = 3, .xid = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP, .ip_to = GATEWAY_IP,
+					  .mac_to = GATEWAY_MAC, .extra = other_client, .extra_octets = sizeof other_client }), PASS);
 	EXPECT(acks(7, GATEWAY_IP, VICTIM_MAC), DROP_DHCP4_ROGUE_SERVER);
 	/* What is named stays as it is named. */
 	lease_from_gateway();

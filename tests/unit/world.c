@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "world.h"
+#include "core/writer.h"
 
 #include <cmocka.h>
 
@@ -118,6 +119,10 @@ void put_ipv4(struct world *w, uint32_t from, uint32_t to, uint8_t protocol, uin
 	put_number(w, 0, 2);
 	put_number(w, from, 4);
 	put_number(w, to, 4);
+	uint8_t *header = &w->frame[w->length - 20];
+	uint16_t sum = checksum(sum_of(header, 20, 0));
+	header[10] = (uint8_t)(sum >> 8);
+	header[11] = (uint8_t)sum;
 }
 
 void put_udp(struct world *w, uint16_t from, uint16_t to, uint32_t payload)
