@@ -11,6 +11,7 @@ enum {
 
 enum option6 {
 	CLIENT_IDENTIFIER = 1, SERVER_IDENTIFIER = 2, IA_ADDRESS = 5, SERVER_UNICAST = 12, STATUS_CODE = 13,
+	OPTION_REQUEST = 6, ELAPSED_TIME = 8, USER_CLASS = 15, VENDOR_CLASS = 16, RECONFIGURE_ACCEPT = 20,
 	RAPID_COMMIT = 14, RELAY_MESSAGE = 9, INTERFACE_ID = 18, RESOLVERS = 23, IA_PREFIX = 26, REFRESH_TIME = 32,
 	REMOTE_ID = 37, SUBSCRIBER_ID = 38, CLIENT_FQDN = 39, RELAY_ID = 53, RELAY_SUPPLIED = 66, SUBNET_OF_VPN = 68,
 	CLIENT_LINK_LAYER = 79, IA_LL = 138
@@ -223,6 +224,19 @@ static bool read_option(struct option *o, struct dhcp6 *m, uint32_t *options)
 	case RAPID_COMMIT:
 		m->rapid_commit = true;
 		return octets == 0;
+	case OPTION_REQUEST: /* RFC 8415 21.7, 21.9: of another length some servers pass over the message */
+		m->is_odd = m->is_odd || octets % 2 != 0;
+		return true;
+	case ELAPSED_TIME:
+		m->is_odd = m->is_odd || octets != 2;
+		return true;
+	case RECONFIGURE_ACCEPT:
+		m->is_odd = m->is_odd || octets != 0;
+		return true;
+	case USER_CLASS:
+	case VENDOR_CLASS:
+		m->is_odd = m->is_odd || octets < 4;
+		return true;
 	case CLIENT_FQDN:
 		return read_fqdn(&o->r, m);
 	case RELAY_MESSAGE:     /* RFC 8415 21.10 */

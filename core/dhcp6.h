@@ -44,6 +44,7 @@ struct dhcp6 {
 	bool has_server_id;           /* option 2 */
 	bool has_status, has_refresh, has_unicast, has_registered;
 	bool rapid_commit;            /* option 14 */
+	bool is_odd;                  /* has an option of a length for which a server may pass over the message */
 	bool asks_for_more;           /* an association of another type: IA_LL, RFC 8947 */
 	bool has_relay_option;        /* what only a relay says: 9, 18, 37, 38, 53, 66, 68, 79 */
 	struct name_option fqdn;      /* option 39, RFC 4704 */

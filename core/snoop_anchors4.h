@@ -37,6 +37,9 @@ void forget_silence4(struct state *state);
 void suspect_router4(struct snoop *snoop, struct router4 *r, uint64_t now_ms);
 void seek_routers4(struct snoop *snoop, uint64_t now_ms);
 
+/* In a question for each server on the link: which MAC has the guest's address? */
+void tell_servers4(struct snoop *snoop, const struct binding *b, uint64_t now_ms);
+
 /* Goes on asking. Gives the time of the next question, or NEVER_EXPIRES. */
 uint64_t ask_routers4(struct snoop *snoop, uint64_t now_ms);
 

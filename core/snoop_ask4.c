@@ -35,6 +35,20 @@ static bool ask(struct snoop *snoop, struct address router, uint64_t mac, uint64
 	       snoop->ask(snoop->context, frame, make_arp_question(snoop->config->vm_mac, mac, sender, router, frame));
 }
 
+/* The server's kernel takes the MAC of whoever asks for it (RFC 826), and then it need not ask. */
+void tell_servers4(struct snoop *snoop, const struct binding *b, uint64_t now_ms)
+{
+	uint8_t frame[QUESTION_MAX];
+	for (uint32_t i = 0; snoop->ask != NULL && i < SERVERS4_MAX; i++) {
+		const struct locked *l = &snoop->state->learned.servers[i];
+		if (!is_locked(l, now_ms) || !reaches_router4(b, l->address, now_ms))
+			continue;
+		for (uint32_t k = 0; k < l->macs.count; k++)
+			snoop->ask(snoop->context, frame,
+				   make_arp_question(snoop->config->vm_mac, l->macs.item[k], b->address, l->address, frame));
+	}
+}
+
 static void ask_round(struct snoop *snoop, struct router4 *r, uint64_t now_ms)
 {
 	bool is_asked = true;

@@ -217,8 +217,11 @@ static enum verdict renew(struct snoop *s, const struct request *q, uint64_t now
 	t->resync = resync;
 	t->broadcast = q->broadcast;
 	t->secret = secret;
-	if (counts)
+	/* The ACK goes to the address, and a guest that keeps its MAC to itself would make the server seem silent. */
+	if (counts) {
+		tell_servers4(s, &s->state->ipv4[index], now_ms);
 		note_dhcp_question(s->state, TRANSACTION_RENEW, q->broadcast, now_ms);
+	}
 	return PASS;
 }
 

@@ -1,5 +1,6 @@
 /* DHCPv6 messages from the guest: which of them may go out, and what answer they open the door for. */
 #include "lease.h"
+#include "question.h"
 #include "siphash.h"
 #include "snoop_dhcp6.h"
 #include "snoop_nd.h"
@@ -197,17 +198,37 @@ static enum verdict tell_address(struct snoop *s, const struct dhcp6_frame *f, u
 	return PASS;
 }
 
+/* RFC 8200 8.1. Behind the end of the datagram nothing is summed, so nothing may be there. */
+static bool is_heard(const struct frame *frame)
+{
+	struct ipv6 ip;
+	struct udp udp;
+	return parse_ipv6(frame, ETHERNET_HEADER, &ip) && walk_headers(frame, &ip, false) == PASS && !ip.extended &&
+	       parse_udp(frame, ip.payload, ip.end, &udp) && udp.length == payload_octets6(&ip) &&
+	       has_good_checksum6(frame, &ip, PROTOCOL_UDP);
+}
+
 /*
  * Every server answers a Solicit for addresses, and a Rebind of an address that it may have leased. A guest must not be
  * able to make a server look silent, so nothing that a server would pass over counts.
  */
 static bool must_be_answered(struct state *state, const struct frame *frame, const struct dhcp6 *m, uint64_t now_ms)
 {
-	struct ipv6 ip;
 	bool solicits = m->type == DHCP6_SOLICIT && !m->has_server_id && m->association_count > 0;
 	bool rebinds = m->type == DHCP6_REBIND && !m->has_server_id && count_leased(state, m, now_ms) > 0;
-	return (solicits || rebinds) && m->associations[0].type == IA_NA && parse_ipv6(frame, ETHERNET_HEADER, &ip) &&
-	       walk_headers(frame, &ip, false) == PASS && !ip.extended && has_good_checksum6(frame, &ip, PROTOCOL_UDP);
+	return (solicits || rebinds) && !m->is_odd && m->associations[0].type == IA_NA && is_heard(frame);
+}
+
+/*
+ * The answer goes to one address, and the server may have to ask for its MAC first. A guest that keeps silent then would make
+ * the server seem silent; so the guard says it in a question of its own (RFC 4861 7.2.3).
+ */
+static void tell_server(struct snoop *s, struct address client, uint64_t now_ms)
+{
+	const struct learned_server6 *lock = &s->state->ipv6.server;
+	uint8_t question[QUESTION_MAX];
+	if (s->ask && is_locked_server6(s->state, now_ms) && is_link_local(lock->address))
+		s->ask(s->context, question, make_neighbor_question(s->config->vm_mac, client, lock->address, question));
 }
 
 static void count_question(struct learned_server6 *lock, uint64_t now_ms)
@@ -238,8 +259,10 @@ enum verdict snoop_dhcp6_client(struct snoop *s, const struct frame *frame, uint
 		verdict = tell_address(s, &f, client_id, now_ms);
 	else
 		verdict = gives_back ? give_back(s, m, client_id, now_ms) : ask(s, m, client_id, now_ms);
-	if (verdict == PASS && must_be_answered(s->state, frame, m, now_ms))
+	if (verdict == PASS && must_be_answered(s->state, frame, m, now_ms)) {
+		tell_server(s, f.source, now_ms);
 		count_question(&s->state->ipv6.server, now_ms);
+	}
 	if (verdict == PASS && has_client_id)
 		remember_client_id(known, client_id, now_ms + CLIENT_ID_LIFE_MS, now_ms);
 	return verdict;

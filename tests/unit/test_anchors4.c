@@ -402,6 +402,7 @@ int main(void)
 		cmocka_unit_test(a_server_that_died_is_succeeded), cmocka_unit_test(a_live_server_is_not_succeeded),
 		cmocka_unit_test(what_is_no_question_to_a_server), cmocka_unit_test(a_server_that_hears_no_unicast),
 		cmocka_unit_test(a_named_server_may_change_its_mac), cmocka_unit_test(a_secret_id_proves_the_receiver),
+		cmocka_unit_test(the_guard_tells_the_server_who_rebinds),
 		cmocka_unit_test(an_overheard_id_proves_nothing_for_long), cmocka_unit_test(named_macs_count_everywhere),
 		cmocka_unit_test(relays_name_the_server), cmocka_unit_test(a_copy_of_the_second_relay),
 		cmocka_unit_test(the_server_may_speak_as_the_router), cmocka_unit_test(routes_name_routers),

@@ -30,6 +30,7 @@ void the_guard_asks_for_a_guest_that_does_not(void **state);
 void a_live_router_answers_the_guard(void **state);
 void what_did_not_leave_was_not_asked(void **state);
 void the_guard_seeks_a_router_that_it_does_not_know(void **state);
+void the_guard_tells_the_server_who_rebinds(void **state);
 /* test_anchors4_server.c */
 void a_server_that_died_is_succeeded(void **state);
 void a_live_server_is_not_succeeded(void **state);

@@ -127,3 +127,22 @@ void the_guard_seeks_a_router_that_it_does_not_know(void **state)
 	EXPECT(says(2, ROUTER_IP, NEW_MAC), PASS);
 	EXPECT(sends_by(NEW_MAC), PASS);
 }
+
+/* A guest rebinds, and answers no ARP, so that the server cannot send the ACK that would show that it lives. */
+void the_guard_tells_the_server_who_rebinds(void **state)
+{
+	static const uint8_t question[] = { 0x52, 0x54, 0, 0, 0, 2, 0x52, 0x54, 0, 0, 0, 0x0a, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 0x52, 0x54,
+					    0, 0, 0, 0x0a, 192, 168, 64, 10, 0, 0, 0, 0, 0, 0, 192, 168, 64, 2 };
+	(void)state;
+	start_asking();
+	for (uint32_t xid = 7; xid < 9; xid++) {
+		EXPECT(client((struct dhcp_spec){ .type = 3, .xid = xid, .ciaddr = GUEST_IP, .ip_from = GUEST_IP }), PASS);
+		assert_memory_equal(asked.frame, question, sizeof question);
+	}
+	assert_int_equal(asked.count, 2);
+	EXPECT(client((struct dhcp_spec){ .type = 1, .xid = 9 }), PASS); /* an OFFER needs no ARP */
+	assert_int_equal(asked.count, 2);
+	w.state.learned.servers[0].address = address_of_ipv4(RELAYED_IP); /* no ARP goes there */
+	EXPECT(client((struct dhcp_spec){ .type = 3, .xid = 10, .ciaddr = GUEST_IP, .ip_from = GUEST_IP }), PASS);
+	assert_int_equal(asked.count, 2);
+}

@@ -248,37 +248,55 @@ static enum verdict offer_of_rival(uint32_t id)
 						.address = GUEST_LEASED, .valid_s = 600 });
 }
 
-static enum verdict solicit(uint32_t id, bool well_formed)
+static void put_checksum_of_udp(void)
 {
-	put_client_message6(&w, &(struct dhcp6_spec){ .type = SOLICIT, .id = id });
-	if (well_formed) {
-		uint32_t sum = 0, octets = w.length - 54;
-		w.frame[60] = w.frame[61] = 0;
-		for (uint32_t i = 22; i + 1 < w.length; i += 2)
-			sum += (uint32_t)w.frame[i] << 8 | w.frame[i + 1];
-		sum += (w.length % 2 ? (uint32_t)w.frame[w.length - 1] << 8 : 0) + octets + 17;
-		while (sum >> 16)
-			sum = (sum & 0xffff) + (sum >> 16);
-		w.frame[60] = (uint8_t)(~sum >> 8);
-		w.frame[61] = (uint8_t)~sum;
+	uint32_t sum = 0, octets = w.length - 54;
+	w.frame[60] = w.frame[61] = 0;
+	for (uint32_t i = 22; i + 1 < w.length; i += 2)
+		sum += (uint32_t)w.frame[i] << 8 | w.frame[i + 1];
+	sum += (w.length % 2 ? (uint32_t)w.frame[w.length - 1] << 8 : 0) + octets + 17;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	w.frame[60] = (uint8_t)(~sum >> 8);
+	w.frame[61] = (uint8_t)~sum;
+}
+
+/* The checksum is wrong, or only right with what stands behind the datagram; or an option that Kea cannot read. */
+enum form { WELL_FORMED, WRONG_SUM, SUM_WITH_REST, SHORT_TIME, LONG_REQUEST, FORMS };
+
+static enum verdict solicit(uint32_t id, enum form form)
+{
+	static const uint8_t short_time[] = { 0, 8, 0, 1, 0 }, long_request[] = { 0, 6, 0, 3, 0, 23, 0 };
+	struct dhcp6_spec spec = { .type = SOLICIT, .id = id };
+	spec.extra = form == SHORT_TIME ? short_time : long_request;
+	spec.extra_octets = form == SHORT_TIME ? sizeof short_time : form == LONG_REQUEST ? sizeof long_request : 0;
+	put_client_message6(&w, &spec);
+	if (form == SUM_WITH_REST) {
+		put_number(&w, 0xabcd, 2);
+		w.frame[19] += 2; /* the payload of IP, and not the length of UDP */
 	}
+	put_checksum_of_udp();
+	w.frame[60] ^= form == WRONG_SUM;
 	return from_guest(&w);
 }
 
 static void a_silent_server_gives_way(void **state)
 {
 	(void)state;
-	for (int well_formed = 0; well_formed < 2; well_formed++) {
+	for (enum form form = FORMS; form-- > WELL_FORMED;) {
 		start();
 		lease6(&w, GUEST_LEASED, 86400, 7);
 		w.now_ms += 3600 * 1000;
 		announce(&w, LOCAL_PREFIX);
+		questions = 0;
 		for (uint32_t i = 0; i < 3; i++) {
-			assert_int_equal(solicit(8, well_formed), PASS);
+			assert_int_equal(solicit(8, form), PASS);
 			enum verdict got = offer_of_rival(8);
-			assert_int_equal(got, i == 2 && well_formed ? PASS : DROP_DHCP6_ROGUE_SERVER);
+			assert_int_equal(got, i == 2 && form == WELL_FORMED ? PASS : DROP_DHCP6_ROGUE_SERVER);
 			w.now_ms += 2000;
 		}
+		/* Each that counts tells the server the guest's MAC, which the guest might keep to itself. */
+		assert_int_equal(questions, form == WELL_FORMED ? 3 : 0);
 	}
 	assert_int_equal(ask6(&w, (struct dhcp6_spec){ .type = REQUEST, .id = 9, .address = GUEST_LEASED }), PASS);
 	assert_int_equal(answer6(&w, (struct dhcp6_spec){ .type = REPLY, .id = 9, .mac_from = RIVAL_MAC, .ip_from = RIVAL_LL,
@@ -299,7 +317,7 @@ static void a_living_server_keeps_its_place(void **state)
 	lease6(&w, GUEST_LEASED, 86400, 7);
 	w.now_ms += 20000;
 	for (uint32_t i = 0; i < 20; i++) {
-		assert_int_equal(solicit(8, true), PASS);
+		assert_int_equal(solicit(8, WELL_FORMED), PASS);
 		assert_int_equal(answer6(&w, (struct dhcp6_spec){ .type = ADVERTISE, .id = 8, .address = GUEST_LEASED,
 								  .valid_s = 600 }), PASS);
 		ask6(&w, (struct dhcp6_spec){ .type = SOLICIT, .id = 9, .no_ia = true });
