@@ -119,6 +119,8 @@ static enum verdict hear_advertisement(struct snoop *s, const struct frame *fram
 		end_doubt6(r, now_ms);
 		return PASS;
 	}
+	if (is_resident(s->config, nd.target)) /* the host's own address: its MAC is known, and nobody takes its place */
+		return DROP_ND_GATEWAY_SPOOF;
 	uint32_t worth = worth_of_claim6(s->config, &s->state->ipv6, nd.target.low, now_ms);
 	if (worth == CLAIM_RAISES_DOUBT)
 		begin_doubt(s, r, now_ms);

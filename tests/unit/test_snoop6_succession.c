@@ -191,6 +191,25 @@ static void claims_that_are_worth_nothing(void **state)
 	w.snoop.ask = NULL;
 }
 
+/* The host was learned as a router. Its own addresses have one MAC, however silent it is. */
+static void the_host_keeps_its_addresses(void **state)
+{
+	(void)state;
+	start_world6(&w, false);
+	w.snoop.ask = on_ask;
+	set_add(&w.config.resident, ROUTER_LL);
+	w.config.resident_mac = GATEWAY_MAC;
+	announce(&w, LOCAL_PREFIX);
+	router_lives = is_asked = false;
+	for (int i = 0; i < 20; i++) {
+		put_claim(RIVAL_MAC, RIVAL_MAC);
+		GUEST_GETS(DROP_ND_GATEWAY_SPOOF);
+		wait_ms(500);
+	}
+	assert_int_equal(send_by(RIVAL_MAC), DROP_L2_NEXT_HOP);
+	assert_int_equal(send_by(GATEWAY_MAC), PASS);
+}
+
 /* A late sign of life ends the doubt as well as a prompt one. */
 static void a_slow_router(void **state)
 {
@@ -416,7 +435,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_living_router_keeps_its_place), cmocka_unit_test(its_address_moves),
 		cmocka_unit_test(another_router_takes_over), cmocka_unit_test(claims_that_are_worth_nothing),
-		cmocka_unit_test(a_slow_router), cmocka_unit_test(a_shared_mac),
+		cmocka_unit_test(the_host_keeps_its_addresses), cmocka_unit_test(a_slow_router), cmocka_unit_test(a_shared_mac),
 		cmocka_unit_test(a_silent_server_gives_way), cmocka_unit_test(a_living_server_keeps_its_place),
 		cmocka_unit_test(addresses_are_registered), cmocka_unit_test(servers_that_may_be_written_to),
 	};
