@@ -248,9 +248,11 @@ def test_attack_does_not_get_out(make_scene, name):
     must_count(counters, reasons, tools)
 
 
-# From the segment. A router whose address *and* MAC somebody else uses cannot be told from him, so nobody does here.
+# From the segment. A router whose address *and* MAC somebody else uses cannot be told from him, so nobody does here; and
+# atk6-kill_router6 '*' does, as soon as it hears the router.
 FROM_THE_SEGMENT = {
-    "fake_router26": ([command for command in ATTACKS["fake_router26"][0] if GATEWAY_MAC not in command], 
+    "fake_router26": ([command for command in ATTACKS["fake_router26"][0]
+                       if GATEWAY_MAC not in command and "'*'" not in command], 
                       {"uplink": "ra-untrusted nd-ext-header ip6-fragment"}),
     "fake_advertise6": (ATTACKS["fake_advertise6"][0] + [
         "atk6-fake_advertise6 -n 3 -w 1 eth0 {victim} {victim_ll} {mac}",
