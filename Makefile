@@ -22,6 +22,11 @@ check: build-check/build.ninja vm $(if $(filter Linux,$(shell uname)),macos-doub
 	meson test -C build-check --print-errorlogs
 	SOFTNET=build-check/softnet tests/network/run
 
+# The same, with the tests that take long, and a minute of random input for each fuzz target.
+check-long:
+	SOFTNET_LONG=1 $(MAKE) check
+	$(MAKE) fuzz
+
 # The macOS program with doubles of Apple's frameworks, for the network tests.
 macos-doubles: program
 	$(MAKE) -s -j2 -f tests/macos/Makefile OUT=build/macos/address SANITIZER=address,undefined
@@ -46,7 +51,7 @@ fuzz:
 # The fuzz targets as a test: that they build, and a few seconds of runs.
 fuzz-smoke:
 	$(MAKE) -s -j2 -f tests/fuzz/Makefile
-	$(MAKE) -s -f tests/fuzz/Makefile smoke
+	$(MAKE) -s -j2 -f tests/fuzz/Makefile smoke
 
 # What rules and flows cost, as ratios.
 bench: build/build.ninja
@@ -66,4 +71,4 @@ uninstall:
 dist:
 	packaging/dist.py build/dist
 
-.PHONY: all program check macos-doubles macos-check demo vm fuzz fuzz-smoke bench clean install uninstall dist
+.PHONY: all program check check-long macos-doubles macos-check demo vm fuzz fuzz-smoke bench clean install uninstall dist

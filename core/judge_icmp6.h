@@ -285,5 +285,6 @@ INLINE bool is_about_router(const struct config *config, const struct state *sta
 		return false;
 	if (fault == DROP_ND_GATEWAY_SPOOF)
 		return worth_of_claim6(config, &state->ipv6, nd->target.low, now_ms) != CLAIM_REFUSED;
-	return fault == PASS && is_asked_for_router6(&state->ipv6, nd->target.low, now_ms);
+	return fault == PASS && (is_asked_for_router6(&state->ipv6, nd->target.low, now_ms) ||
+				 is_sought_router6(config, &state->ipv6, nd->target, now_ms));
 }

@@ -48,8 +48,9 @@ INLINE struct decision judge_dhcp6_from_guest(const struct config *config, const
 INLINE uint32_t next_hop6(const struct config *config, const struct state *state, uint64_t mac, struct address to,
 			  uint64_t now_ms)
 {
-	if (!config->isolation || mac_is_group(mac) || gateway_mac6(config, &state->ipv6, mac) != OTHER_MAC ||
-	    is_to_resident(config, to, mac))
+	uint32_t known = gateway_mac6(config, &state->ipv6, mac);
+	if (!config->isolation || mac_is_group(mac) || known == GATEWAY_MAC || is_to_resident(config, to, mac) ||
+	    (known == GATEWAY_UNKNOWN && !needs_router6(config, &state->ipv6, now_ms)))
 		return HOP_ROUTER;
 	if (!is_link_local(to) && !is_on_link6(&state->ipv6, to.high, to.low, now_ms))
 		return HOP_WRONG;
@@ -115,7 +116,8 @@ INLINE struct decision judge_data6_from_guest(const struct config *config, const
 	if (may_pass(d) && is_link_local(ip->source) && !is_narrow_group6(ip->destination) &&
 	    !is_link_local(ip->destination) && !is_host6(config, ip->destination))
 		return drop(DROP_IP6_SRC_SCOPE);
-	return d;
+	bool seeks = d.verdict == DROP_L2_NEXT_HOP && d.flow == 0 && may_seek_routers6(config, &state->ipv6, now_ms);
+	return seeks ? punt(PUNT_NEXT_HOP, RATE_FREE) : d;
 }
 
 APART struct decision judge_ipv6_from_guest(const struct config *config, const struct state *state,

@@ -2,9 +2,11 @@
 #include "snoop.h"
 #include "ethernet.h"
 #include "ipv4.h"
+#include "ipv6.h"
 #include "lease.h"
 #include "lease6.h"
 #include "snoop_anchors4.h"
+#include "snoop_nd.h"
 
 void fill_buckets(const struct config *config, struct buckets *buckets, uint64_t now_ms)
 {
@@ -104,7 +106,11 @@ enum verdict snoop_frame(struct snoop *snoop, enum verdict punted, const struct 
 	if (punted == PUNT_GATEWAY_ARP)
 		return snoop_router_arp(snoop, frame, now_ms);
 	if (punted == PUNT_NEXT_HOP) {
-		seek_routers4(snoop, now_ms);
+		struct ipv6 six;
+		if (parse_ipv6(frame, ETHERNET_HEADER, &six))
+			seek_routers6(snoop, now_ms);
+		else
+			seek_routers4(snoop, now_ms);
 		return DROP_L2_NEXT_HOP;
 	}
 	if (punted == PUNT_DAD)

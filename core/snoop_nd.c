@@ -84,7 +84,7 @@ enum verdict snoop_dad(struct snoop *s, const struct frame *frame, uint64_t now_
 }
 
 /* RFC 4861 6.3.7: three, 4 s apart; then now and then, for a guest that goes on. */
-static void ask_for_router(struct snoop *s, uint64_t now_ms)
+void ask_for_router(struct snoop *s, uint64_t now_ms)
 {
 	struct router_question *q = &s->state->ipv6.router_question;
 	uint8_t question[QUESTION_MAX];

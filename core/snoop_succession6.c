@@ -104,6 +104,38 @@ static void succeed(struct snoop *s, struct router6 *r, uint64_t mac, uint64_t l
 								    r->address, question));
 }
 
+void seek_routers6(struct snoop *s, uint64_t now_ms)
+{
+	uint8_t question[QUESTION_MAX];
+	struct address source = source_of_questions(s, now_ms);
+	s->state->ipv6.router_question.sought_ms = now_ms;
+	for (uint32_t i = 0; s->ask && i < s->config->host6.count; i++)
+		if (is_link_local(s->config->host6.item[i]))
+			s->ask(s->context, question, make_neighbor_question(s->config->vm_mac, source,
+									    s->config->host6.item[i], question));
+	ask_for_router(s, now_ms);
+}
+
+/*
+ * A named router that advertises nothing, or not yet: the first answer to the guard's own question teaches its MAC. The lock
+ * has no end, since no lifetime was heard; as every other one it opens to a successor when the router is silent.
+ */
+static void learn_named(struct snoop *s, const struct nd *nd, uint64_t mac, uint64_t link_address)
+{
+	struct router6 *r = &s->state->ipv6.routers[0];
+	for (uint32_t i = 1; i < ROUTERS6_MAX && r->locked_ms != 0; i++)
+		r = &s->state->ipv6.routers[i];
+	if (r->locked_ms != 0 || !nd->is_solicited || !is_routers_mac(s->config, mac) ||
+	    !is_routers_mac(s->config, link_address))
+		return;
+	*r = (struct router6){ .address = nd->target, .locked_ms = NEVER_EXPIRES };
+	mac_set_add(&r->macs, mac);
+	mac_set_add(&r->macs, link_address);
+	struct event event = { .kind = EVENT_GATEWAY_LEARNED, .address = r->address, .mac = mac, .expires_ms = r->locked_ms };
+	if (s->event)
+		s->event(s->context, &event);
+}
+
 static enum verdict hear_advertisement(struct snoop *s, const struct frame *frame, uint64_t now_ms)
 {
 	struct ethernet eth;
@@ -113,6 +145,10 @@ static enum verdict hear_advertisement(struct snoop *s, const struct frame *fram
 		return DROP_ND_MALFORMED;
 	struct router6 *r = locked_router(&s->state->ipv6, nd.target, now_ms);
 	uint64_t link_address = nd.has_link_address ? nd.link_address : eth.source;
+	if (!r && is_sought_router6(s->config, &s->state->ipv6, nd.target, now_ms)) {
+		learn_named(s, &nd, eth.source, link_address);
+		return PASS;
+	}
 	if (!r)
 		return DROP_ND_GATEWAY_SPOOF;
 	if (mac_set_has(&r->macs, eth.source) && mac_set_has(&r->macs, link_address)) {

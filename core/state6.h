@@ -138,7 +138,8 @@ struct lost6 {
 
 /* When the guard last asked for a router in the guest's name, and how often since one was heard. */
 struct router_question {
-	uint64_t asked_ms; /* 0: never */
+	uint64_t asked_ms;  /* 0: never */
+	uint64_t sought_ms; /* when a packet last found no next hop, since none is known; 0: never */
 	uint32_t count, reserved;
 };
 

@@ -82,6 +82,41 @@ SUBPROGRAM uint32_t gateway_mac6(const struct config *config, const struct state
 	return any ? OTHER_MAC : GATEWAY_UNKNOWN;
 }
 
+/*
+ * Must unicast go through a router, though none's MAC is known? So it is where one is named, and where a server leased an
+ * address. Only where all is static and no router is named is nothing known that the guest could be held to.
+ */
+SUBPROGRAM bool needs_router6(const struct config *config, const struct state6 *state, uint64_t now_ms)
+{
+	if (!is_given(config) || !is_given(state))
+		return true;
+	for (uint32_t i = 0; i < ADDRESS_SET_MAX && i < config->host6.count; i++)
+		if (is_link_local(config->host6.item[i]))
+			return true;
+	for (uint32_t i = 0; i < BINDINGS6_MAX && i < state->bindings_end; i++)
+		if (state->bindings[i].origin == ORIGIN_DHCP && now_ms < state->bindings[i].expires_ms)
+			return true;
+	return false;
+}
+
+enum { SEEK6_MS = 1000, SOUGHT6_MS = 3000 }; /* between questions; how long an answer is one */
+
+/* A packet that found no next hop may be worth a question of the guard's own. */
+INLINE bool may_seek_routers6(const struct config *config, const struct state6 *state, uint64_t now_ms)
+{
+	uint64_t sought_ms = state->router_question.sought_ms;
+	return !config->strict_anchors && gateway_mac6(config, state, MAC_NONE) == GATEWAY_UNKNOWN &&
+	       (sought_ms == 0 || now_ms >= sought_ms + SEEK6_MS);
+}
+
+/* The guard has just asked for this named router, whose MAC it does not know. */
+INLINE bool is_sought_router6(const struct config *config, const struct state6 *state, struct address a, uint64_t now_ms)
+{
+	uint64_t sought_ms = state->router_question.sought_ms;
+	return sought_ms != 0 && now_ms < sought_ms + SOUGHT6_MS && set_has(&config->host6, a) &&
+	       gateway_mac6(config, state, MAC_NONE) == GATEWAY_UNKNOWN;
+}
+
 /* A next hop of either family, or the host: nobody else's flood may use up what is theirs. */
 SUBPROGRAM bool is_known_mac(const struct config *config, const struct state *state, uint64_t mac, uint64_t now_ms)
 {

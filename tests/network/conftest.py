@@ -24,7 +24,8 @@ def pytest_cmdline_main(config):
     return netns.isolated([sys.executable, "-m", "pytest", *config.invocation_params.args])
 
 
-def pytest_configure():
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: not in ./check, but in make check-long, and when it is named")
     if netns.inside():
         netns.prepare()
     elif "CI" in os.environ and sys.platform.startswith("linux") and netns.why_not():
@@ -35,6 +36,9 @@ def pytest_configure():
 def pytest_collection_modifyitems(config, items):
     part = os.environ.get("SOFTNET_TESTS_PART")     # "1/6" to "6/6": tests/network/run runs all at the same time
     if part:
+        if "SOFTNET_LONG" not in os.environ:
+            config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+            items[:] = [item for item in items if not item.get_closest_marker("long")]
         number, parts = map(int, part.split("/"))
         others = [item for i, item in enumerate(items) if i % parts != number - 1]
         config.hook.pytest_deselected(items=others)

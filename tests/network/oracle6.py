@@ -87,6 +87,11 @@ class Port6(Knowledge):
         """Surely."""
         return self.anchored or now < self.locked_until - SLACK
 
+    def needs_router(self, now):
+        """Unlearned is closed: where a router is named, or a server leased an address, unicast goes through a router."""
+        return any(is_link_local(host) for host in self.hosts) or \
+            any(held.leased and now < self.end_of(address) - SLACK for address, held in self.held.items())
+
     def rule_for(self, address, at_least=0):
         """As in oracle.Port; a rule that allows must be this long."""
         rules = [(network.prefixlen, not allows, allows) for network, allows in self.rules
@@ -139,7 +144,7 @@ class Port6(Knowledge):
             is_near = to.packed[1] & 15 <= 2
             return require(not is_link_local(packet.source) or is_near, "link-local source beyond the link [P59]")
         to_host = to in self.residents and mac == self.resident_mac
-        if self.isolated and self.knows_gateway(now) and mac != self.router_mac and not to_host:
+        if self.isolated and (self.knows_gateway(now) or self.needs_router(now)) and mac != self.router_mac and not to_host:
             named = self.rule_for(to) and any(to in network and network.prefixlen for network, allows in self.rules if allows)
             opened = named or self.is_resolver(to, now)
             require(self.is_on_link(to, now, SLACK) and opened, "next hop is not the router")

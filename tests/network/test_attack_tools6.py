@@ -283,6 +283,7 @@ def test_attack_does_not_reach_the_guest(make_scene, name):
     must_count(counters, reasons, tools)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command, sign", [
     ("atk6-fake_router26 -A {evil}/64 -i 1 -n 2 eth0", "routes"),
     ("atk6-fake_advertise6 -r -n 3 -w 1 eth0 {router} {victim_ll} {mac}", "router's MAC"),

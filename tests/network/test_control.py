@@ -497,6 +497,7 @@ def test_hostile_lines_do_not_stop_frames(guarded):
     assert guarded.channel.result("softnet.policy.get")["ruleCount"] == 0
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not OPTIMIZED.exists(), reason="build/softnet is not built")
 def test_memory_is_bounded(start):
     """A sanitizer keeps what was freed, so this asks another build: of lines, answers and rules nothing stays behind."""

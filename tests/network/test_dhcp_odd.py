@@ -156,6 +156,7 @@ def test_restarted_guard_that_knows_no_server(segment, softnet):
     guest.must_reach("1.1.1.1")
 
 
+@pytest.mark.long
 @needs("qemu-system-x86_64", "dnsmasq")
 @pytest.mark.skipif(not ROM.exists(), reason="not installed: ipxe-qemu")
 @pytest.mark.parametrize("named", [True, False])

@@ -190,6 +190,7 @@ def test_drops_conflicts_servers_and_rules(segment, softnet, folder, neighbour):
     assert watched.heard() == [event for event in watched.events() if event["event"] != "started"]
 
 
+@pytest.mark.long
 def test_questions_without_an_answer(segment, softnet, folder, neighbour):
     segment.bridge("br1")
     segment.bridge("br2")

@@ -19,7 +19,8 @@ WITHIN = 20     # s; the promise is a minute
 
 
 @needs("keepalived", "dnsmasq")
-@pytest.mark.parametrize("vmac", [False, True], ids=["own mac", "virtual mac"])
+@pytest.mark.parametrize("vmac", [False, pytest.param(True, marks=pytest.mark.long)],
+                         ids=["own mac", "virtual mac"])
 def test_vrrp(network, softnet, state_file, vmac):
     pair = Pair(network, vmac)
     events = state_file.with_name("events")
@@ -53,6 +54,7 @@ def test_vrrp(network, softnet, state_file, vmac):
     watch.check()
 
 
+@pytest.mark.long
 @needs_peers("dhclient", server="dnsmasq")
 def test_gateway_and_server_get_another_card(network, softnet, state_file):
     """One machine is router and server. The guard is killed meanwhile, and goes on with what it had saved."""
@@ -134,6 +136,7 @@ def test_dhcp_server_dies(network, softnet):
         watch.check()
 
 
+@pytest.mark.long
 @needs_peers("dhcpcd", "dnsmasq")
 def test_relay_dies(network, softnet):
     """Two relays of one server, which no unicast from the guest reaches. The other one's copies are ignored until then."""

@@ -76,6 +76,7 @@ def test_lease_renewal_release(segment, server):
             guest.try_to_send(ipv6_peers.eui64(PREFIX, guest.mac), segment.far)
 
 
+@pytest.mark.long
 @needs_peers(*CLIENTS, "radvd", server="kea-dhcp6")
 def test_server_restarts_and_another_takes_over(segment):
     """The first server dies. It comes back, and is asked again; it dies for good, and another has its leases."""
@@ -98,6 +99,7 @@ def test_server_restarts_and_another_takes_over(segment):
         assert counters.dropped("guest", *COMPLAINTS) == 0, (client, counters)
 
 
+@pytest.mark.long
 @needs_peers("dhclient", "radvd", server="kea-dhcp6")
 def test_lease_of_a_frozen_client_runs_out(segment):
     serve(segment, "kea", 4, 1, 2)

@@ -93,6 +93,7 @@ def test_living_router_keeps_its_place(segment):
     assert not [line for line in guest.guard.output() if OTHER_MAC in line and "learned" in line]
 
 
+@pytest.mark.long
 def test_server_is_replaced(segment):
     """The server dies for good. Another has its leases, and answers the rebinding; the router is the same."""
     other = segment.other

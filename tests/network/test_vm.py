@@ -79,7 +79,7 @@ def wait_address6(guest, address):
 def test_ipv6_over_slirp(network, host, boot):
     for interface in "all", "lo":
         host.set_ipv6(interface, disable_ipv6=0)
-    host.ip(f"address add {ipv6_peers.INTERNET}/128 dev lo")
+    host.ip(f"address add {ipv6_peers.INTERNET}/128 dev lo nodad")
     web = services.WebServer(host, ipv6_peers.INTERNET)
     guest = boot("--uplink", "slirp")
     wait_address6(guest, ipv6_peers.eui64("fd00:10:0:2::/64", MAC))

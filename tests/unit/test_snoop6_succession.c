@@ -21,7 +21,6 @@ static struct world w;
 static uint32_t questions, router_questions;
 static bool router_lives, is_asked;
 
-
 static void put_claim(uint64_t mac, uint64_t link_address)
 {
 	put_nd_to_guest(&w, &(struct nd_spec){ .type = NA, .mac_from = mac, .from = ROUTER_LL, .to = GUEST_LL,
