@@ -26,7 +26,7 @@ def hosted(network, softnet):
 
 
 @needs_peers(*CLIENTS)
-@pytest.mark.parametrize("server", ["dnsmasq", "kea"])
+@pytest.mark.parametrize("server", ["dnsmasq", pytest.param("kea", marks=pytest.mark.long)])
 def test_lease_renewal_release(hosted, server):
     serve(hosted, server)
     web = services.WebServer(hosted.host, INTERNET)

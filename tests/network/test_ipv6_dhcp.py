@@ -49,7 +49,7 @@ def release(network, guest, client):
 
 
 @needs_peers(*CLIENTS, "radvd", "dnsmasq", server="kea-dhcp6")
-@pytest.mark.parametrize("server", ["kea", "dnsmasq"])
+@pytest.mark.parametrize("server", ["kea", pytest.param("dnsmasq", marks=pytest.mark.long)])
 def test_lease_renewal_release(segment, server):
     serve(segment, server)
     guests = guests_of(segment)

@@ -6,6 +6,8 @@ import pytest
 import macos
 from test_attacks_replayed import *     # noqa: F403 (its tests and its guest)
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(autouse=True)
 def for_macos(monkeypatch):
