@@ -1,8 +1,8 @@
 /* Puts the three parts of a decision in order, and gives verdicts their names. */
-#include "guard.h"
-#include "lease.h"
-#include "names/names.h"
-#include "settle.h"
+#include "core/guard.h"
+#include "core/learn4/lease.h"
+#include "core/names/names.h"
+#include "core/judge/settle.h"
 
 static void stamp_binding(struct snoop *snoop, uint32_t index, uint64_t now_ms)
 {

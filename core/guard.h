@@ -1,9 +1,9 @@
 /* The whole decision about one frame: judge, then the token it costs, then the snooper. User space only. */
 #pragma once
-#include "snoop.h"
+#include "core/learn/snoop.h"
 
 /*
- * The judge alone, for tests and for whoever asks before anything is charged: changes nothing (core/judge.h). Compiled once,
+ * The judge alone, for tests and for whoever asks before anything is charged: changes nothing (core/judge/judge.h). Compiled once,
  * in core/judge.c.
  */
 struct decision judge_frame(const struct config *, const struct state *, enum direction, const struct frame *, uint64_t now_ms);

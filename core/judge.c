@@ -1,6 +1,6 @@
 /* The judge for user space, compiled once: all of it is inlined here, which takes a compiler half a minute. */
-#include "judge.h"
-#include "guard.h"
+#include "core/judge/judge.h"
+#include "core/guard.h"
 
 struct decision judge_frame(const struct config *config, const struct state *state, enum direction direction,
 		      const struct frame *frame, uint64_t now_ms)

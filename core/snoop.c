@@ -1,12 +1,12 @@
 /* The door of the slow path: takes a punted frame apart again, hands it to the file of its protocol, and keeps time. */
-#include "snoop.h"
-#include "ethernet.h"
-#include "ipv4.h"
-#include "ipv6.h"
-#include "lease.h"
-#include "lease6.h"
-#include "snoop_anchors4.h"
-#include "snoop_nd.h"
+#include "core/learn/snoop.h"
+#include "core/wire/ethernet.h"
+#include "core/wire/ipv4.h"
+#include "core/wire/ipv6.h"
+#include "core/learn4/lease.h"
+#include "core/learn6/lease6.h"
+#include "core/learn4/snoop_anchors4.h"
+#include "core/learn6/snoop_nd.h"
 
 void fill_buckets(const struct config *config, struct buckets *buckets, uint64_t now_ms)
 {

@@ -3,7 +3,7 @@
  * the two builds can be compared; attaching it to an interface is another matter.
  */
 #define FRAME_OF_XDP
-#include "../core/judge.h"
+#include "core/judge/judge.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -1,7 +1,7 @@
 /* Batches of datagrams: what to make of the results, the same on every system. */
 #include <errno.h>
 #include <stdlib.h>
-#include "io.h"
+#include "port/io.h"
 
 bool batch_new(struct batch *batch, uint32_t max_frame, bool want_sources)
 {

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "io.h"
+#include "port/io.h"
 
 struct datagram {
 	struct port port;

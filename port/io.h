@@ -3,8 +3,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
-#include "../system/descriptors.h"
-#include "port.h"
+#include "system/descriptors.h"
+#include "port/port.h"
 
 #define PRINTF(at, first) __attribute__((format(printf, at, first)))
 

@@ -5,7 +5,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
-#include "io.h"
+#include "port/io.h"
 
 int datagrams_receive(struct batch *batch, int fd, struct packet *packets, uint32_t max)
 {

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
-#include "io.h"
+#include "port/io.h"
 
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0 /* older macOS; there the socket has SO_NOSIGPIPE */

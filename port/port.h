@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include "../core/address.h"
+#include "core/wire/address.h"
 
 enum { BATCH_MAX = 64, PORT_POLL_MAX = 4, FORWARDINGS_MAX = 64 };
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "io.h"
+#include "port/io.h"
 
 /*
  * How this works. One connection at a time, or none (fd -1). What was read stands in `in` between in_begin and in_end;

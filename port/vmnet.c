@@ -6,7 +6,7 @@
  * guard has read everything. Nothing is lost whether the framework tells by level or by edge: reading goes on until nothing
  * comes, and a parked callback holds the queue on which the next one would come.
  */
-#include "vmnet.h"
+#include "port/vmnet.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>

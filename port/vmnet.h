@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <vmnet/vmnet.h>
-#include "io.h"
+#include "port/io.h"
 
 struct vmnet_forwarding {
 	bool used, has_news;

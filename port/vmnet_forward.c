@@ -6,7 +6,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include "vmnet.h"
+#include "port/vmnet.h"
 
 static struct vmnet *vmnet_of(struct port *port)
 {

@@ -1,5 +1,5 @@
 /* Descriptors that stay clear of standard input and output, and terminals. */
-#include "descriptors.h"
+#include "system/descriptors.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>

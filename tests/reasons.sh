@@ -21,7 +21,7 @@ document() {
 # Reasons
 
 Every frame that does not pass has exactly one reason. The counters of `SIGUSR1` and `-v`, the man page and this page
-take their names from one table, core/verdict.h; this page is made from it by `tests/reasons.sh`. Names are stable: a
+take their names from one table, core/wire/verdict.h; this page is made from it by `tests/reasons.sh`. Names are stable: a
 name keeps its meaning. The direction is counted apart: `guest` is what the guest sent, `uplink` what the network sent.
 docs/filter.md says which rule gives which reason.
 
@@ -45,7 +45,7 @@ check_document() {
 check_man() {
     listed=$(awk '/^\.Sh/ { inside = $2 == "DIAGNOSTICS" } inside && /^\.It Li/ { print $3 }' "$1")
     [ "$listed" != "$(reasons | cut -f 1)" ] || return 0
-    echo "$1: DIAGNOSTICS does not list the reasons of core/verdict.h; tests/reasons.sh --man prints them" >&2
+    echo "$1: DIAGNOSTICS does not list the reasons of core/wire/verdict.h; tests/reasons.sh --man prints them" >&2
     return 1
 }
 

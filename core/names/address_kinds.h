@@ -1,7 +1,7 @@
 /* Which addresses DNS may give a name, and which a name may open. */
 #pragma once
-#include "../destination6.h"
-#include "names.h"
+#include "core/judge/destination6.h"
+#include "core/names/names.h"
 
 INLINE uint8_t special_class(const struct config *config, struct address a)
 {

@@ -1,6 +1,6 @@
 /* Tables of what DNS has said. */
-#include "book.h"
-#include "../siphash.h"
+#include "core/names/book.h"
+#include "core/flows/siphash.h"
 
 _Static_assert(BOUND_MAX < NO_PATTERN, "entries have 16 bits");
 

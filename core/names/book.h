@@ -3,8 +3,8 @@
  * addresses of names. Fixed tables; each says what happens when it is full.
  */
 #pragma once
-#include "../address.h"
-#include "rules.h"
+#include "core/wire/address.h"
+#include "core/names/rules.h"
 
 enum {
 	QUESTIONS_MAX = 256,            /* full: the oldest goes; it teaches nothing any more */

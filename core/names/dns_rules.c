@@ -1,6 +1,6 @@
 /* Which questions the guest may ask, and what answers teach. */
-#include "address_kinds.h"
-#include "inside.h"
+#include "core/names/address_kinds.h"
+#include "core/names/inside.h"
 
 bool is_resolver(const struct names *names, struct address a, uint64_t now_ms)
 {

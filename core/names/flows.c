@@ -1,6 +1,6 @@
 /* The table of flows that names open: a hash table with chains, and a list for each class in the order of time. */
-#include "flows.h"
-#include "../siphash.h"
+#include "core/names/flows.h"
+#include "core/flows/siphash.h"
 
 _Static_assert(NAME_FLOWS_MAX < 0xffff, "entries have 16 bits");
 

@@ -1,9 +1,9 @@
 /* Flows to addresses that only names open: how far each is known. */
 #pragma once
-#include "../flow.h"
-#include "hold.h"
-#include "quic.h"
-#include "rules.h"
+#include "core/flows/flow.h"
+#include "core/names/hold.h"
+#include "core/names/read/quic.h"
+#include "core/names/rules.h"
 
 /*        CLASS      idle timeout, ms */
 #define NAME_CLASSES(X) \

@@ -1,5 +1,5 @@
 /* Held frames. */
-#include "hold.h"
+#include "core/names/hold.h"
 
 void start_hold(struct hold *hold, uint32_t max_frame)
 {

@@ -4,8 +4,8 @@
  * queue that the relay empties after each decision.
  */
 #pragma once
-#include "../frame.h"
-#include "../verdict.h"
+#include "core/wire/frame.h"
+#include "core/wire/verdict.h"
 
 enum { HOLD_OCTETS = 1 << 20, HELD_MAX = 1024 };
 

@@ -1,6 +1,6 @@
 /* What the files of names ask of each other. */
 #pragma once
-#include "names.h"
+#include "core/names/names.h"
 
 INLINE bool is_drop(enum verdict verdict)
 {

@@ -1,6 +1,6 @@
 /* Where frames come in, and what the ways of showing a name have in common. */
-#include "address_kinds.h"
-#include "inside.h"
+#include "core/names/address_kinds.h"
+#include "core/names/inside.h"
 
 void start_names(struct names *names, const uint64_t hash_key[2])
 {

@@ -3,14 +3,14 @@
  * of a flow name. The clock is a parameter; what is not pure, the cryptography of QUIC, is brought by the caller.
  */
 #pragma once
-#include "../config.h"
-#include "../state.h"
-#include "book.h"
-#include "dns.h"
-#include "flows.h"
-#include "hold.h"
-#include "packet.h"
-#include "quic.h"
+#include "core/judge/config.h"
+#include "core/judge/state.h"
+#include "core/names/book.h"
+#include "core/names/read/dns.h"
+#include "core/names/flows.h"
+#include "core/names/hold.h"
+#include "core/names/read/packet.h"
+#include "core/names/read/quic.h"
 
 enum {
 	NAMES_HOLDING_MAX = 256,        /* flows whose frames wait; one more ends the oldest */

@@ -1,6 +1,6 @@
 /* Rules that name hosts: a hash table of patterns, asked once for each name above the one in question. */
-#include "rules.h"
-#include "../siphash.h"
+#include "core/names/rules.h"
+#include "core/flows/siphash.h"
 
 _Static_assert((int)NAME_SLOTS >= 4 * (int)NAME_PATTERNS_MAX && NAME_PATTERNS_MAX < NO_PATTERN, "chains stay short");
 

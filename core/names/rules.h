@@ -4,8 +4,8 @@
  * wider one, which are its parents: allow is the only word, so all of them count.
  */
 #pragma once
-#include "../policy.h"
-#include "name.h"
+#include "core/policy/policy.h"
+#include "core/names/read/name.h"
 
 enum {
 	NAME_PATTERNS_MAX = RULES_MAX,

@@ -4,8 +4,8 @@
  * may be sent again only as it was: whatever the server sees is what was judged. What it says by SYN-ACK decides where
  * the octets start, so a second SYN that it never gets moves nothing.
  */
-#include "http.h"
-#include "inside.h"
+#include "core/names/read/http.h"
+#include "core/names/inside.h"
 
 static bool is_behind(uint32_t offset, uint32_t other) /* sequence numbers wrap: RFC 9293 3.4 */
 {

@@ -3,8 +3,8 @@
  * several packets and datagrams; none passes until all are there. Afterwards every Initial packet is opened again, with the keys
  * of its own connection id and with those of the connection that was judged: an id that is new is a new connection.
  */
-#include "../siphash.h"
-#include "inside.h"
+#include "core/flows/siphash.h"
+#include "core/names/inside.h"
 
 /* --- hellos on their way ------------------------------------------------------------------------------------------ */
 

@@ -2,7 +2,7 @@
  * The keys of Initial packets follow from a number in the packet, so they keep no secret: what the tag proves is only
  * which number the packet was made with. Nothing is kept from one packet to the next.
  */
-#include "quic_crypto.h"
+#include "softnet/names/quic_crypto.h"
 #include <nettle/gcm.h>
 #include <nettle/hkdf.h>
 #include <nettle/hmac.h>

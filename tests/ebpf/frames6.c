@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "core/special.h"
+#include "core/policy/special.h"
 #include "frames6.h"
 #include "test_attacks.h"
 

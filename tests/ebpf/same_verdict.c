@@ -12,7 +12,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "core/decision.h"
+#include "core/judge/decision.h"
 #include "core/guard.h"
 #include "frames6.h"
 

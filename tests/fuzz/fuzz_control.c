@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/flow.h"
-#include "softnet/control_methods.h"
-#include "softnet/log.h"
-#include "softnet/platform.h"
-#include "softnet/setup.h"
+#include "core/flows/flow.h"
+#include "softnet/methods/control_methods.h"
+#include "system/log.h"
+#include "system/platform.h"
+#include "softnet/setup/setup.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

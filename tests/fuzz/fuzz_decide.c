@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "core/guard.h"
-#include "core/lease6.h"
-#include "core/reject.h"
+#include "core/learn6/lease6.h"
+#include "core/made/reject.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "softnet/describe.h"
+#include "softnet/describe/describe.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

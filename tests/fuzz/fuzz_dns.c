@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/names/dns.h"
+#include "core/names/read/dns.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/names/http.h"
-#include "core/names/tls.h"
+#include "core/names/read/http.h"
+#include "core/names/read/tls.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

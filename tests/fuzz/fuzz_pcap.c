@@ -4,8 +4,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "softnet/pcap_file.h"
-#include "softnet/replay_comment.h"
+#include "softnet/capture/pcap_file.h"
+#include "softnet/replay/replay_comment.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 

@@ -159,12 +159,12 @@ build_for() {
 # The uplink that is there where Homebrew's libslirp is: compiled against this machine's header, not linked.
 compile_slirp() {
     if ! pkg-config --exists slirp; then
-        say "port/slirp*.c is not compiled: the header of libslirp is not installed"
+        say "port/slirp/*.c is not compiled: the header of libslirp is not installed"
         return
     fi
     mkdir -p "$out/slirp/slirp"
     cp "$(pkg-config --variable=includedir slirp)"/slirp/*.h "$out/slirp/slirp/"
-    for source in port/slirp*.c; do
+    for source in port/slirp/*.c; do
         "$out/cc-aarch64" -c -std=gnu17 -O2 -Wall -Wextra -Wconversion -Wshadow -Wswitch-enum -Werror -D_GNU_SOURCE \
             -DHAVE_SLIRP -isystem "$out/slirp" "$source" -o "$out/slirp/object.o" >"$out/slirp.log" 2>&1 ||
             { head -n 40 "$out/slirp.log" >&2; fail "$source does not compile"; }
@@ -216,7 +216,7 @@ analyze() {
         -nostdlibinc -isystem "$headers" -isystem "$here/sdk" -std=gnu17 -D_GNU_SOURCE -DHAVE_VMNET
     echo 'int f(int *p) { return p == 0 ? *p : 0; }' >"$out/bite.c"
     ! "$@" "$out/bite.c" >/dev/null 2>&1 || fail "static analysis finds nothing where there is something"
-    for source in port/vmnet*.c port/io_posix.c softnet/*_macos.c; do
+    for source in port/vmnet*.c port/io_posix.c system/*_macos.c softnet/*/*_macos.c; do
         "$@" "$source" >"$out/analyze.log" 2>&1 ||
             { head -n 40 "$out/analyze.log" >&2; fail "static analysis of $source"; }
     done

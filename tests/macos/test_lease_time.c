@@ -1,7 +1,7 @@
 /* Sets bootpd's lease time, or asks for it, and says how it went. Run by tests/network/test_macos.py. */
 #include <stdio.h>
 #include <stdlib.h>
-#include "../../softnet/lease_time.h"
+#include "system/lease_time.h"
 
 int main(int count, char **words)
 {

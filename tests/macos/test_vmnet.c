@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "../../port/io.h"
+#include "port/io.h"
 
 enum { FIRST = 7000, SECOND = 7001, PATIENCE = 3000 };
 

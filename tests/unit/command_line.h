@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "softnet/options.h"
+#include "softnet/options/options.h"
 
 #include <cmocka.h>
 

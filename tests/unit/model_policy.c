@@ -1,8 +1,8 @@
-/* The model of model_policy.h. It shares nothing with core/policy.c but the structs. */
+/* The model of model_policy.h. It shares nothing with core/policy/policy.c but the structs. */
 #include <setjmp.h>
 #include <stdarg.h>
 
-#include "core/special.h"
+#include "core/policy/special.h"
 #include "model_policy.h"
 #include "world.h"
 

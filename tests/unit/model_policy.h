@@ -1,6 +1,6 @@
 /* docs/policy.md, Rules, read as plainly as can be: every rule is tried bit by bit, and the strongest one decides. */
 #pragma once
-#include "core/policy.h"
+#include "core/policy/policy.h"
 #include "protocols.h"
 
 /* How strong the deciding rule is; the one that decides has the highest place, then the lowest breadth. */

@@ -10,7 +10,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "softnet/pcap_file.h"
+#include "softnet/capture/pcap_file.h"
 
 #include <cmocka.h>
 

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "../../port/port.h"
+#include "port/port.h"
 
 enum { WAIT_MS = 5000, TEST_SECONDS = 60 };
 

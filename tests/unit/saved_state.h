@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/lease6.h"
-#include "softnet/state_file.h"
+#include "core/learn6/lease6.h"
+#include "softnet/saved/state_file.h"
 
 #include <cmocka.h>
 

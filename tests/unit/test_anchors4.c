@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "core/trust.h"
+#include "core/judge/trust.h"
 #include "test_anchors4.h"
 
 #include <cmocka.h>

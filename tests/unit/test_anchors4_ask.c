@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "core/snoop_anchors4.h"
+#include "core/learn4/snoop_anchors4.h"
 #include "test_anchors4.h"
 
 #include <cmocka.h>

@@ -3,8 +3,8 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "core/dhcp_routes.h"
-#include "core/trust.h"
+#include "core/wire/dhcp_routes.h"
+#include "core/judge/trust.h"
 #include "test_anchors4.h"
 
 #include <cmocka.h>

@@ -8,9 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "softnet/announce.h"
-#include "softnet/drop_events.h"
-#include "softnet/state_json.h"
+#include "softnet/events/announce.h"
+#include "softnet/events/drop_events.h"
+#include "softnet/counts/state_json.h"
 
 #include <cmocka.h>
 

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/lease.h"
-#include "softnet/asking.h"
+#include "core/learn4/lease.h"
+#include "softnet/hints/asking.h"
 
 #include <cmocka.h>
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/own6.h"
+#include "core/judge/own6.h"
 #include "test_attacks.h"
 
 #include <cmocka.h>

@@ -12,10 +12,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "softnet/capture.h"
-#include "softnet/capture_options.h"
-#include "softnet/control_methods.h"
-#include "softnet/setup.h"
+#include "softnet/capture/capture.h"
+#include "softnet/capture/capture_options.h"
+#include "softnet/methods/control_methods.h"
+#include "softnet/setup/setup.h"
 
 #include <cmocka.h>
 

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "softnet/capture_options.h"
-#include "softnet/setup.h"
+#include "softnet/capture/capture_options.h"
+#include "softnet/setup/setup.h"
 
 #include <cmocka.h>
 

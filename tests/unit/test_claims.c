@@ -12,8 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "softnet/claims.h"
-#include "softnet/registry.h"
+#include "softnet/claims/claims.h"
+#include "softnet/control/registry.h"
 
 #include <cmocka.h>
 

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "softnet/control.h"
+#include "softnet/control/control.h"
 
 #include <cmocka.h>
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "softnet/describe.h"
+#include "softnet/describe/describe.h"
 
 #include <cmocka.h>
 

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "core/lease.h"
+#include "core/learn4/lease.h"
 #include "world.h"
 
 #include <cmocka.h>

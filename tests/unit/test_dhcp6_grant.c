@@ -3,8 +3,8 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "core/lease6.h"
-#include "core/trust6.h"
+#include "core/learn6/lease6.h"
+#include "core/judge/trust6.h"
 #include "test_dhcp6.h"
 
 #include <cmocka.h>

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "core/dhcp6.h"
+#include "core/wire/dhcp6.h"
 #include "test_dhcp6.h"
 
 #include <cmocka.h>

@@ -13,9 +13,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "softnet/event_sinks.h"
-#include "softnet/rotation.h"
-#include "softnet/signals.h"
+#include "softnet/events/event_sinks.h"
+#include "system/files/rotation.h"
+#include "system/process/signals.h"
 
 #include <cmocka.h>
 

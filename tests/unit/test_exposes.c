@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 
-#include "softnet/exposes.h"
+#include "softnet/setup/exposes.h"
 
 #include <cmocka.h>
 

@@ -1,6 +1,6 @@
 /* What the files of the test of flows share. */
 #pragma once
-#include "core/flow.h"
+#include "core/flows/flow.h"
 #include "world_flow.h"
 
 extern struct flows flows;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/flow_facts.h"
+#include "core/judge/flow_facts.h"
 #include "test_flows.h"
 
 #include <cmocka.h>

@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "core/ethernet.h"
-#include "softnet/gateway_watch.h"
+#include "core/wire/ethernet.h"
+#include "softnet/hints/gateway_watch.h"
 
 #include <cmocka.h>
 

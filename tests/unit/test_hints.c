@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/trust6.h"
-#include "softnet/hints.h"
-#include "softnet/setup.h"
+#include "core/judge/trust6.h"
+#include "softnet/hints/hints.h"
+#include "softnet/setup/setup.h"
 
 #include <cmocka.h>
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/host_name.h"
+#include "core/wire/host_name.h"
 #include "world.h"
 
 #include <cmocka.h>

@@ -2,7 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 
-#include "core/lease6.h"
+#include "core/learn6/lease6.h"
 #include "test_judge6.h"
 
 #include <cmocka.h>

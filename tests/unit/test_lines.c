@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "softnet/counters.h"
-#include "softnet/events.h"
-#include "softnet/log.h"
-#include "softnet/setup.h"
+#include "softnet/counts/counters.h"
+#include "softnet/events/events.h"
+#include "system/log.h"
+#include "softnet/setup/setup.h"
 
 #include <cmocka.h>
 

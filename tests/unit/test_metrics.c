@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "softnet/metrics.h"
-#include "softnet/replace_file.h"
+#include "softnet/counts/metrics.h"
+#include "system/files/replace_file.h"
 
 #include <cmocka.h>
 

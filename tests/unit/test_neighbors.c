@@ -3,9 +3,9 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "core/ethernet.h"
+#include "core/wire/ethernet.h"
 #include "core/guard.h"
-#include "core/ipv4.h"
+#include "core/wire/ipv4.h"
 #include "world_flow.h"
 
 #include <cmocka.h>

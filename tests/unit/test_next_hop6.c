@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "core/guard.h"
-#include "core/lease6.h"
-#include "core/question.h"
+#include "core/learn6/lease6.h"
+#include "core/made/question.h"
 #include "world6.h"
 
 #include <cmocka.h>

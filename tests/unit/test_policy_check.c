@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "softnet/policy_check.h"
-#include "softnet/policy_file.h"
+#include "softnet/policy/policy_check.h"
+#include "softnet/rules/policy_file.h"
 
 #include <cmocka.h>
 

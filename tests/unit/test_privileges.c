@@ -15,8 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "softnet/policy_file.h"
-#include "softnet/privileges.h"
+#include "softnet/rules/policy_file.h"
+#include "system/process/privileges.h"
 
 #include <cmocka.h>
 

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "core/question.h"
+#include "core/made/question.h"
 #include "world6.h"
 
 #include <cmocka.h>

@@ -14,8 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "softnet/platform.h"
-#include "softnet/registry.h"
+#include "system/platform.h"
+#include "softnet/control/registry.h"
 
 #include <cmocka.h>
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/reject.h"
+#include "core/made/reject.h"
 #include "world_flow.h"
 
 #include <cmocka.h>

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "softnet/replay_comment.h"
+#include "softnet/replay/replay_comment.h"
 
 #include <cmocka.h>
 

@@ -3,8 +3,8 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "core/lease.h"
-#include "core/trust6.h"
+#include "core/learn4/lease.h"
+#include "core/judge/trust6.h"
 #include "world_flow.h"
 
 #include <cmocka.h>

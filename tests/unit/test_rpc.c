@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "softnet/rpc.h"
+#include "softnet/control/rpc.h"
 
 #include <cmocka.h>
 

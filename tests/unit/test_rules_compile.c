@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "softnet/rules.h"
+#include "softnet/rules/rules.h"
 
 #include <cmocka.h>
 

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "softnet/anchors.h"
-#include "softnet/setup.h"
+#include "softnet/setup/anchors.h"
+#include "softnet/setup/setup.h"
 
 #include <cmocka.h>
 

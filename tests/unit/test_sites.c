@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 
 #include "own_network.h"
-#include "softnet/sites.h"
+#include "softnet/setup/sites.h"
 
 #include <cmocka.h>
 

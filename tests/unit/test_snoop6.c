@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "core/guard.h"
-#include "core/lease6.h"
-#include "core/own6.h"
+#include "core/learn6/lease6.h"
+#include "core/judge/own6.h"
 #include "test_snoop6.h"
 
 #include <cmocka.h>

@@ -3,9 +3,9 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "core/judge.h"
-#include "core/lease6.h"
-#include "core/question.h"
+#include "core/judge/judge.h"
+#include "core/learn6/lease6.h"
+#include "core/made/question.h"
 #include "test_snoop6.h"
 
 #include <cmocka.h>

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "softnet/claims_text.h"
-#include "softnet/status_text.h"
+#include "softnet/look/claims_text.h"
+#include "softnet/look/status_text.h"
 
 #include <cmocka.h>
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "softnet/watch_screen.h"
+#include "softnet/look/watch_screen.h"
 
 #include <cmocka.h>
 

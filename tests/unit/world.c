@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "world.h"
-#include "core/writer.h"
+#include "core/wire/writer.h"
 
 #include <cmocka.h>
 

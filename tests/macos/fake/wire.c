@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "../../../port/io.h"
+#include "port/io.h"
 #include "fake.h"
 
 static bool open_tap(struct wire *wire, const char *argument, uint32_t max_octets, bool is_isolated)

@@ -1,6 +1,6 @@
 /* Octets that tests put together, and what reads them out of memory of exactly that size. */
 #pragma once
-#include "core/frame.h"
+#include "core/wire/frame.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #include <nettle/hkdf.h>
 #include <nettle/hmac.h>
 
-#include "core/names/quic.h"
+#include "core/names/read/quic.h"
 #include "octets.h"
 
 static inline void seal_update(void *hmac, size_t n, const uint8_t *bytes)

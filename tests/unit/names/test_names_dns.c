@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-#include "core/names/dns.h"
+#include "core/names/read/dns.h"
 #include "octets.h"
 
 #include <cmocka.h>

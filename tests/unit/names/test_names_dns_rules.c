@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "core/names/dns.h"
+#include "core/names/read/dns.h"
 
 static struct names_world nw;
 

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-#include "core/names/http.h"
+#include "core/names/read/http.h"
 #include "octets.h"
 
 #include <cmocka.h>

@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-#include "core/names/tls.h"
+#include "core/names/read/tls.h"
 #include "hello.h"
 #include "vectors.h"
 

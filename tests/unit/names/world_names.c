@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "core/names/dns.h"
+#include "core/names/read/dns.h"
 #include "softnet/names/quic_crypto.h"
 
 enum { GUEST_ISN = 0xfffffff0, SERVER_ISN = 0x80000000, QUESTION_ID = 0x77 };

@@ -1,0 +1,520 @@
+/*
+ * The fast path: a pure function of (config, state, frame, now). It reads as the list of rules, the first that is broken
+ * decides. What it cannot decide without changing state it punts to the snooper. The same text is compiled for user space
+ * and for eBPF, so every loop is bounded and nothing is written.
+ */
+#pragma once
+#include "core/wire/arp.h"
+#include "core/judge/decision.h"
+#include "core/judge/destination.h"
+#include "core/wire/ethernet.h"
+#include "core/judge/icmp_error.h"
+#include "core/judge/judge_ipv6.h"
+
+/* --- guest to uplink --------------------------------------------------------------------------------------------- */
+
+/* RFC 5227 2.1.1: a probe claims nothing, but whoever probes an address at the same time gives it up. */
+INLINE bool may_probe(const struct state *state, struct address target, uint64_t now_ms)
+{
+	if (owns_address4(state, target, now_ms))
+		return true;
+	for (uint32_t i = 0; i < TRANSACTIONS_MAX; i++) {
+		const struct transaction *t = &state->dhcp4[i];
+		if (now_ms < t->deadline_ms && (same_address(t->offered, target) || same_address(t->acked, target)))
+			return true;
+	}
+	return false;
+}
+
+/* The network's own machines. */
+INLINE bool is_reserved4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+{
+	return is_router4(config, state, a, now_ms) || is_resolver4(config, state, a, now_ms) ||
+	       is_dhcp_server4(config, state, a, now_ms) || is_resident(config, a);
+}
+
+/* Asking for a host that the policy refuses anyway is a scan. Next hops, servers and resolvers may always be asked for. */
+INLINE bool may_ask_for(const struct config *config, const struct state *state, struct address target, uint64_t now_ms)
+{
+	return !needs_router4(config, state, now_ms) || is_reserved4(config, state, target, now_ms) ||
+	       owns_address4(state, target, now_ms) || has_business_with4(config, state, target, now_ms);
+}
+
+/*
+ * Nobody may keep the guest from its gateway, or from an address: a neighbor that asks in a flood uses up what answers to it
+ * cost, and one that makes the guest ask for many what questions for neighbors cost. RFC 5227 3: a claim asks for its sender.
+ */
+INLINE uint8_t bucket_of_arp(const struct config *config, const struct state *state, const struct ethernet *eth,
+			     const struct arp *arp, uint64_t now_ms)
+{
+	if (is_unset(arp->sender) || same_address(arp->sender, arp->target))
+		return RATE_OF_ARP_CLAIM;
+	if (arp->operation == ARP_REPLY)
+		return is_known_mac(config, state, eth->destination, now_ms) ? RATE_OF_ARP_GATEWAY : RATE_OF_ARP_ANSWER;
+	return is_reserved4(config, state, arp->target, now_ms) ? RATE_OF_ARP_GATEWAY : RATE_OF_ARP;
+}
+
+INLINE struct decision judge_arp_from_guest(const struct config *config, const struct state *state,
+					    const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
+{
+	struct arp arp;
+	if (!parse_arp(frame, ETHERNET_HEADER, &arp))
+		return drop(DROP_ARP_MALFORMED);
+	if (arp.sender_mac != config->vm_mac)
+		return drop(DROP_ARP_SHA_SPOOF);
+	if (mac_is_group(eth->destination) && eth->destination != MAC_BROADCAST)
+		return drop(DROP_L2L3_MISMATCH);
+	uint8_t bucket = bucket_of_arp(config, state, eth, &arp, now_ms);
+	if (is_unset(arp.sender)) {
+		if (arp.operation != ARP_REQUEST || !may_probe(state, arp.target, now_ms))
+			return drop(DROP_ARP_PROBE_TARGET);
+		return pass(bucket, NO_BINDING);
+	}
+	if (!has_lease4(state, now_ms))
+		return drop(DROP_ARP_NO_LEASE);
+	uint32_t binding = find_binding4(state, arp.sender, now_ms);
+	if (binding == NO_BINDING)
+		return drop(DROP_ARP_SPA_SPOOF);
+	if (arp.operation == ARP_REQUEST && !may_ask_for(config, state, arp.target, now_ms))
+		return drop(DROP_ARP_TARGET_DENIED);
+	if (arp.operation == ARP_REQUEST && is_learnable_router4(config, state, arp.target, now_ms))
+		return punt(PUNT_GATEWAY_ARP, bucket);
+	return pass(bucket, binding);
+}
+
+/* Behind a migration: the hypervisor's own frame, or the guest's. It must reach the switches, so it goes to all. */
+INLINE struct decision judge_rarp_from_guest(const struct config *config, const struct frame *frame,
+					     const struct ethernet *eth)
+{
+	if (eth->destination != MAC_BROADCAST || !is_rarp_announcement(frame, ETHERNET_HEADER, config->vm_mac))
+		return drop(DROP_RARP_FORM);
+	return pass(RATE_OF_ARP_CLAIM, NO_BINDING);
+}
+
+/* RFC 3376 4: reports and leaves of IGMP 1 to 3, TTL 1. A query would make the guest the segment's querier. */
+INLINE bool is_plain_igmp(const struct frame *frame, const struct ipv4 *ip)
+{
+	struct reader r = read_from(frame, ip->payload, ip->end);
+	uint8_t type = read_u8(&r);
+	return r.ok && payload_octets(ip) >= 8 && ip->ttl == 1 && !is_fragment(ip) &&
+	       ipv4_of_address(ip->destination) >> 28 == 14 &&
+	       (type == 0x12 || type == 0x16 || type == 0x17 || type == 0x22);
+}
+
+/* IGMP carries Router Alert (RFC 2113) as its only option. */
+INLINE bool has_forbidden_options(const struct frame *frame, const struct ipv4 *ip)
+{
+	if (ip->header == 20)
+		return false;
+	struct reader r = read_from(frame, ip->payload - ip->header + 20, ip->end);
+	uint32_t option = read_be32(&r);
+	return ip->header != 24 || ip->protocol != PROTOCOL_IGMP || !r.ok || option != 0x94040000U;
+}
+
+INLINE bool is_bad_fragment(const struct ipv4 *ip)
+{
+	uint32_t payload = payload_octets(ip), need = transport_header(ip->protocol);
+	if (ip->fragment_offset + payload > 65535)
+		return true;
+	if (ip->more_fragments && payload % 8 != 0) /* RFC 791 3.2 */
+		return true;
+	if (ip->more_fragments && ip->fragment_offset == 0)
+		return payload < need;
+	return ip->fragment_offset > 0 && ip->fragment_offset < need;
+}
+
+/* ICMP that steers routing: redirect, router advertisement, mask reply. The guest is no router. */
+INLINE bool is_icmp_control(const struct frame *frame, const struct ipv4 *ip)
+{
+	struct reader r = read_from(frame, ip->payload, ip->end);
+	uint8_t type = read_u8(&r);
+	return r.ok && ip->fragment_offset == 0 && (type == 5 || type == 9 || type == 18);
+}
+
+INLINE bool is_error4(const struct frame *frame, const struct ipv4 *ip)
+{
+	struct reader r = read_from(frame, ip->payload, ip->end);
+	return ip->protocol == PROTOCOL_ICMP && ip->fragment_offset == 0 && is_icmp_error(PROTOCOL_ICMP, read_u8(&r));
+}
+
+/*
+ * RFC 1122 3.2.2: a host errs about what was sent to it, and tells the sender. Anything else would be about the flows of
+ * others: "port unreachable" ends them, "fragmentation needed" makes them slow. In fragments it cannot be looked at.
+ */
+INLINE bool is_about_guest4(const struct state *state, const struct frame *frame, const struct ipv4 *ip, uint64_t now_ms)
+{
+	struct quoted q;
+	return !is_fragment(ip) && parse_quoted4(frame, ip->payload, ip->end, &q) &&
+	       same_address(q.source, ip->destination) && owns_address4(state, q.destination, now_ms);
+}
+
+/* The other way: about what somebody else has sent. Whether the guest sent just that only flows can tell. */
+INLINE bool is_about_others4(const struct state *state, const struct frame *frame, const struct ipv4 *ip, uint64_t now_ms)
+{
+	struct quoted q;
+	return parse_quoted4(frame, ip->payload, ip->end, &q) && !owns_address4(state, q.source, now_ms);
+}
+
+/* Hop-by-hop, routing, fragment, ICMPv6, no next header, destination options: nothing that IPv4 carries. */
+INLINE bool is_ipv6_header_type(uint8_t protocol)
+{
+	return protocol == 0 || protocol == 43 || protocol == 44 || protocol == 58 || protocol == 59 || protocol == 60;
+}
+
+/* A group address needs the MAC of that group, broadcast the broadcast MAC, a unicast address a unicast MAC. */
+INLINE bool mac_fits_ipv4(const struct state *state, uint64_t mac, struct address destination, uint64_t now_ms)
+{
+	uint32_t to = ipv4_of_address(destination);
+	if (to >> 28 == 14)
+		return mac == mac_of_group4(to);
+	if (to == IPV4_BROADCAST || is_directed_broadcast(state, destination, now_ms))
+		return mac == MAC_BROADCAST;
+	return !mac_is_group(mac);
+}
+
+INLINE bool is_on_link(const struct binding *b, struct address a)
+{
+	uint32_t mask = ipv4_mask(b->prefix_length);
+	return (ipv4_of_address(a) & mask) == (ipv4_of_address(b->address) & mask);
+}
+
+/* With isolation the next hop is a router, whatever the IP destination says (RFC 4562 2). Resolvers may be neighbors. */
+INLINE uint32_t next_hop4(const struct config *config, const struct state *state, uint64_t mac, uint32_t binding,
+			  struct address to, uint64_t now_ms)
+{
+	if (!config->isolation || mac_is_group(mac) || is_gateway_mac(config, state, mac, now_ms) ||
+	    is_to_resident(config, to, mac) || !needs_router4(config, state, now_ms))
+		return HOP_ROUTER;
+	hide_from_optimizer(binding);
+	if (binding >= BINDINGS4_MAX || !is_on_link(&state->ipv4[binding], to))
+		return HOP_WRONG;
+	return is_resolver4(config, state, to, now_ms) ? HOP_ROUTER : HOP_NEIGHBOR;
+}
+
+INLINE struct contact contact4(struct address peer, bool inward, const struct ipv4 *ip, const struct udp *ports)
+{
+	return (struct contact){ .peer = peer, .inward = inward, .protocol = ip->protocol,
+				 .ports = ip->fragment_offset > 0 ? PORTS_UNKNOWN : PORTS_KNOWN,
+				 .source_port = ports->source, .port = ports->destination };
+}
+
+/* Ports 67 and 68 are reserved towards every destination: an answer to port 68 would look like a DHCP reply. */
+INLINE struct decision judge_dhcp4_from_guest(const struct config *config, const struct ipv4 *ip, const struct udp *udp)
+{
+	if (udp->source == DHCP_SERVER_PORT || udp->destination == DHCP_CLIENT_PORT)
+		return drop(DROP_DHCP4_SERVER);
+	if (udp->source != DHCP_CLIENT_PORT ||
+	    (udp->destination != DHCP_SERVER_PORT && udp->destination != BOOT_SERVER_PORT))
+		return drop(DROP_DHCP4_PORT_MISUSE);
+	if (is_fragment(ip))
+		return drop(DROP_DHCP4_MALFORMED);
+	if (config->dhcp_off)
+		return drop(DROP_DHCP4_DISABLED);
+	return punt(PUNT_DHCP4_CLIENT, RATE_OF_DHCP);
+}
+
+INLINE bool is_dhcp_port(uint16_t port)
+{
+	return port == DHCP_SERVER_PORT || port == DHCP_CLIENT_PORT;
+}
+
+/* Source, protocol and destination of a well-formed datagram that is not DHCP. */
+INLINE struct decision judge_data4_from_guest(const struct config *config, const struct state *state,
+					      const struct frame *frame, const struct ethernet *eth,
+					      const struct ipv4 *ip, const struct udp *ports, uint64_t now_ms)
+{
+	if (!has_lease4(state, now_ms))
+		return drop(DROP_IP4_NO_LEASE);
+	uint32_t binding = find_binding4(state, ip->source, now_ms);
+	if (binding == NO_BINDING)
+		return drop(DROP_IP4_SRC_SPOOF);
+	if (ip->protocol == PROTOCOL_IGMP) {
+		if (!is_plain_igmp(frame, ip))
+			return drop(DROP_IGMP_INVALID);
+		if (!mac_fits_ipv4(state, eth->destination, ip->destination, now_ms))
+			return drop(DROP_L2L3_MISMATCH);
+		return pass(RATE_OF_REPORT, binding);
+	}
+	bool to_group = ipv4_of_address(ip->destination) >> 28 == 14;
+	if (ip->protocol == PROTOCOL_ICMP && (is_icmp_control(frame, ip) || (to_group && is_fragment(ip))))
+		return drop(DROP_ICMP_CONTROL);
+	if (is_ipv6_header_type(ip->protocol))
+		return drop(DROP_IP4_MALFORMED);
+	if (!mac_fits_ipv4(state, eth->destination, ip->destination, now_ms))
+		return drop(DROP_L2L3_MISMATCH);
+	struct contact to = contact4(ip->destination, false, ip, ports);
+	struct permission permission = may_contact4(config, state, &to, now_ms);
+	uint32_t hop = next_hop4(config, state, eth->destination, binding, ip->destination, now_ms);
+	bool link_scope = eth->destination == MAC_BROADCAST || ipv4_of_address(ip->destination) >> 8 == 0xe00000U;
+	bool group_frame = mac_is_group(eth->destination);
+	uint8_t bucket = group_frame ? bucket_of_group(&permission, link_scope) : RATE_FREE;
+	struct decision d = decide_data(config, permission, hop, ip->more_fragments, ip->fragment_offset > 0, group_frame,
+					bucket, binding);
+	if (may_pass(d) && is_error4(frame, ip) && !is_about_guest4(state, frame, ip, now_ms))
+		return refuse_finally(d, DROP_ICMP_ERROR_QUOTE);
+	bool seeks = d.verdict == DROP_L2_NEXT_HOP && d.flow == 0 && may_seek_routers4(config, state, now_ms);
+	return seeks ? punt(PUNT_NEXT_HOP, RATE_FREE) : d;
+}
+
+INLINE struct decision judge_ipv4_from_guest(const struct config *config, const struct state *state,
+					     const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
+{
+	struct ipv4 ip;
+	if (!parse_ipv4(frame, ETHERNET_HEADER, &ip) || ip.ttl == 0 || ip.reserved_flag)
+		return drop(DROP_IP4_MALFORMED);
+	if (has_forbidden_options(frame, &ip))
+		return drop(DROP_IP4_OPTIONS);
+	if (is_fragment(&ip) && is_bad_fragment(&ip))
+		return drop(DROP_IP4_FRAGMENT);
+	if (!is_fragment(&ip) && payload_octets(&ip) < transport_header(ip.protocol))
+		return drop(DROP_L4_MALFORMED);
+
+	/* TCP and SCTP have their ports where UDP has them. A later fragment has none. */
+	struct udp ports = { 0, 0, 0 };
+	bool ports_there = has_ports(ip.protocol) && ip.fragment_offset == 0;
+	if (ports_there && !parse_udp(frame, ip.payload, ip.end, &ports))
+		return drop(DROP_L4_MALFORMED);
+	if (ports_there && ip.protocol == PROTOCOL_UDP) {
+		bool too_long = !is_fragment(&ip) && ports.length > payload_octets(&ip);
+		if (ports.length < 8 || too_long)
+			return drop(DROP_L4_MALFORMED);
+		if (is_dhcp_port(ports.source) || is_dhcp_port(ports.destination))
+			return judge_dhcp4_from_guest(config, &ip, &ports);
+	}
+	return judge_data4_from_guest(config, state, frame, eth, &ip, &ports, now_ms);
+}
+
+INLINE struct decision judge_from_guest(const struct config *config, const struct state *state,
+					const struct frame *frame, uint64_t now_ms)
+{
+	struct ethernet eth;
+	if (!parse_ethernet(frame, &eth))
+		return drop(DROP_FRAME_RUNT);
+	if (octets_on_wire(frame) > config->max_frame)
+		return drop(DROP_FRAME_OVERSIZE);
+	if (eth.source != config->vm_mac)
+		return drop(DROP_ETH_SRC_SPOOF);
+	if (eth.destination == MAC_NONE || eth.destination == config->vm_mac)
+		return drop(DROP_ETH_DST_INVALID);
+	if (is_bridge_group(eth.destination))
+		return drop(DROP_ETH_DST_RESERVED);
+	if (eth.type == ETHERTYPE_ARP)
+		return judge_arp_from_guest(config, state, frame, &eth, now_ms);
+	if (eth.type == ETHERTYPE_IPV4)
+		return judge_ipv4_from_guest(config, state, frame, &eth, now_ms);
+	if (eth.type == ETHERTYPE_IPV6)
+		return judge_ipv6_from_guest(config, state, frame, &eth, now_ms);
+	if (eth.type == ETHERTYPE_RARP)
+		return judge_rarp_from_guest(config, frame, &eth);
+	return drop(is_vlan_tag(eth.type) ? DROP_ETHERTYPE_VLAN : DROP_ETHERTYPE_UNKNOWN);
+}
+
+/* --- uplink to guest --------------------------------------------------------------------------------------------- */
+
+/* RFC 5227: a client must see a conflict while it still probes. Later claims would only evict an honest guest. */
+enum { CONFLICT_WINDOW_MS = 10000 };
+
+/*
+ * RFC 826 does not ask that the sender's MAC be the frame's: load balancers and proxies answer for another. For the
+ * addresses that matter it has to be, but where both MACs are a router's own.
+ */
+INLINE bool may_answer_for(const struct config *config, const struct state *state, const struct arp *arp, uint64_t source,
+			   uint64_t now_ms)
+{
+	if (mac_is_group(arp->sender_mac) || arp->sender_mac == MAC_NONE || arp->sender_mac == config->vm_mac)
+		return false;
+	uint32_t sender = ipv4_of_address(arp->sender);
+	if (is_router4(config, state, arp->sender, now_ms))
+		return router_mac4(config, state, sender, source, now_ms) == ROUTER_MAC &&
+		       router_mac4(config, state, sender, arp->sender_mac, now_ms) == ROUTER_MAC;
+	return !is_sole4(config, state, arp->sender, now_ms) && !is_resident(config, arp->sender) &&
+	       !is_dhcp_server4(config, state, arp->sender, now_ms) && !is_resolver4(config, state, arp->sender, now_ms);
+}
+
+/* What the network says in a router's name. */
+INLINE struct decision judge_router_arp(const struct config *config, const struct state *state, const struct arp *arp,
+					uint8_t bucket, uint64_t now_ms)
+{
+	uint32_t lesson = LESSON_NONE;
+	bool is_learnable = is_learnable_router4(config, state, arp->sender, now_ms) &&
+			    !poses_as_resident(config, arp->sender, arp->sender_mac);
+	if (is_learnable)
+		lesson = lesson_of_arp(state, ipv4_of_address(arp->sender), arp->sender_mac, arp->operation == ARP_REPLY, now_ms);
+	else if (poses_as_router4(config, state, arp->sender, arp->sender_mac, now_ms))
+		lesson = LESSON_SPOOF;
+	if (lesson == LESSON_SPOOF)
+		return drop(DROP_ARP_GATEWAY_SPOOF);
+	return lesson == LESSON_NONE ? pass(bucket, NO_BINDING) : punt(PUNT_GATEWAY_ARP, bucket);
+}
+
+INLINE struct decision judge_arp_to_guest(const struct config *config, const struct state *state,
+					  const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
+{
+	struct arp arp;
+	if (!parse_arp(frame, ETHERNET_HEADER, &arp))
+		return drop(DROP_ARP_MALFORMED);
+	if (arp.sender_mac != eth->source && !may_answer_for(config, state, &arp, eth->source, now_ms))
+		return drop(DROP_ARP_SHA_SPOOF);
+	uint32_t binding = find_binding4(state, arp.sender, now_ms);
+	bool concerns_guest = !mac_is_group(eth->destination) || binding != NO_BINDING || may_probe(state, arp.target, now_ms);
+	uint8_t bucket = bucket_of_uplink(config, state, eth->source, concerns_guest, now_ms);
+	hide_from_optimizer(binding);
+	if (binding < BINDINGS4_MAX && !config->arp_conflicts_pass && !is_shared(config, arp.sender) &&
+	    now_ms >= state->ipv4[binding].since_ms + CONFLICT_WINDOW_MS)
+		return drop(DROP_ARP_CLAIMS_GUEST);
+	return judge_router_arp(config, state, &arp, bucket, now_ms);
+}
+
+/* Sources that no host on any network has (RFC 1122 3.2.1.3). 0.0.0.0 is left to IGMP queries (RFC 4541 2.1.1). */
+INLINE bool is_impossible_source4(struct address a, uint8_t protocol)
+{
+	uint32_t source = ipv4_of_address(a);
+	return source >> 24 == 127 || source >> 28 >= 14 || (source >> 24 == 0 && protocol != PROTOCOL_IGMP);
+}
+
+/*
+ * Not one of the trusted, but the snooper has to look: those are silent; the server knows an id that no other knows; or a
+ * second relay brings a copy of the answer, which is no answer any more and no sign of a rogue.
+ */
+INLINE bool may_be_server4(const struct config *config, const struct state *state, uint32_t source, uint64_t mac,
+			   uint32_t transaction, struct address given, uint64_t now_ms)
+{
+	if (may_succeed_server4(config, state, source, mac, now_ms))
+		return true;
+	hide_from_optimizer(transaction);
+	if (transaction >= TRANSACTIONS_MAX)
+		return false;
+	const struct transaction *t = &state->dhcp4[transaction];
+	return (t->secret && may_vouch_server4(config, state, source, mac, now_ms)) ||
+	       (t->done && same_address(t->acked, given));
+}
+
+/*
+ * What is wrong with a reply that the fixed fields already tell (RFC 2131 2). Only what is left costs a token of the
+ * snooper: a flood of forged replies must not drown the one that the guest waits for.
+ */
+INLINE uint8_t fault_of_reply(const struct config *config, const struct state *state, const struct frame *frame,
+			      const struct ethernet *eth, const struct ipv4 *ip, uint64_t now_ms)
+{
+	struct reader r = read_from(frame, ip->payload + 8, ip->end);
+	skip_bytes(&r, 4);
+	uint32_t transaction_id = read_be32(&r);
+	skip_bytes(&r, 8);
+	struct address given = address_of_ipv4(read_be32(&r));
+	skip_bytes(&r, 8);
+	uint64_t client_mac = read_be48(&r);
+	if (!r.ok)
+		return DROP_DHCP4_MALFORMED;
+	uint32_t transaction = find_transaction4(state, transaction_id, now_ms);
+	if (!is_trusted_server4(config, state, ipv4_of_address(ip->source), eth->source, now_ms) &&
+	    !may_be_server4(config, state, ipv4_of_address(ip->source), eth->source, transaction, given, now_ms))
+		return DROP_DHCP4_ROGUE_SERVER;
+	if (client_mac != config->vm_mac)
+		return DROP_DHCP4_NOT_FOR_GUEST;
+	return transaction < TRANSACTIONS_MAX ? PASS : DROP_DHCP4_NO_TRANSACTION;
+}
+
+INLINE struct decision judge_dhcp4_to_guest(const struct config *config, const struct state *state,
+					    const struct frame *frame, const struct ethernet *eth,
+					    const struct ipv4 *ip, const struct udp *udp, uint64_t now_ms)
+{
+	if (udp->source != DHCP_SERVER_PORT && udp->destination != DHCP_CLIENT_PORT)
+		return drop(DROP_DHCP4_CLIENT);
+	if (is_fragment(ip))
+		return drop(DROP_DHCP4_MALFORMED);
+	if (udp->destination != DHCP_CLIENT_PORT) /* it may come from any: RFC 2131 4.1 fixes only this one */
+		return drop(DROP_DHCP4_PORT_MISUSE);
+	if (config->dhcp_off)
+		return drop(DROP_DHCP4_DISABLED);
+	if (eth->destination != config->vm_mac && eth->destination != MAC_BROADCAST)
+		return drop(DROP_L2_NOT_FOR_GUEST);
+	uint8_t fault = fault_of_reply(config, state, frame, eth, ip, now_ms);
+	return fault == PASS ? punt(PUNT_DHCP4_SERVER, RATE_OF_UPLINK_DHCP) : drop(fault);
+}
+
+/* The guest answers a query with a report for each of its groups. */
+INLINE uint8_t bucket_of_igmp(const struct frame *frame, const struct ipv4 *ip)
+{
+	struct reader r = read_from(frame, ip->payload, ip->end);
+	return read_u8(&r) == IGMP_QUERY ? RATE_OF_UPLINK_QUERY : RATE_OF_UPLINK_GROUP;
+}
+
+/*
+ * What comes from the network and is well-formed so far. Where flows are tracked its transport header must stand where it was
+ * judged; IGMP keeps the guest in its groups and is nobody's call.
+ */
+INLINE struct decision judge_data4_to_guest(const struct config *config, const struct state *state,
+					    const struct frame *frame, const struct ethernet *eth, const struct ipv4 *ip,
+					    uint64_t now_ms)
+{
+	bool to_group = mac_is_group(eth->destination);
+	uint8_t bucket = to_group ? bucket_of_uplink(config, state, eth->source, false, now_ms) : RATE_FREE;
+	struct udp ports = { 0, 0, 0 };
+	if (ip->protocol == PROTOCOL_IGMP)
+		return pass(bucket == RATE_OF_UPLINK_GATEWAY ? bucket : bucket_of_igmp(frame, ip), NO_BINDING);
+	if (!config->stateful)
+		return pass(bucket, NO_BINDING);
+	if (is_fragment(ip) && is_bad_fragment(ip))
+		return drop(DROP_IP4_FRAGMENT);
+	if (!is_fragment(ip) && payload_octets(ip) < transport_header(ip->protocol))
+		return drop(DROP_L4_MALFORMED);
+	if (ip->fragment_offset == 0 && has_ports(ip->protocol) && !parse_udp(frame, ip->payload, ip->end, &ports))
+		return drop(DROP_L4_MALFORMED);
+	struct contact from = contact4(ip->source, true, ip, &ports);
+	return decide_data(config, may_contact4(config, state, &from, now_ms), HOP_ROUTER, ip->more_fragments,
+			   ip->fragment_offset > 0, to_group, bucket, NO_BINDING);
+}
+
+INLINE struct decision judge_ipv4_to_guest(const struct config *config, const struct state *state,
+					   const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
+{
+	struct ipv4 ip;
+	if (!parse_ipv4(frame, ETHERNET_HEADER, &ip) || ip.reserved_flag)
+		return drop(DROP_IP4_MALFORMED);
+	if (ip.protocol == PROTOCOL_UDP && ip.fragment_offset == 0) {
+		struct udp udp;
+		if (!parse_udp(frame, ip.payload, ip.end, &udp))
+			return drop(DROP_L4_MALFORMED);
+		/* The guest's client message comes back to it only from another machine: port 68 as source. */
+		if (is_dhcp_port(udp.source) || is_dhcp_port(udp.destination))
+			return judge_dhcp4_to_guest(config, state, frame, eth, &ip, &udp, now_ms);
+	}
+	if (is_sole4(config, state, ip.source, now_ms))
+		return drop(DROP_IP4_SRC_IS_GUEST);
+	if (is_impossible_source4(ip.source, ip.protocol))
+		return drop(DROP_IP4_SRC_INVALID);
+	if (speaks_as_router4(config, state, ip.source, eth->source, now_ms))
+		return drop(DROP_IP4_GATEWAY_SPOOF);
+	if (mac_is_group(eth->destination) && mac_fits_ipv4(state, MAC_NONE, ip.destination, now_ms))
+		return drop(DROP_L2L3_MISMATCH); /* a unicast datagram in a group frame, RFC 1122 3.3.6 */
+	if (ip.protocol == PROTOCOL_ICMP && is_icmp_control(frame, &ip))
+		return drop(DROP_ICMP_CONTROL);
+	if (is_error4(frame, &ip) && is_about_others4(state, frame, &ip, now_ms))
+		return drop(DROP_ICMP_ERROR_QUOTE);
+	return judge_data4_to_guest(config, state, frame, eth, &ip, now_ms);
+}
+
+INLINE struct decision judge_to_guest(const struct config *config, const struct state *state,
+				      const struct frame *frame, uint64_t now_ms)
+{
+	struct ethernet eth;
+	if (!parse_ethernet(frame, &eth))
+		return drop(DROP_FRAME_RUNT);
+	if (octets_on_wire(frame) > config->max_frame)
+		return drop(DROP_FRAME_OVERSIZE);
+	if (mac_is_group(eth.source) || eth.source == MAC_NONE)
+		return drop(DROP_ETH_SRC_INVALID);
+	if (eth.source == config->vm_mac)
+		return drop(DROP_ETH_SRC_IS_GUEST);
+	if (!mac_is_group(eth.destination) && eth.destination != config->vm_mac)
+		return drop(DROP_L2_NOT_FOR_GUEST);
+	if (is_bridge_group(eth.destination))
+		return drop(DROP_ETH_DST_RESERVED);
+	if (eth.type == ETHERTYPE_ARP)
+		return judge_arp_to_guest(config, state, frame, &eth, now_ms);
+	if (eth.type == ETHERTYPE_IPV4)
+		return judge_ipv4_to_guest(config, state, frame, &eth, now_ms);
+	if (eth.type == ETHERTYPE_IPV6)
+		return judge_ipv6_to_guest(config, state, frame, &eth, now_ms);
+	return drop(is_vlan_tag(eth.type) ? DROP_ETHERTYPE_VLAN : DROP_ETHERTYPE_UNKNOWN);
+}

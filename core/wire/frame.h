@@ -1,0 +1,146 @@
+/* A frame is untrusted bytes. They leave it only by copy, through frame_copy(). */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Inlined to the last function, the judge is the fastest; under the sanitizers that takes a compiler minutes. */
+#if defined(__has_feature)
+#define HAS_FEATURE(name) __has_feature(name)
+#else
+#define HAS_FEATURE(name) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || HAS_FEATURE(address_sanitizer) /* gcc, clang */
+#define INLINE static inline
+#else
+#define INLINE static inline __attribute__((always_inline))
+#endif
+
+/*
+ * The kernel's verifier walks every path through an inlined function again at every call, and gives up after a million
+ * instructions. A SUBPROGRAM it checks once, by itself, for any arguments: these are numbers and pointers to whole structs,
+ * and a pointer may be NULL as far as it knows, which is_given() asks. A PART is walked like an inlined function but has
+ * a stack frame of its own, of the 512 octets that a call chain has. A WHOLE one is a SUBPROGRAM that other files call in
+ * user space. There all of this costs nothing.
+ */
+#define WHOLE __attribute__((noinline))
+#if defined(__bpf__)
+#include "core/wire/frame_bpf.h"
+
+#define SUBPROGRAM __attribute__((noinline))
+#define BIG_SUBPROGRAM SUBPROGRAM
+#define PART       static __attribute__((noinline))
+#define APART      INLINE
+#define is_given(pointer) ((pointer) != 0)
+
+#else
+#define SUBPROGRAM static inline
+#define BIG_SUBPROGRAM static __attribute__((noinline, unused)) /* many callers: inlined it takes compilers a minute */
+#define PART       INLINE
+#define APART      static __attribute__((noinline, unused)) /* inlined, one family costs the other a tenth of its speed */
+#define is_given(pointer) true
+
+/* length is in octets, from the destination MAC to the last octet read; there is no frame check sequence. */
+struct frame {
+	const uint8_t *bytes;
+	uint32_t length;
+};
+
+/* In the kernel a VLAN tag may stand beside the octets. */
+INLINE uint16_t outer_type(const struct frame *frame, uint16_t type)
+{
+	(void)frame;
+	return type;
+}
+
+/* Octets of the longest frame that it is on the wire. In the kernel a frame may be cut into many on its way. */
+INLINE uint32_t octets_on_wire(const struct frame *frame)
+{
+	return frame->length;
+}
+
+/*@ requires \valid_read(frame) && \valid_read(frame->bytes + (0 .. frame->length - 1));
+    requires \valid(to + (0 .. n - 1));
+    requires \separated(to + (0 .. n - 1), frame, frame->bytes + (0 .. frame->length - 1));
+    assigns to[0 .. n - 1] \from frame->bytes[0 .. frame->length - 1], frame->length, at, n;
+    assigns \result \from frame->length, at, n;
+    ensures \result == 0 || \result == 1;
+    ensures \result <==> at + n <= frame->length; */
+INLINE bool frame_copy(const struct frame *frame, uint32_t at, uint8_t *to, uint32_t n)
+{
+	if (at > frame->length || n > frame->length - at) /* subtract: a sum could wrap */
+		return false;
+	/*@ loop invariant 0 <= i <= n;
+	    loop assigns i, to[0 .. n - 1];
+	    loop variant n - i; */
+	for (uint32_t i = 0; i < n; i++)
+		to[i] = frame->bytes[at + i];
+	return true;
+}
+#endif
+
+/* The compiler may prove a bound and drop its test, or test a copy; the verifier then misses the test that it needs. */
+#define hide_from_optimizer(x) __asm__ volatile("" : "+r"(x))
+
+/*
+ * A place in a frame, and where the data it may read ends. The first short read makes it fail, and so every later
+ * one: a parser reads like the header diagram in the RFC and asks once, at the end, whether all of it was there.
+ */
+struct reader {
+	const struct frame *frame;
+	uint32_t at, end;
+	bool ok;
+};
+
+INLINE struct reader read_from(const struct frame *frame, uint32_t at, uint32_t end)
+{
+	return (struct reader){ frame, at, end, at <= end && end <= frame->length };
+}
+
+INLINE uint32_t octets_left(const struct reader *r)
+{
+	return r->ok ? r->end - r->at : 0;
+}
+
+/* On failure `to` is unchanged. n is in octets and must be at least 1. */
+INLINE void read_bytes(struct reader *r, uint8_t *to, uint32_t n)
+{
+	r->ok = r->ok && r->at <= r->end && n <= r->end - r->at && frame_copy(r->frame, r->at, to, n);
+	if (r->ok)
+		r->at += n;
+}
+
+INLINE void skip_bytes(struct reader *r, uint32_t n)
+{
+	r->ok = r->ok && r->at <= r->end && n <= r->end - r->at;
+	if (r->ok)
+		r->at += n;
+}
+
+INLINE uint8_t read_u8(struct reader *r)
+{
+	uint8_t b[1] = { 0 };
+	read_bytes(r, b, 1);
+	return b[0];
+}
+
+INLINE uint16_t read_be16(struct reader *r)
+{
+	uint8_t b[2] = { 0 };
+	read_bytes(r, b, 2);
+	return (uint16_t)(b[0] << 8 | b[1]);
+}
+
+INLINE uint32_t read_be32(struct reader *r)
+{
+	uint8_t b[4] = { 0 };
+	read_bytes(r, b, 4);
+	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
+INLINE uint64_t read_be48(struct reader *r)
+{
+	uint8_t b[6] = { 0 };
+	read_bytes(r, b, 6);
+	return (uint64_t)b[0] << 40 | (uint64_t)b[1] << 32 | (uint64_t)b[2] << 24 | (uint64_t)b[3] << 16 |
+	       (uint64_t)b[4] << 8 | b[5];
+}

@@ -1,0 +1,301 @@
+/* A Linux tap interface: created or attached to, set up, and on request made a port of a bridge. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include "port/linux/ground.h"
+#include "port/io.h"
+#include "port/linux/tap_segment.h"
+
+struct tap {
+	struct port port;
+	int fd;
+	struct batch batch;
+	struct ground_watch ground;
+};
+
+/* What the argument says, and the socket through which interfaces are set up. */
+struct tap_setup {
+	char name[IFNAMSIZ], bridge[IFNAMSIZ]; /* bridge: "" for none */
+	const struct port_settings *settings;
+	int control;
+	bool created;
+	struct port_error *error;
+};
+
+static struct tap *tap_of(struct port *port)
+{
+	return (struct tap *)(void *)port;
+}
+
+/* Frames */
+
+static bool tap_receive(struct port *port, struct packet *packets, uint32_t max, uint32_t *got)
+{
+	struct tap *t = tap_of(port);
+	uint32_t n = 0;
+
+	if (max > BATCH_MAX)
+		max = BATCH_MAX;
+	*got = 0;
+	while (n < max) {
+		uint8_t *slot = t->batch.bytes + (size_t)n * t->batch.stride;
+		ssize_t length = read(t->fd, slot, t->batch.max_frame + 1);
+		if (length < 0 && errno == EINTR)
+			continue;
+		if (length < 0)
+			break;
+		packets[n++] = (struct packet){ slot, (uint32_t)length, length > (ssize_t)t->batch.max_frame };
+	}
+	*got = n;
+	if (n == max || means_full(errno) || n > 0)
+		return true;
+	/* EBADFD: the interface was deleted. One that is down, or on its way to another namespace, says EAGAIN. */
+	return port_gone(port, "the tap was deleted: %s", strerror(errno));
+}
+
+static bool tap_send(struct port *port, const struct packet *packets, uint32_t n, struct send_result *result)
+{
+	*result = (struct send_result){ 0 };
+	for (uint32_t i = 0; i < n; i++) {
+		ssize_t written;
+		do
+			written = write(tap_of(port)->fd, packets[i].bytes, packets[i].length);
+		while (written < 0 && errno == EINTR);
+		if (written >= 0)
+			result->sent++;
+		else if (means_full(errno))
+			result->full++;
+		else if (errno != EBADFD)
+			result->failed++; /* EIO: the interface is down */
+		else {
+			result->failed += n - i;
+			return port_gone(port, "the tap was deleted: %s", strerror(errno));
+		}
+	}
+	return true;
+}
+
+/* Setting up */
+
+static bool setup_error(struct tap_setup *s, const char *what, const char *on)
+{
+	int error = errno;
+	if (error == EPERM || error == EACCES)
+		resource_error(s->error,
+			       "cannot %s %s: %s (run as root or with CAP_NET_ADMIN; or, once, as root: "
+			       "ip tuntap add dev %s mode tap user $USER && ip link set %s up)",
+			       what, on, strerror(error), s->name, s->name);
+	else
+		resource_error(s->error, "cannot %s %s: %s", what, on, strerror(error));
+	return false;
+}
+
+static struct ifreq request_for(const char *interface)
+{
+	struct ifreq request = { 0 };
+	copy_text(request.ifr_name, sizeof(request.ifr_name), interface);
+	return request;
+}
+
+static int attach_tap(struct tap_setup *s)
+{
+	int fd = move_above_2(open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
+	if (fd < 0) {
+		setup_error(s, "open", "/dev/net/tun");
+		return -1;
+	}
+	struct ifreq request = request_for(s->name);
+	request.ifr_flags = IFF_TAP | IFF_NO_PI;
+	s->created = if_nametoindex(s->name) == 0;
+	if (ioctl(fd, TUNSETIFF, &request) < 0) {
+		int error = errno;
+		close(fd);
+		errno = error;
+		setup_error(s, error == EBUSY ? "open (another process has it)" : "open", s->name);
+		return -1;
+	}
+	/* A hypervisor that had this tap before may have left offloads on: frames would come without checksums. */
+	if (ioctl(fd, TUNSETOFFLOAD, 0UL) < 0) {
+		setup_error(s, "switch off the offloads of", s->name);
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* An interface of our own carries frames as long as the guard lets through; one of the user's stays as it is. */
+static bool set_mtu(struct tap_setup *s)
+{
+	struct ifreq request = request_for(s->name);
+	request.ifr_mtu = (int)s->settings->max_frame - 14;
+	if (!s->created || ioctl(s->control, SIOCSIFMTU, &request) == 0)
+		return true;
+	return setup_error(s, "set the MTU of", s->name);
+}
+
+static bool bring_up(struct tap_setup *s)
+{
+	struct ifreq request = request_for(s->name);
+	if (ioctl(s->control, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP))
+		return true; /* the owner of a tap may use it without the right to set it up */
+	request.ifr_flags |= IFF_UP;
+	return ioctl(s->control, SIOCSIFFLAGS, &request) == 0 || setup_error(s, "set up", s->name);
+}
+
+/*
+ * A bridge without a MAC address of its own takes the lowest of its ports', and changes it whenever a port comes or
+ * goes. Guests know their gateway by that address, and guards too. So the bridge is told to keep the one it has, also
+ * where the tap is in it already.
+ */
+static void pin_bridge_address(struct tap_setup *s)
+{
+	struct ifreq request = request_for(s->bridge);
+	if (ioctl(s->control, SIOCGIFHWADDR, &request) == 0)
+		(void)ioctl(s->control, SIOCSIFHWADDR, &request);
+}
+
+static bool join_bridge(struct tap_setup *s)
+{
+	struct link port, bridge;
+	if (!read_link(0, s->bridge, &bridge))
+		return setup_error(s, "find bridge", s->bridge);
+	if (!read_link(0, s->name, &port))
+		return setup_error(s, "find", s->name);
+	pin_bridge_address(s);
+	if (port.master != bridge.index) {
+		struct ifreq request = request_for(s->bridge);
+		request.ifr_ifindex = (int)port.index;
+		if (ioctl(s->control, SIOCBRADDIF, &request) < 0 && errno == EOPNOTSUPP)
+			return resource_error(s->error, "%s is not a bridge", s->bridge) != NULL;
+		int error = errno;
+		if (!read_link(port.index, NULL, &port) || port.master != bridge.index) {
+			errno = error;
+			return setup_error(s, error == EBUSY ? "take from its other bridge into" : "join bridge", s->bridge);
+		}
+	}
+	errno = set_isolation(port.index, s->settings->isolation);
+	return errno == 0 || setup_error(s, "set the isolation of", s->name);
+}
+
+static void tap_survey(struct port *port, struct ground *ground, struct anchors *anchors)
+{
+	survey_ground(&tap_of(port)->ground, ground, anchors);
+	copy_text(port->away, sizeof port->away, ground->away);
+}
+
+static int tap_ground_fd(const struct port *port)
+{
+	return ((const struct tap *)(const void *)port)->ground.fd;
+}
+
+static void tap_segment(const struct port *port, struct segment_id *segment)
+{
+	read_tap_segment(((const struct tap *)(const void *)port)->ground.index, segment);
+}
+
+static bool tap_is_port_of(const struct port *port, uint32_t number, const uid_t *user)
+{
+	return is_tap_of(((const struct tap *)(const void *)port)->ground.index, number, user);
+}
+
+/* The argument: NAME[,bridge=BR] */
+
+static bool take_name(struct tap_setup *s, char to[IFNAMSIZ], const char *from, size_t length)
+{
+	/* As the kernel wants them, and no %, which the kernel would replace by a number. */
+	static const char refused[] = "/:% \t\n\v\f\r";
+	if (length == 0 || length >= IFNAMSIZ || strcspn(from, refused) < length ||
+	    (length <= 2 && strspn(from, ".") >= length)) {
+		usage_error(s->error, "\"%.*s\" is not the name of an interface (1 to %d characters, none of / : %% or space)",
+			    length > 60 ? 60 : (int)length, from, IFNAMSIZ - 1);
+		return false;
+	}
+	memcpy(to, from, length);
+	to[length] = 0;
+	return true;
+}
+
+static bool parse_argument(struct tap_setup *s, const char *argument)
+{
+	size_t length = strcspn(argument, ",");
+	if (!take_name(s, s->name, argument, length))
+		return false;
+	while (argument[length] == ',') {
+		const char *option = argument + length + 1;
+		size_t option_length = strcspn(option, ",");
+		length += 1 + option_length;
+		if (strncmp(option, "bridge=", 7) != 0)
+			return usage_error(s->error, "\"%.60s\" is not an option of a tap (tap:NAME[,bridge=BR])", option) != NULL;
+		if (!take_name(s, s->bridge, option + 7, option_length - 7))
+			return false;
+	}
+	return true;
+}
+
+static void tap_close(struct port *port)
+{
+	close(tap_of(port)->fd);
+	close_ground(&tap_of(port)->ground);
+	batch_free(&tap_of(port)->batch);
+	free(port);
+}
+
+static struct port *tap_open(const char *argument, const struct port_settings *settings, struct port_error *error)
+{
+	struct tap_setup s = { .settings = settings, .error = error };
+	if (!parse_argument(&s, argument))
+		return NULL;
+	s.control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (s.control < 0)
+		return resource_error(error, "cannot make a socket: %s", strerror(errno));
+	struct tap *t = calloc(1, sizeof(*t));
+	int fd = attach_tap(&s);
+	bool done = false;
+	if (fd >= 0 && set_mtu(&s) && (!s.bridge[0] || join_bridge(&s)) && bring_up(&s)) {
+		done = t && batch_new(&t->batch, settings->max_frame, false);
+		if (!done)
+			resource_error(error, "out of memory");
+	}
+	if (done) {
+		t->port.kind = &tap_port;
+		t->fd = fd;
+		init_ground(&t->ground, s.name, s.bridge, settings->isolation);
+	} else {
+		if (fd >= 0)
+			close(fd);
+		free(t);
+	}
+	close(s.control);
+	return done ? &t->port : NULL;
+}
+
+static int tap_watch(struct port *port, struct pollfd *fds)
+{
+	fds[0] = (struct pollfd){ .fd = tap_of(port)->fd, .events = POLLIN };
+	return 1;
+}
+
+const struct port_kind tap_port = {
+	.name = "tap",
+	.form = "tap:NAME[,bridge=BR]",
+	.open = tap_open,
+	.watch = tap_watch,
+	.service = nothing_to_service,
+	.deadline_ms = no_deadline,
+	.receive = tap_receive,
+	.send = tap_send,
+	.survey = tap_survey,
+	.ground_fd = tap_ground_fd,
+	.segment = tap_segment,
+	.is_port_of = tap_is_port_of,
+	.close = tap_close,
+};

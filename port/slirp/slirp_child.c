@@ -1,0 +1,161 @@
+/* The keeper: starts the process in which libslirp runs, and starts another when that one dies. */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "port/io.h"
+#include "port/slirp/slirp.h"
+
+enum { FRAMES_FD = 3, CONTROL_FD = 4, FIRST_OTHER_FD = 5, GOOD_RUN_MS = 10000 };
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Nothing of the judge's but its standard error and our two sockets. */
+static struct slirp_child keep_only_ours(const struct slirp_child *given)
+{
+	struct slirp_child child = *given;
+	int frames = fcntl(given->frames, F_DUPFD, 16), control = fcntl(given->control, F_DUPFD, 16);
+	int null = open("/dev/null", O_RDWR);
+	if (frames < 0 || control < 0 || null < 0)
+		_exit(1);
+	dup2(null, 0);
+	dup2(null, 1);
+	dup2(frames, FRAMES_FD);
+	dup2(control, CONTROL_FD);
+	close_from(FIRST_OTHER_FD);
+	child.frames = FRAMES_FD;
+	child.control = CONTROL_FD;
+	return child;
+}
+
+/* The keys that end the judge reach the whole process group; we end when the judge has, and not before. */
+static void settle_signals(void)
+{
+	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE };
+	sigset_t none;
+	for (int i = 1; i < NSIG; i++)
+		signal(i, SIG_DFL);
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		signal(ignored[i], SIG_IGN);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* The last line that the worker wrote to its standard error, which is all that glib says of why it gives up. */
+struct last_words {
+	char line[100];
+	size_t length;
+	bool ended;
+};
+
+static void hear(struct last_words *words, const char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (words->ended && text[i] != '\n')
+			*words = (struct last_words){ 0 };
+		if (text[i] == '\n')
+			words->ended = true;
+		else if (words->length < sizeof(words->line) - 1)
+			words->line[words->length++] = isprint((unsigned char)text[i]) ? text[i] : '?';
+	}
+}
+
+static bool judge_is_gone(int control, int wait_ms)
+{
+	struct pollfd p = { .fd = control, .events = POLLHUP }; /* macOS tells of it only whoever asks */
+	return poll(&p, 1, wait_ms) > 0 && (p.revents & (POLLHUP | POLLERR));
+}
+
+/* Reads the worker's last words until it ends. */
+static void watch_over(int errors, int control, struct last_words *words)
+{
+	for (;;) {
+		char text[512];
+		struct pollfd fds[] = { { .fd = errors, .events = POLLIN }, { .fd = control, .events = POLLHUP } };
+		if (poll(fds, 2, -1) < 0)
+			continue;
+		if (fds[1].revents & (POLLHUP | POLLERR))
+			return;
+		if (!fds[0].revents)
+			continue;
+		ssize_t n = read(errors, text, sizeof(text));
+		if (n > 0)
+			hear(words, text, (size_t)n);
+		else if (n == 0 || errno != EINTR)
+			return;
+	}
+}
+
+static void describe_end(int status, const struct last_words *words, char *cause, size_t size)
+{
+	snprintf(cause, size, "%s %d%s%s", WIFSIGNALED(status) ? "signal" : "status",
+		 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), words->length ? ": " : "", words->line);
+}
+
+/* Runs one worker to its end. */
+static void run_worker(const struct slirp_child *child, uint32_t generation, char *cause, size_t size)
+{
+	int errors[2], status = 0, keeper = getpid();
+	struct last_words words = { 0 };
+	char before[sizeof(((struct slirp_message *)0)->cause)];
+
+	copy_text(before, sizeof(before), cause);
+	copy_text(cause, size, "it could not be started");
+	if (pipe(errors) < 0)
+		return;
+	pid_t worker = fork();
+	if (worker == 0) {
+		end_with_parent();
+		if (getppid() != keeper)
+			_exit(1);
+		close(errors[0]);
+		dup2(errors[1], 2);
+		close(errors[1]);
+		slirp_work(child, 2, generation, before);
+	}
+	close(errors[1]);
+	if (worker > 0) {
+		watch_over(errors[0], child->control, &words);
+		kill(worker, SIGKILL);
+		while (waitpid(worker, &status, 0) < 0 && errno == EINTR)
+			;
+		describe_end(status, &words, cause, size);
+	}
+	close(errors[0]);
+}
+
+void slirp_keep(const struct slirp_child *given, int parent)
+{
+	char cause[sizeof(((struct slirp_message *)0)->cause)] = "";
+	struct backoff backoff = { 0 };
+
+	end_with_parent();
+	if (getppid() != parent)
+		_exit(1); /* it ended before we could ask to be told */
+	settle_signals();
+	struct slirp_child child = keep_only_ours(given);
+	name_process("softnet-keeper");
+	give_up_privileges_for_good();
+
+	for (uint32_t generation = 1;; generation++) {
+		uint64_t started = now_ms();
+		run_worker(&child, generation, cause, sizeof(cause));
+		uint64_t ended = now_ms();
+		if (ended - started >= GOOD_RUN_MS)
+			backoff = (struct backoff){ 0 };
+		backoff_failed(&backoff, ended);
+		if (judge_is_gone(child.control, (int)(backoff.next_ms - ended)))
+			_exit(0);
+	}
+}

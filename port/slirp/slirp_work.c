@@ -1,0 +1,337 @@
+/* The worker: libslirp between the datagrams of the judge and the sockets of the host. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+#if __has_include(<libslirp.h>)
+#include <libslirp.h>
+#else
+#include <slirp/libslirp.h>
+#endif
+#include "port/io.h"
+#include "port/slirp/slirp_udp.h"
+
+enum {
+	FRAMES, CONTROL, ERRORS, FIRST_SOCKET, /* places in the poll array */
+	/* The limit of descriptors, so that there cannot be more: the guest's connections, and what is exposed. */
+	SOCKETS_MAX = 1024 + SLIRP_FORWARDS_MAX,
+	TIMERS_MAX = 4,                        /* libslirp has one: router advertisements */
+};
+
+struct timer {
+	SlirpTimerCb call;
+	void *argument;
+	int64_t due_ms;
+};
+
+struct worker {
+	const struct slirp_child *child;
+	Slirp *slirp;
+	struct batch batch;
+	uint32_t generation;
+	struct pollfd fds[FIRST_SOCKET + SOCKETS_MAX];
+	int count, first_udp; /* places in fds */
+	struct udp_exposes udp;
+	struct timer timers[TIMERS_MAX];
+	struct slirp_message inbox;
+	size_t inbox_octets;
+};
+
+/* What libslirp asks of us */
+
+static ssize_t send_to_judge(const void *frame, size_t length, void *opaque)
+{
+	const struct worker *w = opaque;
+	/* A full queue loses the frame, like any wire. Waiting would stop the other direction as well. */
+	(void)send(w->child->frames, frame, length, MSG_DONTWAIT);
+	return (ssize_t)length;
+}
+
+static void guest_error(const char *message, void *opaque)
+{
+	(void)message; /* a guest could fill the log with these */
+	(void)opaque;
+}
+
+static int64_t clock_ns(void *opaque)
+{
+	struct timespec t;
+	(void)opaque;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static uint64_t now_ms(struct worker *w)
+{
+	return (uint64_t)clock_ns(w) / 1000000;
+}
+
+static void *timer_new(SlirpTimerCb call, void *argument, void *opaque)
+{
+	struct worker *w = opaque;
+	for (int i = 0; i < TIMERS_MAX; i++)
+		if (!w->timers[i].call) {
+			w->timers[i] = (struct timer){ call, argument, INT64_MAX };
+			return &w->timers[i];
+		}
+	abort();
+}
+
+static void timer_free(void *timer, void *opaque)
+{
+	(void)opaque;
+	*(struct timer *)timer = (struct timer){ 0 };
+}
+
+static void timer_mod(void *timer, int64_t due_ms, void *opaque)
+{
+	(void)opaque;
+	((struct timer *)timer)->due_ms = due_ms;
+}
+
+/* All of its sockets come by again in every slirp_pollfds_fill(). */
+static void socket_noted(int fd, void *opaque)
+{
+	(void)fd;
+	(void)opaque;
+}
+
+static void send_datagram(void *opaque, const uint8_t *frame, uint32_t length)
+{
+	send_to_judge(frame, length, opaque);
+}
+
+static void kicked(void *opaque)
+{
+	(void)opaque;
+}
+
+static const SlirpCb callbacks = {
+	.send_packet = send_to_judge,
+	.guest_error = guest_error,
+	.clock_get_ns = clock_ns,
+	.timer_new = timer_new,
+	.timer_free = timer_free,
+	.timer_mod = timer_mod,
+	.register_poll_fd = socket_noted,
+	.unregister_poll_fd = socket_noted,
+	.notify = kicked,
+};
+
+static int add_socket(int fd, int events, void *opaque)
+{
+	struct worker *w = opaque;
+	int wanted = (events & SLIRP_POLL_IN ? POLLIN : 0) | (events & SLIRP_POLL_OUT ? POLLOUT : 0) |
+		     (events & SLIRP_POLL_PRI ? POLLPRI : 0);
+	if (w->count >= FIRST_SOCKET + SOCKETS_MAX)
+		return -1;
+	w->fds[w->count] = (struct pollfd){ .fd = fd, .events = (short)wanted };
+	return w->count++;
+}
+
+static int socket_events(int place, void *opaque)
+{
+	const struct worker *w = opaque;
+	if (place < 0 || place >= w->count)
+		return 0;
+	int seen = w->fds[place].revents;
+	return (seen & POLLIN ? SLIRP_POLL_IN : 0) | (seen & POLLOUT ? SLIRP_POLL_OUT : 0) |
+	       (seen & POLLPRI ? SLIRP_POLL_PRI : 0) | (seen & POLLERR ? SLIRP_POLL_ERR : 0) |
+	       (seen & POLLHUP ? SLIRP_POLL_HUP : 0);
+}
+
+static Slirp *start_slirp(struct worker *w)
+{
+	struct in6_addr prefix, host, resolver;
+	const struct slirp_child *c = w->child;
+	inet_pton(AF_INET6, "fd00:10:0:2::", &prefix);
+	inet_pton(AF_INET6, "fd00:10:0:2::2", &host);
+	inet_pton(AF_INET6, "fd00:10:0:2::3", &resolver);
+	const SlirpConfig config = {
+		.version = 1,
+		.restricted = c->host_only,
+		.in_enabled = true,
+		.vnetwork.s_addr = htonl(SLIRP_NETWORK),
+		.vnetmask.s_addr = htonl(SLIRP_MASK),
+		.vhost.s_addr = htonl(SLIRP_HOST),
+		.in6_enabled = c->ipv6,
+		.vprefix_addr6 = prefix,
+		.vprefix_len = 64,
+		.vhost6 = host,
+		.vdhcp_start.s_addr = htonl(SLIRP_FIRST),
+		.vnameserver.s_addr = htonl(SLIRP_RESOLVER),
+		.vnameserver6 = resolver,
+		.if_mtu = c->mtu,
+		.if_mru = c->mtu,
+		.disable_host_loopback = !c->host_loopback,
+	};
+	return slirp_new(&config, &callbacks, w);
+}
+
+/* The judge */
+
+static void reply(const struct worker *w, const struct slirp_message *message)
+{
+	/* The judge reads its control socket after every poll, so a full one means that it hangs: nobody to tell. */
+	(void)send(w->child->control, message, sizeof(*message), MSG_DONTWAIT);
+}
+
+/* 0 or an errno. For both families: a socket for :: takes no IPv4, so that 0.0.0.0 may have the same port. */
+static int open_tcp(struct worker *w, const struct udp_forward *f)
+{
+	struct sockaddr_storage external, guest;
+	socklen_t length = fill_sockaddr(&external, f->external, f->external_port);
+	fill_sockaddr(&guest, f->guest, f->internal_port);
+	errno = 0;
+	int failed = slirp_add_hostxfwd(w->slirp, (struct sockaddr *)&external, length, (struct sockaddr *)&guest, length,
+					SLIRP_HOSTFWD_V6ONLY);
+	return !failed ? 0 : errno ? errno : EIO;
+}
+
+static void close_port(struct worker *w, const struct expose *e, uint16_t port)
+{
+	struct sockaddr_storage external;
+	socklen_t length = fill_sockaddr(&external, e->external, port);
+	if (e->protocol == IPPROTO_UDP)
+		udp_remove(&w->udp, e->external, port);
+	else
+		slirp_remove_hostxfwd(w->slirp, (struct sockaddr *)&external, length, SLIRP_HOSTFWD_V6ONLY);
+}
+
+static void close_ports(struct worker *w, const struct expose *e, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		close_port(w, e, (uint16_t)(e->external_port + i));
+}
+
+/* All ports of the range, or none. */
+static void open_ports(struct worker *w, struct slirp_message *m)
+{
+	const struct expose *e = &m->expose;
+	for (uint32_t i = 0; i < e->ports && m->error == 0; i++) {
+		struct udp_forward f = {
+			.external = e->external, .guest = m->guest,
+			.external_port = (uint16_t)(e->external_port + i),
+			.internal_port = (uint16_t)(e->internal_port + i),
+		};
+		m->error = e->protocol == IPPROTO_UDP ? udp_add(&w->udp, &f) : open_tcp(w, &f);
+		m->failed_port = f.external_port;
+		if (m->error)
+			close_ports(w, e, i);
+	}
+}
+
+static void obey(struct worker *w, struct slirp_message *m)
+{
+	if (m->generation != w->generation)
+		return;
+	if (m->word == SLIRP_REMOVE) {
+		close_ports(w, &m->expose, m->expose.ports);
+		return;
+	}
+	open_ports(w, m);
+	reply(w, m);
+}
+
+static void read_control(struct worker *w)
+{
+	ssize_t n = read(w->child->control, (char *)&w->inbox + w->inbox_octets, sizeof(w->inbox) - w->inbox_octets);
+	if (n == 0)
+		_exit(0); /* the judge has ended */
+	if (n > 0)
+		w->inbox_octets += (size_t)n;
+	if (w->inbox_octets < sizeof(w->inbox))
+		return;
+	w->inbox_octets = 0;
+	obey(w, &w->inbox);
+}
+
+static void read_frames(struct worker *w)
+{
+	struct packet packets[BATCH_MAX];
+	uint32_t got;
+	if (batch_receive(&w->batch, w->child->frames, packets, BATCH_MAX, &got) != 0)
+		_exit(0);
+	for (uint32_t i = 0; i < got; i++)
+		if (!packets[i].truncated && !udp_from_guest(&w->udp, packets[i].bytes, packets[i].length, now_ms(w)))
+			slirp_input(w->slirp, packets[i].bytes, (int)packets[i].length);
+}
+
+static int run_timers(struct worker *w, int wait_ms)
+{
+	int64_t now = clock_ns(w) / 1000000;
+	for (int i = 0; i < TIMERS_MAX; i++) {
+		struct timer *t = &w->timers[i];
+		if (t->call && t->due_ms <= now) {
+			t->due_ms = INT64_MAX;
+			t->call(t->argument);
+		}
+		if (t->call && t->due_ms != INT64_MAX && t->due_ms - now < wait_ms)
+			wait_ms = t->due_ms > now ? (int)(t->due_ms - now) : 0;
+	}
+	return wait_ms;
+}
+
+static void one_round(struct worker *w)
+{
+	uint32_t timeout = 60000;
+	w->fds[FRAMES] = (struct pollfd){ .fd = w->child->frames, .events = POLLIN };
+	w->fds[CONTROL] = (struct pollfd){ .fd = w->child->control, .events = POLLIN };
+	w->fds[ERRORS].events = 0; /* an error there: the keeper, who reads it, has ended */
+	w->count = FIRST_SOCKET;
+	slirp_pollfds_fill(w->slirp, &timeout, add_socket, w);
+	w->first_udp = w->count;
+	for (uint32_t i = 0; i < w->udp.count; i++)
+		add_socket(w->udp.forwards[i].fd, SLIRP_POLL_IN, w);
+	int n = poll(w->fds, (nfds_t)w->count, run_timers(w, (int)timeout));
+	slirp_pollfds_poll(w->slirp, n < 0, socket_events, w);
+	if (n <= 0)
+		return;
+	if (w->fds[ERRORS].revents & POLLERR)
+		_exit(0);
+	for (int i = w->first_udp; i < w->count; i++)
+		if (w->fds[i].revents)
+			udp_from_network(&w->udp, (uint32_t)(i - w->first_udp), now_ms(w));
+	if (w->fds[CONTROL].revents)
+		read_control(w);
+	if (w->fds[FRAMES].revents)
+		read_frames(w);
+}
+
+/* Where the system allows less, exposed ports and the guest's connections share that. */
+static void limit_sockets(void)
+{
+	struct rlimit limit = { SOCKETS_MAX, SOCKETS_MAX };
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max > SOCKETS_MAX)
+		limit.rlim_max = SOCKETS_MAX;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+void slirp_work(const struct slirp_child *child, int errors, uint32_t generation, const char *cause)
+{
+	static struct worker w;
+	struct slirp_message hello = { .word = SLIRP_HELLO, .generation = generation };
+
+	name_process("softnet-slirp");
+	give_up_privileges_for_good();
+	limit_sockets();
+	unsetenv("SLIRP_DEBUG"); /* would write what the guest does to standard error */
+	unsetenv("G_MESSAGES_DEBUG");
+
+	w.child = child;
+	w.generation = generation;
+	w.fds[ERRORS].fd = errors;
+	w.slirp = start_slirp(&w);
+	w.udp.send = send_datagram;
+	w.udp.context = &w;
+	if (!w.slirp || !batch_new(&w.batch, child->mtu + 14, false) || !udp_begin(&w.udp, child->guest_mac, child->mtu))
+		_exit(1);
+	copy_text(hello.cause, sizeof(hello.cause), cause);
+	reply(&w, &hello);
+	for (;;)
+		one_round(&w);
+}

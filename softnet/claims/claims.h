@@ -1,0 +1,73 @@
+/*
+ * The registry of claims: guards of one host whose VMs share a network share who holds which address. An address is one
+ * guard's at a time. Who has it keeps it, and who claims it later is refused; only what the operator gave (--vm-ip)
+ * outranks what somebody has by having come first.
+ *
+ * No daemon, nothing for each frame: a claim is written into the guard's own file, and then others' files are read. So
+ * of two that claim at the same time one sees the other, or each does, and then none has it. A guard that ends in
+ * whatever way loses all, and claims again what its saved state has.
+ */
+#pragma once
+#include "core/learn/snoop.h"
+#include "softnet/claims/claims_folder.h"
+
+enum { CONFLICTS_MAX = 8, BELLS_MAX = 4 };
+
+/* Two guards wanted it. */
+struct claim_conflict {
+	struct address address;
+	bool is_ours;         /* we hold it, and the other one wanted it */
+	uint32_t pid;         /* the other one; 0: no conflict */
+	uid_t user;
+	char vm[VM_NAME_MAX + 1];
+	uint64_t last_ms, told_ms;
+};
+
+struct claims {
+	struct claims_folder folder;
+	const struct port *uplink;   /* NULL: not joined yet */
+	uint32_t port;               /* ours on that network */
+	const char *named;           /* the segment, by the operator; NULL: the uplink knows */
+	struct claims_page page;     /* as it stands in our file */
+	bool is_given[CLAIMS_MAX];   /* by the operator: no conflict takes it */
+	struct claim_conflict conflicts[CONFLICTS_MAX];
+	struct {
+		int fd;
+		uint64_t until_ms;
+	} bells[BELLS_MAX];          /* that we ring */
+	uint64_t looked_ms;          /* when our own was answered */
+	uint64_t noted_ms[NOTES_MAX];
+	bool has_failed;             /* and that was told */
+
+	/* A conflict that is new, or goes on after a minute. */
+	void (*tell)(void *context, const struct claim_conflict *);
+	/* The VM must lose this address, which is another's. */
+	void (*lose)(void *context, struct address, const char *why);
+	void *context;
+};
+
+/*
+ * Makes our file, with the rights of the moment; given is what the operator gave. The segment of a port that is not open yet
+ * may follow. NULL, or why others will not see what this VM has; then it works without.
+ */
+const char *open_claims(struct claims *, const char *vm, const struct claim *given, uint32_t count,
+			const struct port *uplink, const char *named);
+
+/*
+ * Claims all that the VM has by its start: what the operator gave, and what a saved state brought back; of that `lose` is
+ * told what others have now. Not NULL: another guard, which had it from the operator as well.
+ */
+const struct claim_conflict *enter_claims(struct claims *, const struct config *, const struct state *,
+					  const struct port *uplink, uint64_t now_ms);
+
+/* The port may be on another network now. */
+void move_claims(struct claims *, uint64_t now_ms);
+
+/* False: another guard has it, and this one does not get it. */
+bool claim_address(struct claims *, struct address, uint64_t now_ms);
+void release_address(struct claims *, struct address);
+
+/* Once a second: whether others want what is ours, or have been given it. */
+void follow_claims(struct claims *, uint64_t now_ms);
+
+void close_claims(struct claims *);

@@ -1,0 +1,8 @@
+/* What the snooper and the ports tell, as lines. */
+#pragma once
+#include "core/learn/snoop.h"
+#include "port/port.h"
+
+void tell_event(const struct event *, uint64_t now_ms);
+/* For port_report. */
+void tell_port_report(const struct port *, const char *sentence);

@@ -1,0 +1,282 @@
+/*
+ * The relay. A turn is: wait; signals; ports look after themselves; at most one batch from each side; what follows from
+ * a changed state. One batch, so that neither side can starve the other, nor a flood a signal.
+ */
+#include "softnet/guard/loop.h"
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+#include "core/learn4/snoop_anchors4.h"
+#include "system/clock.h"
+#include "softnet/launch/escalation.h"
+#include "softnet/guard/keeping.h"
+#include "system/log.h"
+
+enum { TICK_MS = 1000 };
+
+static struct port *source_of(const struct relay *r, enum direction direction)
+{
+	return r->port[direction];
+}
+
+static struct port *target_of(const struct relay *r, enum direction direction)
+{
+	return r->port[direction == FROM_GUEST ? TO_GUEST : FROM_GUEST];
+}
+
+static enum relay_end end_of(const struct relay *r, const struct port *port)
+{
+	return port == source_of(r, FROM_GUEST) ? RELAY_GUEST_GONE : RELAY_UPLINK_GONE;
+}
+
+static enum relay_end handle_signals(struct relay *r)
+{
+	struct arrived_signal arrived;
+	while (next_signal(&arrived)) {
+		if (arrived.number == SIGUSR1)
+			print_summary(&r->counters, r->questions.sent, r->snoop.state, r->now_ms);
+		else if (arrived.number == SIGCHLD)
+			continue; /* it has only woken us */
+		else if (r->command != NULL)
+			signal_command(r->command, &arrived, r->now_ms);
+		else if (arrived.number != SIGUSR2)
+			return RELAY_STOPPED;
+	}
+	return r->command != NULL && command_has_ended(r->command) ? RELAY_COMMAND_ENDED : RELAY_GOES_ON;
+}
+
+static enum verdict decide_packet(struct relay *r, enum direction direction, const struct packet *packet)
+{
+	struct frame frame = { packet->bytes, packet->length };
+	if (packet->truncated)
+		return DROP_FRAME_OVERSIZE;
+	enum verdict verdict = decide(&r->snoop, direction, &frame, r->now_ms);
+	if (verdict != PASS && direction == FROM_GUEST)
+		add_rejection(&r->rejections, verdict, &frame, r->now_ms);
+	return verdict;
+}
+
+struct trust trust_of(const struct relay *r)
+{
+	return (struct trust){ r->snoop.config, r->snoop.state, r->options, r->now_ms };
+}
+
+/* What became of a frame, as far as the guard has a say in it: one that passes is counted when it was sent. */
+static void account_for(struct relay *r, enum direction direction, const struct packet *packet, enum verdict verdict)
+{
+	struct trust trust = trust_of(r);
+	capture_frame(&r->capture, direction, packet->bytes, packet->length, verdict, r->now_ms);
+	look_for_gateway(&r->gateway, &trust, direction, packet->bytes, packet->length, verdict);
+	if (verdict == PASS)
+		return;
+	bool is_first = r->counters.verdicts[direction][verdict] == 0;
+	count_drop(&r->counters, direction, verdict, 1, r->now_ms);
+	keep_specimen(&r->counters, direction, verdict, packet->bytes, packet->length, r->now_ms);
+	if (is_first)
+		announce_first_drop(&r->drop_events, &r->announcer, &r->counters, direction, verdict, r->now_ms);
+}
+
+/*
+ * A frame counts as passed when the other port has taken it. Ports tell how many they took, not which: where a few of a
+ * batch were refused, the octets are those of as many from its front.
+ */
+static void count_sent(struct relay *r, enum direction direction, const struct packet *packets,
+		       const struct send_result *result)
+{
+	for (uint32_t i = 0; i < result->sent; i++)
+		r->counters.octets[direction] += packets[i].length;
+	r->counters.verdicts[direction][PASS] += result->sent;
+	count_drop(&r->counters, direction, DROP_QUEUE_FULL, result->full, r->now_ms);
+	count_drop(&r->counters, direction, DROP_WRITE_ERROR, result->failed, r->now_ms);
+}
+
+/* One batch. State changes while frames are decided, so before any of them, or any later one, is delivered. */
+static enum relay_end move_batch(struct relay *r, enum direction direction)
+{
+	struct packet packets[BATCH_MAX];
+	struct port *source = source_of(r, direction), *target = target_of(r, direction);
+	struct send_result result = { 0, 0, 0 };
+	uint32_t got = 0, passed = 0;
+	if (!source->kind->receive(source, packets, BATCH_MAX, &got))
+		return end_of(r, source);
+	r->has_more[direction] = got == BATCH_MAX;
+	for (uint32_t i = 0; i < got; i++) {
+		enum verdict verdict = decide_packet(r, direction, &packets[i]);
+		account_for(r, direction, &packets[i], verdict);
+		if (verdict == PASS)
+			packets[passed++] = packets[i];
+	}
+	if (!send_rejections(&r->rejections, source_of(r, FROM_GUEST)))
+		return end_of(r, source_of(r, FROM_GUEST));
+	if (passed == 0)
+		return RELAY_GOES_ON;
+	bool is_there = target->kind->send(target, packets, passed, &result);
+	count_sent(r, direction, packets, &result);
+	if (direction == FROM_GUEST && result.full + result.failed > 0)
+		forget_silence4(r->snoop.state); /* it may have been a question */
+	return is_there ? RELAY_GOES_ON : end_of(r, target);
+}
+
+/* What the VM asks DHCP, and hears nothing. */
+static void tell_of_questions(struct relay *r)
+{
+	char hint[HINT_TEXT];
+	uint64_t seconds = r->asking.since_ms == 0 ? 0 : (r->now_ms - r->asking.since_ms) / 1000;
+	enum asking_news news = follow_questions(&r->asking, r->snoop.state, &r->counters, r->now_ms);
+	if (news == ANSWERED_AT_LAST)
+		announce_answer(&r->announcer, seconds, r->now_ms);
+	if (news != STILL_UNANSWERED)
+		return;
+	struct trust trust = trust_of(r);
+	why_unanswered(&r->asking, &trust, &r->counters, hint);
+	info("no DHCP answer for %u s: %s", (unsigned)seconds, hint);
+	announce_no_answer(&r->announcer, seconds, hint, r->now_ms);
+}
+
+/* The VM asks for its gateway, and hears only somebody who is not believed. */
+static void tell_of_gateway(struct relay *r)
+{
+	char hint[HINT_TEXT];
+	struct trust trust = trust_of(r);
+	enum gateway_news news = follow_gateway(&r->gateway, r->now_ms);
+	if (news == GATEWAY_HEARD_AGAIN)
+		announce_gateway(&r->announcer, r->gateway.router, NULL, r->now_ms);
+	if (news != GATEWAY_UNHEARD)
+		return;
+	explain_gateway(&trust, r->gateway.router, r->gateway.mac, r->gateway.verdict, hint);
+	info("the gateway's answers are dropped: %s", hint);
+	announce_gateway(&r->announcer, r->gateway.router, hint, r->now_ms);
+}
+
+/* What needs no precision. */
+static enum relay_end tick(struct relay *r)
+{
+	if (r->now_ms - r->tick_ms < TICK_MS)
+		return RELAY_GOES_ON;
+	r->tick_ms = r->now_ms;
+	r->file.has_changed = true; /* events do not tell of client identifiers: look once a second */
+	tell_drops(&r->counters, r->now_ms);
+	announce_drops(&r->drop_events, &r->announcer, &r->counters, false, r->now_ms);
+	tell_of_questions(r);
+	tell_of_gateway(r);
+	take_sample(&r->counters, r->now_ms);
+	tell_uplink(r);
+	if (r->has_claims)
+		follow_claims(&r->claims, r->now_ms);
+	follow_capture(&r->capture, r->now_ms);
+	follow_metrics_file(&r->metrics, r->now_ms);
+	return r->parent != 0 && getppid() != r->parent ? RELAY_PARENT_GONE : RELAY_GOES_ON;
+}
+
+static void follow_state(struct relay *r)
+{
+	r->expires_ms = expire_bindings(&r->snoop, r->now_ms);
+	follow_address(&r->exposes, r->snoop.config, r->snoop.state, r->now_ms);
+	if (is_due(&r->file, r->now_ms))
+		keep_state(r, false);
+}
+
+static int time_to_sleep(struct relay *r)
+{
+	uint64_t until = r->tick_ms + TICK_MS, control_ms = control_deadline_ms(&r->control);
+	uint64_t uplink_ms = uplink_deadline_ms(&r->uplink, r->now_ms);
+	if (r->expires_ms < until)
+		until = r->expires_ms;
+	if (control_ms < until)
+		until = control_ms;
+	if (uplink_ms < until)
+		until = uplink_ms;
+	for (int side = 0; side < DIRECTIONS; side++) {
+		uint64_t deadline = r->port[side]->kind->deadline_ms(r->port[side]);
+		if (r->has_more[side])
+			return 0;
+		if (deadline < until)
+			until = deadline;
+	}
+	return until > r->now_ms ? (int)(until - r->now_ms) : 0;
+}
+
+/* Its addresses have changed. */
+static void follow_host(struct relay *r)
+{
+	if (follow_sites(&r->sites))
+		begin_capture_section(&r->capture, r->now_ms);
+}
+
+/* Sleeps until something happens; sets in `is_awake` which sides have something to tell. */
+static void sleep_until_event(struct relay *r, bool is_awake[DIRECTIONS])
+{
+	enum { OWN = 4 };
+	struct pollfd fds[OWN + DIRECTIONS * PORT_POLL_MAX + CONTROL_POLL_MAX] = {
+		{ .fd = signal_fd(), .events = POLLIN }, { .fd = r->sites.fd, .events = POLLIN },
+		{ .fd = r->channel, .events = POLLIN },
+		{ .fd = uplink_fd(&r->uplink, r->port[TO_GUEST], r->now_ms), .events = POLLIN } };
+	int first[DIRECTIONS + 1] = { OWN, 0, 0 };
+	for (int side = 0; side < DIRECTIONS; side++)
+		first[side + 1] = first[side] + r->port[side]->kind->watch(r->port[side], fds + first[side]);
+	int controls = watch_control(&r->control, fds + first[DIRECTIONS]);
+	int timeout_ms = time_to_sleep(r);
+	bool has_slept = poll(fds, (nfds_t)(first[DIRECTIONS] + controls), timeout_ms) >= 0;
+	if (!has_slept && errno != EINTR && errno != EAGAIN)
+		die("cannot wait for frames: %s", strerror(errno));
+	if (has_slept && fds[1].revents != 0)
+		follow_host(r);
+	r->has_uplink_news = has_slept && fds[3].revents != 0;
+	if (has_slept && fds[2].revents != 0 && !follow_channel(r->channel))
+		r->channel = -1;
+	if (has_slept)
+		wake_control(&r->control, fds + first[DIRECTIONS], controls);
+	for (int side = 0; side < DIRECTIONS; side++) {
+		is_awake[side] = r->has_more[side];
+		for (int i = first[side]; has_slept && i < first[side + 1]; i++)
+			is_awake[side] |= fds[i].revents != 0;
+	}
+}
+
+static enum relay_end turn(struct relay *r)
+{
+	bool is_awake[DIRECTIONS];
+	sleep_until_event(r, is_awake);
+	r->now_ms = clock_ms();
+	enum relay_end end = handle_signals(r);
+	for (int side = 0; side < DIRECTIONS && end == RELAY_GOES_ON; side++)
+		if (!r->port[side]->kind->service(r->port[side], r->now_ms))
+			end = end_of(r, r->port[side]);
+	for (int side = 0; side < DIRECTIONS && end == RELAY_GOES_ON; side++)
+		if (is_awake[side])
+			end = move_batch(r, (enum direction)side);
+	if (end != RELAY_GOES_ON)
+		return end;
+	follow_uplink(r, r->has_uplink_news);
+	follow_state(r);
+	serve_control(&r->control, r->now_ms);
+	return tick(r);
+}
+
+enum relay_end run_relay(struct relay *r)
+{
+	enum relay_end end;
+	r->now_ms = r->tick_ms = clock_ms();
+	take_sample(&r->counters, r->now_ms);
+	announce_start(&r->announcer, r->snoop.config->vm_mac, r->port[FROM_GUEST]->name, r->port[TO_GUEST]->name, r->now_ms);
+	follow_state(r);
+	do
+		end = turn(r);
+	while (end == RELAY_GOES_ON);
+	return end;
+}
+
+void finish_relay(struct relay *r, const char *why)
+{
+	r->now_ms = clock_ms();
+	keep_state(r, true);
+	finish_capture(&r->capture, r->now_ms);
+	remove_metrics_file(&r->metrics);
+	tell_drops(&r->counters, r->now_ms + TICK_MS); /* what the last second held back */
+	announce_drops(&r->drop_events, &r->announcer, &r->counters, true, r->now_ms);
+	announce_stop(&r->announcer, why, r->now_ms);
+	if (is_verbose())
+		print_summary(&r->counters, r->questions.sent, r->snoop.state, r->now_ms);
+}

@@ -1,0 +1,72 @@
+/* The relay: one thread that carries frames both ways, past the judge, until somebody ends it. */
+#pragma once
+#include "softnet/events/announce.h"
+#include "softnet/hints/asking.h"
+#include "softnet/capture/capture.h"
+#include "softnet/claims/claims.h"
+#include "softnet/launch/command.h"
+#include "softnet/control/control.h"
+#include "softnet/counts/counters.h"
+#include "softnet/events/drop_events.h"
+#include "softnet/setup/exposes.h"
+#include "softnet/hints/gateway_watch.h"
+#include "softnet/options/options.h"
+#include "softnet/counts/metrics_file.h"
+#include "softnet/guard/questions.h"
+#include "softnet/guard/rejections.h"
+#include "softnet/setup/sites.h"
+#include "softnet/saved/state_file.h"
+#include "softnet/guard/uplink.h"
+
+enum relay_end {
+	RELAY_GOES_ON,
+	RELAY_STOPPED,       /* by a signal */
+	RELAY_GUEST_GONE,    /* for good */
+	RELAY_PARENT_GONE,   /* Tart keeps our end of the guest's socket open, so only its own end tells */
+	RELAY_UPLINK_GONE,
+	RELAY_COMMAND_ENDED
+};
+
+/* Filled by setup.c; memory is static, nothing is allocated while frames flow. */
+struct relay {
+	struct options *options;
+	struct config *config;             /* what the snooper reads, and methods change */
+	const struct rule_list *rules;     /* in force, normalized */
+	struct snoop snoop;
+	struct port *port[DIRECTIONS];     /* the source of that direction's frames */
+	struct anchors anchors;            /* as the uplink has them */
+	struct uplink_watch uplink;
+	struct counters counters;
+	struct exposes exposes;
+	struct rejections rejections;
+	struct questions questions;
+	struct state_file file;
+	struct metrics_file metrics;
+	struct capture capture;
+	struct site_watch sites;
+	struct control control;
+	struct announcer announcer;
+	struct drop_events drop_events;
+	struct asking asking;
+	struct gateway_watch gateway;
+	struct claims claims;
+	bool has_claims;                   /* others may be on the uplink's network */
+	struct command *command;           /* NULL: somebody else has started us */
+	pid_t parent;                      /* 0: it does not matter whether it lives */
+	int channel;                       /* of escalation.h; -1: none */
+
+	uint64_t now_ms;                   /* read once per turn */
+	uint64_t started_ms, started_wall_ms;
+	uint64_t expires_ms;               /* when the next binding does */
+	uint64_t tick_ms;                  /* the last one; about one a second */
+	bool has_more[DIRECTIONS];         /* the last batch was full */
+	bool has_uplink_news;
+};
+
+enum relay_end run_relay(struct relay *);
+
+/* On what it decides. */
+struct trust trust_of(const struct relay *);
+
+/* Events that were held back, and why it ends; the files of state and metrics; and, with -v, the summary. */
+void finish_relay(struct relay *, const char *why);

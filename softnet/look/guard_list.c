@@ -1,0 +1,252 @@
+/*
+ * All running guards that the caller may ask. Root asks those of every user: whatever their folders hold and say is a
+ * stranger's. So the owner of a folder is looked at, no link is followed to it, whoever answers there must be its owner,
+ * and nobody can have more than a few folders with so many entries.
+ */
+#include "softnet/look/guard_list.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "port/io.h"
+#include "system/platform.h"
+#include "softnet/control/registry.h"
+
+enum {
+	GUARDS_MAX = 2048,
+	FOLDER_MAX = 1024, STATUS_MAX = 256 << 10,       /* entries of a folder, octets of an answer */
+	STRANGERS_MAX = 64, STRANGER_STATUS = 96 << 10, /* of others: all that root has to keep of one user */
+};
+
+static void add_call(struct guard_list *list, const char *path, const uid_t *owner)
+{
+	struct guard_call *call = &list->calls[list->call_count++];
+	*call = (struct guard_call){ .has_owner = owner != NULL, .owner = owner != NULL ? *owner : 0,
+				     .answer_max = owner != NULL && *owner != getuid() ? STRANGER_STATUS : STATUS_MAX,
+				     .fd = -1 };
+	copy_text(call->path, sizeof call->path, path);
+}
+
+static void add_folder(struct guard_list *list, const char *path, uid_t owner)
+{
+	const char *why;
+	const struct dirent *entry;
+	char whole[GUARD_PATH];
+	int n = 0, most = owner == getuid() ? FOLDER_MAX : STRANGERS_MAX, fd = open_registry_folder(path, owner, &why);
+	DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+	if (folder == NULL && fd >= 0)
+		close(fd);
+	while (folder != NULL && (entry = readdir(folder)) != NULL) {
+		int length = snprintf(whole, sizeof whole, "%s/%s", path, entry->d_name);
+		if (!is_registry_entry(entry->d_name) || length >= (int)sizeof whole)
+			continue;
+		if (n == most || list->call_count == GUARDS_MAX) {
+			list->is_cut = true;
+			break;
+		}
+		add_call(list, whole, &owner);
+		n++;
+	}
+	if (folder != NULL)
+		closedir(folder);
+}
+
+static void add_user(struct guard_list *list, uid_t user)
+{
+	char path[REGISTRY_PATH];
+	for (int which = 0; which < REGISTRY_FOLDERS; which++)
+		if (registry_folder(which, user, path))
+			add_folder(list, path, user);
+}
+
+/*
+ * Of root of a user namespace that the caller made: a folder that is called root's, and is the caller's. Others' are not
+ * asked, for in there the root outside is anybody.
+ */
+static void add_namespace(struct guard_list *list)
+{
+	char path[REGISTRY_PATH];
+	if (getuid() != 0 && registry_folder(REGISTRY_FOLDERS - 1, 0, path))
+		add_folder(list, path, getuid());
+}
+
+static int compare_users(const void *a, const void *b)
+{
+	const uid_t *left = a, *right = b;
+	return *left < *right ? -1 : *left > *right;
+}
+
+/* A name alone proves nothing: in /tmp anybody can make as many as he likes, and hide others behind them. */
+static bool is_users_own(int folder, const char *name, uid_t user)
+{
+	struct stat status;
+	return fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode) && status.st_uid == user;
+}
+
+/* Those whose number stands behind `before` in a name of the folder, which is that of a folder of theirs. */
+static size_t users_in(const char *path, const char *before, uid_t users[GUARDS_MAX], size_t count)
+{
+	char whole[REGISTRY_PATH];
+	const struct dirent *entry;
+	size_t skipped = strlen(before);
+	uint64_t number;
+	snprintf(whole, sizeof whole, "%s%s", registry_prefix, path);
+	DIR *folder = opendir(whole);
+	while (folder != NULL && count < GUARDS_MAX && (entry = readdir(folder)) != NULL)
+		if (strncmp(entry->d_name, before, skipped) == 0 &&
+		    parse_number(entry->d_name + skipped, 1, UINT32_MAX - 1, &number) &&
+		    is_users_own(dirfd(folder), entry->d_name, (uid_t)number))
+			users[count++] = (uid_t)number;
+	if (folder != NULL)
+		closedir(folder);
+	return count;
+}
+
+static void add_everybody(struct guard_list *list)
+{
+	static uid_t users[GUARDS_MAX];
+	size_t count = 0;
+	if (platform_user_run[0] != '\0')
+		count = users_in(platform_user_run, "", users, count);
+	count = users_in("/tmp", "softnet-", users, count);
+	qsort(users, count, sizeof *users, compare_users);
+	add_user(list, 0);
+	for (size_t i = 0; i < count; i++)
+		if (i == 0 || users[i] != users[i - 1])
+			add_user(list, users[i]);
+}
+
+/* A socket for each: root may have as many as there may be. */
+static void allow_descriptors(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < GUARDS_MAX + 64 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max < GUARDS_MAX + 64 ? limit.rlim_max : GUARDS_MAX + 64;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static bool find_guards(const struct options *options, struct guard_list *list, struct usage_error *error)
+{
+	struct sockaddr_un unused;
+	struct port_error cause;
+	const char *path = options->control_path;
+	if (path != NULL && !unix_address(&unused, path, strlen(path), &cause))
+		return refuse(error, "--control: %s", cause.text);
+	if (path != NULL)
+		add_call(list, path, NULL);
+	else if (getuid() == 0)
+		add_everybody(list);
+	else
+		add_user(list, getuid());
+	if (path == NULL)
+		add_namespace(list);
+	allow_descriptors();
+	return true;
+}
+
+/* By name, MAC address or process number. */
+static bool is_meant(const json_t *status, const char *name)
+{
+	uint64_t number, mac, wanted;
+	if (name == NULL)
+		return true;
+	const char *own = json_string_value(json_object_get(status, "name"));
+	const char *own_mac = json_string_value(json_object_get(status, "mac"));
+	json_int_t pid = json_integer_value(json_object_get(status, "pid"));
+	return (own != NULL && strcmp(own, name) == 0) ||
+	       (own_mac != NULL && parse_mac(own_mac, &mac) && parse_mac(name, &wanted) && mac == wanted) ||
+	       (parse_number(name, 1, INT32_MAX, &number) && pid == (json_int_t)number);
+}
+
+/* One's own first: a stranger can call a guard what he likes. */
+static int compare_views(const void *a, const void *b)
+{
+	const struct guard_view *left = a, *right = b;
+	bool is_own = left->user == getuid();
+	if (left->user != right->user)
+		return is_own ? -1 : right->user == getuid() ? 1 : left->user < right->user ? -1 : 1;
+	const char *name = json_string_value(json_object_get(left->status, "name"));
+	const char *other = json_string_value(json_object_get(right->status, "name"));
+	int order = strcmp(name != NULL ? name : "", other != NULL ? other : "");
+	return order != 0 ? order : strcmp(left->path, right->path);
+}
+
+static void take_answers(struct guard_list *list, const char *name)
+{
+	for (size_t i = 0; i < list->call_count; i++) {
+		const struct guard_call *call = &list->calls[i];
+		json_t *status = json_object_get(call->answer, "result");
+		if (!json_is_object(status) || !is_meant(status, name))
+			continue;
+		list->views[list->count++] = (struct guard_view){ status, call->user, call->path };
+		list->has_users |= call->user != list->views[0].user;
+	}
+	qsort(list->views, list->count, sizeof *list->views, compare_views);
+}
+
+bool ask_guards(const struct options *options, struct guard_list *list, int timeout_ms, const int *until,
+		struct usage_error *error)
+{
+	*list = (struct guard_list){ .calls = calloc(GUARDS_MAX, sizeof *list->calls),
+				     .views = calloc(GUARDS_MAX, sizeof *list->views) };
+	if (list->calls == NULL || list->views == NULL || !find_guards(options, list, error)) {
+		if (list->calls == NULL || list->views == NULL)
+			refuse(error, "out of memory");
+		forget_guards(list);
+		return false;
+	}
+	char *request = write_request("guard.status", NULL);
+	list->is_whole = call_guards(list->calls, list->call_count, request, timeout_ms, until);
+	free(request);
+	take_answers(list, options->name);
+	return true;
+}
+
+void forget_guards(struct guard_list *list)
+{
+	if (list->calls != NULL)
+		forget_calls(list->calls, list->call_count);
+	free(list->calls);
+	free(list->views);
+	*list = (struct guard_list){ 0 };
+}
+
+const char *why_silent(const struct guard_list *list, size_t i)
+{
+	const struct guard_call *call = &list->calls[i];
+	bool is_gone = !call->is_connected && call->has_owner && call->is_dead;
+	if (call->answer == NULL)
+		return is_gone ? NULL : call->why;
+	if (json_is_object(json_object_get(call->answer, "result")))
+		return NULL;
+	const char *message = json_string_value(json_object_get(json_object_get(call->answer, "error"), "message"));
+	return message != NULL ? message : "that is no guard's answer";
+}
+
+const char *user_name(uid_t user)
+{
+	static char text[64];
+	const struct passwd *entry = getpwuid(user);
+	if (entry != NULL)
+		copy_text(text, sizeof text, entry->pw_name);
+	else
+		snprintf(text, sizeof text, "%u", (unsigned)user);
+	return text;
+}
+
+bool root_has_guards(void)
+{
+	char path[REGISTRY_PATH];
+	struct guard_list list = { .calls = calloc(GUARDS_MAX, sizeof *list.calls) };
+	if (getuid() != 0 && list.calls != NULL && registry_folder(0, 0, path))
+		add_folder(&list, path, 0);
+	bool has_some = list.call_count > 0;
+	free(list.calls);
+	return has_some;
+}

@@ -1,0 +1,450 @@
+/* A guard.status as people read it: what a tired operator wants first stands first. */
+#include "softnet/look/status_text.h"
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include "port/io.h"
+#include "softnet/look/claims_text.h"
+#include "system/text.h"
+
+enum { DROPS_SHOWN = 10, LIST_SHOWN = 64, RECENT_S = 10, SILENT_S = 4 };
+
+void write_to(struct sheet *sheet, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	size_t room = sheet->size - sheet->length;
+	int length = vsnprintf(sheet->text + sheet->length, room, format, arguments);
+	va_end(arguments);
+	if (length >= 0 && (size_t)length < room)
+		sheet->length += (size_t)length;
+	else
+		sheet->text[sheet->length] = '\0';
+}
+
+__attribute__((format(printf, 1, 2))) static struct word word(const char *format, ...)
+{
+	struct word w;
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(w.text, sizeof w.text, format, arguments);
+	va_end(arguments);
+	make_printable(w.text);
+	return w;
+}
+
+static struct word word_in(const json_t *value)
+{
+	if (json_is_integer(value))
+		return word("%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	return word("%s", json_is_string(value) ? json_string_value(value) : "?");
+}
+
+struct word word_of(const json_t *object, const char *key)
+{
+	return word_in(json_object_get(object, key));
+}
+
+uint64_t number_of(const json_t *object, const char *key)
+{
+	json_int_t n = json_integer_value(json_object_get(object, key));
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+static bool is_true(const json_t *object, const char *key)
+{
+	return json_is_true(json_object_get(object, key));
+}
+
+struct word format_amount(uint64_t n)
+{
+	static const char units[] = "kMGTPE";
+	int unit = -1;
+	uint64_t tenths = n;
+	if (n < 10000)
+		return word("%" PRIu64, n);
+	for (tenths = n / 100, unit = 0; tenths >= 10000; unit++)
+		tenths /= 1000;
+	if (tenths < 1000)
+		return word("%" PRIu64 ".%u %c", tenths / 10, (unsigned)(tenths % 10), units[unit]);
+	return word("%" PRIu64 " %c", tenths / 10, units[unit]);
+}
+
+struct word format_span(uint64_t seconds)
+{
+	enum { MINUTE = 60, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
+	if (seconds < 2 * MINUTE)
+		return word("%" PRIu64 " s", seconds);
+	if (seconds < HOUR)
+		return word("%" PRIu64 " min", seconds / MINUTE);
+	if (seconds < DAY)
+		return word("%" PRIu64 " h %" PRIu64 " min", seconds / HOUR, seconds % HOUR / MINUTE);
+	return word("%" PRIu64 " d %" PRIu64 " h", seconds / DAY, seconds % DAY / HOUR);
+}
+
+/* Seconds, or null: for ever. */
+static struct word left_of(const json_t *lease)
+{
+	const json_t *seconds = json_object_get(lease, "seconds");
+	if (!json_is_integer(seconds))
+		return word("for ever");
+	return word("%s left", format_span(number_of(lease, "seconds")).text);
+}
+
+struct word format_bits(uint64_t octets)
+{
+	uint64_t bits = octets < UINT64_MAX / 8 ? octets * 8 : UINT64_MAX;
+	struct word amount = format_amount(bits);
+	return word("%s%sbit", amount.text, strchr(amount.text, ' ') != NULL ? "" : " ");
+}
+
+static const json_t *side_of(const json_t *status, const char *key, const char *side)
+{
+	return json_object_get(json_object_get(status, key), side);
+}
+
+/* --- in a few words --- */
+
+/* The most frequent reason of those by which something was dropped just now. */
+static const json_t *recent_drop(const json_t *status)
+{
+	size_t i;
+	const json_t *drop, *found = NULL;
+	const json_t *drops = json_object_get(status, "drops");
+	json_array_foreach(drops, i, drop)
+		if (json_is_integer(json_object_get(drop, "seconds")) && number_of(drop, "seconds") < RECENT_S &&
+		    (found == NULL || number_of(drop, "count") > number_of(found, "count")))
+			found = drop;
+	return found;
+}
+
+static struct word dropping(const json_t *status)
+{
+	uint64_t rate = number_of(side_of(status, "rates", "guest"), "drops") +
+			number_of(side_of(status, "rates", "uplink"), "drops");
+	const json_t *drop = recent_drop(status);
+	if (drop == NULL)
+		return word("%s", "");
+	if (rate == 0)
+		return word("; drops now and then: %.40s", word_of(drop, "reason").text);
+	return word("; drops %s/s: %.40s", format_amount(rate).text, word_of(drop, "reason").text);
+}
+
+/* What else is wrong, but does not cut it off by itself. */
+static struct word besides(const json_t *status)
+{
+	const json_t *ground = json_object_get(status, "ground");
+	bool has_warning = json_is_string(json_object_get(ground, "warning"));
+	return word("%s%s%.150s", dropping(status).text, has_warning ? "; " : "", has_warning ? word_of(ground, "warning").text : "");
+}
+
+static const char *traffic(const json_t *status)
+{
+	bool sends = number_of(side_of(status, "rates", "guest"), "frames") > 0;
+	bool hears = number_of(side_of(status, "rates", "uplink"), "frames") > 0;
+	/* Rates look back ten seconds; what has ended since then is told sooner. */
+	if (sends && hears && number_of(side_of(status, "rates", "guest"), "silent") < SILENT_S / 2 &&
+	    number_of(side_of(status, "rates", "uplink"), "silent") >= SILENT_S)
+		hears = false;
+	return sends && hears ? "traffic flows" : sends ? "sends and hears nothing" : hears ? "hears and sends nothing" : "is quiet";
+}
+
+/* Not only IPv6 made from its own MAC, which every VM has. */
+static bool has_address(const json_t *status)
+{
+	size_t i;
+	const json_t *one;
+	json_array_foreach(json_object_get(status, "addresses"), i, one)
+		if (strcmp(word_of(one, "origin").text, "link-local") != 0 && strcmp(word_of(one, "state").text, "tentative") != 0)
+			return true;
+	return false;
+}
+
+/* Of the VM, passed or dropped. */
+static bool has_sent(const json_t *status)
+{
+	size_t i;
+	const json_t *drop;
+	json_array_foreach(json_object_get(status, "drops"), i, drop)
+		if (strcmp(word_of(drop, "side").text, "guest") == 0)
+			return true;
+	return number_of(side_of(status, "passed", "guest"), "frames") > 0;
+}
+
+/* A VM may use those without asking anybody, so no list has them, and nobody knows whether it does. */
+static bool may_make_addresses(const json_t *status)
+{
+	size_t i;
+	const json_t *router;
+	json_array_foreach(json_object_get(status, "routers"), i, router)
+		if (strchr(word_of(router, "address").text, ':') != NULL)
+			return strcmp(word_of(status, "ipv6").text, "off") != 0;
+	return false;
+}
+
+static const char made_by_mac[] = "but those of IPv6 that its MAC address makes";
+static const char may_have_address[] = "has the addresses of IPv6 that its MAC address makes";
+
+static struct word situation_of(const json_t *status)
+{
+	const json_t *asking = json_object_get(status, "asking"), *away = json_object_get(status, "away");
+	if (json_is_string(json_object_get(away, "uplink")))
+		return word("the network is away: %s", word_of(away, "uplink").text);
+	if (json_is_string(json_object_get(away, "guest")))
+		return word("the VM is away: %s", word_of(away, "guest").text);
+	if (json_is_object(asking))
+		return word("asks for an address and gets no answer for %s: %s",
+			    format_span(number_of(asking, "seconds")).text, word_of(asking, "hint").text);
+	const json_t *gateway = json_object_get(status, "gateway");
+	if (json_is_object(gateway) && has_sent(status))
+		return word("%s, but its gateway's answers are dropped for %s: %s",
+			    has_address(status)		? "has an address"
+			    : may_make_addresses(status) ? may_have_address
+							 : "has no address",
+			    format_span(number_of(gateway, "seconds")).text, word_of(gateway, "hint").text);
+	if (!has_sent(status))
+		return word("no frame from the VM yet%s", besides(status).text);
+	if (!has_address(status) && may_make_addresses(status))
+		return word("has no address %s, %s%s", made_by_mac, traffic(status), besides(status).text);
+	if (!has_address(status))
+		return word("has no address%s", besides(status).text);
+	return word("has an address, %s%s", traffic(status), besides(status).text);
+}
+
+struct word format_situation(const json_t *status)
+{
+	return word("%s%s", situation_of(status).text, format_claims(status).text);
+}
+
+/* --- a page --- */
+
+/* The label of a section stands before its first line only. */
+static const char *label(const char **text)
+{
+	const char *now = *text;
+	*text = "";
+	return now;
+}
+
+static void write_addresses(struct sheet *sheet, const json_t *status)
+{
+	size_t i;
+	const json_t *one;
+	const char *name = "address";
+	json_array_foreach(json_object_get(status, "addresses"), i, one) {
+		struct word state = word_of(one, "state");
+		bool has_server = json_is_string(json_object_get(one, "server"));
+		if (i < LIST_SHOWN)
+			write_to(sheet, "%-10s %.40s  %.20s%s%s%.20s, %s%s%.40s\n", label(&name), word_of(one, "address").text,
+				 word_of(one, "origin").text, is_true(one, "shared") ? ", shared with others" : "",
+				 strcmp(state.text, "bound") == 0 ? "" : ", ",
+				 strcmp(state.text, "bound") == 0 ? "" : state.text, left_of(one).text,
+				 has_server ? ", from " : "", has_server ? word_of(one, "server").text : "");
+	}
+	if (*name != '\0')
+		write_to(sheet, "%-10s none%s%s\n", name, may_make_addresses(status) ? " " : "",
+			 may_make_addresses(status) ? made_by_mac : "");
+}
+
+static void write_learned(struct sheet *sheet, const json_t *status, const char *key, const char *what, const char **name)
+{
+	size_t i;
+	const json_t *one;
+	json_array_foreach(json_object_get(status, key), i, one)
+		if (i < LIST_SHOWN)
+			write_to(sheet, "%-10s %s %.40s  %.40s  learned, %s\n", label(name), what, word_of(one, "address").text,
+				 word_of(one, "mac").text, left_of(one).text);
+}
+
+/* It is trusted to be the host, and no more. */
+static void write_resident(struct sheet *sheet, const json_t *status, const char **name)
+{
+	size_t i;
+	const json_t *one, *resident = side_of(status, "anchors", "resident");
+	bool has_why = json_is_string(json_object_get(resident, "why"));
+	json_array_foreach(json_object_get(resident, "addresses"), i, one)
+		if (i < LIST_SHOWN)
+			write_to(sheet, "%-10s host itself %.40s  %.40s%s%.60s\n", label(name), word_in(one).text,
+				 word_of(resident, "mac").text, has_why && i == 0 ? "  not the router: " : "",
+				 has_why && i == 0 ? word_of(resident, "why").text : "");
+}
+
+static void write_trusted(struct sheet *sheet, const json_t *status)
+{
+	static const char *const keys[][2] = { { "host", "host" }, { "servers", "DHCP server" },
+					       { "resolvers", "resolver" }, { "macs", "gateway" } };
+	size_t i;
+	const json_t *one;
+	const char *name = "trusts";
+	write_learned(sheet, status, "servers", "DHCP server", &name);
+	write_learned(sheet, status, "routers", "router", &name);
+	for (size_t key = 0; key < sizeof keys / sizeof *keys; key++)
+		json_array_foreach(side_of(status, "anchors", keys[key][0]), i, one)
+			if (i < LIST_SHOWN)
+				write_to(sheet, "%-10s %s %.40s\n", label(&name), keys[key][1], word_in(one).text);
+	write_resident(sheet, status, &name);
+	if (*name != '\0')
+		write_to(sheet, "%-10s nobody yet\n", name);
+}
+
+static void write_policy(struct sheet *sheet, const json_t *status)
+{
+	const json_t *policy = json_object_get(status, "policy");
+	write_to(sheet, "%-10s %.20s allow, %.20s block; inbound %.20s; isolation %s; IPv6 %.20s%s\n", "policy",
+		 word_of(policy, "allow").text, word_of(policy, "block").text, word_of(status, "inbound").text,
+		 is_true(status, "isolation") ? "on" : "off", word_of(status, "ipv6").text,
+		 is_true(status, "reject") ? "; reject" : "");
+}
+
+static void write_traffic(struct sheet *sheet, const json_t *status)
+{
+	static const char *const sides[][3] = { { "guest", "traffic", "from" }, { "uplink", "", "to" } };
+	for (int i = 0; i < 2; i++) {
+		const json_t *rate = side_of(status, "rates", sides[i][0]), *passed = side_of(status, "passed", sides[i][0]);
+		write_to(sheet, "%-10s %-4s the VM %6s frames/s %10s/s %6s drops/s; %s frames\n", sides[i][1], sides[i][2],
+			 format_amount(number_of(rate, "frames")).text, format_bits(number_of(rate, "octets")).text,
+			 format_amount(number_of(rate, "drops")).text, format_amount(number_of(passed, "frames")).text);
+	}
+}
+
+/* Where the uplink stands, as far as it can tell. */
+static void write_ground(struct sheet *sheet, const json_t *status)
+{
+	const json_t *ground = json_object_get(status, "ground");
+	bool has_bridge = json_is_string(json_object_get(ground, "bridge"));
+	if (!json_is_object(ground))
+		return;
+	write_to(sheet, "%-10s %.20s%s%.20s, %s%s%s; MTU %.10s\n", "uplink", word_of(ground, "interface").text,
+		 has_bridge ? " in " : "", has_bridge ? word_of(ground, "bridge").text : "", is_true(ground, "up") ? "up" : "down",
+		 is_true(ground, "carrier") ? "" : ", no carrier",
+		 !has_bridge ? "" : is_true(ground, "isolated") ? ", isolated" : ", not isolated", word_of(ground, "mtu").text);
+}
+
+static void write_flows(struct sheet *sheet, const json_t *status)
+{
+	const char *class;
+	json_t *count, *flows = json_object_get(status, "flows");
+	uint64_t sum = 0;
+	json_object_foreach(flows, class, count)
+		sum += json_integer_value(count) > 0;
+	if (sum == 0)
+		return;
+	write_to(sheet, "%-10s", "flows");
+	json_object_foreach(flows, class, count)
+		if (json_integer_value(count) > 0)
+			write_to(sheet, " %.24s %s", word("%s", class).text, word_in(count).text);
+	write_to(sheet, "\n");
+}
+
+static void write_exposes(struct sheet *sheet, const json_t *status)
+{
+	size_t i;
+	const json_t *one;
+	const char *name = "exposes";
+	json_array_foreach(json_object_get(status, "exposes"), i, one) {
+		bool has_why = json_is_string(json_object_get(one, "why"));
+		if (i < LIST_SHOWN)
+			write_to(sheet, "%-10s %.60s  %.20s%s%.120s\n", label(&name), word_of(one, "expose").text,
+				 word_of(one, "state").text, has_why ? ": " : "", has_why ? word_of(one, "why").text : "");
+	}
+}
+
+/* Only what was asked for, and lost events even so; of the state file only that it fails. */
+static void write_recorded(struct sheet *sheet, const json_t *status)
+{
+	const json_t *capture = json_object_get(status, "capture"), *events = json_object_get(status, "events");
+	const json_t *kept = json_object_get(status, "state_file");
+	if (json_is_object(capture))
+		write_to(sheet, "%-10s %s: %s frames%s\n", "capture", word_of(capture, "file").text,
+			 format_amount(number_of(capture, "frames")).text,
+			 number_of(capture, "lost") > 0 ? word(", %" PRIu64 " lost", number_of(capture, "lost")).text : "");
+	if (json_is_object(kept) && strcmp(word_of(kept, "kept").text, "kept") != 0)
+		write_to(sheet, "%-10s %s: %s\n", "state", word_of(kept, "file").text, word_of(kept, "what").text);
+	if (number_of(events, "lost") > 0)
+		write_to(sheet, "%-10s %" PRIu64 " lost: what they are written to does not take them\n", "events",
+			 number_of(events, "lost"));
+}
+
+void write_drop(struct sheet *sheet, const json_t *drop, const char *who, bool with_meaning)
+{
+	bool is_guests = strcmp(word_of(drop, "side").text, "guest") == 0;
+	struct word ago = json_is_integer(json_object_get(drop, "seconds"))
+				  ? word("%s ago", format_span(number_of(drop, "seconds")).text)
+				  : word("?");
+	struct word from = word("%s %.40s", is_guests ? "from" : "to", who != NULL ? who : "the VM");
+	write_to(sheet, "%14s  %-11s %6s  %s\n", ago.text, from.text, format_amount(number_of(drop, "count")).text,
+		 word_of(drop, "reason").text);
+	if (with_meaning)
+		write_to(sheet, "    %s\n", word_of(drop, "meaning").text);
+	if (json_is_string(json_object_get(drop, "frame")))
+		write_to(sheet, "    %s\n", word_of(drop, "frame").text);
+}
+
+static void write_drops(struct sheet *sheet, const json_t *status)
+{
+	const json_t *drops = json_object_get(status, "drops");
+	size_t count = json_array_size(drops);
+	for (size_t i = 0; i < count && i < DROPS_SHOWN; i++) {
+		write_to(sheet, "%s", i == 0 ? "\ndrops\n" : "");
+		write_drop(sheet, json_array_get(drops, i), NULL, true);
+	}
+	if (count > DROPS_SHOWN)
+		write_to(sheet, "%16s%zu more reasons: --json has them\n", "", count - DROPS_SHOWN);
+}
+
+void write_summary(struct sheet *sheet, const json_t *status, const char *user)
+{
+	struct word name = word_of(status, "name"), mac = word_of(status, "mac");
+	bool has_name = strcmp(name.text, mac.text) != 0;
+	write_to(sheet, "%.63s%s%.20s  pid %.20s%s%.32s, up %s\n", name.text, has_name ? "  " : "", has_name ? mac.text : "",
+		 word_of(status, "pid").text, user != NULL ? ", user " : "", user != NULL ? user : "",
+		 format_span(number_of(status, "uptime")).text);
+	write_to(sheet, "%s\n\n", format_situation(status).text);
+	write_addresses(sheet, status);
+	write_claims(sheet, status);
+	write_trusted(sheet, status);
+	write_policy(sheet, status);
+	write_traffic(sheet, status);
+	write_ground(sheet, status);
+	write_flows(sheet, status);
+	write_exposes(sheet, status);
+	write_recorded(sheet, status);
+	write_to(sheet, "%-10s guest %s, uplink %s\n", "ports", word_of(status, "guest").text, word_of(status, "uplink").text);
+}
+
+void write_page(struct sheet *sheet, const json_t *status, const char *user)
+{
+	write_summary(sheet, status, user);
+	write_drops(sheet, status);
+}
+
+/* --- a table --- */
+
+void write_table_head(struct sheet *sheet, bool has_users)
+{
+	write_to(sheet, "%-17s %7s %s%-15s %10s %10s %6s  %s\n", "VM", "PID", has_users ? "USER       " : "", "ADDRESS", "OUT/s",
+		 "IN/s", "DROP/s", "STATE");
+}
+
+/* The first one of IPv4, or the first one. */
+static struct word main_address(const json_t *status)
+{
+	size_t i;
+	const json_t *one, *addresses = json_object_get(status, "addresses");
+	json_array_foreach(addresses, i, one)
+		if (strchr(word_of(one, "address").text, ':') == NULL)
+			return word_of(one, "address");
+	return json_array_size(addresses) > 0 ? word_of(json_array_get(addresses, 0), "address") : word("-");
+}
+
+void write_table_row(struct sheet *sheet, const json_t *status, const char *user)
+{
+	const json_t *out = side_of(status, "rates", "guest"), *in = side_of(status, "rates", "uplink");
+	write_to(sheet, "%-17.63s %7.10s ", word_of(status, "name").text, word_of(status, "pid").text);
+	if (user != NULL)
+		write_to(sheet, "%-10.32s ", user);
+	write_to(sheet, "%-15.40s %10s %10s %6s  %s\n", main_address(status).text,
+		 format_bits(number_of(out, "octets")).text, format_bits(number_of(in, "octets")).text,
+		 format_amount(number_of(out, "drops") + number_of(in, "drops")).text, format_situation(status).text);
+}

@@ -1,0 +1,29 @@
+/* What can be called by live control. docs/policy.md has the contract. */
+#pragma once
+#include "softnet/guard/loop.h"
+
+/* The context of every method is the relay. */
+extern const struct rpc_method live_methods[];
+
+/* False: refused, for the client may only read. */
+static inline bool may_change(struct rpc_call *call)
+{
+	const struct client *client = call->client;
+	return client == NULL || !client->is_reader ||
+	       rpc_refuse(call, RPC_NO_METHOD, "only root may change anything here; a guard takes orders at --control PATH") !=
+		       NULL;
+}
+
+/* status.c: what guard.status gives, without a call. NULL: no memory. */
+json_t *json_status(const struct relay *);
+json_t *guard_status(struct rpc_call *);
+
+/* control_policy.c */
+int count_allowing(const struct rule_list *);
+json_t *policy_get(struct rpc_call *);
+json_t *policy_set(struct rpc_call *);
+/* control_expose.c */
+json_t *json_exposes(const struct exposes *);
+json_t *expose_list(struct rpc_call *);
+json_t *expose_add(struct rpc_call *);
+json_t *expose_remove(struct rpc_call *);

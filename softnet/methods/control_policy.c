@@ -1,0 +1,104 @@
+/* The two methods of the original: read the rules, and replace them as a whole. */
+#include <string.h>
+#include "core/flows/flow.h"
+#include "softnet/methods/control_methods.h"
+#include "system/log.h"
+#include "system/platform.h"
+#include "softnet/setup/setup.h"
+
+/* One is in force, unless the rules are still those of the start; the next ones are built in the other. */
+static struct rule_list lists[2];
+
+static json_t *rules_of_class(const struct rule_list *rules, enum destination_class class)
+{
+	char text[RULE_TEXT];
+	json_t *list = json_array();
+	for (uint32_t i = 0; i < rules->count; i++)
+		if (rules->rule[i].class == class)
+			json_array_append_new(list, json_string(format_rule(&rules->rule[i].text, text)));
+	return list;
+}
+
+static json_t *policy_of(const struct rule_list *rules)
+{
+	return json_pack("{s:o, s:o, s:i}", "allow", rules_of_class(rules, CLASS_ALLOWED), "block",
+			 rules_of_class(rules, CLASS_BLOCKED), "ruleCount", (int)rules->count);
+}
+
+int count_allowing(const struct rule_list *rules)
+{
+	int count = 0;
+	for (uint32_t i = 0; i < rules->count; i++)
+		count += rules->rule[i].class == CLASS_ALLOWED;
+	return count;
+}
+
+json_t *policy_get(struct rpc_call *call)
+{
+	const struct relay *r = call->context;
+	return rpc_takes_nothing(call) ? policy_of(r->rules) : NULL;
+}
+
+/* One array. Every rule is read before any of them counts for something. */
+static bool read_rules(struct rpc_call *call, const char *key, enum destination_class class, struct rule_list *rules)
+{
+	size_t i;
+	json_t *rule;
+	struct usage_error error;
+	json_array_foreach(json_object_get(call->params, key), i, rule) {
+		const char *text = json_string_value(rule);
+		if (text == NULL || json_string_length(rule) != strlen(text))
+			return rpc_refuse(call, RPC_BAD_PARAMETERS, "%s: rule %zu: expected a string without NUL", key,
+					  i + 1) != NULL;
+		if (!add_rule(rules, text, class, &error))
+			return rpc_refuse(call, RPC_BAD_PARAMETERS, "%s: rule %zu: %s", key, i + 1, error.text) != NULL;
+	}
+	return true;
+}
+
+static bool check_arrays(struct rpc_call *call)
+{
+	static const char *const keys[] = { "allow", "block", NULL };
+	if (!may_change(call) || !rpc_takes(call, keys))
+		return false;
+	for (int i = 0; keys[i] != NULL; i++)
+		if (!json_is_array(json_object_get(call->params, keys[i])))
+			return rpc_refuse(call, RPC_BAD_PARAMETERS, "%s: expected an array", keys[i]) != NULL;
+	size_t count = json_array_size(json_object_get(call->params, keys[0])) +
+		       json_array_size(json_object_get(call->params, keys[1]));
+	return count <= RULES_MAX ||
+	       rpc_refuse(call, RPC_BAD_PARAMETERS, "allow and block: more than %d rules", RULES_MAX) != NULL;
+}
+
+/* Between two frames: the whole of it, or nothing. */
+static bool put_in_force(struct relay *r, const struct rule_list *rules, struct usage_error *error)
+{
+	struct flows *flows = r->snoop.flows;
+	uint64_t key[2];
+	if (!apply_rules(r->options, rules, r->config, error))
+		return false;
+	if (!platform_random(key, sizeof key))
+		memcpy(key, flows->hash_key, sizeof key);
+	clear_flows(flows, key);
+	r->rules = rules;
+	begin_capture_section(&r->capture, r->now_ms);
+	info("live control: %u rules are in force", (unsigned)rules->count);
+	int allowing = count_allowing(rules);
+	announce_policy(&r->announcer, allowing, (int)rules->count - allowing, r->now_ms);
+	return true;
+}
+
+json_t *policy_set(struct rpc_call *call)
+{
+	struct relay *r = call->context;
+	struct rule_list *rules = r->rules == &lists[0] ? &lists[1] : &lists[0];
+	struct usage_error error;
+	rules->count = 0;
+	if (!check_arrays(call) || !read_rules(call, "allow", CLASS_ALLOWED, rules) ||
+	    !read_rules(call, "block", CLASS_BLOCKED, rules))
+		return NULL;
+	normalize_rules(rules);
+	if (!same_rules(rules, r->rules) && !put_in_force(r, rules, &error))
+		return rpc_refuse(call, RPC_BAD_PARAMETERS, "%s", error.text);
+	return policy_of(rules);
+}

@@ -1,0 +1,222 @@
+/* guard.status: all that somebody asks who wonders why a VM has no network. docs/observability.md has the keys. */
+#include <stdlib.h>
+#include <unistd.h>
+#include "softnet/setup/anchors_json.h"
+#include "softnet/methods/control_methods.h"
+#include "softnet/describe/describe.h"
+#include "softnet/counts/state_json.h"
+
+enum { MS = 1000 };
+
+/* Of each side: why no frame can pass now; null: nothing is known to stand in the way. */
+static json_t *json_away(const struct relay *r)
+{
+	json_t *away = json_object();
+	for (int side = 0; side < DIRECTIONS; side++)
+		json_object_set_new(away, side_names[side],
+				    r->port[side]->away[0] != '\0' ? json_text(r->port[side]->away) : json_null());
+	return away;
+}
+
+static json_t *json_policy(const struct rule_list *rules)
+{
+	int allowing = count_allowing(rules);
+	return json_pack("{s:i, s:i}", "allow", allowing, "block", (int)rules->count - allowing);
+}
+
+/* In one second, to the nearest whole number. */
+static json_t *json_rate(uint64_t before, uint64_t now, uint64_t ms)
+{
+	return json_number(ms > 0 ? ((now - before) * MS + ms / 2) / ms : 0);
+}
+
+static json_t *json_rates(const struct counters *counters, uint64_t now_ms)
+{
+	struct sample now = sample_now(counters, now_ms);
+	const struct sample *before = oldest_sample(counters);
+	if (before == NULL)
+		before = &now;
+	uint64_t ms = now.taken_ms - before->taken_ms;
+	json_t *rates = json_pack("{s:o}", "seconds", json_number((ms + MS / 2) / MS));
+	for (int side = 0; side < DIRECTIONS; side++) {
+		uint64_t silent_ms = silence_ms(counters, (enum direction)side, now_ms);
+		json_object_set_new(rates, side_names[side],
+				    json_pack("{s:o, s:o, s:o, s:o}", "frames",
+					      json_rate(before->frames[side], now.frames[side], ms), "octets",
+					      json_rate(before->octets[side], now.octets[side], ms), "drops",
+					      json_rate(before->drops[side], now.drops[side], ms), "silent",
+					      silent_ms == UINT64_MAX ? json_null() : json_number(silent_ms / MS)));
+	}
+	return rates;
+}
+
+struct drop_count {
+	int side;
+	unsigned verdict;
+	uint64_t count;
+};
+
+static int compare_counts(const void *a, const void *b)
+{
+	const struct drop_count *left = a, *right = b;
+	return left->count < right->count ? 1 : left->count > right->count ? -1 : 0;
+}
+
+static json_t *json_drop(const struct drop_count *drop, const struct specimen *last, uint64_t now_ms)
+{
+	char text[DESCRIPTION_TEXT];
+	const char *frame = last->kept > 0 ? describe_frame(last->bytes, last->kept, last->length, text) : NULL;
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s?}", "side", side_names[drop->side], "reason",
+			 verdict_name(drop->verdict), "meaning", verdict_meaning(drop->verdict), "count",
+			 json_number(drop->count), "seconds",
+			 last->dropped_ms > 0 ? json_number((now_ms - last->dropped_ms) / MS) : json_null(), "frame", frame);
+}
+
+static json_t *json_drops(const struct counters *counters, uint64_t now_ms)
+{
+	struct drop_count drops[(int)DIRECTIONS * (int)VERDICTS];
+	size_t n = 0;
+	json_t *list = json_array();
+	for (int side = 0; side < DIRECTIONS; side++)
+		for (unsigned verdict = FIRST_DROP; verdict < VERDICTS; verdict++)
+			if (counters->verdicts[side][verdict] > 0)
+				drops[n++] = (struct drop_count){ side, verdict, counters->verdicts[side][verdict] };
+	qsort(drops, n, sizeof *drops, compare_counts);
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_drop(&drops[i], &counters->last[drops[i].side][drops[i].verdict], now_ms));
+	return list;
+}
+
+static json_t *json_identity(const struct relay *r)
+{
+	char mac[MAC_TEXT], started[TIME_TEXT];
+	uint64_t uptime_ms = r->now_ms - r->started_ms;
+	format_mac(r->config->vm_mac, mac);
+	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:o, s:o, s:o}", "version", SOFTNET_VERSION, "pid", (int)getpid(),
+			 "name", r->options->name != NULL ? r->options->name : mac, "mac", mac, "started",
+			 format_time(r->started_wall_ms, started), "uptime", json_number(uptime_ms / MS), "guest",
+			 json_text(r->port[FROM_GUEST]->name), "uplink", json_text(r->port[TO_GUEST]->name));
+}
+
+static json_t *json_settings(const struct relay *r)
+{
+	static const char *const inbounds[] = { [INBOUND_ANY] = "any", [INBOUND_ESTABLISHED] = "established",
+						[INBOUND_NONE] = "none" };
+	const struct config *config = r->config;
+	return json_pack("{s:s, s:b, s:s, s:b, s:b, s:o, s:o, s:o}", "ipv6", config->ipv6_off ? "off" : "guard",
+			 "isolation", config->isolation, "inbound", inbounds[config->inbound], "stateful", config->stateful,
+			 "reject", r->options->reject, "policy", json_policy(r->rules), "anchors",
+			 json_anchors(r->options, &r->anchors, r->config), "exposes", json_exposes(&r->exposes));
+}
+
+static json_t *json_metrics_file(const struct metrics_file *file)
+{
+	return file->path == NULL ? json_null()
+				  : json_pack("{s:o, s:o}", "file", json_text(file->path), "failed", json_number(file->failed));
+}
+
+static json_t *json_conflicts(const struct claims *claims, uint64_t now_ms)
+{
+	json_t *list = json_array();
+	for (int i = 0; i < CONFLICTS_MAX; i++) {
+		const struct claim_conflict *one = &claims->conflicts[i];
+		if (one->pid == 0)
+			continue;
+		json_t *item = json_pack("{s:o, s:s, s:s, s:i, s:i, s:o}", "address", json_address(one->address), "holder",
+					 one->is_ours ? "this" : "other", "guard", one->vm, "pid", (int)one->pid, "user",
+					 (int)one->user, "seconds", json_number((now_ms - one->last_ms) / MS));
+		json_array_append_new(list, item);
+	}
+	return list;
+}
+
+/* null: nobody else can be on the uplink's network. */
+static json_t *json_claims(const struct relay *r)
+{
+	const struct claims *claims = &r->claims;
+	if (!r->has_claims)
+		return json_null();
+	const char *segment = claims->page.segment;
+	const char *seen_by = claims->folder.file < 0 ? "nobody" : claims->folder.is_for_all ? "all" : "user";
+	return json_pack("{s:o, s:s, s:o}", "segment", segment[0] != '\0' ? json_text(segment) : json_null(), "seen_by",
+			 seen_by, "conflicts", json_conflicts(claims, r->now_ms));
+}
+
+static json_t *json_state_file(const struct state_file *file)
+{
+	return file->path == NULL ? json_null()
+				  : json_pack("{s:o, s:s, s:s, s:o}", "file", json_text(file->path), "kept",
+					      kept_name(file->kept), "what", describe_kept(file->kept), "failed",
+					      json_number(file->failed));
+}
+
+static json_t *json_capture(const struct capture *capture)
+{
+	return capture->path == NULL ? json_null()
+				     : json_pack("{s:o, s:o, s:o, s:o}", "file", json_text(capture->path), "frames",
+						 json_number(capture->frames), "octets", json_number(capture->octets),
+						 "lost", json_number(capture->lost));
+}
+
+static json_t *json_network(const struct relay *r)
+{
+	json_t *passed = json_object();
+	for (int side = 0; side < DIRECTIONS; side++)
+		json_object_set_new(passed, side_names[side], json_passed(&r->counters, side));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "addresses",
+			 json_addresses(r->snoop.config, r->snoop.state, r->now_ms), "servers",
+			 json_servers(r->snoop.state, r->now_ms), "routers",
+			 json_routers(r->snoop.state, r->now_ms), "passed", passed, "rates",
+			 json_rates(&r->counters, r->now_ms), "drops", json_drops(&r->counters, r->now_ms), "flows",
+			 json_flows(r->snoop.flows), "rejections", json_number(r->rejections.sent), "questions",
+			 json_number(r->questions.sent), "metrics", json_metrics_file(&r->metrics));
+}
+
+/* null: nothing is asked, or all is answered. */
+static json_t *json_asking(const struct relay *r)
+{
+	char hint[HINT_TEXT];
+	if (r->asking.since_ms == 0)
+		return json_null();
+	struct trust trust = trust_of(r);
+	why_unanswered(&r->asking, &trust, &r->counters, hint);
+	return json_pack("{s:o, s:s}", "seconds", json_number((r->now_ms - r->asking.since_ms) / MS), "hint", hint);
+}
+
+/* null: the gateway is heard, the VM does not want it, or nobody else speaks in its name. */
+static json_t *json_gateway(const struct relay *r)
+{
+	char hint[HINT_TEXT];
+	const struct gateway_watch *w = &r->gateway;
+	struct trust trust = trust_of(r);
+	if (!is_gateway_unheard(w, r->now_ms))
+		return json_null();
+	explain_gateway(&trust, w->router, w->mac, w->verdict, hint);
+	return json_pack("{s:o, s:o, s:o, s:s}", "address", json_address(w->router), "mac", json_mac(w->mac), "seconds",
+			 json_number((r->now_ms - w->since_ms) / MS), "hint", hint);
+}
+
+json_t *json_status(const struct relay *r)
+{
+	json_t *status = json_identity(r), *settings = json_settings(r), *network = json_network(r);
+	bool is_whole = json_object_update(status, settings) == 0 && json_object_update(status, network) == 0 &&
+			json_object_set_new(status, "away", json_away(r)) == 0 &&
+			json_object_set_new(status, "ground", json_ground(&r->uplink.ground)) == 0 &&
+			json_object_set_new(status, "asking", json_asking(r)) == 0 &&
+			json_object_set_new(status, "gateway", json_gateway(r)) == 0 &&
+			json_object_set_new(status, "capture", json_capture(&r->capture)) == 0 &&
+			json_object_set_new(status, "claims", json_claims(r)) == 0 &&
+			json_object_set_new(status, "state_file", json_state_file(&r->file)) == 0 &&
+			json_object_set_new(status, "events", json_events(&r->announcer)) == 0;
+	json_decref(settings);
+	json_decref(network);
+	if (is_whole)
+		return status;
+	json_decref(status);
+	return NULL;
+}
+
+json_t *guard_status(struct rpc_call *call)
+{
+	return rpc_takes_nothing(call) ? json_status(call->context) : NULL;
+}

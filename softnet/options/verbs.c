@@ -1,0 +1,188 @@
+/* The first words of the command line, and which options go with them. */
+#include <string.h>
+#include "softnet/options/option_values.h"
+
+/* Options, with blanks around each. */
+#define OF_DECISION \
+	" vm-mac-address vm-ip shared-ip mtu gateway gateway-mac dhcp-server dns nat64 expose allow block policy inbound " \
+	"reject isolation ipv6 ipv6-iid no-dhcp no-resync anchors dhcp-client-id dhcp-hostname arp-conflicts rate "
+#define OF_SEEN    " host site " /* what a live guard sees by itself */
+#define OF_CLIENTS " vm json openmetrics guest-pcap uplink-pcap diff host site "
+
+struct verb {
+	enum wanted wanted;
+	const char *first, *second; /* second: NULL: the verb has one word */
+	const char *takes;          /* NULL: whatever is not of clients alone */
+};
+
+static const struct verb verbs[] = {
+	{ WANT_GUARD, "", NULL, NULL },
+	{ WANT_RUN, "run", NULL, NULL },
+	{ WANT_CHECK, "policy", "check", NULL },
+	{ WANT_SHOW, "policy", "show", " control " },
+	{ WANT_SET, "policy", "set", " control allow block policy " },
+	{ WANT_STATUS, "status", NULL, " vm control json openmetrics " },
+	{ WANT_WATCH, "watch", NULL, " vm control " },
+	{ WANT_REPLAY, "replay", NULL, OF_DECISION " verbose bootpd-lease-time frames json guest-pcap uplink-pcap diff host site " },
+};
+
+enum { VERBS = sizeof verbs / sizeof *verbs };
+
+static const struct verb *find_verb(enum wanted wanted)
+{
+	for (int i = 0; i < VERBS; i++)
+		if (verbs[i].wanted == wanted)
+			return &verbs[i];
+	return &verbs[0];
+}
+
+/* A name may be foreign, of a capture. */
+static bool is_listed(const char *list, const char *name)
+{
+	size_t length = strcspn(name, " ");
+	bool is_word = length > 0 && name[length] == '\0';
+	for (const char *at = is_word ? strstr(list, name) : NULL; at != NULL; at = strstr(at + 1, name))
+		if (at[-1] == ' ' && at[length] == ' ')
+			return true;
+	return false;
+}
+
+bool was_given(const struct options *options, const char *name)
+{
+	for (int line = 0; line < option_line_count; line++)
+		if (strcmp(option_lines[line].name, name) == 0)
+			return (options->seen >> line & 1) != 0;
+	return false;
+}
+
+bool decides_something(const struct options *options)
+{
+	for (int line = 0; line < option_line_count; line++)
+		if ((options->seen >> line & 1) != 0 && is_listed(OF_DECISION, option_lines[line].name))
+			return true;
+	return false;
+}
+
+/* Not a policy file: whoever wrote the capture would have it opened. */
+bool may_stand_in_capture(const char *option_name)
+{
+	bool is_policy = strcmp(option_name, "policy") == 0;
+	return !is_policy && (is_listed(OF_DECISION, option_name) || is_listed(OF_SEEN, option_name));
+}
+
+int take_verb(int argc, char **argv, struct options *options, struct usage_error *error)
+{
+	if (argc <= 1)
+		return 0;
+	for (int i = 1; i < VERBS; i++) {
+		const struct verb *verb = &verbs[i];
+		if (strcmp(argv[1], verb->first) != 0 ||
+		    (verb->second != NULL && (argc <= 2 || strcmp(argv[2], verb->second) != 0)))
+			continue;
+		options->wanted = verb->wanted;
+		return verb->second != NULL ? 2 : 1;
+	}
+	if (strcmp(argv[1], "policy") != 0)
+		return 0;
+	refuse_value(error, argc > 2 ? argv[2] : "policy", "softnet policy check, show or set, and options");
+	return -1;
+}
+
+static bool take_captures(char **words, struct options *options, struct usage_error *error)
+{
+	struct usage_error cause;
+	for (; *words != NULL; words++)
+		if (!add_capture(options, *words, SIDE_OF_FRAME, &cause))
+			return refuse(error, "replay: %s", cause.text);
+	return options->capture_count > 0 || refuse(error, "replay: expected a capture: softnet replay [options] FILE...");
+}
+
+bool take_operands(char **words, bool has_separator, struct options *options, struct usage_error *error)
+{
+	switch (options->wanted) {
+	case WANT_RUN:
+		if (*words != NULL && !has_separator)
+			return refuse_value(error, *words, "\"--\" before the command of `softnet run`");
+		if (*words == NULL)
+			return refuse(error, "run: expected a command: softnet run [options] -- COMMAND ARGS...");
+		options->command = words;
+		return true;
+	case WANT_CHECK:
+		options->tuples = words;
+		return true;
+	case WANT_REPLAY:
+		return take_captures(words, options, error);
+	case WANT_SHOW:
+	case WANT_SET:
+	case WANT_STATUS:
+	case WANT_WATCH:
+		return *words == NULL || refuse_value(error, *words, "nothing behind the options");
+	case WANT_GUARD:
+	case WANT_HELP:
+	case WANT_VERSION:
+	case WANT_PROBE:
+		break;
+	}
+	return *words == NULL ||
+	       refuse_value(error, *words, "an option, or `run`, `policy`, `status`, `watch` or `replay` as the first word");
+}
+
+/* `softnet policy show` and `set` speak to a guard that has options of its own. */
+static bool check_policy_client(const struct options *options, struct usage_error *error)
+{
+	if (options->control_path == NULL)
+		return refuse(error, "--control: missing; the PATH that the guard was given");
+	bool says_nothing = (options->seen & (options->seen - 1)) == 0; /* but --control */
+	return options->wanted == WANT_SHOW || !says_nothing ||
+	       refuse(error, "policy set: expected --allow, --block or --policy with it; an empty FILE takes all rules away");
+}
+
+/* Two that write into one file would tear each other's lines. */
+static bool check_files(const struct options *options, struct usage_error *error)
+{
+	const char *files[EVENT_FILES_MAX + 3] = { options->pcap, options->metrics, options->state_file };
+	size_t count = 3;
+	for (uint32_t i = 0; i < options->event_count; i++)
+		files[count++] = options->events[i];
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; files[i] != NULL && j < i; j++)
+			if (files[j] != NULL && strcmp(files[i], files[j]) == 0)
+				return refuse(error, "\"%s\": expected another file for each of --events, --pcap, --metrics and "
+						     "--state", files[i]);
+	return true;
+}
+
+/* Options that are nothing without another one. */
+static bool check_needed(const struct options *options, struct usage_error *error)
+{
+	static const char *const of_pcap[] = { "frames", "pcap-size", "pcap-files" };
+	bool has_pcap = options->pcap != NULL || options->wanted == WANT_REPLAY;
+	for (size_t i = 0; !has_pcap && i < sizeof of_pcap / sizeof *of_pcap; i++)
+		if (was_given(options, of_pcap[i]))
+			return refuse(error, "--%s: expected --pcap with it", of_pcap[i]);
+	if (options->frames == FRAMES_NONE && options->wanted != WANT_REPLAY)
+		return refuse(error, "--frames: \"none\": expected drops or all");
+	if (options->json && options->openmetrics)
+		return refuse(error, "--openmetrics: not together with --json");
+	if (options->wanted == WANT_REPLAY && decides_something(options) && options->vm_mac == MAC_NONE)
+		return refuse(error, "--vm-mac-address: missing; whose frames are the VM's?");
+	return true;
+}
+
+bool check_verb(const struct options *options, struct usage_error *error)
+{
+	const struct verb *verb = find_verb(options->wanted);
+	for (int line = 0; line < option_line_count; line++) {
+		const char *name = option_lines[line].name;
+		bool is_taken = verb->takes != NULL ? is_listed(verb->takes, name) : !is_listed(OF_CLIENTS, name);
+		if ((options->seen >> line & 1) == 0 || is_taken)
+			continue;
+		if (verb->takes == NULL)
+			return refuse(error, "--%s: only with `softnet status`, `watch` or `replay`", name);
+		return refuse(error, "--%s: not with `softnet %s%s%s`", name, verb->first, verb->second != NULL ? " " : "",
+			      verb->second != NULL ? verb->second : "");
+	}
+	if (options->wanted == WANT_SHOW || options->wanted == WANT_SET)
+		return check_policy_client(options, error);
+	return check_needed(options, error) && check_files(options, error);
+}

@@ -1,0 +1,73 @@
+/* A client of live control, for people: one request, and the answer in the form of a policy file. */
+#include "softnet/policy/policy_client.h"
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include "port/io.h"
+#include "softnet/look/guard_client.h"
+#include "system/process/privileges.h"
+
+enum { ANSWER_MAX = 1 << 20, TIMEOUT_MS = 10 * 1000 };
+
+static json_t *list_rules(const struct rule_list *rules, enum destination_class class)
+{
+	char text[RULE_TEXT];
+	json_t *list = json_array();
+	for (uint32_t i = 0; i < rules->count; i++)
+		if (rules->rule[i].class == class)
+			json_array_append_new(list, json_string(format_rule(&rules->rule[i].text, text)));
+	return list;
+}
+
+static char *request_of(const struct options *options)
+{
+	if (options->wanted != WANT_SET)
+		return write_request("softnet.policy.get", NULL);
+	return write_request("softnet.policy.set", json_pack("{s:o, s:o}", "allow", list_rules(&options->rules, CLASS_ALLOWED),
+							     "block", list_rules(&options->rules, CLASS_BLOCKED)));
+}
+
+static void print_rules(const json_t *result, const char *key, FILE *to)
+{
+	size_t i;
+	json_t *rule;
+	json_array_foreach(json_object_get(result, key), i, rule) {
+		char text[RULE_TEXT];
+		copy_text(text, sizeof text, json_is_string(rule) ? json_string_value(rule) : "?");
+		make_printable(text);
+		fprintf(to, "%s %s\n", key, text);
+	}
+}
+
+static bool print_answer(const json_t *answer, FILE *to, struct usage_error *error)
+{
+	const json_t *result = json_object_get(answer, "result");
+	const char *message = json_string_value(json_object_get(json_object_get(answer, "error"), "message"));
+	if (result == NULL)
+		return refuse(error, "%s", message != NULL ? message : "--control: that is no guard's answer");
+	print_rules(result, "allow", to);
+	print_rules(result, "block", to);
+	return true;
+}
+
+bool ask_for_policy(const struct options *options, FILE *to, struct usage_error *error)
+{
+	struct guard_call call = { .answer_max = ANSWER_MAX };
+	struct sockaddr_un address;
+	struct port_error cause;
+	const char *path = options->control_path;
+	if (!unix_address(&address, path, strlen(path), &cause))
+		return refuse(error, "--control: %s", cause.text);
+	if (!become_caller())
+		return refuse(error, "--control: cannot become its caller again: %s", strerror(errno));
+	copy_text(call.path, sizeof call.path, path);
+	char *request = request_of(options);
+	call_guards(&call, 1, request, TIMEOUT_MS, NULL);
+	free(request);
+	bool is_done = call.answer != NULL ? print_answer(call.answer, to, error) :
+		       refuse(error, "--control: %s %s: %s", call.is_connected ? "no answer from" : "cannot connect to", path,
+			      call.why);
+	forget_calls(&call, 1);
+	return is_done;
+}

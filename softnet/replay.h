@@ -1,6 +1,0 @@
-/* softnet replay. */
-#pragma once
-#include "options.h"
-
-/* The exit status; 2: the error says what is wrong with the options. */
-int replay_captures(const struct options *, FILE *to, struct usage_error *);

@@ -1,0 +1,8 @@
+/* A file of --policy: one rule a line, behind `allow` or `block`. */
+#pragma once
+#include "softnet/rules/rules.h"
+
+enum { POLICY_FILE_MAX = 1 << 20 }; /* octets */
+
+/* Appends the rules of the file. The error names file, line and word. */
+bool read_policy_file(const char *path, struct rule_list *, struct usage_error *);

@@ -1,0 +1,266 @@
+/* The grammar of rules, and their normal form. */
+#include "softnet/rules/rules.h"
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RULE_TEXT_MAX = 128 };
+
+#define EXPECTED_TARGET "a CIDR, an address, any, @host, @gateway, @dns, @lan or @global"
+#define EXPECTED_QUALIFIER \
+	"a port, a range LOW-HIGH, tcp/PORT, udp/PORT or a protocol (tcp, udp, sctp, icmp, esp, gre) behind the colon"
+
+static const struct {
+	const char *name;
+	uint8_t number;
+	bool has_ports;
+} protocols[] = {
+	{ "tcp", IPPROTO_TCP, true },
+	{ "udp", IPPROTO_UDP, true },
+	{ "sctp", IPPROTO_SCTP, true },
+	{ "icmp", IPPROTO_ICMP, false }, /* in IPv6 rules ICMPv6 is meant */
+	{ "esp", IPPROTO_ESP, false },
+	{ "gre", IPPROTO_GRE, false },
+};
+enum { PROTOCOLS = sizeof protocols / sizeof *protocols };
+
+static const struct {
+	const char *name;
+	enum rule_target target;
+} words[] = {
+	{ "any", TARGET_ANY },   { "@host", TARGET_HOST }, { "@gateway", TARGET_GATEWAY },
+	{ "@dns", TARGET_DNS },  { "@lan", TARGET_LAN },   { "@global", TARGET_GLOBAL },
+};
+enum { WORDS = sizeof words / sizeof *words };
+
+static int find_protocol(const char *name, size_t length)
+{
+	for (int i = 0; i < PROTOCOLS; i++)
+		if (strlen(protocols[i].name) == length && strncmp(protocols[i].name, name, length) == 0)
+			return i;
+	return -1;
+}
+
+/* PORT or LOW-HIGH. */
+static bool parse_ports(const char *text, struct rule_text *rule)
+{
+	char low[8];
+	uint64_t first = 0, last = 0;
+	size_t length = strcspn(text, "-");
+	if (length == 0 || length >= sizeof low)
+		return false;
+	memcpy(low, text, length);
+	low[length] = '\0';
+	if (!parse_number(low, 1, UINT16_MAX, &first))
+		return false;
+	last = first;
+	if (text[length] == '-' && !parse_number(text + length + 1, first, UINT16_MAX, &last))
+		return false;
+	rule->has_ports = true;
+	rule->first_port = (uint16_t)first;
+	rule->last_port = (uint16_t)last;
+	return true;
+}
+
+/* What stands behind the colon. */
+static bool parse_qualifier(const char *text, struct rule_text *rule)
+{
+	size_t length = strcspn(text, "/");
+	int found = find_protocol(text, length);
+	if (found < 0)
+		return text[length] == '\0' && parse_ports(text, rule);
+	rule->has_protocol = true;
+	rule->protocol = protocols[found].number;
+	if (text[length] == '\0')
+		return true;
+	return protocols[found].has_ports && parse_ports(text + length + 1, rule);
+}
+
+static bool parse_target(const char *text, struct rule_text *rule)
+{
+	for (int i = 0; i < WORDS; i++)
+		if (strcmp(words[i].name, text) == 0) {
+			rule->target = words[i].target;
+			return true;
+		}
+	rule->target = TARGET_PREFIX;
+	return parse_prefix(text, &rule->address, &rule->prefix_length);
+}
+
+/*
+ * Cuts "TARGET:QUALIFIER" in two, in place; the qualifier is NULL where there is none. IPv6 has colons of its own, so
+ * it stands in brackets where a qualifier follows ([fd00::]/8:443); brackets are taken out. False: a bracket is
+ * missing.
+ */
+static bool split_target(char *text, char **qualifier)
+{
+	char *colon = strchr(text, ':');
+	*qualifier = NULL;
+	if (text[0] == '[') {
+		char *closing = strchr(text, ']');
+		if (closing == NULL || memchr(text, ':', (size_t)(closing - text)) == NULL)
+			return false;
+		if (strchr("/:", closing[1]) == NULL) /* or the end; what else stood there would become part of the address */
+			return false;
+		memmove(closing, closing + 1, strlen(closing)); /* with the final zero */
+		memmove(text, text + 1, strlen(text));
+		colon = strchr(closing - 1, ':');
+	} else if (colon != NULL && strchr(colon + 1, ':') != NULL) {
+		return true; /* two colons and no bracket: IPv6 alone */
+	}
+	if (colon != NULL) {
+		*colon = '\0';
+		*qualifier = colon + 1;
+	}
+	return true;
+}
+
+static const char *parse_direction(const char *text, struct rule_text *rule)
+{
+	size_t word = strcspn(text, " \t");
+	size_t gap = strspn(text + word, " \t");
+	if (gap == 0)
+		return text;
+	if (word == 2 && memcmp(text, "in", 2) == 0)
+		rule->direction = INBOUND;
+	else if (word == 3 && memcmp(text, "out", 3) == 0)
+		rule->direction = OUTBOUND;
+	else
+		return text;
+	return text + word + gap;
+}
+
+bool parse_rule(const char *text, struct rule_text *rule, struct usage_error *error)
+{
+	char copy[RULE_TEXT_MAX], *qualifier = NULL;
+	memset(rule, 0, sizeof *rule);
+	const char *target = parse_direction(text, rule);
+	size_t length = strlen(target);
+	if (length >= sizeof copy)
+		return refuse_value(error, text, EXPECTED_TARGET);
+	memcpy(copy, target, length + 1);
+	if (!split_target(copy, &qualifier) || !parse_target(copy, rule))
+		return refuse_value(error, text, EXPECTED_TARGET);
+	if (qualifier != NULL && !parse_qualifier(qualifier, rule))
+		return refuse_value(error, text, EXPECTED_QUALIFIER);
+	return true;
+}
+
+bool is_qualified(const struct rule_text *rule)
+{
+	return rule->has_protocol || rule->has_ports;
+}
+
+static const char *word_of(enum rule_target target)
+{
+	for (int i = 0; i < WORDS; i++)
+		if (words[i].target == target)
+			return words[i].name;
+	return "";
+}
+
+static const char *name_of_protocol(uint8_t number)
+{
+	for (int i = 0; i < PROTOCOLS; i++)
+		if (protocols[i].number == number)
+			return protocols[i].name;
+	return "";
+}
+
+static void format_target(const struct rule_text *rule, bool in_brackets, char *text, size_t size)
+{
+	char address[ADDRESS_TEXT];
+	if (rule->target != TARGET_PREFIX) {
+		snprintf(text, size, "%s", word_of(rule->target));
+		return;
+	}
+	snprintf(text, size, "%s%s%s/%u", in_brackets ? "[" : "", format_address(rule->address, address),
+		 in_brackets ? "]" : "", rule->prefix_length - (is_ipv4(rule->address) ? 96 : 0));
+}
+
+static void format_qualifier(const struct rule_text *rule, char *text, size_t size)
+{
+	char ports[16] = "";
+	if (rule->has_ports && rule->first_port != rule->last_port)
+		snprintf(ports, sizeof ports, "%u-%u", rule->first_port, rule->last_port);
+	else if (rule->has_ports)
+		snprintf(ports, sizeof ports, "%u", rule->first_port);
+	if (!rule->has_protocol)
+		snprintf(text, size, ":%s", ports);
+	else
+		snprintf(text, size, ":%s%s%s", name_of_protocol(rule->protocol), rule->has_ports ? "/" : "", ports);
+}
+
+const char *format_rule(const struct rule_text *rule, char text[RULE_TEXT])
+{
+	char target[ADDRESS_TEXT + 8], qualifier[24] = "";
+	format_target(rule, is_qualified(rule) && !is_ipv4(rule->address), target, sizeof target);
+	if (is_qualified(rule))
+		format_qualifier(rule, qualifier, sizeof qualifier);
+	snprintf(text, RULE_TEXT, "%s%s%s",
+		 rule->direction == INBOUND ? "in " : rule->direction == OUTBOUND ? "out " : "", target, qualifier);
+	return text;
+}
+
+bool add_rule(struct rule_list *list, const char *text, enum destination_class class, struct usage_error *error)
+{
+	struct rule_text rule;
+	if (!parse_rule(text, &rule, error))
+		return false;
+	if (list->count >= RULES_MAX)
+		return refuse(error, "\"%.80s\": more than %d rules", text, RULES_MAX);
+	list->rule[list->count++] = (struct written_rule){ rule, class };
+	return true;
+}
+
+bool add_rules(struct rule_list *list, const char *text, enum destination_class class, struct usage_error *error)
+{
+	char item[RULE_TEXT_MAX];
+	const char *rest = text;
+	while (next_item(&rest, item, sizeof item))
+		if (!add_rule(list, item, class, error))
+			return false;
+	return rest == NULL || refuse_value(error, text, "a comma list of rules without empty items");
+}
+
+/* A rule beside its text, by which it is sorted. */
+struct sortable {
+	char text[RULE_TEXT];
+	struct written_rule rule;
+};
+
+static int compare_sortable(const void *left, const void *right)
+{
+	const struct sortable *a = left, *b = right;
+	if (a->rule.class != b->rule.class)
+		return a->rule.class == CLASS_ALLOWED ? -1 : 1;
+	return strcmp(a->text, b->text);
+}
+
+void normalize_rules(struct rule_list *list)
+{
+	static struct sortable sorted[RULES_MAX];
+	uint32_t count = list->count;
+	for (uint32_t i = 0; i < count; i++) {
+		sorted[i].rule = list->rule[i];
+		format_rule(&list->rule[i].text, sorted[i].text);
+	}
+	qsort(sorted, count, sizeof *sorted, compare_sortable);
+	list->count = 0;
+	for (uint32_t i = 0; i < count; i++)
+		if (i == 0 || compare_sortable(&sorted[i - 1], &sorted[i]) != 0)
+			list->rule[list->count++] = sorted[i].rule;
+}
+
+bool same_rules(const struct rule_list *a, const struct rule_list *b)
+{
+	char of_a[RULE_TEXT], of_b[RULE_TEXT];
+	if (a->count != b->count)
+		return false;
+	for (uint32_t i = 0; i < a->count; i++)
+		if (a->rule[i].class != b->rule[i].class ||
+		    strcmp(format_rule(&a->rule[i].text, of_a), format_rule(&b->rule[i].text, of_b)) != 0)
+			return false;
+	return true;
+}

@@ -1,0 +1,86 @@
+/* From options to a config and a state that the relay can work with. */
+#include "softnet/setup/setup.h"
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include "softnet/setup/anchors.h"
+#include "system/log.h"
+#include "system/platform.h"
+#include "softnet/saved/state_text.h"
+
+const char *uplink_text(const struct options *options)
+{
+	return options->uplink != NULL ? options->uplink : platform_uplink;
+}
+
+bool apply_rules(const struct options *options, const struct rule_list *rules, struct config *config,
+		 struct usage_error *error)
+{
+	static struct policy spare;
+	if (options->inbound == INBOUND_NONE && find_inbound_allow(rules) != NULL)
+		return refuse(error, "nothing may be allowed in with --inbound none");
+	if (!compile_rules(rules, speaks_both_ways(options, rules), &spare, error))
+		return false;
+	copy_policy(&config->policy, &spare);
+	config->stateful = has_directional_rules(rules) || options->inbound != INBOUND_ANY;
+	config->inbound = (uint8_t)options->inbound;
+	config->ipv6_off = !wants_ipv6(options, NULL) || !wants_ipv6_with(options, rules, NULL);
+	return true;
+}
+
+bool make_config(struct options *options, const struct anchors *anchors, struct config *config,
+		 struct usage_error *error)
+{
+	config->vm_mac = options->vm_mac;
+	config->max_frame = 14 + options->mtu;
+	config->dhcp_off = options->dhcp_off;
+	config->isolation = wants_isolation(options);
+	config->strict_anchors = options->strict_anchors;
+	config->no_resync = options->no_resync;
+	config->arp_conflicts_pass = options->arp_conflicts_pass;
+	config->strict_client_id = options->strict_client_id;
+	config->host_names = options->host_names;
+	config->ipv6_eui64_only = options->ipv6_eui64_only;
+	config->nat64 = options->nat64;
+	for (uint32_t i = 0; i < options->static_count; i++)
+		if (options->statics[i].is_shared)
+			set_add(&config->shared, options->statics[i].address);
+	(void)choose_anchors(options, anchors, config);
+	config->exposed.count =
+		list_guest_ports(options->exposes, options->expose_count, config->exposed.item, EXPOSED_MAX);
+	memcpy(config->rates, options->rates, sizeof config->rates);
+	struct usage_error cause;
+	if (!apply_rules(options, &options->rules, config, &cause))
+		return refuse(error, "--allow, --block, --policy: %s", cause.text);
+	return check_anchors(options, config, error);
+}
+
+bool make_state(const struct options *options, struct state *state, uint64_t now_ms, struct usage_error *error)
+{
+	char text[ADDRESS_TEXT];
+	memset(state, 0, sizeof *state);
+	if (!platform_random(state->hash_key, sizeof state->hash_key))
+		return refuse(error, "no random numbers can be had from the system");
+	for (uint32_t i = 0; i < options->static_count; i++)
+		if (!add_static_binding(state, options->statics[i].address, options->statics[i].prefix_length, now_ms))
+			return refuse(error, "--%s: \"%s\": expected an address that a host may have, only once",
+				      option_of_static(&options->statics[i]),
+				      format_address(options->statics[i].address, text));
+	return true;
+}
+
+uint64_t hash_setup(const struct options *options, const struct config *config)
+{
+	/* Not the sites behind: they are the host's, which may move, and give the guest no right. */
+	uint64_t hash = hash_bytes(0, config, offsetof(struct config, sites));
+	hash = hash_bytes(hash, options->statics, sizeof options->statics);
+	hash = hash_bytes(hash, &options->host_only, sizeof options->host_only);
+	return hash_bytes(hash, uplink_text(options), strlen(uplink_text(options))); /* another network, other leases */
+}
+
+void warn_of_directions(const struct options *options)
+{
+	if (speaks_both_ways(options, &options->rules) && has_bare_rules(&options->rules))
+		warning("as some rules say `in` or `out`, those without speak of both directions; with --inbound any they would "
+			"speak only of what the VM opens");
+}

@@ -1,6 +1,0 @@
-/* softnet status. */
-#pragma once
-#include "options.h"
-
-/* The exit status; 2: the error says what is wrong with the options. */
-int show_status(const struct options *, FILE *to, struct usage_error *);

@@ -1,0 +1,68 @@
+/* Replaces a file as a whole. */
+#include "system/files/replace_file.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool write_all(int fd, const char *text, size_t length)
+{
+	while (length > 0) {
+		ssize_t written = write(fd, text, length);
+		if (written < 0 && errno != EINTR)
+			return false;
+		if (written > 0) {
+			text += written;
+			length -= (size_t)written;
+		}
+	}
+	return true; /* no fsync(2): it may stall the frames, and after a power failure nobody wants what was there */
+}
+
+/* Else a guard that stayed root would put a file in the place of /dev/null. */
+static bool is_something_else(const char *path)
+{
+	struct stat there;
+	return lstat(path, &there) == 0 && !S_ISREG(there.st_mode) && !S_ISLNK(there.st_mode);
+}
+
+/* A network's file system may tell only at the close that there was no room. The descriptor stays open. */
+static bool is_taken(int fd)
+{
+	int other = dup(fd);
+	return other >= 0 && close(other) == 0;
+}
+
+/* Beside the file, because rename(2) replaces only within a file system; O_EXCL, so never through somebody's link. */
+bool replace_file(const char *path, const char *text, size_t length, mode_t mode, int *kept)
+{
+	char temporary[PATH_MAX];
+	int needed = snprintf(temporary, sizeof temporary, "%s.%ld.new", path, (long)getpid());
+	if (needed < 0 || (size_t)needed >= sizeof temporary) {
+		errno = ENAMETOOLONG;
+		return false;
+	}
+	if (is_something_else(path)) {
+		errno = EEXIST;
+		return false;
+	}
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+	int fd = open(temporary, flags, 0600);
+	if (fd < 0 && errno == EEXIST && unlink(temporary) == 0) /* of a guard with our number that was killed */
+		fd = open(temporary, flags, 0600);
+	if (fd < 0)
+		return false;
+	bool is_written = write_all(fd, text, length) && fchmod(fd, mode) == 0 && /* whatever the umask is */
+			  is_taken(fd) && rename(temporary, path) == 0;
+	int cause = errno;
+	if (!is_written)
+		unlink(temporary);
+	if (is_written && kept != NULL)
+		*kept = fd;
+	else
+		close(fd);
+	errno = cause;
+	return is_written;
+}

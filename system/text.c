@@ -1,0 +1,204 @@
+/* Words to values and back. */
+#include "system/text.h"
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+bool refuse(struct usage_error *error, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(error->text, sizeof error->text, format, arguments);
+	va_end(arguments);
+	make_printable(error->text);
+	return false;
+}
+
+bool refuse_value(struct usage_error *error, const char *value, const char *what)
+{
+	enum { SHOWN_MAX = 80 };
+	bool is_long = strlen(value) > SHOWN_MAX;
+	return refuse(error, "\"%.*s%s\": expected %s", SHOWN_MAX, value, is_long ? "..." : "", what);
+}
+
+void make_printable(char *text)
+{
+	for (char *c = text; *c != '\0'; c++)
+		if ((unsigned char)*c < ' ' || (unsigned char)*c > '~')
+			*c = '?';
+}
+
+const char *format_address(struct address a, char text[ADDRESS_TEXT])
+{
+	uint8_t octets[16];
+	for (int i = 0; i < 8; i++) {
+		octets[i] = (uint8_t)(a.high >> (56 - 8 * i));
+		octets[8 + i] = (uint8_t)(a.low >> (56 - 8 * i));
+	}
+	if (is_ipv4(a))
+		inet_ntop(AF_INET, octets + 12, text, ADDRESS_TEXT);
+	else
+		inet_ntop(AF_INET6, octets, text, ADDRESS_TEXT);
+	return text;
+}
+
+const char *format_mac(uint64_t mac, char text[MAC_TEXT])
+{
+	snprintf(text, MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", (unsigned)(mac >> 40 & 255),
+		 (unsigned)(mac >> 32 & 255), (unsigned)(mac >> 24 & 255), (unsigned)(mac >> 16 & 255),
+		 (unsigned)(mac >> 8 & 255), (unsigned)(mac & 255));
+	return text;
+}
+
+bool parse_number(const char *text, uint64_t low, uint64_t high, uint64_t *value)
+{
+	uint64_t sum = 0;
+	if (*text == '\0')
+		return false;
+	for (; *text != '\0'; text++) {
+		if (*text < '0' || *text > '9')
+			return false;
+		unsigned digit = (unsigned)(*text - '0');
+		if (sum > (UINT64_MAX - digit) / 10)
+			return false;
+		sum = sum * 10 + digit;
+	}
+	*value = sum;
+	return low <= sum && sum <= high;
+}
+
+/* -1: not a digit. */
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+bool parse_hex(const char *text, uint64_t *value)
+{
+	uint64_t sum = 0;
+	size_t digits = strlen(text);
+	if (digits == 0 || digits > 16)
+		return false;
+	for (; *text != '\0'; text++) {
+		if (hex_digit(*text) < 0)
+			return false;
+		sum = sum << 4 | (uint64_t)hex_digit(*text);
+	}
+	*value = sum;
+	return true;
+}
+
+bool parse_mac(const char *text, uint64_t *mac)
+{
+	uint64_t sum = 0;
+	/* Each octet has one or two digits: macOS prints 2:0:a:b:c:d. */
+	for (int octet = 0; octet < 6; octet++) {
+		int digits = 0;
+		uint64_t value = 0;
+		for (; digits < 2 && hex_digit(*text) >= 0; digits++, text++)
+			value = value << 4 | (uint64_t)hex_digit(*text);
+		if (digits == 0)
+			return false;
+		sum = sum << 8 | value;
+		if (octet < 5 && *text != ':' && *text != '-')
+			return false;
+		if (octet < 5)
+			text++;
+	}
+	*mac = sum;
+	return *text == '\0';
+}
+
+bool parse_address(const char *text, struct address *address)
+{
+	uint8_t octets[16] = { 0 };
+	if (inet_pton(AF_INET, text, octets) == 1) {
+		*address = address_of_ipv4((uint32_t)octets[0] << 24 | (uint32_t)octets[1] << 16 |
+					   (uint32_t)octets[2] << 8 | octets[3]);
+		return true;
+	}
+	if (inet_pton(AF_INET6, text, octets) != 1)
+		return false;
+	struct address a = { 0, 0 };
+	for (int i = 0; i < 8; i++) {
+		a.high = a.high << 8 | octets[i];
+		a.low = a.low << 8 | octets[8 + i];
+	}
+	/* ::ffff:10.0.0.1 is how IPv4 is kept here; as IPv6 on the wire it is never valid. */
+	*address = a;
+	return !is_ipv4(a);
+}
+
+bool is_nat64_length(uint32_t prefix_length)
+{
+	static const uint32_t lengths[] = { 32, 40, 48, 56, 64, 96 };
+	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+		if (lengths[i] == prefix_length)
+			return true;
+	return false;
+}
+
+struct address mask_address(struct address a, uint32_t prefix_length)
+{
+	if (prefix_length == 0)
+		return (struct address){ 0, 0 };
+	if (prefix_length <= 64)
+		return (struct address){ a.high & UINT64_MAX << (64 - prefix_length), 0 };
+	if (prefix_length < 128)
+		a.low &= UINT64_MAX << (128 - prefix_length);
+	return a;
+}
+
+bool parse_prefix(const char *text, struct address *address, uint32_t *prefix_length)
+{
+	char head[ADDRESS_TEXT];
+	size_t length = strcspn(text, "/");
+	if (length >= sizeof head)
+		return false;
+	memcpy(head, text, length);
+	head[length] = '\0';
+	if (!parse_address(head, address))
+		return false;
+	uint64_t bits = is_ipv4(*address) ? 32 : 128;
+	uint64_t given = bits;
+	if (text[length] == '/' && !parse_number(text + length + 1, 0, bits, &given))
+		return false;
+	*prefix_length = (uint32_t)(128 - bits + given);
+	*address = mask_address(*address, *prefix_length);
+	return true;
+}
+
+bool next_item(const char **rest, char *item, size_t size)
+{
+	if (*rest == NULL)
+		return false;
+	const char *first = *rest + strspn(*rest, " \t");
+	size_t length = strcspn(first, ",");
+	const char *behind = first + length;
+	while (length > 0 && (first[length - 1] == ' ' || first[length - 1] == '\t'))
+		length--;
+	if (length == 0 || length >= size)
+		return false;
+	memcpy(item, first, length);
+	item[length] = '\0';
+	*rest = *behind == ',' ? behind + 1 : NULL;
+	return true;
+}
+
+const char *format_time(uint64_t wall_ms, char text[TIME_TEXT])
+{
+	struct tm tm;
+	time_t seconds = (time_t)(wall_ms / 1000);
+	if (gmtime_r(&seconds, &tm) == NULL)
+		return strcpy(text, "-");
+	size_t length = strftime(text, TIME_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text + length, TIME_TEXT - length, ".%03uZ", (unsigned)(wall_ms % 1000));
+	return text;
+}
