@@ -7,7 +7,7 @@
 
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
-table=$root/core/verdict.h
+table=$root/core/wire/verdict.h
 
 # One line per reason: the name, a tab, the meaning.
 reasons() {

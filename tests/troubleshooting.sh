@@ -21,7 +21,7 @@ grep -oE -e '--[a-z][a-z0-9-]*' "$document" | sort -u >"$found/options"
 {
     awk '/^#define DROP_REASONS/ { inside = 1; next }
         inside && /^\tX\(/ { split($0, part, "\""); print part[2] }
-        inside && !/\\$/ { exit }' "$root/core/verdict.h"
+        inside && !/\\$/ { exit }' "$root/core/wire/verdict.h"
     sed -n '/^## Events/,/^## Captures/s/^| \([a-z, -]*\) |.*/\1/p' "$root/docs/observability.md" | tr -d ' ' | tr ',' '\n'
     printf '%s\n' cloned-mac-address default-address-pools dhcp-ignore-clid dhcp-option-force
 } | sort -u >"$found/known"
