@@ -149,10 +149,13 @@ def test_attack_does_not_get_out(scene, name):
     victim, attacker = scene.victim, scene.attacker
     commands, reasons = ATTACKS[name]
     traffic = Traffic(victim.namespace)
-    tools = run_all(scene, attacker.namespace, [command.format(**scene.words) for command in commands])
+    for _ in range(3):      # on a busy machine a tool may not have come to its first frame when its time is up
+        tools = run_all(scene, attacker.namespace, [command.format(**scene.words) for command in commands])
+        counters = attacker.guard.counters()
+        if all(counters.dropped("guest", reason) > 0 for reason in reasons):
+            break
     traffic.stop()
 
-    counters = attacker.guard.counters()
     for reason in reasons:
         assert counters.dropped("guest", reason) > 0, \
             f"{reason} is not in {counters}; the tools said: {[tool.output()[-3:] for tool in tools]}"
