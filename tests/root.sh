@@ -14,7 +14,7 @@ command -v debootstrap >/dev/null || { say "needs debootstrap"; exit 1; }
 
 # shellcheck disable=SC2016 # apt fills it in
 mirror=${FRESH_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -v security | head -n 1)}
-: "${mirror:=http://deb.debian.org/debian}"
+[ -n "$mirror" ] || { say "apt names no mirror: name one in FRESH_MIRROR"; exit 1; }
 
 # base_system DISTRIBUTION: prints the archive of its minimal root, which is kept.
 base_system() {
