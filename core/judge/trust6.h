@@ -101,12 +101,30 @@ SUBPROGRAM bool needs_router6(const struct config *config, const struct state6 *
 
 enum { SEEK6_MS = 1000, SOUGHT6_MS = 3000 }; /* between questions; how long an answer is one */
 
+/* The first router that is named and whose MAC is wanted; ADDRESS_SET_MAX: none. Of several each has one of its own. */
+SUBPROGRAM uint32_t find_unlearned_router6(const struct config *config, const struct state6 *state, uint64_t now_ms)
+{
+	if (!is_given(config) || !is_given(state) || config->gateway_macs.count > 0)
+		return ADDRESS_SET_MAX;
+	for (uint32_t i = 0; i < ADDRESS_SET_MAX && i < config->host6.count; i++) {
+		bool learned = !is_link_local(config->host6.item[i]);
+		for (uint32_t k = 0; k < ROUTERS6_MAX; k++)
+			learned = learned || (is_locked_router6(&state->routers[k], now_ms) &&
+					      state->routers[k].address.low == config->host6.item[i].low);
+		if (!learned)
+			return i;
+	}
+	return ADDRESS_SET_MAX;
+}
+
 /* A packet that found no next hop may be worth a question of the guard's own. */
 INLINE bool may_seek_routers6(const struct config *config, const struct state6 *state, uint64_t now_ms)
 {
 	uint64_t sought_ms = state->router_question.sought_ms;
-	return !config->strict_anchors && gateway_mac6(config, state, MAC_NONE) == GATEWAY_UNKNOWN &&
-	       (sought_ms == 0 || now_ms >= sought_ms + SEEK6_MS);
+	bool is_due = sought_ms == 0 || now_ms >= sought_ms + SEEK6_MS;
+	return !config->strict_anchors && is_due &&
+	       (gateway_mac6(config, state, MAC_NONE) == GATEWAY_UNKNOWN ||
+		find_unlearned_router6(config, state, now_ms) < ADDRESS_SET_MAX);
 }
 
 /* The guard has just asked for this named router, whose MAC it does not know. */
@@ -114,7 +132,7 @@ INLINE bool is_sought_router6(const struct config *config, const struct state6 *
 {
 	uint64_t sought_ms = state->router_question.sought_ms;
 	return sought_ms != 0 && now_ms < sought_ms + SOUGHT6_MS && set_has(&config->host6, a) &&
-	       gateway_mac6(config, state, MAC_NONE) == GATEWAY_UNKNOWN;
+	       config->gateway_macs.count == 0;
 }
 
 /* A next hop of either family, or the host: nobody else's flood may use up what is theirs. */

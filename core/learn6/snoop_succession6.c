@@ -87,18 +87,23 @@ static struct router6 *locked_router(struct state6 *state, struct address a, uin
 	return NULL;
 }
 
+static void take_macs(struct snoop *s, struct router6 *r, uint64_t mac, uint64_t link_address)
+{
+	struct event event = { .kind = EVENT_GATEWAY_LEARNED, .address = r->address, .mac = mac, .expires_ms = r->locked_ms };
+	r->macs = (struct mac_set){ .count = 0 };
+	mac_set_add(&r->macs, mac);
+	mac_set_add(&r->macs, link_address);
+	if (s->event)
+		s->event(s->context, &event);
+}
+
 /* Its address has another MAC now. What is said next from there is the router's own; the guard asks, so that it is said soon. */
 static void succeed(struct snoop *s, struct router6 *r, uint64_t mac, uint64_t link_address, uint64_t now_ms)
 {
 	uint8_t question[QUESTION_MAX];
-	r->macs = (struct mac_set){ .count = 0 };
-	mac_set_add(&r->macs, mac);
-	mac_set_add(&r->macs, link_address);
+	take_macs(s, r, mac, link_address);
 	r->questions = 0;
 	r->doubt_ms = now_ms;
-	struct event event = { .kind = EVENT_GATEWAY_LEARNED, .address = r->address, .mac = mac, .expires_ms = r->locked_ms };
-	if (s->event)
-		s->event(s->context, &event);
 	if (s->ask)
 		s->ask(s->context, question, make_neighbor_question(s->config->vm_mac, source_of_questions(s, now_ms),
 								    r->address, question));
@@ -129,11 +134,7 @@ static void learn_named(struct snoop *s, const struct nd *nd, uint64_t mac, uint
 	    !is_routers_mac(s->config, link_address))
 		return;
 	*r = (struct router6){ .address = nd->target, .locked_ms = NEVER_EXPIRES };
-	mac_set_add(&r->macs, mac);
-	mac_set_add(&r->macs, link_address);
-	struct event event = { .kind = EVENT_GATEWAY_LEARNED, .address = r->address, .mac = mac, .expires_ms = r->locked_ms };
-	if (s->event)
-		s->event(s->context, &event);
+	take_macs(s, r, mac, link_address);
 }
 
 static enum verdict hear_advertisement(struct snoop *s, const struct frame *frame, uint64_t now_ms)

@@ -111,6 +111,27 @@ static void a_named_router_gives_way(void **state)
 	assert_int_equal(send_by(GATEWAY_MAC), DROP_L2_NEXT_HOP);
 }
 
+/* Of two that are named each has a MAC of its own, and the second is asked for too when a packet finds no next hop. */
+static void both_named_routers_are_learned(void **state)
+{
+	const struct address second = ADDRESS6(LINK_LOCAL_PREFIX, 0x505400fffe000002ULL);
+	(void)state;
+	start_unlearned(true, false);
+	set_add(&w.config.host6, second);
+	send_by(GATEWAY_MAC);
+	put_claim(GATEWAY_MAC, GATEWAY_MAC);
+	GUEST_GETS(PASS);
+	assert_int_equal(send_by(GATEWAY_MAC), PASS);
+	w.now_ms += 5000;
+	assert_int_equal(send_by(RIVAL_MAC), DROP_L2_NEXT_HOP);
+	put_nd_to_guest(&w, &(struct nd_spec){ .type = NA, .mac_from = RIVAL_MAC, .from = second, .to = GUEST_LL,
+					       .target = second, .flags = NA_ROUTER | NA_SOLICITED | NA_OVERRIDE,
+					       .target_lla = RIVAL_MAC });
+	GUEST_GETS(PASS);
+	assert_int_equal(send_by(RIVAL_MAC), PASS);
+	assert_int_equal(send_by(VICTIM_MAC), DROP_L2_NEXT_HOP);
+}
+
 /* A lease whose router has not been heard is no leave to use any machine as one; all static and nothing named is. */
 static void a_lease_waits_for_a_router(void **state)
 {
@@ -132,7 +153,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(unlearned_is_closed), cmocka_unit_test(a_named_router_gives_way),
-		cmocka_unit_test(a_lease_waits_for_a_router),
+		cmocka_unit_test(a_lease_waits_for_a_router), cmocka_unit_test(both_named_routers_are_learned),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
