@@ -58,6 +58,14 @@ bench: build/build.ninja
 	meson compile -C build bench
 	build/tests/bench
 
+# What the suite lint says: rooms, format, analysis, what the documents promise. `make format` mends the format.
+lint: build/build.ninja
+	meson compile -C build
+	meson test -C build --suite lint --print-errorlogs
+
+format:
+	tests/format.sh --write
+
 clean:
 	rm -rf build build-check
 
@@ -71,4 +79,4 @@ uninstall:
 dist:
 	packaging/dist.py build/dist
 
-.PHONY: all program check check-long macos-doubles macos-check demo vm fuzz fuzz-smoke bench clean install uninstall dist
+.PHONY: all program check check-long macos-doubles macos-check demo vm fuzz fuzz-smoke bench lint format clean install uninstall dist

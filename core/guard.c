@@ -48,11 +48,10 @@ enum verdict decide(struct snoop *snoop, enum direction direction, const struct 
 
 const char *verdict_name(enum verdict verdict)
 {
-	static const char *const names[VERDICTS] = {
-		[PASS] = "pass",
-		[HELD] = "held",
+	static const char *const names[VERDICTS] = { [PASS] = "pass",
+						     [HELD] = "held",
 #define X(name, text, meaning) [DROP_##name] = text,
-		DROP_REASONS(X)
+						     DROP_REASONS(X)
 #undef X
 	};
 	return (unsigned)verdict < VERDICTS && names[verdict] ? names[verdict] : "punt";

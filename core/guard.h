@@ -6,7 +6,8 @@
  * The judge alone, for tests and for whoever asks before anything is charged: changes nothing (core/judge/judge.h). Compiled once,
  * in core/judge.c.
  */
-struct decision judge_frame(const struct config *, const struct state *, enum direction, const struct frame *, uint64_t now_ms);
+struct decision judge_frame(const struct config *, const struct state *, enum direction, const struct frame *,
+			    uint64_t now_ms);
 
 /* PASS or a DROP. State has changed when it returns. */
 enum verdict decide(struct snoop *snoop, enum direction direction, const struct frame *frame, uint64_t now_ms);

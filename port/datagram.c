@@ -198,7 +198,8 @@ static bool from_our_guest(struct datagram *d, const struct sockaddr_un *source,
 {
 	if (length <= offsetof(struct sockaddr_un, sun_path)) {
 		if (!d->told_unnamed)
-			port_tell(&d->port, "frames from a socket without a name are ignored: it could not be answered");
+			port_tell(&d->port,
+				  "frames from a socket without a name are ignored: it could not be answered");
 		d->told_unnamed = true;
 		return false;
 	}
@@ -284,7 +285,8 @@ static void greet(struct datagram *d)
 
 static void uplink_lost(struct datagram *d, int error)
 {
-	snprintf(d->port.away, sizeof d->port.away, "nobody is at %.108s: %s; trying again", d->peer.sun_path, strerror(error));
+	snprintf(d->port.away, sizeof d->port.away, "nobody is at %.108s: %s; trying again", d->peer.sun_path,
+		 strerror(error));
 	if (!d->lost)
 		port_tell(&d->port, "%s", d->port.away);
 	d->lost = true;
@@ -388,12 +390,13 @@ static struct port *unixgram_open(const char *argument, const struct port_settin
 	const char *comma = strchr(argument, ',');
 	bool greets = comma && strcmp(comma, ",vfkit") == 0;
 	if (comma && (!greets || settings->side == GUEST_SIDE))
-		return usage_error(error, "\"unixgram:%.120s\": nothing but \",vfkit\" may follow the path, on the uplink's side",
-				   argument);
+		return usage_error(
+		    error, "\"unixgram:%.120s\": nothing but \",vfkit\" may follow the path, on the uplink's side",
+		    argument);
 	if (!unix_address(&address, argument, strcspn(argument, ","), error))
 		return NULL;
-	return settings->side == GUEST_SIDE ? open_guest_path(&address, settings, error) :
-					      open_uplink_path(&address, greets, settings, error);
+	return settings->side == GUEST_SIDE ? open_guest_path(&address, settings, error)
+					    : open_uplink_path(&address, greets, settings, error);
 }
 
 const struct port_kind unixgram_port = {

@@ -24,6 +24,7 @@ int datagrams_receive(struct batch *batch, int fd, struct packet *packets, uint3
 	for (int i = 0; i < n; i++) {
 		uint32_t length = messages[i].msg_len;
 		packets[i] = (struct packet){
+			// cppcheck-suppress uninitvar ; it cannot see that n is at most max
 			.bytes = slots[i].iov_base,
 			.length = length,
 			.truncated = length > batch->max_frame || (messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0,
@@ -44,11 +45,11 @@ int datagrams_send(int fd, const struct packet *packets, uint32_t n, const struc
 	for (uint32_t i = 0; i < n; i++) {
 		frames[i] = (struct iovec){ (void *)(uintptr_t)packets[i].bytes, packets[i].length };
 		messages[i] = (struct mmsghdr){ .msg_hdr = {
-			.msg_name = (void *)(uintptr_t)to,
-			.msg_namelen = to_length,
-			.msg_iov = &frames[i],
-			.msg_iovlen = 1,
-		} };
+						    .msg_name = (void *)(uintptr_t)to,
+						    .msg_namelen = to_length,
+						    .msg_iov = &frames[i],
+						    .msg_iovlen = 1,
+						} };
 	}
 	return sendmmsg(fd, messages, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 }

@@ -11,9 +11,7 @@
 enum { CONNECT_PAUSE_MS = 50 };
 
 static const struct port_kind *const kinds[] = {
-	&fd_port,
-	&unixgram_port,
-	&stream_port,
+	&fd_port,    &unixgram_port, &stream_port,
 #ifdef __linux__
 	&tap_port,
 #endif
@@ -234,8 +232,8 @@ void path_segment(const struct port *port, struct segment_id *segment)
 	if (slash != NULL)
 		slash[slash == folder] = '\0';
 	if (stat(slash != NULL ? folder : ".", &status) == 0)
-		snprintf(segment->text, sizeof segment->text, "path %llx:%llx %016llx", (unsigned long long)status.st_dev,
-			 (unsigned long long)status.st_ino, (unsigned long long)hash);
+		snprintf(segment->text, sizeof segment->text, "path %llx:%llx %016llx",
+			 (unsigned long long)status.st_dev, (unsigned long long)status.st_ino, (unsigned long long)hash);
 }
 
 void backoff_failed(struct backoff *backoff, uint64_t now_ms)

@@ -26,19 +26,19 @@ enum port_side { GUEST_SIDE, UPLINK_SIDE };
 
 struct port_settings {
 	enum port_side side;
-	uint32_t max_frame;    /* octets, 14 + MTU */
-	bool isolation;        /* tap in a bridge: no traffic with other isolated ports */
-	bool host_loopback;    /* slirp: the guest may reach services on the host's loopback address */
-	bool host_only;        /* slirp: no network at all but DHCP and exposed ports */
-	bool ipv6;             /* slirp: router advertisements and IPv6 as well */
-	uint64_t guest_mac;    /* slirp: where exposed UDP ports lead to */
+	uint32_t max_frame; /* octets, 14 + MTU */
+	bool isolation;     /* tap in a bridge: no traffic with other isolated ports */
+	bool host_loopback; /* slirp: the guest may reach services on the host's loopback address */
+	bool host_only;     /* slirp: no network at all but DHCP and exposed ports */
+	bool ipv6;          /* slirp: router advertisements and IPv6 as well */
+	uint64_t guest_mac; /* slirp: where exposed UDP ports lead to */
 };
 
 /* What a port knows of its network. Empty sets: it knows nothing, the guard learns or is told. */
 struct anchors {
-	struct address_set host;     /* the host's own addresses on the segment: @host */
+	struct address_set host;           /* the host's own addresses on the segment: @host */
 	bool other_router4, other_router6; /* the host only lives there: the router of that family is another machine */
-	struct address_set servers;  /* DHCP servers, where they are not the host */
+	struct address_set servers;        /* DHCP servers, where they are not the host */
 	struct address_set resolvers;
 	struct mac_set gateway_macs;
 };
@@ -50,7 +50,7 @@ struct ground {
 	char interface[INTERFACE_TEXT], bridge[INTERFACE_TEXT]; /* bridge: "" where it is in none, or none was named */
 	unsigned bridge_index;
 	uint32_t mtu;
-	bool is_here;            /* in this network namespace */
+	bool is_here; /* in this network namespace */
 	bool is_up, has_carrier;
 	bool is_bridge_up, is_forwarding, is_isolated;
 	char away[GROUND_TEXT];    /* why no frame passes, and what cures it; "": they pass */
@@ -71,8 +71,8 @@ struct segment_id {
 struct expose {
 	struct address external; /* to listen on */
 	uint16_t external_port, internal_port;
-	uint16_t ports;          /* how many in a row, from these two on */
-	uint8_t protocol;        /* IPPROTO_TCP or IPPROTO_UDP */
+	uint16_t ports;   /* how many in a row, from these two on */
+	uint8_t protocol; /* IPPROTO_TCP or IPPROTO_UDP */
 };
 
 /* What became of a forwarding. It is in place with all of its ports, or with none. */
@@ -98,8 +98,8 @@ struct port_error {
 struct port;
 
 struct port_kind {
-	const char *name;  /* "tap" of "tap:NAME,bridge=BR" */
-	const char *form;  /* the whole form, for --help and for errors */
+	const char *name; /* "tap" of "tap:NAME,bridge=BR" */
+	const char *form; /* the whole form, for --help and for errors */
 	/* argument is what follows "name:", or "" */
 	struct port *(*open)(const char *argument, const struct port_settings *, struct port_error *);
 	/* Fills at most PORT_POLL_MAX entries and gives their number. */

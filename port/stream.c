@@ -390,8 +390,11 @@ static struct stream *stream_new(enum role role, const struct port_settings *set
 	struct stream *s = calloc(1, sizeof(*s));
 	if (!s)
 		return resource_error(error, "out of memory");
-	*s = (struct stream){ .port.kind = role == INHERITED ? &stream_fd_kind : &stream_port, .role = role,
-			      .fd = -1, .listener = -1, .max_frame = settings->max_frame };
+	*s = (struct stream){ .port.kind = role == INHERITED ? &stream_fd_kind : &stream_port,
+			      .role = role,
+			      .fd = -1,
+			      .listener = -1,
+			      .max_frame = settings->max_frame };
 	s->in = malloc(IN_SIZE);
 	s->out = malloc(PREFIX + settings->max_frame);
 	if (s->in && s->out)
@@ -447,9 +450,9 @@ static struct port *stream_open(const char *argument, const struct port_settings
 	return NULL;
 }
 
-#define STREAM_FUNCTIONS                                                                                         \
-	.watch = stream_watch, .service = stream_service, .deadline_ms = stream_deadline,                        \
-	.receive = stream_receive, .send = stream_send, .close = stream_close
+#define STREAM_FUNCTIONS \
+	.watch = stream_watch, .service = stream_service, .deadline_ms = stream_deadline, .receive = stream_receive, \
+	.send = stream_send, .close = stream_close
 
 const struct port_kind stream_port = {
 	.name = "stream",

@@ -77,7 +77,8 @@ static bool read_wish(const char *argument, const struct port_settings *settings
 		wish->mode = VMNET_BRIDGED_MODE;
 	else
 		return usage_error(error, "vmnet:%.60s: expected %s", argument,
-				   settings->host_only ? "host, as --vm-net-type says" : "nat, host or bridged=INTERFACE");
+				   settings->host_only ? "host, as --vm-net-type says"
+						       : "nat, host or bridged=INTERFACE");
 	if (wish->mode == VMNET_BRIDGED_MODE)
 		copy_text(wish->interface, sizeof wish->interface, argument + sizeof bridged - 1);
 	return true;
@@ -99,8 +100,8 @@ static bool check_interface(const char *name, struct port_error *error)
 	}
 	if (list != NULL)
 		xpc_release(list);
-	return is_there || usage_error(error, "vmnet:bridged=%.60s: no interface that can be bridged (there are: %s)", name,
-				       names[0] != '\0' ? names : "none");
+	return is_there || usage_error(error, "vmnet:bridged=%.60s: no interface that can be bridged (there are: %s)",
+				       name, names[0] != '\0' ? names : "none");
 }
 
 static xpc_object_t describe_wish(const struct wish *wish, const struct port_settings *settings)
@@ -132,16 +133,17 @@ static bool start_interface(struct vmnet *v, xpc_object_t wanted, struct start *
 	__block struct start start = { .status = VMNET_FAILURE };
 	dispatch_semaphore_t done = dispatch_semaphore_create(0);
 	v->interface = vmnet_start_interface(wanted, v->queue, ^(vmnet_return_t status, xpc_object_t parameters) {
-		start.status = status;
-		if (status == VMNET_SUCCESS && parameters != NULL) {
-			const char *gateway = xpc_dictionary_get_string(parameters, vmnet_start_address_key);
-			start.packet_max = xpc_dictionary_get_uint64(parameters, vmnet_max_packet_size_key);
-			snprintf(start.gateway, sizeof start.gateway, "%s", gateway != NULL ? gateway : "");
-		}
-		dispatch_semaphore_signal(done);
+	  start.status = status;
+	  if (status == VMNET_SUCCESS && parameters != NULL) {
+		  const char *gateway = xpc_dictionary_get_string(parameters, vmnet_start_address_key);
+		  start.packet_max = xpc_dictionary_get_uint64(parameters, vmnet_max_packet_size_key);
+		  snprintf(start.gateway, sizeof start.gateway, "%s", gateway != NULL ? gateway : "");
+	  }
+	  dispatch_semaphore_signal(done);
 	});
-	bool has_answer = v->interface == NULL || dispatch_semaphore_wait(done, dispatch_time(DISPATCH_TIME_NOW,
-									START_S * (int64_t)NSEC_PER_SEC)) == 0;
+	bool has_answer =
+	    v->interface == NULL ||
+	    dispatch_semaphore_wait(done, dispatch_time(DISPATCH_TIME_NOW, START_S * (int64_t)NSEC_PER_SEC)) == 0;
 	if (!has_answer)
 		return false; /* the block may still come, and wants the semaphore */
 	dispatch_release(done);
@@ -165,12 +167,12 @@ static vmnet_return_t listen_for_frames(struct vmnet *v)
 {
 	return vmnet_interface_set_event_callback(v->interface, VMNET_INTERFACE_PACKETS_AVAILABLE, v->queue,
 						  ^(interface_event_t event, xpc_object_t details) {
-							  (void)event;
-							  (void)details;
-							  atomic_store(&v->is_parked, true);
-							  vmnet_wake(v);
-							  if (!atomic_load(&v->is_closing))
-								  dispatch_semaphore_wait(v->drained, DISPATCH_TIME_FOREVER);
+						    (void)event;
+						    (void)details;
+						    atomic_store(&v->is_parked, true);
+						    vmnet_wake(v);
+						    if (!atomic_load(&v->is_closing))
+							    dispatch_semaphore_wait(v->drained, DISPATCH_TIME_FOREVER);
 						  });
 }
 
@@ -211,7 +213,9 @@ static bool begin(struct vmnet *v, const struct start *start, operating_modes_t 
 /* The framework has one network of each kind for all that ask. */
 static void name_segment(struct vmnet *v, const struct wish *wish)
 {
-	const char *kind = wish->mode == VMNET_SHARED_MODE ? "shared" : wish->mode == VMNET_HOST_MODE ? "host" : "bridged ";
+	const char *kind = wish->mode == VMNET_SHARED_MODE ? "shared"
+			   : wish->mode == VMNET_HOST_MODE ? "host"
+							   : "bridged ";
 	snprintf(v->segment, sizeof v->segment, "vmnet %s%s", kind, wish->interface);
 }
 
@@ -329,7 +333,8 @@ static struct packet packet_at(const struct vmnet *v, uint32_t i)
 {
 	size_t octets = v->descriptors[i].vm_pkt_size < v->frame_max ? v->descriptors[i].vm_pkt_size : v->frame_max;
 	bool is_long = octets > v->limit;
-	return (struct packet){ .bytes = v->slots[i].iov_base, .length = is_long ? v->limit + 1 : (uint32_t)octets,
+	return (struct packet){ .bytes = v->slots[i].iov_base,
+				.length = is_long ? v->limit + 1 : (uint32_t)octets,
 				.truncated = is_long };
 }
 
@@ -361,7 +366,8 @@ static uint32_t fill_descriptors(const struct vmnet *v, const struct packet *pac
 		if (packets[i].length < RUNT || packets[i].length > v->frame_max)
 			continue;
 		slots[filled] = (struct iovec){ (void *)(uintptr_t)packets[i].bytes, packets[i].length };
-		descriptors[filled] = (struct vmpktdesc){ .vm_pkt_size = packets[i].length, .vm_pkt_iov = &slots[filled],
+		descriptors[filled] = (struct vmpktdesc){ .vm_pkt_size = packets[i].length,
+							  .vm_pkt_iov = &slots[filled],
 							  .vm_pkt_iovcnt = 1 };
 		filled++;
 	}
@@ -382,7 +388,8 @@ static void send_batch(struct vmnet *v, const struct packet *packets, uint32_t n
 	if (filled == 0)
 		return;
 	vmnet_return_t status = vmnet_write(v->interface, descriptors, &count);
-	bool is_known = count >= 0 && ((uint32_t)count < filled || (status == VMNET_SUCCESS && (uint32_t)count == filled));
+	bool is_known = count >= 0 &&
+			((uint32_t)count < filled || (status == VMNET_SUCCESS && (uint32_t)count == filled));
 	uint32_t sent = is_known ? (uint32_t)count : 0;
 	result->sent += sent;
 	if (status == VMNET_SUCCESS || status == VMNET_BUFFER_EXHAUSTED) {
@@ -408,11 +415,12 @@ static bool stop_interface(struct vmnet *v)
 	vmnet_interface_set_event_callback(v->interface, VMNET_INTERFACE_PACKETS_AVAILABLE, NULL, NULL);
 	dispatch_semaphore_signal(v->drained);
 	vmnet_return_t status = vmnet_stop_interface(v->interface, v->stopping, ^(vmnet_return_t end) {
-		(void)end;
-		dispatch_semaphore_signal(done);
+	  (void)end;
+	  dispatch_semaphore_signal(done);
 	});
-	bool is_late = status == VMNET_SUCCESS && dispatch_semaphore_wait(done, dispatch_time(DISPATCH_TIME_NOW,
-								STOP_S * (int64_t)NSEC_PER_SEC)) != 0;
+	bool is_late =
+	    status == VMNET_SUCCESS &&
+	    dispatch_semaphore_wait(done, dispatch_time(DISPATCH_TIME_NOW, STOP_S * (int64_t)NSEC_PER_SEC)) != 0;
 	if (!is_late) /* else the block may still come, and wants the semaphore */
 		dispatch_release(done);
 	return status == VMNET_SUCCESS && !is_late;

@@ -87,7 +87,7 @@ static void remove_rules(struct vmnet *v, const struct expose *expose)
 		vmnet_interface_remove_ip_port_forwarding_rule(v->interface, expose->protocol,
 							       (uint16_t)(expose->external_port + i), family_of(expose),
 							       ^(vmnet_return_t status) {
-								       (void)status; /* it is forgotten either way */
+								 (void)status; /* it is forgotten either way */
 							       });
 }
 
@@ -95,9 +95,9 @@ static void add_rule(struct vmnet *v, const struct expose *expose, const uint8_t
 {
 	uint16_t external = (uint16_t)(expose->external_port + at), internal = (uint16_t)(expose->internal_port + at);
 	vmnet_return_t status = vmnet_interface_add_ip_port_forwarding_rule(
-		v->interface, expose->protocol, external, family_of(expose), octets, internal, ^(vmnet_return_t later) {
-			note(v, number, external, later);
-		});
+	    v->interface, expose->protocol, external, family_of(expose), octets, internal, ^(vmnet_return_t later) {
+	      note(v, number, external, later);
+	    });
 	if (status != VMNET_SUCCESS) /* then the block does not come */
 		note(v, number, external, status);
 }
@@ -127,8 +127,11 @@ static void add(struct vmnet *v, const struct expose *expose, struct address gue
 	struct vmnet_forwarding *f = find(v, expose) == NULL ? take_place(v) : NULL;
 	uint32_t number = ++v->last_number;
 	if (f != NULL)
-		*f = (struct vmnet_forwarding){ .used = true, .number = number, .waiting = is_possible ? expose->ports : 0,
-						.has_news = !is_possible, .result = { .expose = *expose } };
+		*f = (struct vmnet_forwarding){ .used = true,
+						.number = number,
+						.waiting = is_possible ? expose->ports : 0,
+						.has_news = !is_possible,
+						.result = { .expose = *expose } };
 	if (f != NULL && !is_possible) { /* the framework cannot bind to one address */
 		f->result.error = EADDRNOTAVAIL;
 		f->result.port = expose->external_port;

@@ -148,10 +148,11 @@ static void prepare_bootpd(void)
 	if (geteuid() == 0 && !set_bootpd(options.lease_time_s, &cause))
 		warning("bootpd's settings: %s; so its lease time stays as it was, and %s", cause.text, danger);
 	if (geteuid() != 0 && !is_bootpd_set(options.lease_time_s))
-		warning("bootpd's lease time stays as it was, and %s: only root can change that, once: sudo defaults write "
-			"/Library/Preferences/SystemConfiguration/com.apple.InternetSharing.default.plist bootpd -dict-add "
-			"dhcp_ignore_client_identifier -bool true DHCPLeaseTimeSecs -int %u",
-			danger, (unsigned)options.lease_time_s);
+		warning(
+		    "bootpd's lease time stays as it was, and %s: only root can change that, once: sudo defaults write "
+		    "/Library/Preferences/SystemConfiguration/com.apple.InternetSharing.default.plist bootpd -dict-add "
+		    "dhcp_ignore_client_identifier -bool true DHCPLeaseTimeSecs -int %u",
+		    danger, (unsigned)options.lease_time_s);
 }
 
 /* Where nobody has given us root, and the uplink wants it, or has just shown that it does. Returns where that cannot be. */
@@ -205,7 +206,8 @@ static void open_control_path(void)
  */
 static bool is_listed_early(void)
 {
-	bool is_roots = geteuid() == 0 && getuid() == 0 && (!identities.command.change || is_nobody(identities.guard.uid));
+	bool is_roots = geteuid() == 0 && getuid() == 0 &&
+			(!identities.command.change || is_nobody(identities.guard.uid));
 	return is_roots && (options.control_path == NULL || relay.control.listener >= 0);
 }
 
@@ -253,7 +255,8 @@ static void prepare_events(void)
 	char mac[MAC_TEXT];
 	struct usage_error error;
 	const char *vm = options.name != NULL ? options.name : format_mac(config.vm_mac, mac);
-	if (!start_announcer(&relay.announcer, &relay.control, vm, options.events, options.event_count, clock_ms(), &error))
+	if (!start_announcer(&relay.announcer, &relay.control, vm, options.events, options.event_count, clock_ms(),
+			     &error))
 		die_of_file("%s", error.text);
 }
 
@@ -261,14 +264,22 @@ static void prepare_relay(struct port *guest, struct port *uplink)
 {
 	fill_buckets(&config, &buckets, clock_ms());
 	clear_flows(&flows, state.hash_key);
-	relay.snoop = (struct snoop){ .config = &config, .state = &state, .buckets = &buckets, .flows = &flows,
-				      .ask = on_question, .event = follow_event, .context = &relay };
+	relay.snoop = (struct snoop){ .config = &config,
+				      .state = &state,
+				      .buckets = &buckets,
+				      .flows = &flows,
+				      .ask = on_question,
+				      .event = follow_event,
+				      .context = &relay };
 	relay.questions.uplink = uplink;
 	start_rejections(&relay.rejections, options.reject, clock_ms());
 	relay.port[FROM_GUEST] = guest;
 	relay.port[TO_GUEST] = uplink;
-	relay.exposes = (struct exposes){ .count = options.expose_count, .uplink = uplink, .ipv6_off = config.ipv6_off,
-					  .tell = on_expose_failure, .context = &relay };
+	relay.exposes = (struct exposes){ .count = options.expose_count,
+					  .uplink = uplink,
+					  .ipv6_off = config.ipv6_off,
+					  .tell = on_expose_failure,
+					  .context = &relay };
 	memcpy(relay.exposes.items, options.exposes, sizeof options.exposes);
 	relay.command = options.wanted == WANT_RUN ? &command : NULL;
 	relay.now_ms = relay.started_ms = clock_ms();

@@ -38,12 +38,15 @@ static bool make_wish(struct wish *w, uint32_t seconds)
 {
 	int32_t number = seconds <= INT32_MAX ? (int32_t)seconds : INT32_MAX;
 	*w = (struct wish){
-		.who = text("softnet"), .file = text("com.apple.InternetSharing.default.plist"), .dictionary = text("bootpd"),
-		.lease_time = text("DHCPLeaseTimeSecs"), .by_mac = text("dhcp_ignore_client_identifier"),
+		.who = text("softnet"),
+		.file = text("com.apple.InternetSharing.default.plist"),
+		.dictionary = text("bootpd"),
+		.lease_time = text("DHCPLeaseTimeSecs"),
+		.by_mac = text("dhcp_ignore_client_identifier"),
 		.seconds = CFNumberCreate(kCFAllocatorDefault, kCFNumberSInt32Type, &number),
 	};
-	return w->who != NULL && w->file != NULL && w->dictionary != NULL && w->lease_time != NULL && w->by_mac != NULL &&
-	       w->seconds != NULL;
+	return w->who != NULL && w->file != NULL && w->dictionary != NULL && w->lease_time != NULL &&
+	       w->by_mac != NULL && w->seconds != NULL;
 }
 
 static void forget_wish(const struct wish *w)
@@ -100,7 +103,8 @@ static bool change(SCPreferencesRef preferences, const struct wish *w, struct us
 	release(after);
 	if (!is_written)
 		return refuse_step(cause, "cannot be written");
-	return SCPreferencesApplyChanges(preferences) || refuse_step(cause, "are written, but cannot be put into force");
+	return SCPreferencesApplyChanges(preferences) ||
+	       refuse_step(cause, "are written, but cannot be put into force");
 }
 
 /* Not for as long as it takes: a user may stop a set-user-id softnet that holds the lock, and others' VMs would never start. */

@@ -16,7 +16,7 @@ int log_fd(void);
 void set_verbosity(int);
 bool is_verbose(void);
 
-PRINTF_LIKE void info(const char *format, ...);     /* on stderr only with -v */
+PRINTF_LIKE void info(const char *format, ...); /* on stderr only with -v */
 PRINTF_LIKE void warning(const char *format, ...);
 PRINTF_LIKE _Noreturn void die(const char *format, ...);       /* exit 1 */
 PRINTF_LIKE _Noreturn void die_usage(const char *format, ...); /* exit 2 */

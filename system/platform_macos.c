@@ -141,8 +141,9 @@ bool platform_has_no_capabilities(void)
 
 void platform_log(enum log_level level, const char *line)
 {
-	static const os_log_type_t types[] = { [LEVEL_INFO] = OS_LOG_TYPE_INFO, [LEVEL_WARNING] = OS_LOG_TYPE_DEFAULT,
-					       [LEVEL_ERROR] = OS_LOG_TYPE_ERROR };
+	static const os_log_type_t types[] = {
+		[LEVEL_INFO] = OS_LOG_TYPE_INFO, [LEVEL_WARNING] = OS_LOG_TYPE_DEFAULT, [LEVEL_ERROR] = OS_LOG_TYPE_ERROR
+	};
 	static os_log_t log;
 	if (log == NULL)
 		log = os_log_create("org.softnet.softnet", "guard");

@@ -46,7 +46,9 @@ check           clang                 llvm        eBPF
 check           libclang-rt-dev       -           its sanitizers, for the program for macOS and the fuzz targets
 check           libblocksruntime-dev -        the program for macOS, with doubles of the frameworks of Apple
 check           libbpf-dev            -
-check           clang-format          clang-format
+check           clang-format          clang-format  the suite lint
+check           clang-tidy            -
+check           cppcheck              cppcheck
 check           mandoc                -           the man page; macOS has it
 check           sudo                  -           softnet for macOS gets root by it
 check           libcap2-bin           -           setcap(8), for a program with capabilities of its file

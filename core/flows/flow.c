@@ -9,7 +9,8 @@
 /* With no more flows than heads and a random key a longer chain is as good as impossible; it would be refused. */
 enum { FLOW_CHAIN_MAX = 32 };
 _Static_assert((int)FLOWS_MAX < (int)NO_FLOW, "indexes have 16 bits");
-_Static_assert((FLOWS_MAX & (FLOWS_MAX - 1)) == 0 && (FLOW_CLASSES_END & (FLOW_CLASSES_END - 1)) == 0, "bounded by a mask");
+_Static_assert((FLOWS_MAX & (FLOWS_MAX - 1)) == 0 && (FLOW_CLASSES_END & (FLOW_CLASSES_END - 1)) == 0,
+	       "bounded by a mask");
 
 static struct flow *flow_at(struct flows *flows, uint16_t index)
 {
@@ -62,32 +63,32 @@ static bool is_caller(const struct flow *f)
 static void leave_list(struct flows *flows, uint16_t index)
 {
 	const struct flow *f = flow_at(flows, index);
-	uint32_t class = class_of(f);
+	uint32_t list = class_of(f);
 	if (f->older != NO_FLOW)
 		flow_at(flows, f->older)->newer = f->newer;
 	else
-		flows->oldest[class] = f->newer;
+		flows->oldest[list] = f->newer;
 	if (f->newer != NO_FLOW)
 		flow_at(flows, f->newer)->older = f->older;
 	else
-		flows->newest[class] = f->older;
-	flows->count[class]--;
+		flows->newest[list] = f->older;
+	flows->count[list]--;
 	flows->callers -= is_caller(f);
 }
 
 static void join_list(struct flows *flows, uint16_t index, uint8_t to)
 {
 	struct flow *f = flow_at(flows, index);
-	uint32_t class = to % FLOW_CLASSES_END;
-	f->class = (uint8_t)class;
-	f->older = flows->newest[class];
+	uint32_t list = to % FLOW_CLASSES_END;
+	f->class = (uint8_t)list;
+	f->older = flows->newest[list];
 	f->newer = NO_FLOW;
 	if (f->older != NO_FLOW)
 		flow_at(flows, f->older)->newer = index;
 	else
-		flows->oldest[class] = index;
-	flows->newest[class] = index;
-	flows->count[class]++;
+		flows->oldest[list] = index;
+	flows->newest[list] = index;
+	flows->count[list]++;
 	flows->callers += is_caller(f);
 }
 
@@ -138,8 +139,8 @@ static bool has_room(const struct flows *flows)
 static bool make_room(struct flows *flows, uint64_t now_ms)
 {
 	static const uint8_t order[] = { FLOW_HALF_OPEN, FLOW_CLOSING, FLOW_DATAGRAM };
-	for (uint32_t class = 0; class < FLOW_CLASSES_END; class++) {
-		uint16_t oldest = flows->oldest[class];
+	for (uint32_t list = 0; list < FLOW_CLASSES_END; list++) {
+		uint16_t oldest = flows->oldest[list];
 		if (oldest != NO_FLOW && has_run_out(flow_at(flows, oldest), now_ms))
 			remove_flow(flows, oldest);
 	}
@@ -187,10 +188,10 @@ static void use_flow(struct flows *flows, uint16_t index, const struct packet_fa
 	f->answered |= !by_opener;
 	if (p->tcp_flags & TCP_FIN)
 		f->closed |= to_guest ? CLOSED_BY_PEER : CLOSED_BY_GUEST;
-	uint8_t class = next_class(flows, f, p->tcp_flags, by_opener);
+	uint8_t list = next_class(flows, f, p->tcp_flags, by_opener);
 	f->used_ms = now_ms;
 	leave_list(flows, index);
-	join_list(flows, index, class);
+	join_list(flows, index, list);
 }
 
 bool is_answer(struct flows *flows, const struct packet_facts *p, bool to_guest, uint64_t now_ms)
@@ -303,7 +304,7 @@ uint32_t remember_datagram(struct flows *flows, const struct packet_facts *p, bo
 	flows->datagram_place = least % DATAGRAMS_MAX;
 	__asm__ volatile("" ::: "memory");
 	list[flows->datagram_place % DATAGRAMS_MAX] =
-		(struct datagram){ p->datagram[0], p->datagram[1], now_ms + DATAGRAM_LIFE_MS, p->datagram_id, 0 };
+	    (struct datagram){ p->datagram[0], p->datagram[1], now_ms + DATAGRAM_LIFE_MS, p->datagram_id, 0 };
 	return flows->datagram_place;
 }
 

@@ -7,17 +7,19 @@
 #include "core/wire/verdict.h"
 
 /*        NAME         name           idle timeout, ms */
+// clang-format off
 #define FLOW_CLASSES(X) \
 	X(HALF_OPEN,   "half-open",   60000)   /* not answered; TCP until the opener has spoken after the answer */ \
 	X(CLOSING,     "closing",     120000)  /* TCP: FIN from both sides, or RST */ \
 	X(DATAGRAM,    "datagram",    300000)  /* answered, not TCP; RFC 4787 REQ-5 */ \
 	X(ESTABLISHED, "established", 7440000) /* TCP; RFC 5382 REQ-5: 2 hours 4 minutes */
+// clang-format on
 
 enum flow_class {
 #define X(name, text, timeout_ms) FLOW_##name,
 	FLOW_CLASSES(X)
 #undef X
-	FLOW_CLASSES_END
+	    FLOW_CLASSES_END
 };
 
 enum { FLOWS_MAX = 32768, FLOW_HEADS = 32768, DATAGRAMS_MAX = 64, DATAGRAM_LIFE_MS = 60000 };
@@ -35,9 +37,9 @@ struct flow_key {
 enum segment_flags { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_ACK = 16 };
 
 enum packet_kind {
-	PACKET_OF_FLOW,      /* its key is that of a flow */
-	PACKET_OF_ERROR,     /* ICMP error; the key is that of the packet it quotes */
-	PACKET_WITHOUT_FLOW  /* ICMP that is neither echo nor error: rules alone decide */
+	PACKET_OF_FLOW,     /* its key is that of a flow */
+	PACKET_OF_ERROR,    /* ICMP error; the key is that of the packet it quotes */
+	PACKET_WITHOUT_FLOW /* ICMP that is neither echo nor error: rules alone decide */
 };
 
 struct packet_facts {
@@ -53,12 +55,12 @@ struct packet_facts {
 struct flow {
 	struct flow_key key;
 	uint64_t used_ms;
-	uint16_t older, newer;      /* neighbors in the list of its class */
-	uint16_t next;              /* in its hash chain, or in the list of free ones */
-	uint8_t class;              /* enum flow_class */
-	uint8_t inward;             /* who opened: 1 the peer */
+	uint16_t older, newer; /* neighbors in the list of its class */
+	uint16_t next;         /* in its hash chain, or in the list of free ones */
+	uint8_t class;         /* enum flow_class */
+	uint8_t inward;        /* who opened: 1 the peer */
 	uint8_t answered;
-	uint8_t closed;             /* bit 0: FIN from the guest, bit 1: from the peer */
+	uint8_t closed; /* bit 0: FIN from the guest, bit 1: from the peer */
 	uint8_t reserved[6];
 };
 
@@ -70,7 +72,7 @@ struct flow_head {
 
 struct datagram {
 	struct address source, destination;
-	uint64_t until_ms;          /* 0: free */
+	uint64_t until_ms; /* 0: free */
 	uint32_t id, reserved;
 };
 
@@ -79,11 +81,11 @@ struct flows {
 	uint64_t hash_key[2];
 	uint32_t count[FLOW_CLASSES_END];
 	uint16_t oldest[FLOW_CLASSES_END], newest[FLOW_CLASSES_END];
-	uint32_t callers;           /* established flows that the network has opened */
+	uint32_t callers; /* established flows that the network has opened */
 	uint32_t epoch;
-	uint16_t free;              /* one that was given back, the first of a list */
-	uint16_t fresh;             /* how many were ever taken since all was forgotten */
-	uint32_t datagram_place;    /* that was taken last */
+	uint16_t free;           /* one that was given back, the first of a list */
+	uint16_t fresh;          /* how many were ever taken since all was forgotten */
+	uint32_t datagram_place; /* that was taken last */
 	struct flow_head head[FLOW_HEADS];
 	struct flow flow[FLOWS_MAX];
 	struct datagram datagram[2][DATAGRAMS_MAX]; /* per direction: from the guest, to the guest */

@@ -10,9 +10,9 @@
 
 struct permission {
 	uint8_t verdict;
-	bool by_rule;      /* an operator's rule decided ... */
-	bool names_peer;   /* ... that speaks of this peer, and not of the whole world ... */
-	uint16_t origin;   /* ... and which */
+	bool by_rule;    /* an operator's rule decided ... */
+	bool names_peer; /* ... that speaks of this peer, and not of the whole world ... */
+	uint16_t origin; /* ... and which */
 };
 
 /* What a rule makes of it. `any`, a prefix of length 0 and @global name nobody: a neighbor stays behind isolation. */
@@ -117,11 +117,17 @@ INLINE uint8_t verdict_of_stranger(const struct config *config, const struct con
 }
 
 /* A permission as a number, which a subprogram may return. */
-enum { BY_RULE = 0x100, NAMES_PEER = 0x200, IS_FINAL = 0x400, ORIGIN_SHIFT = 16 }; /* IS_FINAL: a translator changes nothing */
+enum {
+	BY_RULE = 0x100,
+	NAMES_PEER = 0x200,
+	IS_FINAL = 0x400,
+	ORIGIN_SHIFT = 16
+}; /* IS_FINAL: a translator changes nothing */
 
 INLINE uint32_t permission_number(struct permission p)
 {
-	return p.verdict | (p.by_rule ? BY_RULE : 0) | (p.names_peer ? NAMES_PEER : 0) | (uint32_t)p.origin << ORIGIN_SHIFT;
+	return p.verdict | (p.by_rule ? BY_RULE : 0) | (p.names_peer ? NAMES_PEER : 0) |
+	       (uint32_t)p.origin << ORIGIN_SHIFT;
 }
 
 INLINE struct permission permission_of(uint32_t number)
@@ -140,8 +146,7 @@ SUBPROGRAM uint32_t reach_of4(const struct config *config, const struct state *s
 		return DROP_DST_INVALID;
 	if (ruling.class != CLASS_NONE)
 		return permission_number(by_ruling(config, c, ruling));
-	return c->inward ? verdict_of_stranger(config, c)
-			 : verdict_of_unruled4(config, state, c, ruling.special, now_ms);
+	return c->inward ? verdict_of_stranger(config, c) : verdict_of_unruled4(config, state, c, ruling.special, now_ms);
 }
 
 /* For both directions, by contact->inward. A later fragment has DROP_PORTS_UNKNOWN where its ports would decide. */

@@ -32,8 +32,8 @@ INLINE uint64_t translated_by(const struct nat64_prefix *p, struct address a)
 #define ONLY_CLOSES (1ULL << 32)
 
 /* The IPv4 address that a translator would make of it, perhaps with ONLY_CLOSES; or NOT_TRANSLATED. */
-SUBPROGRAM uint64_t translated_ipv4(const struct config *config, const struct state6 *state, uint64_t high, uint64_t low,
-				    uint64_t now_ms)
+SUBPROGRAM uint64_t translated_ipv4(const struct config *config, const struct state6 *state, uint64_t high,
+				    uint64_t low, uint64_t now_ms)
 {
 	struct address a = { high, low };
 	uint64_t ipv4 = NOT_TRANSLATED;
@@ -60,7 +60,8 @@ SUBPROGRAM bool is_in_site(const struct config *config, const struct state6 *sta
 	for (uint32_t i = 0; i < SITES_MAX && i < config->sites.count; i++)
 		if (config->sites.item[i] == (high & SITE_MASK))
 			return true;
-	for (uint32_t i = 0; i < BINDINGS6_MAX && i < state->bindings_end; i++) { /* a leased or static address may lie in no prefix */
+	for (uint32_t i = 0; i < BINDINGS6_MAX && i < state->bindings_end;
+	     i++) { /* a leased or static address may lie in no prefix */
 		struct address own = state->bindings[i].address;
 		if (is_global6(own) && !((own.high ^ high) & SITE_MASK))
 			return true;
@@ -146,7 +147,7 @@ SUBPROGRAM uint32_t reach_of_translated(const struct config *config, const struc
 }
 
 BIG_SUBPROGRAM uint32_t reach_with_translators(const struct config *config, const struct state *state,
-					   const struct contact *c, uint64_t now_ms)
+					       const struct contact *c, uint64_t now_ms)
 {
 	if (!is_given(config) || !is_given(state) || !is_given(c))
 		return DROP_DST_INVALID;

@@ -12,9 +12,9 @@ enum { ASKED_BY_GUEST = 0, ASKED_BY_PEER = 1 };
 struct packet_place {
 	struct address source, destination;
 	uint32_t at, end;
-	uint32_t datagram_id;    /* as in struct packet_facts */
+	uint32_t datagram_id; /* as in struct packet_facts */
 	uint8_t protocol;
-	bool is_later_fragment;  /* what stands at `at` is no header */
+	bool is_later_fragment; /* what stands at `at` is no header */
 };
 
 INLINE bool is_echo(uint8_t protocol, uint8_t type)
@@ -29,7 +29,8 @@ PART void fill_key(const struct frame *frame, const struct packet_place *at, boo
 	struct reader r = read_from(frame, at->at, at->end);
 	p->kind = PACKET_OF_FLOW;
 	p->key = (struct flow_key){ .guest = to_guest ? at->destination : at->source,
-				    .peer = to_guest ? at->source : at->destination, .protocol = at->protocol };
+				    .peer = to_guest ? at->source : at->destination,
+				    .protocol = at->protocol };
 	if (at->protocol == PROTOCOL_ICMP || at->protocol == PROTOCOL_ICMP6) {
 		uint8_t type = read_u8(&r);
 		skip_bytes(&r, 3);
@@ -57,7 +58,9 @@ PART void skip_extensions(struct reader *r, struct packet_place *quoted)
 	for (uint32_t i = 0; i < EXTENSION_HEADERS_MAX && is_extension6(quoted->protocol); i++) {
 		uint8_t type = quoted->protocol, next = read_u8(r), length = read_u8(r);
 		uint16_t word = read_be16(r);
-		uint32_t octets = type == FRAGMENT_HEADER ? 8 : type == AUTHENTICATION_HEADER ? 4 * (length + 2u) : 8 * (length + 1u);
+		uint32_t octets = type == FRAGMENT_HEADER         ? 8
+				  : type == AUTHENTICATION_HEADER ? 4 * (length + 2u)
+								  : 8 * (length + 1u);
 		skip_bytes(r, octets - 4);
 		if (type == FRAGMENT_HEADER && word & 0xfff8) /* behind a later fragment there are no ports */
 			r->ok = false;
@@ -74,8 +77,9 @@ PART bool find_quoted(const struct frame *frame, const struct packet_place *erro
 	if (is_ipv6 ? !parse_quoted6(frame, error->at, error->end, &q) : !parse_quoted4(frame, error->at, error->end, &q))
 		return false;
 	struct reader r = read_from(frame, q.behind, error->end);
-	*place = (struct packet_place){ .source = q.source, .destination = q.destination, .at = q.behind, .end = error->end,
-					.protocol = q.protocol };
+	*place = (struct packet_place){
+		.source = q.source, .destination = q.destination, .at = q.behind, .end = error->end, .protocol = q.protocol
+	};
 	if (is_ipv6)
 		skip_extensions(&r, place);
 	return r.ok && !q.is_later_fragment && place->at <= place->end;
@@ -109,15 +113,20 @@ PART bool find_packet(const struct frame *frame, struct packet_place *at)
 	if (!parse_ethernet(frame, &eth))
 		return false;
 	if (eth.type == ETHERTYPE_IPV4 && parse_ipv4(frame, ETHERNET_HEADER, &ip4)) {
-		*at = (struct packet_place){ ip4.source, ip4.destination, ip4.payload, ip4.end,
-					     ip4.identification | (uint32_t)ip4.protocol << 16, ip4.protocol,
+		*at = (struct packet_place){ ip4.source,
+					     ip4.destination,
+					     ip4.payload,
+					     ip4.end,
+					     ip4.identification | (uint32_t)ip4.protocol << 16,
+					     ip4.protocol,
 					     ip4.fragment_offset > 0 };
 		return true;
 	}
-	if (eth.type != ETHERTYPE_IPV6 || !parse_ipv6(frame, ETHERNET_HEADER, &ip6) || walk_headers(frame, &ip6, false) != PASS)
+	if (eth.type != ETHERTYPE_IPV6 || !parse_ipv6(frame, ETHERNET_HEADER, &ip6) ||
+	    walk_headers(frame, &ip6, false) != PASS)
 		return false;
-	*at = (struct packet_place){ ip6.source, ip6.destination, ip6.payload, ip6.end, ip6.identification, ip6.protocol,
-				     ip6.fragment_offset > 0 };
+	*at = (struct packet_place){ ip6.source,   ip6.destination,        ip6.payload, ip6.end, ip6.identification,
+				     ip6.protocol, ip6.fragment_offset > 0 };
 	return true;
 }
 

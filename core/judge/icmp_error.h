@@ -15,7 +15,7 @@ INLINE bool is_icmp_error(uint8_t protocol, uint8_t type)
 /* What an error says that it is about. Of the packet no more than its fixed header need be there. */
 struct quoted {
 	struct address source, destination;
-	uint32_t behind;        /* offset in the frame of what stands behind the header */
+	uint32_t behind; /* offset in the frame of what stands behind the header */
 	uint8_t protocol;
 	bool is_later_fragment;
 };

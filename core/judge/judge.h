@@ -193,9 +193,12 @@ INLINE uint32_t next_hop4(const struct config *config, const struct state *state
 
 INLINE struct contact contact4(struct address peer, bool inward, const struct ipv4 *ip, const struct udp *ports)
 {
-	return (struct contact){ .peer = peer, .inward = inward, .protocol = ip->protocol,
+	return (struct contact){ .peer = peer,
+				 .inward = inward,
+				 .protocol = ip->protocol,
 				 .ports = ip->fragment_offset > 0 ? PORTS_UNKNOWN : PORTS_KNOWN,
-				 .source_port = ports->source, .port = ports->destination };
+				 .source_port = ports->source,
+				 .port = ports->destination };
 }
 
 /* Ports 67 and 68 are reserved towards every destination: an answer to port 68 would look like a DHCP reply. */
@@ -248,8 +251,8 @@ INLINE struct decision judge_data4_from_guest(const struct config *config, const
 	bool link_scope = eth->destination == MAC_BROADCAST || ipv4_of_address(ip->destination) >> 8 == 0xe00000U;
 	bool group_frame = mac_is_group(eth->destination);
 	uint8_t bucket = group_frame ? bucket_of_group(&permission, link_scope) : RATE_FREE;
-	struct decision d = decide_data(config, permission, hop, ip->more_fragments, ip->fragment_offset > 0, group_frame,
-					bucket, binding);
+	struct decision d = decide_data(config, permission, hop, ip->more_fragments, ip->fragment_offset > 0,
+					group_frame, bucket, binding);
 	if (may_pass(d) && is_error4(frame, ip) && !is_about_guest4(state, frame, ip, now_ms))
 		return refuse_finally(d, DROP_ICMP_ERROR_QUOTE);
 	bool seeks = d.verdict == DROP_L2_NEXT_HOP && d.flow == 0 && may_seek_routers4(config, state, now_ms);
@@ -318,8 +321,8 @@ enum { CONFLICT_WINDOW_MS = 10000 };
  * RFC 826 does not ask that the sender's MAC be the frame's: load balancers and proxies answer for another. For the
  * addresses that matter it has to be, but where both MACs are a router's own.
  */
-INLINE bool may_answer_for(const struct config *config, const struct state *state, const struct arp *arp, uint64_t source,
-			   uint64_t now_ms)
+INLINE bool may_answer_for(const struct config *config, const struct state *state, const struct arp *arp,
+			   uint64_t source, uint64_t now_ms)
 {
 	if (mac_is_group(arp->sender_mac) || arp->sender_mac == MAC_NONE || arp->sender_mac == config->vm_mac)
 		return false;
@@ -339,7 +342,8 @@ INLINE struct decision judge_router_arp(const struct config *config, const struc
 	bool is_learnable = is_learnable_router4(config, state, arp->sender, now_ms) &&
 			    !poses_as_resident(config, arp->sender, arp->sender_mac);
 	if (is_learnable)
-		lesson = lesson_of_arp(state, ipv4_of_address(arp->sender), arp->sender_mac, arp->operation == ARP_REPLY, now_ms);
+		lesson = lesson_of_arp(state, ipv4_of_address(arp->sender), arp->sender_mac,
+				       arp->operation == ARP_REPLY, now_ms);
 	else if (poses_as_router4(config, state, arp->sender, arp->sender_mac, now_ms))
 		lesson = LESSON_SPOOF;
 	if (lesson == LESSON_SPOOF)
@@ -356,7 +360,8 @@ INLINE struct decision judge_arp_to_guest(const struct config *config, const str
 	if (arp.sender_mac != eth->source && !may_answer_for(config, state, &arp, eth->source, now_ms))
 		return drop(DROP_ARP_SHA_SPOOF);
 	uint32_t binding = find_binding4(state, arp.sender, now_ms);
-	bool concerns_guest = !mac_is_group(eth->destination) || binding != NO_BINDING || may_probe(state, arp.target, now_ms);
+	bool concerns_guest = !mac_is_group(eth->destination) || binding != NO_BINDING ||
+			      may_probe(state, arp.target, now_ms);
 	uint8_t bucket = bucket_of_uplink(config, state, eth->source, concerns_guest, now_ms);
 	hide_from_optimizer(binding);
 	if (binding < BINDINGS4_MAX && !config->arp_conflicts_pass && !is_shared(config, arp.sender) &&
@@ -444,8 +449,8 @@ INLINE uint8_t bucket_of_igmp(const struct frame *frame, const struct ipv4 *ip)
  * judged; IGMP keeps the guest in its groups and is nobody's call.
  */
 INLINE struct decision judge_data4_to_guest(const struct config *config, const struct state *state,
-					    const struct frame *frame, const struct ethernet *eth, const struct ipv4 *ip,
-					    uint64_t now_ms)
+					    const struct frame *frame, const struct ethernet *eth,
+					    const struct ipv4 *ip, uint64_t now_ms)
 {
 	bool to_group = mac_is_group(eth->destination);
 	uint8_t bucket = to_group ? bucket_of_uplink(config, state, eth->source, false, now_ms) : RATE_FREE;
@@ -494,8 +499,8 @@ INLINE struct decision judge_ipv4_to_guest(const struct config *config, const st
 	return judge_data4_to_guest(config, state, frame, eth, &ip, now_ms);
 }
 
-INLINE struct decision judge_to_guest(const struct config *config, const struct state *state,
-				      const struct frame *frame, uint64_t now_ms)
+INLINE struct decision judge_to_guest(const struct config *config, const struct state *state, const struct frame *frame,
+				      uint64_t now_ms)
 {
 	struct ethernet eth;
 	if (!parse_ethernet(frame, &eth))

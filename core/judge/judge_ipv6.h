@@ -59,9 +59,12 @@ INLINE uint32_t next_hop6(const struct config *config, const struct state *state
 
 INLINE struct contact contact6(struct address peer, bool inward, const struct ipv6 *ip, const struct udp *ports)
 {
-	return (struct contact){ .peer = peer, .inward = inward, .protocol = ip->protocol,
+	return (struct contact){ .peer = peer,
+				 .inward = inward,
+				 .protocol = ip->protocol,
 				 .ports = ip->fragment_offset > 0 ? PORTS_UNKNOWN : PORTS_KNOWN,
-				 .source_port = ports->source, .port = ports->destination };
+				 .source_port = ports->source,
+				 .port = ports->destination };
 }
 
 /* Interface-local and link-local groups, RFC 4291 2.7. */
@@ -121,7 +124,7 @@ INLINE struct decision judge_data6_from_guest(const struct config *config, const
 }
 
 APART struct decision judge_ipv6_from_guest(const struct config *config, const struct state *state,
-					     const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
+					    const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
 {
 	struct ipv6 ip;
 	struct udp ports = { 0, 0, 0 };
@@ -251,13 +254,14 @@ INLINE struct decision judge_icmp6_to_guest(const struct config *config, const s
 		bucket = RATE_OF_UPLINK_QUERY;
 	if (conflict && !is_leased6(state, nd.target, now_ms))
 		return punt(PUNT_ND_CONFLICT, bucket);
-	if (is_dad(&nd, ip) && is_slaac_prefix(&state->ipv6, nd.target.high, now_ms) && !is_own6(config, state, nd.target, now_ms))
+	if (is_dad(&nd, ip) && is_slaac_prefix(&state->ipv6, nd.target.high, now_ms) &&
+	    !is_own6(config, state, nd.target, now_ms))
 		return punt(PUNT_ND_CONFLICT, RATE_OF_UPLINK_DAD);
 	return pass(bucket, NO_BINDING);
 }
 
 APART struct decision judge_ipv6_to_guest(const struct config *config, const struct state *state,
-					   const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
+					  const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
 {
 	struct ipv6 ip;
 	struct udp ports = { 0, 0, 0 };

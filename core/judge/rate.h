@@ -10,6 +10,7 @@
  * A name with a dash behind another's is a part of it: --rate sets both by the first.
  *
  *        NAME       name         refill/1000 s  burst  drop reason          the reason for the number */
+// clang-format off
 #define SHARED_RATE_CLASSES(X) \
 	X(DHCP,       "dhcp",       2000,     16,   RATE_DHCP)      /* PXE, loader and system: about 12 in 10 s */ \
 	X(DECLINE,    "decline",    1,        3,    RATE_DHCP)      /* Kea gives it to nobody for a day: 89 of 256 at most */ \
@@ -32,8 +33,10 @@
 	X(REPORT,     "mcast-report", 50000,  150,  RATE_MULTICAST) /* IGMP and MLD: a report for each group, each query */ \
 	X(STREAM,     "stream",     3000000,  6000, RATE_MULTICAST) /* video of 30 Mbit/s to a group that a rule opened */ \
 	X(FROM_GUEST, "slowpath",   200000,   400,  RATE_SLOW_PATH) /* messages to the snooper: more than the others let by */
+// clang-format on
 
 /* Each machine beside the guest has a bucket of its own, found by its MAC address. */
+// clang-format off
 #define PEER_RATE_CLASSES(X) \
 	X(ARP_ANSWER, "arp-answer", 50000,    100,  RATE_ARP)       /* more than may ask: what is asked is answered */ \
 	X(ND_ANSWER,  "nd-answer",  50000,    100,  RATE_ND)        /* as arp-answer */ \
@@ -45,6 +48,7 @@
 	X(UPLINK_ASK, "uplink-bum-ask", 20000, 50,  RATE_UPLINK)    /* a machine asks once a second for each address */ \
 	X(UPLINK_QUERY, "uplink-bum-query", 2000, 20, RATE_UPLINK)  /* RFC 3376 8: two a second for a group that is left */ \
 	X(FROM_UPLINK, "u-slowpath", 200000,  400,  RATE_SLOW_PATH)
+// clang-format on
 
 #define RATE_CLASSES(X) SHARED_RATE_CLASSES(X) PEER_RATE_CLASSES(X)
 
@@ -53,7 +57,7 @@ enum rate_class {
 #define X(name, text, refill, burst, reason) RATE_OF_##name,
 	RATE_CLASSES(X)
 #undef X
-	RATE_CLASSES_END,
+	    RATE_CLASSES_END,
 	FIRST_PEER_RATE = RATE_OF_ARP_ANSWER
 };
 

@@ -10,9 +10,9 @@
 #include "core/flows/siphash.h"
 #include "core/judge/state.h"
 
-INLINE uint8_t reason_of_rate(uint8_t class)
+INLINE uint8_t reason_of_rate(uint8_t rate)
 {
-	switch ((enum rate_class)class) {
+	switch ((enum rate_class)rate) {
 #define X(name, text, refill, burst, reason) \
 	case RATE_OF_##name: \
 		return DROP_##reason;
@@ -38,18 +38,19 @@ INLINE uint32_t place_of_peer(const struct state *state, const struct frame *fra
 INLINE bool may_charge(const struct config *config, const struct state *state, struct buckets *buckets,
 		       const struct frame *frame, uint8_t of, bool to_guest, uint64_t now_ms)
 {
-	uint32_t class = of;
-	hide_from_optimizer(class);
-	if (class == RATE_FREE || class >= RATE_CLASSES_END)
+	uint32_t rate = of;
+	hide_from_optimizer(rate);
+	if (rate == RATE_FREE || rate >= RATE_CLASSES_END)
 		return true;
-	if (class < FIRST_PEER_RATE)
-		return take_token(&config->rates[class], &buckets->of[class], now_ms);
+	if (rate < FIRST_PEER_RATE)
+		return take_token(&config->rates[rate], &buckets->of[rate], now_ms);
 	uint32_t place = place_of_peer(state, frame, to_guest) & (PEER_BUCKETS - 1);
-	return take_token(&config->rates[class], &buckets->of_peer[class - FIRST_PEER_RATE][place], now_ms);
+	return take_token(&config->rates[rate], &buckets->of_peer[rate - FIRST_PEER_RATE][place], now_ms);
 }
 
 /* Its fate hangs on the flow or the datagram that it belongs to: PASS or a DROP. */
-INLINE uint8_t ask_flows(struct flows *flows, struct decision d, bool to_guest, const struct packet_facts *p, uint64_t now_ms)
+INLINE uint8_t ask_flows(struct flows *flows, struct decision d, bool to_guest, const struct packet_facts *p,
+			 uint64_t now_ms)
 {
 	if ((d.flow & ~FLOW_BY_NAME) == 0)
 		return d.verdict;

@@ -5,16 +5,27 @@
 #define NEVER_EXPIRES UINT64_MAX
 
 enum {
-	BINDINGS6_MAX = 64, PREFIXES_MAX = 8, ROUTERS6_MAX = 4, RESOLVERS6_MAX = 8, TRANSLATORS_MAX = 2,
-	NEIGHBOR_CLAIMS_MAX = 16, LOST_MAX = 8, TRANSACTIONS6_MAX = 4, IDENTITIES_MAX = 8, CLIENT_IDS_MAX = 32, REQUEST_IDS_MAX = 32,
-	LEASES6_MAX = 4, DELEGATIONS_MAX = 2, WANTED6_MAX = LEASES6_MAX + DELEGATIONS_MAX
+	BINDINGS6_MAX = 64,
+	PREFIXES_MAX = 8,
+	ROUTERS6_MAX = 4,
+	RESOLVERS6_MAX = 8,
+	TRANSLATORS_MAX = 2,
+	NEIGHBOR_CLAIMS_MAX = 16,
+	LOST_MAX = 8,
+	TRANSACTIONS6_MAX = 4,
+	IDENTITIES_MAX = 8,
+	CLIENT_IDS_MAX = 32,
+	REQUEST_IDS_MAX = 32,
+	LEASES6_MAX = 4,
+	DELEGATIONS_MAX = 2,
+	WANTED6_MAX = LEASES6_MAX + DELEGATIONS_MAX
 };
 
 enum origin6 {
 	ORIGIN_LINK_LOCAL, /* claimed by duplicate address detection (DAD, RFC 4862 5.4) in fe80::/64 */
 	ORIGIN_SLAAC,      /* the same in a prefix that a trusted router announced for it */
 	ORIGIN_DHCP,
-	ORIGIN_STATIC      /* --vm-ip, --shared-ip */
+	ORIGIN_STATIC /* --vm-ip, --shared-ip */
 };
 
 /*
@@ -42,7 +53,7 @@ struct prefix6 {
 	uint64_t expires_ms; /* 0: free */
 	uint32_t length;     /* 0..128 */
 	uint8_t autonomous, on_link;
-	uint8_t is_static;   /* of a --vm-ip: no router has a say in it */
+	uint8_t is_static; /* of a --vm-ip: no router has a say in it */
 	uint8_t reserved;
 };
 
@@ -77,13 +88,13 @@ struct translator {
 
 /* A DHCPv6 message the guest sent and may get an answer to. Full: the entry nearest to its deadline goes. */
 struct transaction6 {
-	uint64_t client_id;     /* keyed hash of the DUID; 0: the message had none */
-	uint64_t requested_ms;  /* first message of this id: a lease counts from here */
-	uint64_t deadline_ms;   /* 0: free */
-	uint32_t id;            /* 24 bits */
-	uint8_t kind;           /* message type, RFC 8415 7.3 */
+	uint64_t client_id;    /* keyed hash of the DUID; 0: the message had none */
+	uint64_t requested_ms; /* first message of this id: a lease counts from here */
+	uint64_t deadline_ms;  /* 0: free */
+	uint32_t id;           /* 24 bits */
+	uint8_t kind;          /* message type, RFC 8415 7.3 */
 	uint8_t rapid_commit;
-	uint8_t done;           /* answered; kept for a while so that duplicates of the Reply pass */
+	uint8_t done; /* answered; kept for a while so that duplicates of the Reply pass */
 	uint8_t identity_count;
 	uint64_t identities[IDENTITIES_MAX]; /* of its IAs: keyed hashes of DUID, kind and IAID */
 };
@@ -97,14 +108,14 @@ struct wanted6 {
 	uint64_t identity;
 	struct address address; /* unset: whatever the server chooses */
 	uint64_t since_ms, used_ms;
-	uint64_t until_ms;      /* 0: free */
-	uint32_t message;       /* type and id of the first message that asked, or of the one that gave it back */
-	uint8_t length;         /* of the prefix; 128: an address */
+	uint64_t until_ms; /* 0: free */
+	uint32_t message;  /* type and id of the first message that asked, or of the one that gave it back */
+	uint8_t length;    /* of the prefix; 128: an address */
 	uint8_t is_prefix;
-	uint8_t is_leased;      /* a Reply said so */
-	uint8_t is_mixed;       /* another message asked, too: no single answer tells what became of it */
+	uint8_t is_leased; /* a Reply said so */
+	uint8_t is_mixed;  /* another message asked, too: no single answer tells what became of it */
 	uint8_t is_given_back;
-	uint8_t messages;       /* how many asked, up to 255 */
+	uint8_t messages; /* how many asked, up to 255 */
 	uint8_t reserved[2];
 };
 

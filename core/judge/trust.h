@@ -170,13 +170,13 @@ INLINE bool is_learnable_router4(const struct config *config, const struct state
 }
 
 enum {
-	GATEWAY_ANSWER_MS = 3000,   /* only an answer to a question that was just asked teaches a MAC */
-	ROUTER_QUESTIONS = 3,       /* NUD asks three times by unicast, a second apart, and then everybody (RFC 4861 10, Linux) */
+	GATEWAY_ANSWER_MS = 3000, /* only an answer to a question that was just asked teaches a MAC */
+	ROUTER_QUESTIONS = 3, /* NUD asks three times by unicast, a second apart, and then everybody (RFC 4861 10, Linux) */
 	ROUTER_SILENCE_MS = 2000,
-	SUSPECT_MS = 10000,         /* a neighbor that goes on claiming costs the router one answer in this time */
+	SUSPECT_MS = 10000, /* a neighbor that goes on claiming costs the router one answer in this time */
 	SEEK_MS = 1000,
-	SERVER_QUESTIONS = 2,       /* a renewal and a rebinding, or two DISCOVERs ... */
-	SERVER_SILENCE_MS = 4000    /* ... between which clients wait four seconds and more (RFC 2131 4.1) */
+	SERVER_QUESTIONS = 2,    /* a renewal and a rebinding, or two DISCOVERs ... */
+	SERVER_SILENCE_MS = 4000 /* ... between which clients wait four seconds and more (RFC 2131 4.1) */
 };
 
 INLINE bool is_silent(const struct silence *s, uint32_t questions, uint64_t silence_ms, uint64_t now_ms)
@@ -195,7 +195,8 @@ enum arp_lesson { LESSON_NONE, LESSON_LEARN, LESSON_ALIVE, LESSON_SUCCEED, LESSO
  * What an ARP frame in the name of a router whose MAC is learned tells: its MAC, that it lives, or, when it has left
  * questions unanswered, that another MAC has its address now. Else somebody poses as it, and now and then the guard asks.
  */
-SUBPROGRAM uint32_t lesson_of_arp(const struct state *state, uint32_t ipv4, uint64_t mac, uint32_t is_reply, uint64_t now_ms)
+SUBPROGRAM uint32_t lesson_of_arp(const struct state *state, uint32_t ipv4, uint64_t mac, uint32_t is_reply,
+				  uint64_t now_ms)
 {
 	uint32_t index = find_router_entry4(state, ipv4);
 	hide_from_optimizer(index);
@@ -321,7 +322,8 @@ INLINE bool is_dhcp_server4(const struct config *config, const struct state *sta
 }
 
 /* This MAC is one of those that the machine at this address has had, as a server or as a router. */
-INLINE bool has_had_mac4(const struct config *config, const struct state *state, uint32_t ipv4, uint64_t mac, uint64_t now_ms)
+INLINE bool has_had_mac4(const struct config *config, const struct state *state, uint32_t ipv4, uint64_t mac,
+			 uint64_t now_ms)
 {
 	uint32_t entry = find_server_entry4(state, ipv4, now_ms);
 	hide_from_optimizer(entry);
@@ -348,8 +350,8 @@ SUBPROGRAM bool is_trusted_server4(const struct config *config, const struct sta
 	if (anchored_servers(config)->count == 0 && !config->strict_anchors &&
 	    (!has_learned_server4(state, now_ms) || (is_learned && has_good_mac)))
 		return true;
-	return serves_a_lease(state, source, now_ms) && (is_gateway_mac(config, state, mac, now_ms) ||
-							 is_learned_server_mac(state, mac, now_ms));
+	return serves_a_lease(state, source, now_ms) &&
+	       (is_gateway_mac(config, state, mac, now_ms) || is_learned_server_mac(state, mac, now_ms));
 }
 
 /*

@@ -145,8 +145,8 @@ SUBPROGRAM bool is_known_mac(const struct config *config, const struct state *st
 }
 
 /* What a frame to the guest costs that is more than data for it alone; concerns_guest: it asks the guest, or tells it. */
-INLINE uint8_t bucket_of_uplink(const struct config *config, const struct state *state, uint64_t mac, bool concerns_guest,
-				uint64_t now_ms)
+INLINE uint8_t bucket_of_uplink(const struct config *config, const struct state *state, uint64_t mac,
+				bool concerns_guest, uint64_t now_ms)
 {
 	if (is_known_mac(config, state, mac, now_ms))
 		return RATE_OF_UPLINK_GATEWAY;
@@ -173,7 +173,8 @@ INLINE bool poses_as_router6(const struct config *config, const struct state *st
 {
 	if (config->gateway_macs.count > 0 && set_has(&config->host6, a))
 		return !mac_set_has(&config->gateway_macs, mac);
-	return poses_as_resident(config, a, mac) || (is_link_local(a) && is_pose_of_router6(config, &state->ipv6, a.low, mac, now_ms));
+	return poses_as_resident(config, a, mac) ||
+	       (is_link_local(a) && is_pose_of_router6(config, &state->ipv6, a.low, mac, now_ms));
 }
 
 SUBPROGRAM bool has_link_local(const struct address_set *set)
@@ -189,8 +190,8 @@ SUBPROGRAM bool has_link_local(const struct address_set *set)
  * May this router be believed (RFC 6105)? Its MAC is a known gateway's; its address is one of the host's, where link-local
  * ones are named. Where nothing is named it is the router that was heard first, until its lock is over.
  */
-SUBPROGRAM bool is_trusted_router_of6(const struct config *config, const struct state6 *state, uint64_t low, uint64_t mac,
-				      uint64_t now_ms)
+SUBPROGRAM bool is_trusted_router_of6(const struct config *config, const struct state6 *state, uint64_t low,
+				      uint64_t mac, uint64_t now_ms)
 {
 	if (!is_given(config) || !is_given(state))
 		return false;
@@ -254,14 +255,15 @@ SUBPROGRAM bool is_asked_for_router6(const struct state6 *state, uint64_t low, u
 }
 
 /* An advertisement that is not trusted, but may succeed: where routers are named, of one of them. */
-INLINE bool may_claim_to_route6(const struct config *config, const struct state *state, struct address source, uint64_t now_ms)
+INLINE bool may_claim_to_route6(const struct config *config, const struct state *state, struct address source,
+				uint64_t now_ms)
 {
 	return is_link_local(source) && (!has_link_local(&config->host6) || set_has(&config->host6, source)) &&
 	       !is_resident(config, source) && worth_of_claim6(config, &state->ipv6, 0, now_ms) != CLAIM_REFUSED;
 }
 
-INLINE bool is_trusted_router6(const struct config *config, const struct state *state, struct address source, uint64_t mac,
-			       uint64_t now_ms)
+INLINE bool is_trusted_router6(const struct config *config, const struct state *state, struct address source,
+			       uint64_t mac, uint64_t now_ms)
 {
 	return is_link_local(source) && is_trusted_router_of6(config, &state->ipv6, source.low, mac, now_ms);
 }
@@ -316,8 +318,8 @@ INLINE bool is_silent_server6(const struct learned_server6 *lock, uint64_t now_m
  * the MAC that it had at first, or a named gateway's; with known gateways it is theirs; else the first server that
  * completed an exchange. A server that has fallen silent holds no other one off.
  */
-SUBPROGRAM bool is_trusted_server_of6(const struct config *config, const struct state6 *state, uint64_t low, uint64_t mac,
-				      uint64_t now_ms)
+SUBPROGRAM bool is_trusted_server_of6(const struct config *config, const struct state6 *state, uint64_t low,
+				      uint64_t mac, uint64_t now_ms)
 {
 	if (!is_given(config) || !is_given(state) || is_pose_of_router6(config, state, low, mac, now_ms))
 		return false;
@@ -340,8 +342,8 @@ INLINE bool is_unicast_server6(const struct config *config, const struct state *
 	       (u->mac == mac || gateway_mac6(config, &state->ipv6, mac) == GATEWAY_MAC);
 }
 
-INLINE bool is_trusted_server6(const struct config *config, const struct state *state, struct address source, uint64_t mac,
-			       uint64_t now_ms)
+INLINE bool is_trusted_server6(const struct config *config, const struct state *state, struct address source,
+			       uint64_t mac, uint64_t now_ms)
 {
 	if (is_unicast_server6(config, state, source, mac, now_ms))
 		return true;

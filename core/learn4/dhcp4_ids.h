@@ -3,9 +3,9 @@
 #include "core/learn/snoop.h"
 
 enum {
-	ANSWER_LIFE_MS = 64000,            /* the largest retransmission gap of RFC 2131 4.1 */
-	COPY_LIFE_MS = 2000,               /* an answer that comes by two relays */
-	OTHERS_ANSWER_LIFE_MS = 10000      /* a further server's answer to what went to all of them */
+	ANSWER_LIFE_MS = 64000,       /* the largest retransmission gap of RFC 2131 4.1 */
+	COPY_LIFE_MS = 2000,          /* an answer that comes by two relays */
+	OTHERS_ANSWER_LIFE_MS = 10000 /* a further server's answer to what went to all of them */
 };
 
 /* A message leaves that a server answers by an ACK; `to_all`: several may do so. */

@@ -15,8 +15,12 @@ void report(const struct snoop *snoop, enum event_kind kind, const struct bindin
 {
 	if (!snoop->event)
 		return;
-	struct event event = { .kind = kind, .address = b->address, .server = b->server, .mac = b->server_mac,
-			       .expires_ms = b->expires_ms, .why = why };
+	struct event event = { .kind = kind,
+			       .address = b->address,
+			       .server = b->server,
+			       .mac = b->server_mac,
+			       .expires_ms = b->expires_ms,
+			       .why = why };
 	snoop->event(snoop->context, &event);
 }
 
@@ -66,8 +70,11 @@ bool add_static_binding4(struct state *state, struct address a, uint32_t prefix_
 	for (uint32_t i = 0; i < BINDINGS4_MAX; i++) {
 		if (state->ipv4[i].state != BINDING_NONE)
 			continue;
-		state->ipv4[i] = (struct binding){ .address = a, .since_ms = now_ms, .expires_ms = NEVER_EXPIRES,
-						   .used_ms = now_ms, .state = BINDING_STATIC,
+		state->ipv4[i] = (struct binding){ .address = a,
+						   .since_ms = now_ms,
+						   .expires_ms = NEVER_EXPIRES,
+						   .used_ms = now_ms,
+						   .state = BINDING_STATIC,
 						   .prefix_length = prefix_length };
 		return true;
 	}
@@ -244,9 +251,13 @@ struct transaction *open_transaction(struct state *state, uint32_t id, enum tran
 			if (state->dhcp4[i].deadline_ms < t->deadline_ms)
 				t = &state->dhcp4[i];
 	}
-	*t = (struct transaction){ .id = id, .kind = (uint8_t)kind, .client_id = client_id,
-				   .offered = before.offered, .prefers_ipv6 = before.prefers_ipv6,
-				   .requested_ms = requested_ms, .deadline_ms = now_ms + TRANSACTION_LIFE_MS };
+	*t = (struct transaction){ .id = id,
+				   .kind = (uint8_t)kind,
+				   .client_id = client_id,
+				   .offered = before.offered,
+				   .prefers_ipv6 = before.prefers_ipv6,
+				   .requested_ms = requested_ms,
+				   .deadline_ms = now_ms + TRANSACTION_LIFE_MS };
 	return t;
 }
 
@@ -298,8 +309,8 @@ static struct client_id *find_client_id(struct client_id table[CLIENT_IDS_MAX], 
 	return NULL;
 }
 
-bool may_use_client_id(struct snoop *snoop, struct client_id table[CLIENT_IDS_MAX], enum rate_class class, uint64_t hash,
-		       uint64_t now_ms)
+bool may_use_client_id(struct snoop *snoop, struct client_id table[CLIENT_IDS_MAX], enum rate_class class,
+		       uint64_t hash, uint64_t now_ms)
 {
 	if (find_client_id(table, hash, now_ms))
 		return true;

@@ -4,10 +4,10 @@
 #include "core/learn/snoop.h"
 
 enum {
-	CLOCK_ERROR_MS = 100,            /* a lease is cut by this much, for what reading the clock once a turn costs */
-	TRANSACTION_LIFE_MS = 64000,     /* the largest retransmission gap of RFC 2131 4.1 */
-	TRANSACTION_DONE_MS = 10000,     /* duplicates of the ACK pass without effect */
-	GRACE_MS = 30000,                /* closes the connections of the replaced address */
+	CLOCK_ERROR_MS = 100,           /* a lease is cut by this much, for what reading the clock once a turn costs */
+	TRANSACTION_LIFE_MS = 64000,    /* the largest retransmission gap of RFC 2131 4.1 */
+	TRANSACTION_DONE_MS = 10000,    /* duplicates of the ACK pass without effect */
+	GRACE_MS = 30000,               /* closes the connections of the replaced address */
 	CLIENT_ID_LIFE_MS = 3600 * 1000 /* without a lease; with one until that has run out */
 };
 
@@ -60,8 +60,8 @@ enum { CLIENT_IDS_FREE = 4 }; /* each further one costs a token */
  * address to each, so this bounds how many of them a guest can hold at a time, whatever it sends. One that was sent is
  * remembered by remember_client_id().
  */
-bool may_use_client_id(struct snoop *snoop, struct client_id table[CLIENT_IDS_MAX], enum rate_class class, uint64_t hash,
-		       uint64_t now_ms);
+bool may_use_client_id(struct snoop *snoop, struct client_id table[CLIENT_IDS_MAX], enum rate_class class,
+		       uint64_t hash, uint64_t now_ms);
 void remember_client_id(struct client_id table[CLIENT_IDS_MAX], uint64_t hash, uint64_t until_ms, uint64_t now_ms);
 
 /* snoop_client.c and snoop_server.c: one direction each. */

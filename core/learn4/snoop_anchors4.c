@@ -53,8 +53,12 @@ static void tell(const struct snoop *snoop, enum event_kind kind, const struct l
 {
 	if (!snoop->event)
 		return;
-	struct event event = { .kind = kind, .address = l->address, .server = l->address,
-			       .mac = l->macs.item[l->macs.count - 1], .old_mac = old_mac, .expires_ms = l->until_ms };
+	struct event event = { .kind = kind,
+			       .address = l->address,
+			       .server = l->address,
+			       .mac = l->macs.item[l->macs.count - 1],
+			       .old_mac = old_mac,
+			       .expires_ms = l->until_ms };
 	snoop->event(snoop->context, &event);
 }
 
@@ -137,8 +141,8 @@ void note_router_question(struct router4 *r, uint64_t now_ms)
  * A question proves something if the router must have heard it, and has to answer: it went to all, or to the one MAC that
  * the router has, from an address that has to do with this router.
  */
-static bool must_be_answered(const struct snoop *snoop, const struct router4 *r, const struct arp *question, uint64_t to_mac,
-			     uint64_t now_ms)
+static bool must_be_answered(const struct snoop *snoop, const struct router4 *r, const struct arp *question,
+			     uint64_t to_mac, uint64_t now_ms)
 {
 	if (to_mac != MAC_BROADCAST && !(r->lock.macs.count == 1 && r->lock.macs.item[0] == to_mac))
 		return false;
@@ -170,8 +174,8 @@ enum verdict snoop_router_arp(struct snoop *snoop, const struct frame *frame, ui
 		return PASS;
 	}
 	/* The judge has asked the same, for any caller; here it decides what is written. */
-	uint32_t lesson = lesson_of_arp(snoop->state, ipv4_of_address(arp.sender), arp.sender_mac,
-					arp.operation == ARP_REPLY, now_ms);
+	uint32_t lesson =
+	    lesson_of_arp(snoop->state, ipv4_of_address(arp.sender), arp.sender_mac, arp.operation == ARP_REPLY, now_ms);
 	if (lesson == LESSON_ALIVE) {
 		note_answer(&r->asked);
 		r->rounds = 0;

@@ -44,8 +44,9 @@ void tell_servers4(struct snoop *snoop, const struct binding *b, uint64_t now_ms
 		if (!is_locked(l, now_ms) || !reaches_router4(b, l->address, now_ms))
 			continue;
 		for (uint32_t k = 0; k < l->macs.count; k++)
-			snoop->ask(snoop->context, frame,
-				   make_arp_question(snoop->config->vm_mac, l->macs.item[k], b->address, l->address, frame));
+			snoop->ask(
+			    snoop->context, frame,
+			    make_arp_question(snoop->config->vm_mac, l->macs.item[k], b->address, l->address, frame));
 	}
 }
 
@@ -90,8 +91,8 @@ void suspect_router4(struct snoop *snoop, struct router4 *r, uint64_t now_ms)
 
 static void seek(struct snoop *snoop, struct address router, uint64_t now_ms)
 {
-	if (!is_ipv4(router) || router_mac4(snoop->config, snoop->state, ipv4_of_address(router), MAC_NONE, now_ms) !=
-					ROUTER_UNLEARNED)
+	if (!is_ipv4(router) ||
+	    router_mac4(snoop->config, snoop->state, ipv4_of_address(router), MAC_NONE, now_ms) != ROUTER_UNLEARNED)
 		return;
 	struct router4 *r = entry_of_router4(snoop->state, router, now_ms);
 	bool is_due = r != NULL && (r->asked.last_ms == 0 || now_ms >= r->asked.last_ms + ROUND_MS);
@@ -108,6 +109,7 @@ void seek_routers4(struct snoop *snoop, uint64_t now_ms)
 	for (uint32_t i = 0; i < config->host.count; i++)
 		seek(snoop, config->host.item[i], now_ms);
 	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
-		for (uint32_t k = 0; is_live(&snoop->state->ipv4[i], now_ms) && k < snoop->state->ipv4[i].routers.count; k++)
+		for (uint32_t k = 0; is_live(&snoop->state->ipv4[i], now_ms) && k < snoop->state->ipv4[i].routers.count;
+		     k++)
 			seek(snoop, snoop->state->ipv4[i].routers.item[k], now_ms);
 }

@@ -79,8 +79,7 @@ static enum verdict discover(struct snoop *s, const struct request *q, uint64_t 
 {
 	if (!is_from_nobody(q) || q->message->has_server)
 		return DROP_DHCP4_FORM;
-	struct transaction *t =
-		open_transaction(s->state, q->message->xid, TRANSACTION_DISCOVER, q->client_id, now_ms);
+	struct transaction *t = open_transaction(s->state, q->message->xid, TRANSACTION_DISCOVER, q->client_id, now_ms);
 	t->rapid_commit = q->message->rapid_commit && !q->is_spent; /* only an OFFER answers it then, which binds nothing */
 	if (t->rapid_commit)
 		remember_request(s->state, t->id, true, now_ms);
@@ -99,9 +98,8 @@ static enum verdict request_new(struct snoop *s, const struct request *q, uint64
 	if (q->is_spent)
 		return DROP_DHCP4_SPENT_ID;
 	remember_request(s->state, m->xid, !m->has_server, now_ms);
-	struct transaction *t = open_transaction(s->state, m->xid,
-						 m->has_server ? TRANSACTION_SELECT : TRANSACTION_REBOOT,
-						 q->client_id, now_ms);
+	struct transaction *t = open_transaction(
+	    s->state, m->xid, m->has_server ? TRANSACTION_SELECT : TRANSACTION_REBOOT, q->client_id, now_ms);
 	t->requested = m->requested;
 	t->server = m->server;
 	t->broadcast = 1;
@@ -181,7 +179,8 @@ static bool must_be_answered(const struct snoop *s, const struct request *q, uin
 						    : b->client_id == q->client_id;
 	if (!is_plain(q) || !is_leased || is_shared(s->config, q->message->ciaddr))
 		return false;
-	return q->broadcast || is_gateway_mac(s->config, s->state, mac, now_ms) || is_learned_server_mac(s->state, mac, now_ms);
+	return q->broadcast || is_gateway_mac(s->config, s->state, mac, now_ms) ||
+	       is_learned_server_mac(s->state, mac, now_ms);
 }
 
 /*
@@ -332,7 +331,9 @@ enum verdict snoop_dhcp4_client(struct snoop *s, const struct dhcp_frame *f, uin
 	uint64_t client_id = siphash(s->state->hash_key, m->client_id, m->client_id_length);
 	if (!may_use_client_id(s, s->state->client_ids, RATE_OF_NEW_CLIENT, client_id, now_ms))
 		return DROP_DHCP4_CLIENT_ID_LIMIT;
-	struct request q = { .frame = f, .message = m, .client_id = client_id,
+	struct request q = { .frame = f,
+			     .message = m,
+			     .client_id = client_id,
 			     .broadcast = ipv4_of_address(f->destination) == IPV4_BROADCAST,
 			     .is_spent = is_spent(s->state, m->xid, now_ms) };
 	verdict = to_boot_server ? ask_boot_server(s, &q, now_ms) : judge_message(s, &q, now_ms);

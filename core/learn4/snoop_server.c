@@ -11,13 +11,11 @@
  * A trusted server or relay may name any server (RFC 2131 4.1, RFC 5107): it is the one that the guest's later messages may
  * go to. A selecting REQUEST has chosen one already.
  */
-static bool is_server_identifier(const struct snoop *s, const struct dhcp *m, const struct transaction *t,
-				 uint64_t now_ms)
+static bool is_server_identifier(const struct snoop *s, const struct dhcp *m, const struct transaction *t, uint64_t now_ms)
 {
 	if (!m->has_server)
 		return t->kind == TRANSACTION_INFORM || t->kind == TRANSACTION_BOOT;
-	if (is_unset(m->server) || ipv4_of_address(m->server) >> 28 >= 14 ||
-	    owns_address4(s->state, m->server, now_ms))
+	if (is_unset(m->server) || ipv4_of_address(m->server) >> 28 >= 14 || owns_address4(s->state, m->server, now_ms))
 		return false;
 	return t->kind != TRANSACTION_SELECT || same_address(m->server, t->server);
 }
@@ -25,7 +23,8 @@ static bool is_server_identifier(const struct snoop *s, const struct dhcp *m, co
 /* Why the sender is believed. */
 enum credit { CREDIT_NONE, CREDIT_LOCK, CREDIT_SILENCE, CREDIT_SECRET };
 
-static enum credit credit_of(const struct snoop *s, const struct dhcp_frame *f, const struct transaction *t, uint64_t now_ms)
+static enum credit credit_of(const struct snoop *s, const struct dhcp_frame *f, const struct transaction *t,
+			     uint64_t now_ms)
 {
 	uint32_t source = ipv4_of_address(f->source);
 	if (is_trusted_server4(s->config, s->state, source, f->source_mac, now_ms))
@@ -123,8 +122,7 @@ static void learn_anchors(struct snoop *s, const struct dhcp_frame *f, const str
  * hides callers behind the server's address may bring one, to an address that the guest has. So to such an address
  * answers come from the port that the lease came from; else they go to all, or to the address that they give.
  */
-static bool is_server_port(const struct snoop *s, const struct dhcp_frame *f, const struct transaction *t,
-			   uint64_t now_ms)
+static bool is_server_port(const struct snoop *s, const struct dhcp_frame *f, const struct transaction *t, uint64_t now_ms)
 {
 	if (f->source_port == DHCP_SERVER_PORT || t->kind == TRANSACTION_BOOT)
 		return true;
@@ -196,7 +194,8 @@ static enum verdict accept_nak(struct snoop *s, struct transaction *t)
 {
 	struct binding *b = find_lease(s->state, t->requested);
 	if (b && b->state == BINDING_BOUND)
-		s->state->past.ran_out = b->address; /* systemd-networkd hears no broadcast NAK while it renews, and asks again */
+		s->state->past.ran_out =
+		    b->address; /* systemd-networkd hears no broadcast NAK while it renews, and asks again */
 	*t = (struct transaction){ 0 };
 	if (b)
 		remove_lease(s, b, "refused by the server");

@@ -13,8 +13,9 @@ void report6(const struct snoop *snoop, enum event_kind kind, const struct bindi
 {
 	if (!snoop->event)
 		return;
-	struct event event = { .kind = kind, .address = b->address, .server = b->server, .expires_ms = b->expires_ms,
-			       .why = why };
+	struct event event = {
+		.kind = kind, .address = b->address, .server = b->server, .expires_ms = b->expires_ms, .why = why
+	};
 	snoop->event(snoop->context, &event);
 }
 
@@ -100,8 +101,8 @@ static bool is_oldest_of_prefix(const struct state6 *state, const struct binding
 	for (uint32_t i = 0; i < BINDINGS6_MAX; i++) {
 		const struct binding6 *other = &state->bindings[i];
 		bool is_older = other->since_ms < b->since_ms || (other->since_ms == b->since_ms && other < b);
-		if (now_ms < other->expires_ms && other->origin == ORIGIN_SLAAC && other->address.high == b->address.high &&
-		    is_older)
+		if (now_ms < other->expires_ms && other->origin == ORIGIN_SLAAC &&
+		    other->address.high == b->address.high && is_older)
 			return false;
 	}
 	return true;
@@ -156,7 +157,10 @@ struct binding6 *bind_address6(struct snoop *snoop, struct address a, enum origi
 	if (!b)
 		return NULL;
 	bool leased = origin == ORIGIN_DHCP; /* on the server's word, as in IPv4; the guest may still decline */
-	*b = (struct binding6){ .address = a, .since_ms = now_ms, .used_ms = now_ms, .expires_ms = expires_ms,
+	*b = (struct binding6){ .address = a,
+				.since_ms = now_ms,
+				.used_ms = now_ms,
+				.expires_ms = expires_ms,
 				.valid_ms = now_ms + (leased ? 0 : DAD_MS),
 				.conflict_ms = now_ms + (leased ? LEASED_CONFLICT_MS : DAD_CONFLICT_MS),
 				.origin = origin };
@@ -171,8 +175,9 @@ static bool add_static_prefix(struct state *state, struct address a, uint32_t le
 		struct prefix6 *p = &state->ipv6.prefixes[i];
 		if (p->expires_ms != 0)
 			continue;
-		*p = (struct prefix6){ .prefix = a, .length = length, .on_link = 1, .is_static = 1,
-				       .expires_ms = NEVER_EXPIRES };
+		*p = (struct prefix6){
+			.prefix = a, .length = length, .on_link = 1, .is_static = 1, .expires_ms = NEVER_EXPIRES
+		};
 		return true;
 	}
 	return false;
@@ -186,8 +191,12 @@ bool add_static_binding6(struct state *state, struct address a, uint32_t prefix_
 		struct binding6 *b = &state->ipv6.bindings[i];
 		if (b->expires_ms != 0)
 			continue;
-		*b = (struct binding6){ .address = a, .since_ms = now_ms, .valid_ms = now_ms, .used_ms = now_ms,
-					.expires_ms = NEVER_EXPIRES, .origin = ORIGIN_STATIC };
+		*b = (struct binding6){ .address = a,
+					.since_ms = now_ms,
+					.valid_ms = now_ms,
+					.used_ms = now_ms,
+					.expires_ms = NEVER_EXPIRES,
+					.origin = ORIGIN_STATIC };
 		settle_bindings6(&state->ipv6);
 		return prefix_length == 128 || add_static_prefix(state, a, prefix_length);
 	}

@@ -10,7 +10,7 @@ enum {
 	EVICTION_AGE_MS = 60000,
 	LOST_LEASE_MS = 24 * 3600 * 1000, /* for so long the use of an address is no claim to it when its lease is over ... */
 	LOST_CLAIM_MS = 60000,            /* ... or somebody else has it */
-	LINK_LOCALS_MAX = 2     /* besides the one that is made from vm_mac */
+	LINK_LOCALS_MAX = 2               /* besides the one that is made from vm_mac */
 };
 
 /* Only live entries or ones that have run out and not been reused; NULL: none. */

@@ -139,8 +139,11 @@ struct transaction6 *open_transaction6(struct state *state, const struct dhcp6 *
 		t->deadline_ms = now_ms + TRANSACTION_DONE_MS;
 		return t;
 	}
-	struct transaction6 new = { .client_id = client_id, .id = m->id, .kind = m->type,
-				    .rapid_commit = m->rapid_commit, .requested_ms = now_ms,
+	struct transaction6 new = { .client_id = client_id,
+				    .id = m->id,
+				    .kind = m->type,
+				    .rapid_commit = m->rapid_commit,
+				    .requested_ms = now_ms,
 				    .deadline_ms = now_ms + TRANSACTION_LIFE_MS };
 	/*
 	 * An answer tells no more than the id, so it may be one to the first message of it. udhcpc6 has one id for all

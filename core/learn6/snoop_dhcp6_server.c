@@ -6,8 +6,9 @@
 #include <stddef.h>
 
 enum {
-	REFRESH_DEFAULT_S = 86400, REFRESH_MINIMUM_S = 600, /* RFC 8415 7.6 */
-	STATELESS_LOCK_MS = 7200 * 1000                     /* of a server that leased nothing */
+	REFRESH_DEFAULT_S = 86400,
+	REFRESH_MINIMUM_S = 600,        /* RFC 8415 7.6 */
+	STATELESS_LOCK_MS = 7200 * 1000 /* of a server that leased nothing */
 };
 
 /* RFC 8415 21.23, and a minute in which the guest asks again. */
@@ -42,8 +43,11 @@ static void learn_server(struct snoop *s, const struct dhcp6_frame *f, uint64_t 
 		return;
 	}
 	*lock = (struct learned_server6){ .address = f->source, .mac = f->source_mac, .until_ms = until_ms };
-	struct event event = { .kind = EVENT_SERVER_LEARNED, .address = f->source, .server = f->source,
-			       .mac = f->source_mac, .expires_ms = until_ms };
+	struct event event = { .kind = EVENT_SERVER_LEARNED,
+			       .address = f->source,
+			       .server = f->source,
+			       .mac = f->source_mac,
+			       .expires_ms = until_ms };
 	if (s->event && config->servers6.count == 0 && config->gateway_macs.count == 0)
 		s->event(s->context, &event);
 }

@@ -9,8 +9,8 @@
 #include <stddef.h>
 
 enum {
-	WANTED_LIFE_MS = 3600 * 1000,    /* of a lease whose Reply was not seen */
-	DELEGATION_AGE_MS = 600 * 1000,  /* without use, before a prefix gives its place */
+	WANTED_LIFE_MS = 3600 * 1000,   /* of a lease whose Reply was not seen */
+	DELEGATION_AGE_MS = 600 * 1000, /* without use, before a prefix gives its place */
 	WANTS_MAX = DHCP6_ASSOCIATIONS_MAX + DHCP6_ADDRESSES_MAX,
 	MESSAGES_MAX = 255
 };
@@ -109,7 +109,8 @@ static bool is_named_by(const struct wanted6 *w, const struct wants *wants, uint
 /* An address gives its place when its binding may, so that the new one is not refused for that (bind_address6()). */
 static bool may_give_way(struct state *state, const struct wanted6 *w, const struct wants *wants, uint64_t now_ms)
 {
-	uint64_t ripe_ms = w->is_prefix ? last_use_of(state, w, now_ms) + DELEGATION_AGE_MS : w->since_ms + EVICTION_AGE_MS;
+	uint64_t ripe_ms = w->is_prefix ? last_use_of(state, w, now_ms) + DELEGATION_AGE_MS
+					: w->since_ms + EVICTION_AGE_MS;
 	return is_live_wanted(w, now_ms) && now_ms >= ripe_ms && !is_named_by(w, wants, now_ms);
 }
 
@@ -148,7 +149,7 @@ static bool find_places(struct snoop *s, const struct wants *wants, bool is_pref
 	uint32_t go = live + new > most ? live + new - most : 0;
 	*wanted += new;
 	*leaving += new > 0 ? go : 0;
-	return new == 0 || (new <= most && go <= old);
+	return new == 0 || (new <= most &&go <= old);
 }
 
 static bool spend(struct snoop *s, enum rate_class class, uint32_t tokens, uint64_t now_ms)
@@ -184,9 +185,13 @@ static void note_want(struct state *state, const struct wants *wants, const stru
 	if (!is_known(state, want, now_ms)) {
 		struct wanted6 *w = place_for(state, wants, want->is_prefix, now_ms);
 		if (w)
-			*w = (struct wanted6){ .identity = want->identity, .address = want->address,
-					       .since_ms = now_ms, .until_ms = now_ms + 1, .message = wants->message,
-					       .length = want->length, .is_prefix = want->is_prefix,
+			*w = (struct wanted6){ .identity = want->identity,
+					       .address = want->address,
+					       .since_ms = now_ms,
+					       .until_ms = now_ms + 1,
+					       .message = wants->message,
+					       .length = want->length,
+					       .is_prefix = want->is_prefix,
 					       .is_mixed = is_reused(state, wants->message & 0xffffff, now_ms) };
 	}
 	for (uint32_t i = 0; i < WANTED6_MAX; i++)
@@ -201,8 +206,7 @@ enum verdict want_leases(struct snoop *s, const struct dhcp6 *m, uint64_t now_ms
 	struct wants wants = wants_of(s->state, m);
 	uint32_t wanted = 0, leaving = 0;
 	if (m->asks_for_more || !find_places(s, &wants, false, &wanted, &leaving, now_ms) ||
-	    !find_places(s, &wants, true, &wanted, &leaving, now_ms) ||
-	    !spend(s, RATE_OF_NEW_IDENTITY, leaving, now_ms))
+	    !find_places(s, &wants, true, &wanted, &leaving, now_ms) || !spend(s, RATE_OF_NEW_IDENTITY, leaving, now_ms))
 		return DROP_DHCP6_IDENTITY_LIMIT;
 	if (!spend(s, RATE_OF_NEW_LEASE6, wanted, now_ms))
 		return DROP_BINDING_CHURN;
@@ -219,8 +223,8 @@ static void forget_unleased(struct state *state, const struct transaction6 *t, b
 {
 	for (uint32_t i = 0; i < WANTED6_MAX; i++) {
 		struct wanted6 *w = &state->ipv6.wanted[i];
-		if (has_identity(t, w->identity) && w->message == number_of_message(t->kind, t->id) && !w->is_leased && !w->is_mixed &&
-		    t->kind != DHCP6_REBIND && (!is_reply || w->messages == 1))
+		if (has_identity(t, w->identity) && w->message == number_of_message(t->kind, t->id) && !w->is_leased &&
+		    !w->is_mixed && t->kind != DHCP6_REBIND && (!is_reply || w->messages == 1))
 			*w = (struct wanted6){ 0 };
 	}
 }
@@ -282,10 +286,16 @@ static void learn_one(struct state *state, const struct transaction6 *t, const s
 		return;
 	}
 	bool known = is_live_wanted(w, now_ms) && w->identity == identity;
-	*w = (struct wanted6){ .identity = identity, .address = a->address, .length = a->length, .is_prefix = is_prefix,
-			       .is_leased = 1, .since_ms = known ? w->since_ms : now_ms, .used_ms = now_ms,
+	*w = (struct wanted6){ .identity = identity,
+			       .address = a->address,
+			       .length = a->length,
+			       .is_prefix = is_prefix,
+			       .is_leased = 1,
+			       .since_ms = known ? w->since_ms : now_ms,
+			       .used_ms = now_ms,
 			       .until_ms = lifetime_from(now_ms, a->valid_s),
-			       .message = number_of_message(t->kind, t->id), .messages = known ? w->messages : 1,
+			       .message = number_of_message(t->kind, t->id),
+			       .messages = known ? w->messages : 1,
 			       .is_mixed = known ? w->is_mixed : 0 };
 }
 

@@ -78,7 +78,7 @@ static bool read_translator(struct reader *r, struct advertisement *ra)
 		return false;
 	if (sane && code < sizeof lengths / sizeof lengths[0] && ra->translator_count < TRANSLATORS_MAX)
 		ra->translators[ra->translator_count++] =
-			(struct translator){ { prefix, lengths[code], 0 }, word & 0xfff8u };
+		    (struct translator){ { prefix, lengths[code], 0 }, word & 0xfff8u };
 	return true;
 }
 
@@ -176,14 +176,17 @@ static uint64_t learn_router(struct snoop *s, const struct advertisement *ra, ui
 	forget_old_routers(&s->state->ipv6, now_ms);
 	/* One that never was a next hop stays at 0: see is_trusted_router_of6(). */
 	bool routes = ra->lifetime_s > 0 || (known && r->expires_ms > 0);
-	*r = (struct router6){ .address = ra->router, .macs = macs, .doubt_ms = known ? r->doubt_ms : 0,
+	*r = (struct router6){ .address = ra->router,
+			       .macs = macs,
+			       .doubt_ms = known ? r->doubt_ms : 0,
 			       .questions = known ? r->questions : 0,
 			       .expires_ms = routes ? now_ms + ra->lifetime_s * 1000ULL : 0,
 			       .locked_ms = known && r->locked_ms > locked_ms ? r->locked_ms : locked_ms };
 	end_doubt6(r, now_ms);
 	s->state->ipv6.router_question = (struct router_question){ 0 };
-	struct event event = { .kind = EVENT_GATEWAY_LEARNED, .address = ra->router, .mac = ra->mac,
-			       .expires_ms = r->locked_ms };
+	struct event event = {
+		.kind = EVENT_GATEWAY_LEARNED, .address = ra->router, .mac = ra->mac, .expires_ms = r->locked_ms
+	};
 	if (!known && s->event)
 		s->event(s->context, &event);
 	return r->locked_ms;
@@ -244,16 +247,22 @@ static void learn_prefix(struct snoop *s, const struct announced_prefix *news, u
 		renew_prefix(state, p, news, now_ms);
 		return;
 	}
-	for (uint32_t i = 0; i < PREFIXES_MAX && news->valid_s > 0; i++) { /* a free one, else the one that is over longest */
+	for (uint32_t i = 0; i < PREFIXES_MAX && news->valid_s > 0;
+	     i++) { /* a free one, else the one that is over longest */
 		struct prefix6 *slot = &state->prefixes[i];
 		if (!is_live_prefix(slot, now_ms) && (!p || slot->expires_ms < p->expires_ms))
 			p = slot;
 	}
 	if (!p)
 		return;
-	*p = (struct prefix6){ .prefix = news->prefix, .length = news->length, .on_link = news->on_link,
-			       .autonomous = news->autonomous, .expires_ms = end_of(news->valid_s, now_ms) };
-	struct event event = { .kind = EVENT_PREFIX_LEARNED, .address = p->prefix, .prefix_length = p->length,
+	*p = (struct prefix6){ .prefix = news->prefix,
+			       .length = news->length,
+			       .on_link = news->on_link,
+			       .autonomous = news->autonomous,
+			       .expires_ms = end_of(news->valid_s, now_ms) };
+	struct event event = { .kind = EVENT_PREFIX_LEARNED,
+			       .address = p->prefix,
+			       .prefix_length = p->length,
 			       .expires_ms = p->expires_ms };
 	if (s->event)
 		s->event(s->context, &event);

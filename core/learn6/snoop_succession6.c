@@ -63,7 +63,8 @@ uint64_t continue_doubts6(struct snoop *s, uint64_t now_ms)
 		struct router6 *r = &s->state->ipv6.routers[i];
 		if (r->questions == 0 || r->questions >= QUESTIONS_MAX || !is_locked_router6(r, now_ms))
 			continue;
-		uint64_t due_ms = r->asked_ms + (r->questions < ROUTER_SILENT ? QUESTION_INTERVAL_MS : SILENT_INTERVAL_MS);
+		uint64_t due_ms =
+		    r->asked_ms + (r->questions < ROUTER_SILENT ? QUESTION_INTERVAL_MS : SILENT_INTERVAL_MS);
 		if (now_ms >= due_ms) {
 			ask_for(s, r, now_ms);
 			due_ms = now_ms + QUESTION_INTERVAL_MS;
@@ -89,7 +90,9 @@ static struct router6 *locked_router(struct state6 *state, struct address a, uin
 
 static void take_macs(struct snoop *s, struct router6 *r, uint64_t mac, uint64_t link_address)
 {
-	struct event event = { .kind = EVENT_GATEWAY_LEARNED, .address = r->address, .mac = mac, .expires_ms = r->locked_ms };
+	struct event event = {
+		.kind = EVENT_GATEWAY_LEARNED, .address = r->address, .mac = mac, .expires_ms = r->locked_ms
+	};
 	r->macs = (struct mac_set){ .count = 0 };
 	mac_set_add(&r->macs, mac);
 	mac_set_add(&r->macs, link_address);
@@ -105,8 +108,8 @@ static void succeed(struct snoop *s, struct router6 *r, uint64_t mac, uint64_t l
 	r->questions = 0;
 	r->doubt_ms = now_ms;
 	if (s->ask)
-		s->ask(s->context, question, make_neighbor_question(s->config->vm_mac, source_of_questions(s, now_ms),
-								    r->address, question));
+		s->ask(s->context, question,
+		       make_neighbor_question(s->config->vm_mac, source_of_questions(s, now_ms), r->address, question));
 }
 
 void seek_routers6(struct snoop *s, uint64_t now_ms)
@@ -116,8 +119,8 @@ void seek_routers6(struct snoop *s, uint64_t now_ms)
 	s->state->ipv6.router_question.sought_ms = now_ms;
 	for (uint32_t i = 0; s->ask && i < s->config->host6.count; i++)
 		if (is_link_local(s->config->host6.item[i]))
-			s->ask(s->context, question, make_neighbor_question(s->config->vm_mac, source,
-									    s->config->host6.item[i], question));
+			s->ask(s->context, question,
+			       make_neighbor_question(s->config->vm_mac, source, s->config->host6.item[i], question));
 	ask_for_router(s, now_ms);
 }
 
@@ -195,5 +198,6 @@ enum verdict snoop_router_claim(struct snoop *s, const struct frame *frame, uint
 	if (!parse_ipv6(frame, ETHERNET_HEADER, &ip))
 		return DROP_ND_MALFORMED;
 	struct reader r = read_from(frame, ip.payload, ip.end);
-	return read_u8(&r) == ROUTER_ADVERTISEMENT ? hear_rival(s, frame, &ip, now_ms) : hear_advertisement(s, frame, now_ms);
+	return read_u8(&r) == ROUTER_ADVERTISEMENT ? hear_rival(s, frame, &ip, now_ms)
+						   : hear_advertisement(s, frame, now_ms);
 }

@@ -4,7 +4,15 @@
 #include "core/wire/ipv6.h"
 #include "core/wire/writer.h"
 
-enum { REJECT_TTL = 64, QUOTED4_MAX = 576 - 28, QUOTED6_MAX = 1280 - 48, FLAG_FIN = 1, FLAG_SYN = 2, FLAG_RST = 4, FLAG_ACK = 16 };
+enum {
+	REJECT_TTL = 64,
+	QUOTED4_MAX = 576 - 28,
+	QUOTED6_MAX = 1280 - 48,
+	FLAG_FIN = 1,
+	FLAG_SYN = 2,
+	FLAG_RST = 4,
+	FLAG_ACK = 16
+};
 
 bool is_rejected(enum verdict verdict)
 {
@@ -17,8 +25,8 @@ struct refused {
 	const struct frame *frame;
 	struct ethernet eth;
 	struct address source, destination;
-	uint32_t packet;      /* where the IP header starts ... */
-	uint32_t payload;     /* ... the transport header ... */
+	uint32_t packet;  /* where the IP header starts ... */
+	uint32_t payload; /* ... the transport header ... */
 	uint32_t end;
 	uint8_t protocol;
 	bool is_later_fragment, is_ipv6;
@@ -41,7 +49,8 @@ static bool read_refused(const struct frame *frame, struct refused *r)
 		return true;
 	}
 	r->is_ipv6 = true;
-	if (r->eth.type != ETHERTYPE_IPV6 || !parse_ipv6(frame, ETHERNET_HEADER, &ip6) || walk_headers(frame, &ip6, true) != PASS)
+	if (r->eth.type != ETHERTYPE_IPV6 || !parse_ipv6(frame, ETHERNET_HEADER, &ip6) ||
+	    walk_headers(frame, &ip6, true) != PASS)
 		return false;
 	r->source = ip6.source;
 	r->destination = ip6.destination;
@@ -53,7 +62,8 @@ static bool read_refused(const struct frame *frame, struct refused *r)
 }
 
 /* RFC 9293 3.1, RFC 4443 2.3: addresses, length and protocol are part of the sum. */
-static void put_transport_checksum(struct writer *w, const struct refused *r, uint32_t start, uint32_t at, uint8_t protocol)
+static void put_transport_checksum(struct writer *w, const struct refused *r, uint32_t start, uint32_t at,
+				   uint8_t protocol)
 {
 	uint8_t addresses[32];
 	struct writer pseudo = { addresses, 0 };

@@ -27,7 +27,7 @@ INLINE bool is_nameable(const struct names *names, struct address a, uint64_t no
 		return false;
 	return is_ipv4(a) ? !owns_address4(names->state, a, now_ms)
 			  : !is_in_site(names->config, &names->state->ipv6, a.high) &&
-				    !is_held6(names->config, names->state, a, now_ms);
+				!is_held6(names->config, names->state, a, now_ms);
 }
 
 /* Rules of addresses, or their defaults, let the guest reach it anyway in some way. */

@@ -127,7 +127,7 @@ bool bind_address(struct name_book *book, struct address address, uint16_t patte
 		return false;
 	uint16_t entry = take_entry(book), *head = head_of(book, address);
 	*bound_at(book, entry) =
-		(struct bound){ .address = address, .until_ms = until_ms, .pattern = pattern, .next = *head };
+	    (struct bound){ .address = address, .until_ms = until_ms, .pattern = pattern, .next = *head };
 	*head = entry;
 	book->of_pattern[pattern]++;
 	book->bound_count++;
@@ -139,8 +139,8 @@ uint32_t next_bound(const struct name_book *book, struct address address, uint32
 	const uint64_t words[] = { address.high, address.low };
 	uint32_t entry = after != 0 ? book->bound[after - 1].next
 				    : book->head[siphash_words(book->hash_key, words, 2) % BOUND_HEADS];
-	while (entry != 0 && !(same_address(book->bound[entry - 1].address, address) &&
-			       is_alive(&book->bound[entry - 1], now_ms)))
+	while (entry != 0 &&
+	       !(same_address(book->bound[entry - 1].address, address) && is_alive(&book->bound[entry - 1], now_ms)))
 		entry = book->bound[entry - 1].next;
 	return entry;
 }

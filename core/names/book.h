@@ -7,19 +7,19 @@
 #include "core/names/rules.h"
 
 enum {
-	QUESTIONS_MAX = 256,            /* full: the oldest goes; it teaches nothing any more */
+	QUESTIONS_MAX = 256, /* full: the oldest goes; it teaches nothing any more */
 	QUESTION_LIFE_MS = 10000,
-	ALIASES_MAX = 256,              /* full: the one that ends first goes; it may not be asked for any more */
-	BOUND_MAX = 4096,               /* addresses of patterns; full: see bind_address() */
+	ALIASES_MAX = 256, /* full: the one that ends first goes; it may not be asked for any more */
+	BOUND_MAX = 4096,  /* addresses of patterns; full: see bind_address() */
 	BOUND_HEADS = 4096,
-	PATTERN_ADDRESSES_MAX = 1024,   /* of one pattern */
-	BOUND_RESERVE_MS = 60000,       /* after its last flow a binding is kept so long */
+	PATTERN_ADDRESSES_MAX = 1024, /* of one pattern */
+	BOUND_RESERVE_MS = 60000,     /* after its last flow a binding is kept so long */
 	SWEEP_INTERVAL_MS = 1000,
 };
 
 struct question {
 	struct address guest, resolver;
-	uint64_t until_ms;              /* 0: free */
+	uint64_t until_ms; /* 0: free */
 	uint64_t name_hash;
 	uint16_t guest_port, id, type;
 	uint16_t pattern;
@@ -29,17 +29,17 @@ struct question {
 struct alias_name {
 	uint64_t name_hash;
 	uint64_t until_ms;
-	uint16_t pattern;               /* of the name that it stands for */
+	uint16_t pattern; /* of the name that it stands for */
 	uint8_t reserved[6];
 };
 
 /* Names of the pattern have the address. */
 struct bound {
 	struct address address;
-	uint64_t until_ms;              /* 0: free */
+	uint64_t until_ms; /* 0: free */
 	uint16_t pattern;
-	uint16_t flows;                 /* that began by it and are alive */
-	uint16_t next;                  /* in its chain, or in the list of free ones: entry + 1; 0: the end */
+	uint16_t flows; /* that began by it and are alive */
+	uint16_t next;  /* in its chain, or in the list of free ones: entry + 1; 0: the end */
 	uint8_t reserved[2];
 };
 
@@ -48,9 +48,9 @@ struct name_book {
 	uint64_t hash_key[2];
 	struct question questions[QUESTIONS_MAX];
 	struct alias_name aliases[ALIASES_MAX];
-	uint64_t swept_ms;              /* when what had run out was last looked for */
-	uint32_t bound_count;           /* alive, or not looked at since */
-	uint16_t bound_used;            /* entries behind have never been used */
+	uint64_t swept_ms;    /* when what had run out was last looked for */
+	uint32_t bound_count; /* alive, or not looked at since */
+	uint16_t bound_used;  /* entries behind have never been used */
 	uint16_t bound_free;
 	uint16_t head[BOUND_HEADS];
 	uint16_t of_pattern[NAME_PATTERNS_MAX]; /* how many addresses each has */

@@ -11,7 +11,8 @@ bool is_resolver(const struct names *names, struct address a, uint64_t now_ms)
 /* Types that say where a host is. Others can carry anything. */
 static bool is_question_of_hosts(uint16_t type)
 {
-	return type == DNS_A || type == DNS_AAAA || type == DNS_CNAME || type == DNS_SRV || type == DNS_SVCB || type == DNS_HTTPS;
+	return type == DNS_A || type == DNS_AAAA || type == DNS_CNAME || type == DNS_SRV || type == DNS_SVCB ||
+	       type == DNS_HTTPS;
 }
 
 /* RFC 2782, RFC 9460 2.3: a service of a host is asked for by two labels with '_' before its name, or one. */
@@ -43,15 +44,21 @@ static uint16_t pattern_of_question(const struct names *names, const struct dns_
 static struct question question_of(const struct names *names, const struct name_packet *p, uint16_t id,
 				   const struct dns_question *q)
 {
-	return (struct question){ .guest = p->key.guest, .resolver = p->key.peer, .guest_port = p->key.guest_port,
-				  .protocol = p->key.protocol, .id = id, .type = q->type,
+	return (struct question){ .guest = p->key.guest,
+				  .resolver = p->key.peer,
+				  .guest_port = p->key.guest_port,
+				  .protocol = p->key.protocol,
+				  .id = id,
+				  .type = q->type,
 				  .name_hash = hash_name(&names->book, &q->name) };
 }
 
 static void tell(struct names *names, enum name_event_kind kind, const struct name *name, struct address peer,
 		 uint16_t pattern, enum verdict verdict)
 {
-	struct name_event event = { .kind = kind, .name = name, .peer = peer, .pattern = pattern, .verdict = (uint8_t)verdict };
+	struct name_event event = {
+		.kind = kind, .name = name, .peer = peer, .pattern = pattern, .verdict = (uint8_t)verdict
+	};
 	if (names->event != 0)
 		names->event(names->context, &event);
 }
@@ -118,7 +125,8 @@ enum verdict judge_answer(struct names *names, const struct name_packet *p, cons
 	struct dns_answer *answer = &names->answer;
 	if (!parse_dns_answer(frame, at, end, answer))
 		return DROP_DNS_MALFORMED;
-	if (!answer->has_question || answer->is_truncated || !answer->question.is_host || answer->question.class != DNS_CLASS_IN)
+	if (!answer->has_question || answer->is_truncated || !answer->question.is_host ||
+	    answer->question.class != DNS_CLASS_IN)
 		return PASS;
 	struct question question = question_of(names, p, answer->id, &answer->question);
 	uint16_t pattern = find_question(&names->book, &question, now_ms);

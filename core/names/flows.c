@@ -46,19 +46,19 @@ static void leave_list(struct name_flows *flows, struct name_flow *f)
 	flows->count[f->class]--;
 }
 
-static void join_list(struct name_flows *flows, struct name_flow *f, enum name_class class, uint64_t now_ms)
+static void join_list(struct name_flows *flows, struct name_flow *f, enum name_class list, uint64_t now_ms)
 {
 	uint16_t entry = entry_of(flows, f);
 	f->used_ms = now_ms;
-	f->class = (uint8_t)class;
-	f->older = flows->newest[class];
+	f->class = (uint8_t)list;
+	f->older = flows->newest[list];
 	f->newer = 0;
 	if (f->older != 0)
 		flow_at(flows, f->older)->newer = entry;
 	else
-		flows->oldest[class] = entry;
-	flows->newest[class] = entry;
-	flows->count[class]++;
+		flows->oldest[list] = entry;
+	flows->newest[list] = entry;
+	flows->count[list]++;
 }
 
 struct name_flow *find_name_flow(struct name_flows *flows, const uint64_t hash_key[2], const struct flow_key *key)
@@ -97,12 +97,12 @@ void remove_name_flow(struct name_flows *flows, const uint64_t hash_key[2], stru
 	flows->free = entry;
 }
 
-void set_name_class(struct name_flows *flows, struct name_flow *f, enum name_class class, uint64_t now_ms)
+void set_name_class(struct name_flows *flows, struct name_flow *f, enum name_class list, uint64_t now_ms)
 {
-	if (f->class == class && class == NAME_HOLDING) /* it waits since the first frame */
+	if (f->class == list && list == NAME_HOLDING) /* it waits since the first frame */
 		return;
 	leave_list(flows, f);
-	join_list(flows, f, class, now_ms);
+	join_list(flows, f, list, now_ms);
 }
 
 void use_name_flow(struct name_flows *flows, struct name_flow *f, uint64_t now_ms)
@@ -110,9 +110,9 @@ void use_name_flow(struct name_flows *flows, struct name_flow *f, uint64_t now_m
 	set_name_class(flows, f, (enum name_class)f->class, now_ms);
 }
 
-struct name_flow *oldest_of(struct name_flows *flows, enum name_class class)
+struct name_flow *oldest_of(struct name_flows *flows, enum name_class list)
 {
-	return flow_at(flows, flows->oldest[class]);
+	return flow_at(flows, flows->oldest[list]);
 }
 
 struct name_flow *newer_than(struct name_flows *flows, const struct name_flow *f)

@@ -43,13 +43,18 @@ static void append(struct hold *hold, struct held_list *list, uint16_t entry)
 	list->count++;
 }
 
-bool keep_frame(struct hold *hold, struct held_list *list, const struct frame *frame, struct payload payload, bool has_left)
+bool keep_frame(struct hold *hold, struct held_list *list, const struct frame *frame, struct payload payload,
+		bool has_left)
 {
 	uint16_t entry = frame->length <= hold->slot_octets ? take_slot(hold) : 0;
 	if (entry == 0)
 		return false;
-	*entry_of(hold, entry) = (struct held){ .is_listed = 1, .has_left = has_left, .length = frame->length,
-						.at = payload.at, .octets = payload.octets, .sequence = payload.sequence };
+	*entry_of(hold, entry) = (struct held){ .is_listed = 1,
+						.has_left = has_left,
+						.length = frame->length,
+						.at = payload.at,
+						.octets = payload.octets,
+						.sequence = payload.sequence };
 	frame_copy(frame, 0, hold->bytes + (uint32_t)(entry - 1) * hold->slot_octets, frame->length);
 	append(hold, list, entry);
 	return true;

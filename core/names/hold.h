@@ -11,15 +11,15 @@ enum { HOLD_OCTETS = 1 << 20, HELD_MAX = 1024 };
 
 /* A frame, and where in it the octets are that count. */
 struct held {
-	uint16_t next;          /* in its list, or in that of free slots: slot + 1; 0: the end */
+	uint16_t next; /* in its list, or in that of free slots: slot + 1; 0: the end */
 	uint8_t is_listed;
-	uint8_t has_left;       /* it is a copy: what was sent */
+	uint8_t has_left; /* it is a copy: what was sent */
 	uint8_t is_queued;
-	uint8_t verdict;        /* of one in the queue: PASS or why not */
+	uint8_t verdict; /* of one in the queue: PASS or why not */
 	uint8_t reserved[2];
 	uint32_t length;
-	uint32_t at, octets;    /* payload: offset in the frame */
-	uint32_t sequence;      /* TCP: of its first octet */
+	uint32_t at, octets; /* payload: offset in the frame */
+	uint32_t sequence;   /* TCP: of its first octet */
 };
 
 /* In the order of their arrival. */
@@ -30,7 +30,7 @@ struct held_list {
 /* Zeroed before start_hold(). */
 struct hold {
 	uint32_t slot_octets, slots;
-	uint32_t used;          /* slots behind have never been used */
+	uint32_t used; /* slots behind have never been used */
 	uint16_t free;
 	uint16_t queue_first, queue_count;
 	uint16_t queue[HELD_MAX];

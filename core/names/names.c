@@ -45,8 +45,8 @@ struct name_flow *live_flow(struct names *names, const struct flow_key *key, uin
 static struct name_flow *flow_to_go(struct names *names, uint64_t now_ms)
 {
 	static const uint8_t order[] = { NAME_ENDED, NAME_ASKED, NAME_HOLDING, NAME_OPEN_UDP, NAME_FOLLOWED };
-	for (uint32_t class = 0; class < NAME_CLASSES_END; class++) {
-		struct name_flow *f = oldest_of(&names->flows, (enum name_class)class);
+	for (uint32_t list = 0; list < NAME_CLASSES_END; list++) {
+		struct name_flow *f = oldest_of(&names->flows, (enum name_class)list);
 		if (f != 0 && has_run_out(f, now_ms))
 			return f;
 	}
@@ -151,7 +151,8 @@ uint32_t ways_of_address(const struct names *names, struct address a, uint8_t pr
 {
 	uint32_t ways = 0;
 	struct contact c = { .peer = a, .protocol = protocol, .ports = PORTS_KNOWN, .port = port };
-	for (uint32_t entry = next_bound(&names->book, a, 0, now_ms); entry != 0; entry = next_bound(&names->book, a, entry, now_ms))
+	for (uint32_t entry = next_bound(&names->book, a, 0, now_ms); entry != 0;
+	     entry = next_bound(&names->book, a, entry, now_ms))
 		ways |= ways_to(names->rules, names->book.bound[entry - 1].pattern, protocol, port);
 	uint64_t ipv4 = ways != 0 ? behind_translator(names, a, now_ms) : NOT_TRANSLATED;
 	struct contact behind = c;
@@ -175,9 +176,13 @@ static void name_flow(struct names *names, struct name_flow *f, uint32_t entry, 
 static void tell_of_flow(struct names *names, const struct name_flow *f, const struct name *name, enum naming naming,
 			 enum verdict verdict)
 {
-	struct name_event event = { .kind = verdict == PASS ? NAME_SEEN : NAME_REFUSED, .name = name, .peer = f->key.peer,
-				    .port = f->key.peer_port, .pattern = verdict == PASS ? f->pattern : NO_PATTERN,
-				    .naming = (uint8_t)naming, .verdict = (uint8_t)verdict };
+	struct name_event event = { .kind = verdict == PASS ? NAME_SEEN : NAME_REFUSED,
+				    .name = name,
+				    .peer = f->key.peer,
+				    .port = f->key.peer_port,
+				    .pattern = verdict == PASS ? f->pattern : NO_PATTERN,
+				    .naming = (uint8_t)naming,
+				    .verdict = (uint8_t)verdict };
 	if (names->event != 0)
 		names->event(names->context, &event);
 }
@@ -187,10 +192,11 @@ bool admit_flow(struct names *names, struct name_flow *f, const struct name *nam
 	const struct name_rules *rules = names->rules;
 	uint16_t shown = name != 0 ? find_pattern(rules, name) : NO_PATTERN;
 	struct address a = f->key.peer;
-	for (uint32_t entry = next_bound(&names->book, a, 0, now_ms); entry != 0; entry = next_bound(&names->book, a, entry, now_ms)) {
+	for (uint32_t entry = next_bound(&names->book, a, 0, now_ms); entry != 0;
+	     entry = next_bound(&names->book, a, entry, now_ms)) {
 		uint16_t bound = names->book.bound[entry - 1].pattern;
-		uint16_t pattern = common_pattern(rules, name != 0 ? shown : bound, bound, (uint8_t)naming, f->key.protocol,
-						  f->key.peer_port);
+		uint16_t pattern = common_pattern(rules, name != 0 ? shown : bound, bound, (uint8_t)naming,
+						  f->key.protocol, f->key.peer_port);
 		if (pattern == NO_PATTERN)
 			continue;
 		name_flow(names, f, entry, pattern, naming);
@@ -280,8 +286,7 @@ enum verdict names_to_guest(struct names *names, const struct frame *frame, uint
 uint64_t expire_names(struct names *names, uint64_t now_ms)
 {
 	struct name_flow *f;
-	while ((f = oldest_of(&names->flows, NAME_HOLDING)) != 0 &&
-	       has_run_out(f, now_ms))
+	while ((f = oldest_of(&names->flows, NAME_HOLDING)) != 0 && has_run_out(f, now_ms))
 		end_waiting(names, f, DROP_HELLO_LIMIT, now_ms);
 	return f != 0 ? ends_ms(f) : NEVER_EXPIRES;
 }
@@ -319,9 +324,9 @@ static void follow_flows(struct names *names, const struct name_rules *before, u
 static void forget_everything(struct names *names, uint64_t now_ms)
 {
 	const uint64_t key[2] = { names->book.hash_key[0], names->book.hash_key[1] };
-	for (uint32_t class = 0; class < NAME_CLASSES_END; class++)
-		while (names->flows.count[class] > 0)
-			remove_flow(names, oldest_of(&names->flows, (enum name_class)class), now_ms);
+	for (uint32_t list = 0; list < NAME_CLASSES_END; list++)
+		while (names->flows.count[list] > 0)
+			remove_flow(names, oldest_of(&names->flows, (enum name_class)list), now_ms);
 	names->book = (struct name_book){ .hash_key = { key[0], key[1] } };
 }
 

@@ -13,14 +13,14 @@
 #include "core/names/read/quic.h"
 
 enum {
-	NAMES_HOLDING_MAX = 256,        /* flows whose frames wait; one more ends the oldest */
-	NAMES_HELD_MAX = 32,            /* frames kept of one flow */
-	NAMES_EARLY_MAX = 65536,        /* octets before the server has answered: RFC 8446 4.2.10 */
-	NAMES_DATAGRAMS_MAX = 4,        /* of a hello in QUIC */
-	NAMES_HELLOS_MAX = 2,           /* RFC 8446 4.1.4: a server asks again once */
-	NAMES_IDS_MAX = 512,            /* hellos of QUIC that may be on their way; full: the next one waits for room */
-	NAMES_ID_LIFE_MS = 30000,       /* no server waits longer for the rest of a hello */
-	DNS_MESSAGE_MAX = 16384         /* of TCP; in UDP what a frame holds */
+	NAMES_HOLDING_MAX = 256,  /* flows whose frames wait; one more ends the oldest */
+	NAMES_HELD_MAX = 32,      /* frames kept of one flow */
+	NAMES_EARLY_MAX = 65536,  /* octets before the server has answered: RFC 8446 4.2.10 */
+	NAMES_DATAGRAMS_MAX = 4,  /* of a hello in QUIC */
+	NAMES_HELLOS_MAX = 2,     /* RFC 8446 4.1.4: a server asks again once */
+	NAMES_IDS_MAX = 512,      /* hellos of QUIC that may be on their way; full: the next one waits for room */
+	NAMES_ID_LIFE_MS = 30000, /* no server waits longer for the rest of a hello */
+	DNS_MESSAGE_MAX = 16384   /* of TCP; in UDP what a frame holds */
 };
 
 /* --names-ttl, --ech, --dns-questions. */
@@ -35,19 +35,19 @@ struct name_id {
 };
 
 enum name_event_kind {
-	NAME_LEARNED,                   /* an address was bound */
-	NAME_SEEN,                      /* a flow was named */
-	NAME_REFUSED,                   /* `verdict` says why */
+	NAME_LEARNED, /* an address was bound */
+	NAME_SEEN,    /* a flow was named */
+	NAME_REFUSED, /* `verdict` says why */
 	NAMES_ARE_FULL
 };
 
 /* Valid during the call only. */
 struct name_event {
 	enum name_event_kind kind;
-	const struct name *name;        /* NULL: none was shown */
+	const struct name *name; /* NULL: none was shown */
 	struct address peer;
 	uint16_t port, pattern;
-	uint8_t naming;                 /* enum naming */
+	uint8_t naming; /* enum naming */
 	uint8_t verdict;
 };
 
@@ -60,7 +60,7 @@ struct names {
 	const struct state *state;
 	const struct name_rules *rules; /* NULL: none, and nothing here is asked */
 	struct name_settings settings;
-	quic_opener *open_initial;      /* NULL: QUIC cannot be read, and no rule may say so */
+	quic_opener *open_initial;                               /* NULL: QUIC cannot be read, and no rule may say so */
 	void (*event)(void *context, const struct name_event *); /* may be NULL */
 	void *context;
 

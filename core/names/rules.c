@@ -43,8 +43,9 @@ bool add_name_use(struct name_rules *rules, const struct name *name, bool is_zon
 	if (rules->use_count >= NAME_USES_MAX || (*slot == 0 && rules->pattern_count >= NAME_PATTERNS_MAX))
 		return false;
 	if (*slot == 0) {
-		rules->pattern[rules->pattern_count++] =
-			(struct name_pattern){ .name = *name, .is_zone = is_zone, .parent = NO_PATTERN, .first_use = NO_PATTERN };
+		rules->pattern[rules->pattern_count++] = (struct name_pattern){
+			.name = *name, .is_zone = is_zone, .parent = NO_PATTERN, .first_use = NO_PATTERN
+		};
 		*slot = (uint16_t)rules->pattern_count;
 	}
 	struct name_pattern *pattern = &rules->pattern[*slot - 1];
@@ -121,8 +122,8 @@ static bool is_within(const struct name_rules *rules, uint16_t pattern, uint16_t
 	return false;
 }
 
-uint16_t common_pattern(const struct name_rules *rules, uint16_t shown, uint16_t bound, uint8_t naming, uint8_t protocol,
-			uint16_t port)
+uint16_t common_pattern(const struct name_rules *rules, uint16_t shown, uint16_t bound, uint8_t naming,
+			uint8_t protocol, uint16_t port)
 {
 	for (uint32_t i = 0; i <= NAME_LABELS_MAX && shown != NO_PATTERN; i++) {
 		if ((own_ways(rules, shown, protocol, port) & BY(naming)) && is_within(rules, bound, shown))

@@ -9,9 +9,9 @@
 
 enum {
 	NAME_PATTERNS_MAX = RULES_MAX,
-	NAME_USES_MAX = 2 * RULES_MAX,  /* a bare name is two: TLS and QUIC */
-	NAME_SLOTS = 16384,             /* of the hash table: a quarter is used at most */
-	NAME_LABELS_MAX = 127,          /* so many names there are above one */
+	NAME_USES_MAX = 2 * RULES_MAX, /* a bare name is two: TLS and QUIC */
+	NAME_SLOTS = 16384,            /* of the hash table: a quarter is used at most */
+	NAME_LABELS_MAX = 127,         /* so many names there are above one */
 };
 #define NO_PATTERN 0xffff
 
@@ -22,23 +22,23 @@ enum naming { NAMED_IN_TLS, NAMED_IN_QUIC, NAMED_IN_HTTP, NAMED_BY_ADDRESS, NAME
 #define BY(naming) (1u << (naming))
 
 struct name_use {
-	uint8_t naming, protocol;       /* PROTOCOL_TCP or PROTOCOL_UDP */
+	uint8_t naming, protocol; /* PROTOCOL_TCP or PROTOCOL_UDP */
 	uint16_t first_port, last_port;
-	uint16_t origin;                /* the caller's number of the rule */
-	uint16_t next;                  /* of the same pattern, or NO_PATTERN */
+	uint16_t origin; /* the caller's number of the rule */
+	uint16_t next;   /* of the same pattern, or NO_PATTERN */
 };
 
 struct name_pattern {
 	struct name name;
-	uint8_t is_zone;                /* what is below the name, never itself */
-	uint16_t parent;                /* the next wider pattern, or NO_PATTERN */
+	uint8_t is_zone; /* what is below the name, never itself */
+	uint16_t parent; /* the next wider pattern, or NO_PATTERN */
 	uint16_t first_use;
 };
 
 /* Zero it, or clear_name_rules(): it is large. */
 struct name_rules {
 	uint32_t pattern_count, use_count;
-	uint16_t slot[NAME_SLOTS];      /* pattern + 1; 0: free */
+	uint16_t slot[NAME_SLOTS]; /* pattern + 1; 0: free */
 	struct name_pattern pattern[NAME_PATTERNS_MAX];
 	struct name_use use[NAME_USES_MAX];
 };

@@ -101,7 +101,8 @@ static enum sameness compare(struct names *names, const struct name_flow *f, con
 /* --- what they say ------------------------------------------------------------------------------------------------ */
 
 /* PASS: nothing is missing. HELD: something is. Else a drop. */
-static enum verdict read_hello_of_tls(struct names *names, struct name_flow *f, const struct frame *stream, uint64_t now_ms)
+static enum verdict read_hello_of_tls(struct names *names, struct name_flow *f, const struct frame *stream,
+				      uint64_t now_ms)
 {
 	struct hello hello;
 	switch (read_hello_records(stream, 0, &names->hello_room, &hello)) {
@@ -192,7 +193,8 @@ static enum verdict read_questions(struct names *names, struct name_flow *f, con
 static enum verdict understand(struct names *names, struct name_flow *f, const struct name_packet *p, uint64_t now_ms)
 {
 	struct frame stream;
-	bool is_inside_record = f->tcp.hellos > 0 && !is_behind(p->sequence - f->tcp.start + octets_in(p), f->tcp.read + 1);
+	bool is_inside_record = f->tcp.hellos > 0 &&
+				!is_behind(p->sequence - f->tcp.start + octets_in(p), f->tcp.read + 1);
 	if (is_inside_record)
 		return PASS;
 	if (!put_together(names, &f->held, f->tcp.start, p, f->tcp.read, f->tcp.next, &stream))
@@ -378,7 +380,8 @@ enum verdict follow_answer(struct names *names, struct name_flow *f, const struc
 	bool is_answer = (p->flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK);
 	follow_end(names, f, p, now_ms);
 	if (f->stage == STAGE_CALLED && is_answer) {
-		f->tcp = (struct name_stream){ .start = p->acknowledged, .server_start = p->sequence + 1, .fence = NO_FENCE };
+		f->tcp =
+		    (struct name_stream){ .start = p->acknowledged, .server_start = p->sequence + 1, .fence = NO_FENCE };
 		f->stage = STAGE_ANSWERED;
 		return PASS;
 	}

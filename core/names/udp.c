@@ -12,7 +12,8 @@
  * A server may put together what comes for one connection id from several ports. So while a hello may be on its way, its id
  * stands for these octets alone, of which `before` were known. False: it stands for others, or there is no room.
  */
-static bool claim_id(struct names *names, const struct connection_id *id, uint32_t before, uint32_t octets, uint64_t now_ms)
+static bool claim_id(struct names *names, const struct connection_id *id, uint32_t before, uint32_t octets,
+		     uint64_t now_ms)
 {
 	const uint64_t *key = names->book.hash_key;
 	uint64_t id_hash = siphash(key, id->octets, id->length), hello_hash = siphash(key, names->crypto.octets, octets);
@@ -91,10 +92,10 @@ static enum owner owner_of(struct names *names, const struct name_quic *quic, co
 
 /* What the Initial packets of one datagram say. names->crypto has their octets, with those that are known already. */
 struct contents {
-	enum owner owner;          /* of all; OWNER_UNKNOWN: there was none */
-	struct connection_id id;   /* that their keys follow from */
-	int64_t largest;           /* packet number */
-	uint32_t known;            /* where the octets ended before */
+	enum owner owner;        /* of all; OWNER_UNKNOWN: there was none */
+	struct connection_id id; /* that their keys follow from */
+	int64_t largest;         /* packet number */
+	uint32_t known;          /* where the octets ended before */
 };
 
 static void begin_contents(struct names *names, const struct name_flow *f, enum owner owner,

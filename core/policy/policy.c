@@ -182,7 +182,8 @@ static void note_directions(const struct policy *policy, struct node *node)
 	for (uint32_t i = node->segment; i < node->segment + node->segments; i++) {
 		const struct segment *s = &policy->segment[i];
 		uint32_t behind = i + 1 < node->segment + node->segments ? s[1].first_key : KEYS_END;
-		uint8_t directions = (uint8_t)((s->first_key < KEY_INWARD ? OUTWARD : 0) | (behind > KEY_INWARD ? INWARD : 0));
+		uint8_t directions =
+		    (uint8_t)((s->first_key < KEY_INWARD ? OUTWARD : 0) | (behind > KEY_INWARD ? INWARD : 0));
 		if (s->class == CLASS_ALLOWED)
 			node->allows |= directions;
 		if (s->class == CLASS_NONE)
@@ -221,7 +222,8 @@ static uint32_t make_node(struct policy *policy, const struct rule *group, uint3
 {
 	uint32_t index = policy->node_count++, end = policy->segment_count + 1;
 	struct node *node = &policy->node[index];
-	*node = (struct node){ .segment = policy->segment_count, .parent = parent,
+	*node = (struct node){ .segment = policy->segment_count,
+			       .parent = parent,
 			       .prefix_length = group->alias == ALIAS_NONE ? group->prefix_length : 128 };
 	for (uint32_t i = 0; i < count; i++)
 		add_edges(policy, &end, i, &group[i]);
@@ -316,8 +318,8 @@ static void compile_intervals(struct policy *policy, const struct rule *rule, ui
 		walk_to(&rules, point);
 		walk_to(&table, point);
 		/* ::/0 is in the table, so something always covers the point. */
-		policy->interval[n++] = (struct interval){ point, enclosing_node(&rules, point),
-							   table.covering[table.depth - 1]->class };
+		policy->interval[n++] =
+		    (struct interval){ point, enclosing_node(&rules, point), table.covering[table.depth - 1]->class };
 		more = false;
 		next_change(&rules, &point, &more);
 		next_change(&table, &point, &more);

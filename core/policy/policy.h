@@ -8,26 +8,26 @@
 #include "core/wire/address.h"
 
 enum {
-	RULES_MAX = 4096,                            /* as written */
-	RULE_PREFIXES_MAX = 2 * RULES_MAX,                /* what they stand for: "any" is two, "@lan" seven */
-	SPECIAL_MAX = 64,                            /* special.h */
+	RULES_MAX = 4096,                                          /* as written */
+	RULE_PREFIXES_MAX = 2 * RULES_MAX,                         /* what they stand for: "any" is two, "@lan" seven */
+	SPECIAL_MAX = 64,                                          /* special.h */
 	INTERVALS_MAX = 2 * (RULE_PREFIXES_MAX + SPECIAL_MAX) + 2, /* each prefix starts one interval and ends one */
-	LOOKUP_STEPS = 15,                           /* 2^15 > INTERVALS_MAX */
-	SEGMENTS_MAX = 9 * RULE_PREFIXES_MAX,             /* a rule starts and ends at most four; one more starts the node */
-	SEGMENT_STEPS = 17,                          /* 2^17 > SEGMENTS_MAX */
-	PREFIX_CHAIN_MAX = 130                              /* prefixes of all lengths around one address */
+	LOOKUP_STEPS = 15,                                         /* 2^15 > INTERVALS_MAX */
+	SEGMENTS_MAX = 9 * RULE_PREFIXES_MAX, /* a rule starts and ends at most four; one more starts the node */
+	SEGMENT_STEPS = 17,                   /* 2^17 > SEGMENTS_MAX */
+	PREFIX_CHAIN_MAX = 130                /* prefixes of all lengths around one address */
 };
 
 /* What a destination is by itself, or what a rule makes of it. */
 enum destination_class {
-	CLASS_NONE,          /* no rule speaks of it */
+	CLASS_NONE, /* no rule speaks of it */
 	CLASS_ALLOWED,
 	CLASS_BLOCKED,
-	CLASS_UNCERTAIN,     /* rules differ by ports, and the ports are not known */
-	CLASS_NEVER,         /* not on any wire, whatever the rules say */
+	CLASS_UNCERTAIN, /* rules differ by ports, and the ports are not known */
+	CLASS_NEVER,     /* not on any wire, whatever the rules say */
 	CLASS_GLOBAL,
-	CLASS_PRIVATE,       /* link-local included */
-	CLASS_GROUP,         /* multicast of any scope */
+	CLASS_PRIVATE, /* link-local included */
+	CLASS_GROUP,   /* multicast of any scope */
 	CLASS_BROADCAST
 };
 
@@ -51,7 +51,7 @@ struct rule {
 	uint8_t alias;      /* enum alias; address and prefix_length count with ALIAS_NONE only */
 	uint8_t directions; /* OUTWARD, INWARD or both */
 	struct qualifier only;
-	uint16_t origin;    /* the caller's number of it, handed back by whoever asks which rule decided */
+	uint16_t origin; /* the caller's number of it, handed back by whoever asks which rule decided */
 	uint16_t reserved[3];
 };
 
@@ -66,9 +66,9 @@ struct rule {
 /* From first_key to the next segment's first_key, exclusive. */
 struct segment {
 	uint32_t first_key;
-	uint32_t breadth;   /* keys that the rule covers in a direction: less is narrower */
+	uint32_t breadth; /* keys that the rule covers in a direction: less is narrower */
 	uint16_t origin;
-	uint8_t class;      /* CLASS_NONE, CLASS_ALLOWED or CLASS_BLOCKED */
+	uint8_t class; /* CLASS_NONE, CLASS_ALLOWED or CLASS_BLOCKED */
 	uint8_t reserved;
 };
 
@@ -77,18 +77,18 @@ struct segment {
 /* One prefix, or one alias. Its first segment starts at key 0. */
 struct node {
 	uint32_t segment, segments;
-	uint32_t parent;        /* the next shorter prefix around it that has rules, of the same family; or NO_NODE */
+	uint32_t parent; /* the next shorter prefix around it that has rules, of the same family; or NO_NODE */
 	uint8_t prefix_length;
-	uint8_t allows;         /* directions in which some rule allows something */
-	uint8_t covers;         /* directions in which no key is left to shorter prefixes */
+	uint8_t allows; /* directions in which some rule allows something */
+	uint8_t covers; /* directions in which no key is left to shorter prefixes */
 	uint8_t reserved;
 };
 
 /* From `first` to the next interval's first, exclusive. */
 struct interval {
 	struct address first;
-	uint32_t node;      /* of the longest prefix, or NO_NODE */
-	uint32_t special;   /* class by special.h */
+	uint32_t node;    /* of the longest prefix, or NO_NODE */
+	uint32_t special; /* class by special.h */
 };
 
 struct policy {
@@ -112,25 +112,25 @@ void copy_policy(struct policy *to, const struct policy *from);
 /* One way of contact between the guest and a peer: who is called, by whom, on which port. */
 struct contact {
 	struct address peer;
-	uint8_t inward;          /* the peer calls the guest */
+	uint8_t inward; /* the peer calls the guest */
 	uint8_t protocol;
-	uint8_t ports;           /* enum port_knowledge */
+	uint8_t ports; /* enum port_knowledge */
 	uint8_t reserved;
-	uint16_t source_port;    /* of the caller */
-	uint16_t port;           /* that is called; 0 in protocols without ports */
+	uint16_t source_port; /* of the caller */
+	uint16_t port;        /* that is called; 0 in protocols without ports */
 };
 
 enum port_knowledge {
 	PORTS_KNOWN,
-	PORTS_UNKNOWN,           /* a later fragment */
-	PORTS_ANY                /* could any protocol and port be had? */
+	PORTS_UNKNOWN, /* a later fragment */
+	PORTS_ANY      /* could any protocol and port be had? */
 };
 
 /* Which of the rules decides, or that none does. */
 struct ruling {
-	uint8_t class;           /* CLASS_NONE, CLASS_ALLOWED, CLASS_BLOCKED or CLASS_UNCERTAIN */
-	uint8_t prefix_length;   /* of the rule, where one decides */
-	uint8_t special;         /* what the address is by itself */
+	uint8_t class;         /* CLASS_NONE, CLASS_ALLOWED, CLASS_BLOCKED or CLASS_UNCERTAIN */
+	uint8_t prefix_length; /* of the rule, where one decides */
+	uint8_t special;       /* what the address is by itself */
 	uint16_t origin;
 };
 
@@ -280,6 +280,8 @@ SUBPROGRAM uint64_t find_ruling(const struct policy *policy, const struct contac
 INLINE struct ruling rule_on(const struct policy *policy, const struct contact *c, uint32_t aliases)
 {
 	uint64_t number = find_ruling(policy, c, aliases);
-	return (struct ruling){ .class = (uint8_t)number, .origin = (uint16_t)(number >> 8),
-				.prefix_length = (uint8_t)(number >> 24), .special = (uint8_t)(number >> 32) };
+	return (struct ruling){ .class = (uint8_t)number,
+				.origin = (uint16_t)(number >> 8),
+				.prefix_length = (uint8_t)(number >> 24),
+				.special = (uint8_t)(number >> 32) };
 }

@@ -3,19 +3,39 @@
 #include "core/wire/dhcp_routes.h"
 
 enum {
-	FIXED_OCTETS = 240,      /* op to the magic cookie */
-	DATAGRAM_MAX = 1472,     /* an Ethernet frame's worth */
+	FIXED_OCTETS = 240,  /* op to the magic cookie */
+	DATAGRAM_MAX = 1472, /* an Ethernet frame's worth */
 	OPTIONS_MAX = 128,
-	SNAME_AT = 44, SNAME_OCTETS = 64,
-	FILE_AT = 108, FILE_OCTETS = 128,
+	SNAME_AT = 44,
+	SNAME_OCTETS = 64,
+	FILE_AT = 108,
+	FILE_OCTETS = 128,
 	MAGIC_COOKIE = 0x63825363
 };
 
 enum option {
-	PAD = 0, SUBNET_MASK = 1, ROUTER = 3, RESOLVER = 6, HOST_NAME = 12, REQUESTED_ADDRESS = 50, LEASE_TIME = 51,
-	OVERLOAD = 52, MESSAGE_TYPE = 53, SERVER_IDENTIFIER = 54, CLIENT_IDENTIFIER = 61, RAPID_COMMIT = 80,
-	CLIENT_FQDN = 81, RELAY_INFORMATION = 82, IPV6_ONLY = 108, SUBNET_SELECTION = 118, ROUTES = 121,
-	PORT_PARAMETERS = 159, SUBNET_ALLOCATION = 220, SUBNET_OF_VPN = 221, OLD_ROUTES = 249, END = 255
+	PAD = 0,
+	SUBNET_MASK = 1,
+	ROUTER = 3,
+	RESOLVER = 6,
+	HOST_NAME = 12,
+	REQUESTED_ADDRESS = 50,
+	LEASE_TIME = 51,
+	OVERLOAD = 52,
+	MESSAGE_TYPE = 53,
+	SERVER_IDENTIFIER = 54,
+	CLIENT_IDENTIFIER = 61,
+	RAPID_COMMIT = 80,
+	CLIENT_FQDN = 81,
+	RELAY_INFORMATION = 82,
+	IPV6_ONLY = 108,
+	SUBNET_SELECTION = 118,
+	ROUTES = 121,
+	PORT_PARAMETERS = 159,
+	SUBNET_ALLOCATION = 220,
+	SUBNET_OF_VPN = 221,
+	OLD_ROUTES = 249,
+	END = 255
 };
 
 /* An option that may stand only once, as a number: copies of it must agree. */
@@ -71,8 +91,18 @@ static bool decides(uint8_t code)
  */
 static bool is_odd(uint8_t code, uint8_t octets)
 {
-	enum { MESSAGE_SIZE = 57, VENDOR_CLASS = 60, PARAMETERS = 55, USER_CLASS = 77, ARCHITECTURE = 93, NETWORK_INTERFACE = 94,
-	       MACHINE = 97, AUTO_CONFIGURE = 116, NONCE_CAPABLE = 145, IPXE = 175 };
+	enum {
+		MESSAGE_SIZE = 57,
+		VENDOR_CLASS = 60,
+		PARAMETERS = 55,
+		USER_CLASS = 77,
+		ARCHITECTURE = 93,
+		NETWORK_INTERFACE = 94,
+		MACHINE = 97,
+		AUTO_CONFIGURE = 116,
+		NONCE_CAPABLE = 145,
+		IPXE = 175
+	};
 	switch (code) {
 	case MESSAGE_SIZE:
 		return octets != 2;

@@ -5,15 +5,13 @@
 
 enum { BOOTREQUEST = 1, BOOTREPLY = 2 };
 
-enum dhcp_type {
-	DHCPDISCOVER = 1, DHCPOFFER, DHCPREQUEST, DHCPDECLINE, DHCPACK, DHCPNAK, DHCPRELEASE, DHCPINFORM
-};
+enum dhcp_type { DHCPDISCOVER = 1, DHCPOFFER, DHCPREQUEST, DHCPDECLINE, DHCPACK, DHCPNAK, DHCPRELEASE, DHCPINFORM };
 
 enum { OPTION_OCTETS_MAX = 255 };
 
 struct dhcp {
 	uint8_t op, hardware_type, hardware_length, hops;
-	uint8_t type;                 /* option 53; 0: absent, plain BOOTP */
+	uint8_t type; /* option 53; 0: absent, plain BOOTP */
 	uint32_t xid;
 	struct address ciaddr, yiaddr, giaddr;
 	uint64_t chaddr;              /* the first six of its sixteen octets */
@@ -28,12 +26,12 @@ struct dhcp {
 	struct name_option host_name; /* option 12 */
 	struct name_option fqdn;      /* option 81, RFC 4702 */
 	bool has_requested, has_server, has_lease, has_client_id;
-	bool rapid_commit;            /* option 80, RFC 4039 */
-	bool has_relay_option;        /* what a relay says of its client: 82, 118, 220, 221 */
-	bool prefers_ipv6;            /* option 108, RFC 8925 */
-	uint8_t fault;                /* the option at which reading ended; 0: none is to blame */
-	bool is_odd;                  /* has an option that a server may stumble over; of a request */
-	bool is_shared;               /* option 159, RFC 7618: the address is leased to several, with some ports to each */
+	bool rapid_commit;     /* option 80, RFC 4039 */
+	bool has_relay_option; /* what a relay says of its client: 82, 118, 220, 221 */
+	bool prefers_ipv6;     /* option 108, RFC 8925 */
+	uint8_t fault;         /* the option at which reading ended; 0: none is to blame */
+	bool is_odd;           /* has an option that a server may stumble over; of a request */
+	bool is_shared;        /* option 159, RFC 7618: the address is leased to several, with some ports to each */
 };
 
 /*

@@ -26,17 +26,17 @@
 #if defined(__bpf__)
 #include "core/wire/frame_bpf.h"
 
-#define SUBPROGRAM __attribute__((noinline))
-#define BIG_SUBPROGRAM SUBPROGRAM
-#define PART       static __attribute__((noinline))
-#define APART      INLINE
+#define SUBPROGRAM        __attribute__((noinline))
+#define BIG_SUBPROGRAM    SUBPROGRAM
+#define PART              static __attribute__((noinline))
+#define APART             INLINE
 #define is_given(pointer) ((pointer) != 0)
 
 #else
-#define SUBPROGRAM static inline
-#define BIG_SUBPROGRAM static __attribute__((noinline, unused)) /* many callers: inlined it takes compilers a minute */
-#define PART       INLINE
-#define APART      static __attribute__((noinline, unused)) /* inlined, one family costs the other a tenth of its speed */
+#define SUBPROGRAM        static inline
+#define BIG_SUBPROGRAM    static __attribute__((noinline, unused)) /* many callers: inlined it takes compilers a minute */
+#define PART              INLINE
+#define APART             static __attribute__((noinline, unused)) /* inlined, one family costs the other a tenth of its speed */
 #define is_given(pointer) true
 
 /* length is in octets, from the destination MAC to the last octet read; there is no frame check sequence. */

@@ -118,12 +118,14 @@ bool may_have_host_name(const struct host_names *names, const struct name_option
 }
 
 /* Where any name will do, it is no service's in either spelling: not every server heeds the flag. */
-static bool may_have_fqdn(const struct host_names *names, const struct name_option *option, uint32_t header, bool as_labels)
+static bool may_have_fqdn(const struct host_names *names, const struct name_option *option, uint32_t header,
+			  bool as_labels)
 {
 	uint32_t n = option->octets > header ? option->octets - header : 0;
 	struct name ascii = read_ascii(option->text + header, n), labels = read_labels(option->text + header, n);
 	bool is_any = names->count == 0 && !names->none;
-	return may_have(names, as_labels ? &labels : &ascii) && (!is_any || may_have(names, as_labels ? &ascii : &labels));
+	return may_have(names, as_labels ? &labels : &ascii) &&
+	       (!is_any || may_have(names, as_labels ? &ascii : &labels));
 }
 
 bool may_have_fqdn4(const struct host_names *names, const struct name_option *option)

@@ -10,10 +10,10 @@ enum { IGMP_QUERY = 0x11 };
 
 struct ipv4 {
 	struct address source, destination;
-	uint32_t header;           /* octets, 20..60 */
-	uint32_t payload;          /* offset in the frame */
-	uint32_t end;              /* offset behind the datagram: padding starts here */
-	uint32_t fragment_offset;  /* octets */
+	uint32_t header;          /* octets, 20..60 */
+	uint32_t payload;         /* offset in the frame */
+	uint32_t end;             /* offset behind the datagram: padding starts here */
+	uint32_t fragment_offset; /* octets */
 	uint16_t identification;
 	uint8_t protocol, ttl;
 	bool reserved_flag, more_fragments;

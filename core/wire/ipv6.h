@@ -6,29 +6,34 @@
 
 enum {
 	IPV6_HEADER = 40,
-	HOP_BY_HOP = 0, ROUTING_HEADER = 43, FRAGMENT_HEADER = 44, AUTHENTICATION_HEADER = 51, PROTOCOL_ICMP6 = 58,
-	NO_NEXT_HEADER = 59, DESTINATION_OPTIONS = 60
+	HOP_BY_HOP = 0,
+	ROUTING_HEADER = 43,
+	FRAGMENT_HEADER = 44,
+	AUTHENTICATION_HEADER = 51,
+	PROTOCOL_ICMP6 = 58,
+	NO_NEXT_HEADER = 59,
+	DESTINATION_OPTIONS = 60
 };
 
 enum {
 	EXTENSION_HEADERS_MAX = 6,
-	DESTINATION_OPTIONS_MAX = 2,  /* RFC 8200 4.1 */
-	FRAGMENT_OFFSET_MIN = 24,     /* behind any transport header that was judged */
-	OPTION_JUMBO_PAYLOAD = 0xc2   /* RFC 2675 2 */
+	DESTINATION_OPTIONS_MAX = 2, /* RFC 8200 4.1 */
+	FRAGMENT_OFFSET_MIN = 24,    /* behind any transport header that was judged */
+	OPTION_JUMBO_PAYLOAD = 0xc2  /* RFC 2675 2 */
 };
 
 struct ipv6 {
 	struct address source, destination;
-	uint32_t payload;          /* offset in the frame of what stands behind the last header that was walked */
-	uint32_t end;              /* offset behind the packet: padding starts here */
-	uint32_t fragment_offset;  /* octets */
-	uint32_t identification;   /* of the Fragment header */
-	uint8_t protocol;          /* the upper layer; in a later fragment what its header claims */
+	uint32_t payload;         /* offset in the frame of what stands behind the last header that was walked */
+	uint32_t end;             /* offset behind the packet: padding starts here */
+	uint32_t fragment_offset; /* octets */
+	uint32_t identification;  /* of the Fragment header */
+	uint8_t protocol;         /* the upper layer; in a later fragment what its header claims */
 	uint8_t hop_limit;
-	bool extended;             /* any header stood between, a Fragment header included */
+	bool extended; /* any header stood between, a Fragment header included */
 	bool has_fragment_header;
 	bool more_fragments;
-	bool router_alert;         /* exactly one header stood between: Hop-by-Hop, 8 octets, Router Alert for MLD */
+	bool router_alert; /* exactly one header stood between: Hop-by-Hop, 8 octets, Router Alert for MLD */
 };
 
 INLINE uint64_t read_be64(struct reader *r)

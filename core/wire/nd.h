@@ -3,9 +3,19 @@
 #include "core/wire/ipv6.h"
 
 enum icmp6_type {
-	ICMP6_UNREACHABLE = 1, ICMP6_PARAMETER_PROBLEM = 4, ICMP6_ECHO_REQUEST = 128, ICMP6_ECHO_REPLY = 129,
-	MLD_QUERY = 130, MLD_REPORT = 131, MLD_DONE = 132, ROUTER_SOLICITATION = 133, ROUTER_ADVERTISEMENT = 134,
-	NEIGHBOR_SOLICITATION = 135, NEIGHBOR_ADVERTISEMENT = 136, ICMP6_REDIRECT = 137, MLD_REPORT_2 = 143
+	ICMP6_UNREACHABLE = 1,
+	ICMP6_PARAMETER_PROBLEM = 4,
+	ICMP6_ECHO_REQUEST = 128,
+	ICMP6_ECHO_REPLY = 129,
+	MLD_QUERY = 130,
+	MLD_REPORT = 131,
+	MLD_DONE = 132,
+	ROUTER_SOLICITATION = 133,
+	ROUTER_ADVERTISEMENT = 134,
+	NEIGHBOR_SOLICITATION = 135,
+	NEIGHBOR_ADVERTISEMENT = 136,
+	ICMP6_REDIRECT = 137,
+	MLD_REPORT_2 = 143
 };
 
 /* Echo and errors: they are judged like data. */
@@ -24,8 +34,8 @@ enum { ND_OCTETS_MAX = 128, ND_OPTIONS_MAX = 4, ROUTER_ADVERTISEMENT_HEADER = 16
 enum nd_option { SOURCE_LINK_ADDRESS = 1, TARGET_LINK_ADDRESS = 2, PREFIX_INFORMATION = 3, RDNSS = 25, PREF64 = 38 };
 
 struct nd {
-	struct address target;   /* unset in a Router Solicitation */
-	uint64_t link_address;   /* of the option; MAC_NONE: absent */
+	struct address target; /* unset in a Router Solicitation */
+	uint64_t link_address; /* of the option; MAC_NONE: absent */
 	uint8_t type;
 	bool is_from_router, is_solicited, overrides; /* R, S and O of a Neighbor Advertisement */
 	bool has_link_address;

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 /*        NAME                  name                      what it means to an operator */
+// clang-format off
 #define DROP_REASONS(X) \
 	X(FRAME_RUNT,            "frame-runt",             "shorter than an Ethernet header") \
 	X(FRAME_OVERSIZE,        "frame-oversize",         "longer than the MTU allows, or truncated on reading") \
@@ -139,6 +140,7 @@
 	X(RATE_SLOW_PATH,        "rate-slowpath",          "more messages than the snooper takes") \
 	X(QUEUE_FULL,            "queue-full",             "the receiver's queue was full") \
 	X(WRITE_ERROR,           "write-error",            "the port refused the frame")
+// clang-format on
 
 enum direction { FROM_GUEST, TO_GUEST, DIRECTIONS };
 
@@ -150,31 +152,31 @@ enum verdict {
 	PASS,
 	PUNT_DHCP4_CLIENT,
 	PUNT_DHCP4_SERVER,
-	PUNT_GATEWAY_ARP,   /* about a router, or in the name of one */
-	PUNT_NEXT_HOP,      /* to a MAC that is no router's: the guard may ask which is */
-	PUNT_DAD,           /* the guest claims a new IPv6 address */
-	PUNT_UNBOUND,       /* the guest uses one that it has not claimed, as far as the guard has seen */
-	PUNT_ND_CONFLICT,   /* a neighbor holds the same one, or wants one */
-	PUNT_ROUTER,        /* router advertisement of a trusted router */
-	PUNT_ROUTER_CLAIM,  /* somebody claims the place of a learned router, or it answers the guard's question */
+	PUNT_GATEWAY_ARP,  /* about a router, or in the name of one */
+	PUNT_NEXT_HOP,     /* to a MAC that is no router's: the guard may ask which is */
+	PUNT_DAD,          /* the guest claims a new IPv6 address */
+	PUNT_UNBOUND,      /* the guest uses one that it has not claimed, as far as the guard has seen */
+	PUNT_ND_CONFLICT,  /* a neighbor holds the same one, or wants one */
+	PUNT_ROUTER,       /* router advertisement of a trusted router */
+	PUNT_ROUTER_CLAIM, /* somebody claims the place of a learned router, or it answers the guard's question */
 	PUNT_DHCP6_CLIENT,
 	PUNT_DHCP6_SERVER,
 	HELD,
 #define X(name, text, meaning) DROP_##name,
 	DROP_REASONS(X)
 #undef X
-	VERDICTS
+	    VERDICTS
 };
 
 enum { FIRST_DROP = HELD + 1 };
 
 /* What flows and datagrams have to do with it: docs/policy.md. Only the caller of the judge knows them. */
 enum flow_part {
-	FLOW_OPENS = 1,             /* its sender may open: the verdict is PASS, and there is room for the flow */
-	FLOW_ANSWERS = 2,           /* the verdict is a DROP, but it passes as an answer in a known flow */
-	FLOW_FIRST_FRAGMENT = 4,    /* what passes here, later fragments may follow */
-	FLOW_LATER_FRAGMENT = 8,    /* the verdict is a DROP, but it passes when its first fragment has */
-	FLOW_BY_NAME = 16           /* the verdict is a DROP, but a rule may name a host of this address */
+	FLOW_OPENS = 1,          /* its sender may open: the verdict is PASS, and there is room for the flow */
+	FLOW_ANSWERS = 2,        /* the verdict is a DROP, but it passes as an answer in a known flow */
+	FLOW_FIRST_FRAGMENT = 4, /* what passes here, later fragments may follow */
+	FLOW_LATER_FRAGMENT = 8, /* the verdict is a DROP, but it passes when its first fragment has */
+	FLOW_BY_NAME = 16        /* the verdict is a DROP, but a rule may name a host of this address */
 };
 
 /*

@@ -87,7 +87,8 @@ int set_isolation(unsigned port_index, bool isolated)
 {
 	uint8_t value = isolated;
 	struct rtnetlink_request request = {
-		.header = { .nlmsg_len = NLMSG_LENGTH(sizeof request.link), .nlmsg_type = RTM_SETLINK,
+		.header = { .nlmsg_len = NLMSG_LENGTH(sizeof request.link),
+			    .nlmsg_type = RTM_SETLINK,
 			    .nlmsg_flags = NLM_F_ACK },
 		.link = { .ifi_family = AF_BRIDGE, .ifi_index = (int)port_index },
 	};
@@ -129,7 +130,8 @@ static bool read_address_message(void *context, const struct nlmsghdr *message)
 	memcpy(&info, NLMSG_DATA(message), sizeof info);
 	struct attributes list = attributes_of(message, sizeof info);
 	while (next_attribute(&list, &a)) {
-		if ((a.type != IFA_LOCAL && (a.type != IFA_ADDRESS || is_local)) || !take_address(&address, a.data, a.length))
+		if ((a.type != IFA_LOCAL && (a.type != IFA_ADDRESS || is_local)) ||
+		    !take_address(&address, a.data, a.length))
 			continue;
 		is_local = a.type == IFA_LOCAL;
 	}
@@ -141,7 +143,8 @@ static bool read_address_message(void *context, const struct nlmsghdr *message)
 bool read_addresses(unsigned index, struct address_set *links, struct address_set *others)
 {
 	struct rtnetlink_request request = {
-		.header = { .nlmsg_len = NLMSG_LENGTH(sizeof request.address), .nlmsg_type = RTM_GETADDR,
+		.header = { .nlmsg_len = NLMSG_LENGTH(sizeof request.address),
+			    .nlmsg_type = RTM_GETADDR,
 			    .nlmsg_flags = NLM_F_DUMP },
 		.address = { .ifa_family = AF_UNSPEC, .ifa_index = index },
 	};
@@ -154,7 +157,7 @@ bool read_addresses(unsigned index, struct address_set *links, struct address_se
 
 struct route_reader {
 	unsigned index;
-	uint32_t metric;    /* of the best so far */
+	uint32_t metric; /* of the best so far */
 	bool leaves_here, leaves_elsewhere;
 };
 
@@ -217,7 +220,8 @@ static bool read_route_message(void *context, const struct nlmsghdr *message)
 enum way_out read_way_out(int family, unsigned index)
 {
 	struct rtnetlink_request request = {
-		.header = { .nlmsg_len = NLMSG_LENGTH(sizeof request.route), .nlmsg_type = RTM_GETROUTE,
+		.header = { .nlmsg_len = NLMSG_LENGTH(sizeof request.route),
+			    .nlmsg_type = RTM_GETROUTE,
 			    .nlmsg_flags = NLM_F_DUMP },
 		.route = { .rtm_family = (unsigned char)family, .rtm_table = RT_TABLE_MAIN },
 	};

@@ -11,9 +11,9 @@ struct link {
 	char name[IFNAMSIZ];
 	uint64_t mac;
 	uint32_t mtu;
-	unsigned master;    /* the bridge that it is a port of, or another master; 0: none */
+	unsigned master; /* the bridge that it is a port of, or another master; 0: none */
 	bool is_up, has_carrier;
-	bool is_port;       /* of a bridge. Then: */
+	bool is_port; /* of a bridge. Then: */
 	bool is_isolated;
 	bool is_forwarding; /* no frames pass while the spanning tree protocol thinks about it */
 };

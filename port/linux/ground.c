@@ -56,7 +56,8 @@ static void filter_feed(struct ground_watch *w, unsigned bridge)
 		LENGTH_AT = NLMSG_HDRLEN + offsetof(struct rtmsg, rtm_dst_len),
 		TABLE_AT = NLMSG_HDRLEN + offsetof(struct rtmsg, rtm_table),
 	};
-	_Static_assert(offsetof(struct ifinfomsg, ifi_index) == offsetof(struct ifaddrmsg, ifa_index), "one place for both");
+	_Static_assert(offsetof(struct ifinfomsg, ifi_index) == offsetof(struct ifaddrmsg, ifa_index),
+		       "one place for both");
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, TYPE_AT),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 5, 0),
@@ -120,8 +121,8 @@ static void explain_ground(const struct ground_watch *w, struct ground *g)
 	else if (w->bridge[0] != '\0' && strcmp(w->bridge, g->bridge) != 0)
 		say(g->warning, "%s is in %s, not in %s", name, g->bridge, w->bridge);
 	else if (g->bridge[0] != '\0' && w->wants_isolation && !g->is_isolated)
-		say(g->warning, "%s is not isolated from other ports of %s: bridge link set dev %s isolated on", name, g->bridge,
-		    name);
+		say(g->warning, "%s is not isolated from other ports of %s: bridge link set dev %s isolated on", name,
+		    g->bridge, name);
 }
 
 /* Gives the index of the interface that the host has its addresses on, 0: none. */
@@ -180,8 +181,7 @@ static void read_router(struct ground_watch *w, unsigned index, const char *segm
  * kernel gives one to every interface that is up; but routers speak from them, so they come first where not all find
  * room.
  */
-static void read_host(struct ground_watch *w, unsigned index, uint64_t mac, const char *segment,
-		      struct anchors *anchors)
+static void read_host(struct ground_watch *w, unsigned index, uint64_t mac, const char *segment, struct anchors *anchors)
 {
 	struct address_set links = { .count = 0 }, others = { .count = 0 };
 	if (!read_addresses(index, &links, &others) || others.count == 0)

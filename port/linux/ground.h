@@ -4,15 +4,15 @@
 #include "port/port.h"
 
 struct ground_watch {
-	unsigned index;             /* of the interface */
-	char interface[IFNAMSIZ];   /* its name, as it was last seen */
-	char bridge[IFNAMSIZ];      /* the one that was named; "": none, so it stands for itself */
+	unsigned index;           /* of the interface */
+	char interface[IFNAMSIZ]; /* its name, as it was last seen */
+	char bridge[IFNAMSIZ];    /* the one that was named; "": none, so it stands for itself */
 	bool wants_isolation;
-	int fd;                     /* readable when something may have changed; -1: nobody tells */
-	uint64_t mac;               /* of the interface itself */
-	unsigned filtered[2];       /* the interface and bridge that the feed speaks of */
+	int fd;                            /* readable when something may have changed; -1: nobody tells */
+	uint64_t mac;                      /* of the interface itself */
+	unsigned filtered[2];              /* the interface and bridge that the feed speaks of */
 	bool other_router4, other_router6; /* as they were when the host last had a way out */
-	char segment[IFNAMSIZ];     /* of which that was true */
+	char segment[IFNAMSIZ];            /* of which that was true */
 };
 
 /* `bridge` may be "". Opens nothing: that is left until root's rights are gone. */

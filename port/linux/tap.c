@@ -179,7 +179,8 @@ static bool join_bridge(struct tap_setup *s)
 		int error = errno;
 		if (!read_link(port.index, NULL, &port) || port.master != bridge.index) {
 			errno = error;
-			return setup_error(s, error == EBUSY ? "take from its other bridge into" : "join bridge", s->bridge);
+			return setup_error(s, error == EBUSY ? "take from its other bridge into" : "join bridge",
+					   s->bridge);
 		}
 	}
 	errno = set_isolation(port.index, s->settings->isolation);
@@ -215,7 +216,8 @@ static bool take_name(struct tap_setup *s, char to[IFNAMSIZ], const char *from, 
 	static const char refused[] = "/:% \t\n\v\f\r";
 	if (length == 0 || length >= IFNAMSIZ || strcspn(from, refused) < length ||
 	    (length <= 2 && strspn(from, ".") >= length)) {
-		usage_error(s->error, "\"%.*s\" is not the name of an interface (1 to %d characters, none of / : %% or space)",
+		usage_error(s->error,
+			    "\"%.*s\" is not the name of an interface (1 to %d characters, none of / : %% or space)",
 			    length > 60 ? 60 : (int)length, from, IFNAMSIZ - 1);
 		return false;
 	}
@@ -234,7 +236,8 @@ static bool parse_argument(struct tap_setup *s, const char *argument)
 		size_t option_length = strcspn(option, ",");
 		length += 1 + option_length;
 		if (strncmp(option, "bridge=", 7) != 0)
-			return usage_error(s->error, "\"%.60s\" is not an option of a tap (tap:NAME[,bridge=BR])", option) != NULL;
+			return usage_error(s->error, "\"%.60s\" is not an option of a tap (tap:NAME[,bridge=BR])",
+					   option) != NULL;
 		if (!take_name(s, s->bridge, option + 7, option_length - 7))
 			return false;
 	}

@@ -11,7 +11,7 @@
 
 /* Of an interface. */
 struct facts {
-	unsigned master;     /* 0: none */
+	unsigned master; /* 0: none */
 	bool is_bridge_port, filters_vlans;
 	bool is_owned;
 	uid_t owner;
@@ -121,7 +121,8 @@ static uint16_t read_vlan(unsigned index)
 	const uint32_t with_vlans = RTEXT_FILTER_BRVLAN;
 	struct vlan_reader reader = { index, 0 };
 	struct rtnetlink_request request = {
-		.header = { .nlmsg_len = NLMSG_LENGTH(sizeof request.link), .nlmsg_type = RTM_GETLINK,
+		.header = { .nlmsg_len = NLMSG_LENGTH(sizeof request.link),
+			    .nlmsg_type = RTM_GETLINK,
 			    .nlmsg_flags = NLM_F_DUMP },
 		.link = { .ifi_family = AF_BRIDGE },
 	};

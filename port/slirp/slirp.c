@@ -35,7 +35,7 @@ struct slirp {
 	struct batch batch;
 	bool ipv6, host_only;
 
-	uint32_t generation; /* of the worker that runs; 0 before the first hello */
+	uint32_t generation;  /* of the worker that runs; 0 before the first hello */
 	uint32_t last_number; /* of a forwarding */
 	struct forwarding forwardings[FORWARDINGS_MAX];
 	struct slirp_message inbox;
@@ -328,8 +328,11 @@ static struct port *slirp_open(const char *argument, const struct port_settings 
 	struct slirp *s = calloc(1, sizeof(*s));
 	if (!s)
 		return resource_error(error, "out of memory");
-	*s = (struct slirp){ .port.kind = &slirp_port, .frames = -1, .control = -1,
-			     .ipv6 = settings->ipv6, .host_only = settings->host_only };
+	*s = (struct slirp){ .port.kind = &slirp_port,
+			     .frames = -1,
+			     .control = -1,
+			     .ipv6 = settings->ipv6,
+			     .host_only = settings->host_only };
 	if (!batch_new(&s->batch, settings->max_frame, false))
 		resource_error(error, "out of memory");
 	else if (start_keeper(s, settings, error) && await_hello(s, error))

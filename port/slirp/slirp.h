@@ -4,12 +4,12 @@
 #include "port/port.h"
 
 /* The network that the guest sees: 10.0.2.0/24, and fd00:10:0:2::/64 where IPv6 is wanted. */
-#define SLIRP_NETWORK  0x0a000200U
-#define SLIRP_MASK     0xffffff00U
-#define SLIRP_HOST     0x0a000202U
-#define SLIRP_RESOLVER 0x0a000203U
-#define SLIRP_FIRST    0x0a00020fU /* what DHCP gives to the first, and only, guest */
-#define SLIRP_PREFIX6  0xfd00001000000002ULL
+#define SLIRP_NETWORK   0x0a000200U
+#define SLIRP_MASK      0xffffff00U
+#define SLIRP_HOST      0x0a000202U
+#define SLIRP_RESOLVER  0x0a000203U
+#define SLIRP_FIRST     0x0a00020fU /* what DHCP gives to the first, and only, guest */
+#define SLIRP_PREFIX6   0xfd00001000000002ULL
 #define SLIRP_HOST6     2ULL
 #define SLIRP_RESOLVER6 3ULL
 /* libslirp makes MAC addresses out of addresses. */
@@ -33,8 +33,8 @@ enum slirp_word {
  */
 struct slirp_message {
 	uint32_t word, generation;
-	uint32_t number;        /* of the forwarding: one that was removed and added again has another */
-	int32_t error;          /* an errno */
+	uint32_t number; /* of the forwarding: one that was removed and added again has another */
+	int32_t error;   /* an errno */
 	struct address guest;
 	struct expose expose;
 	uint16_t failed_port;

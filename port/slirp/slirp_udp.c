@@ -9,7 +9,11 @@
 #include "port/io.h"
 
 enum {
-	ETHERNET = 14, IPV4 = 20, IPV6 = 40, UDP = 8, TTL = 64,
+	ETHERNET = 14,
+	IPV4 = 20,
+	IPV6 = 40,
+	UDP = 8,
+	TTL = 64,
 	DATAGRAMS_A_TURN = 16, /* of one socket, so that no client starves the others */
 };
 
@@ -112,7 +116,8 @@ static int open_socket(const struct udp_forward *forward)
 	bool is_v4 = name.ss_family == AF_INET;
 	int fd = socket(name.ss_family, SOCK_DGRAM, 0);
 	if (fd >= 0 && make_quiet(fd) && (is_v4 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0) &&
-	    setsockopt(fd, is_v4 ? IPPROTO_IP : IPPROTO_IPV6, is_v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, &on, sizeof(on)) == 0 &&
+	    setsockopt(fd, is_v4 ? IPPROTO_IP : IPPROTO_IPV6, is_v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, &on, sizeof(on)) ==
+		0 &&
 	    bind(fd, (struct sockaddr *)&name, length) == 0)
 		return fd;
 	int error = errno;
@@ -275,8 +280,12 @@ static bool receive_one(struct udp_exposes *u, uint32_t index, uint64_t now_ms)
 	uint32_t headers = header_octets(f->guest) + UDP;
 	union control control;
 	struct iovec part = { u->packet + headers, ETHERNET + u->mtu - headers };
-	struct msghdr message = { .msg_name = &client.peer, .msg_namelen = sizeof(client.peer), .msg_iov = &part,
-				  .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	struct msghdr message = { .msg_name = &client.peer,
+				  .msg_namelen = sizeof(client.peer),
+				  .msg_iov = &part,
+				  .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = sizeof(control) };
 	ssize_t n = recvmsg(f->fd, &message, MSG_DONTWAIT);
 	if (n < 0)
 		return false;

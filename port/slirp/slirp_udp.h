@@ -9,8 +9,9 @@
 
 enum {
 	UDP_FORWARDS_MAX = SLIRP_FORWARDS_MAX,
-	UDP_CLIENT_SETS = 256, UDP_CLIENT_WAYS = 8, /* 2048 clients; a set that is full forgets the one silent longest */
-	UDP_CLIENT_MS = 300000,                     /* RFC 4787 REQ-5 */
+	UDP_CLIENT_SETS = 256,
+	UDP_CLIENT_WAYS = 8,    /* 2048 clients; a set that is full forgets the one silent longest */
+	UDP_CLIENT_MS = 300000, /* RFC 4787 REQ-5 */
 };
 
 struct udp_forward {
@@ -21,12 +22,12 @@ struct udp_forward {
 
 /* Who has sent through a forwarding. Only such a client gets answers through it. */
 struct udp_client {
-	uint64_t until_ms;              /* 0: free */
-	struct address guest, shown;    /* shown: who it is to the guest */
+	uint64_t until_ms;           /* 0: free */
+	struct address guest, shown; /* shown: who it is to the guest */
 	uint16_t guest_port, port;
-	uint16_t forward;               /* index into forwards */
+	uint16_t forward; /* index into forwards */
 	struct sockaddr_storage peer;
-	struct address local;           /* which it has sent to, so it expects the answer from there */
+	struct address local; /* which it has sent to, so it expects the answer from there */
 };
 
 struct udp_exposes {
@@ -34,7 +35,7 @@ struct udp_exposes {
 	uint32_t mtu, count;
 	void (*send)(void *context, const uint8_t *frame, uint32_t length); /* to the guest */
 	void *context;
-	uint8_t *packet;                /* room for one frame */
+	uint8_t *packet;                 /* room for one frame */
 	uint8_t is_forwarded[65536 / 8]; /* ports of the guest, so that most frames are let by at once */
 	struct udp_forward forwards[UDP_FORWARDS_MAX];
 	struct udp_client clients[UDP_CLIENT_SETS][UDP_CLIENT_WAYS];

@@ -15,10 +15,13 @@
 #include "port/slirp/slirp_udp.h"
 
 enum {
-	FRAMES, CONTROL, ERRORS, FIRST_SOCKET, /* places in the poll array */
+	FRAMES,
+	CONTROL,
+	ERRORS,
+	FIRST_SOCKET, /* places in the poll array */
 	/* The limit of descriptors, so that there cannot be more: the guest's connections, and what is exposed. */
 	SOCKETS_MAX = 1024 + SLIRP_FORWARDS_MAX,
-	TIMERS_MAX = 4,                        /* libslirp has one: router advertisements */
+	TIMERS_MAX = 4, /* libslirp has one: router advertisements */
 };
 
 struct timer {
@@ -186,8 +189,8 @@ static int open_tcp(struct worker *w, const struct udp_forward *f)
 	socklen_t length = fill_sockaddr(&external, f->external, f->external_port);
 	fill_sockaddr(&guest, f->guest, f->internal_port);
 	errno = 0;
-	int failed = slirp_add_hostxfwd(w->slirp, (struct sockaddr *)&external, length, (struct sockaddr *)&guest, length,
-					SLIRP_HOSTFWD_V6ONLY);
+	int failed = slirp_add_hostxfwd(w->slirp, (struct sockaddr *)&external, length, (struct sockaddr *)&guest,
+					length, SLIRP_HOSTFWD_V6ONLY);
 	return !failed ? 0 : errno ? errno : EIO;
 }
 
@@ -213,7 +216,8 @@ static void open_ports(struct worker *w, struct slirp_message *m)
 	const struct expose *e = &m->expose;
 	for (uint32_t i = 0; i < e->ports && m->error == 0; i++) {
 		struct udp_forward f = {
-			.external = e->external, .guest = m->guest,
+			.external = e->external,
+			.guest = m->guest,
 			.external_port = (uint16_t)(e->external_port + i),
 			.internal_port = (uint16_t)(e->internal_port + i),
 		};

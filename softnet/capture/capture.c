@@ -20,7 +20,8 @@ _Static_assert(SECTION_OCTETS_MAX + FRAME_BLOCK_OCTETS_MAX < SMALLEST_FILE, "a n
 static bool give_up_for_now(struct capture *c, uint64_t now_ms)
 {
 	if (!c->has_warned)
-		warning("--pcap: %s: cannot write: %s; frames are missing there until it works again", c->path, strerror(errno));
+		warning("--pcap: %s: cannot write: %s; frames are missing there until it works again", c->path,
+			strerror(errno));
 	c->has_warned = true;
 	c->retry_ms = now_ms + RETRY_MS;
 	c->lost += c->buffered_frames;
@@ -169,7 +170,8 @@ static const char *check_older_file(const char *path)
 	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return strerror(errno);
-	bool is_capture = read(fd, front, sizeof front) == (ssize_t)sizeof front && memcmp(front, magic, sizeof magic) == 0;
+	bool is_capture = read(fd, front, sizeof front) == (ssize_t)sizeof front &&
+			  memcmp(front, magic, sizeof magic) == 0;
 	close(fd);
 	return is_capture ? NULL : "there is a file already that is no capture of pcapng";
 }

@@ -8,26 +8,26 @@
 enum { CAPTURE_BUFFER = 256 * 1024 };
 
 struct capture {
-	const char *path;         /* NULL: none */
-	bool wants_all;           /* else only what was dropped */
-	uint64_t size_max;        /* octets of a file */
-	uint32_t files;           /* how many are kept, the one that is written included */
+	const char *path;  /* NULL: none */
+	bool wants_all;    /* else only what was dropped */
+	uint64_t size_max; /* octets of a file */
+	uint32_t files;    /* how many are kept, the one that is written included */
 	/* Writes with what the guard decides, at most `room` octets: the comment of each section. */
 	size_t (*describe)(const void *context, char *text, size_t room);
 	const void *context;
 	const char *ports[DIRECTIONS]; /* their names */
-	uint64_t wall_offset_ms;  /* what to add to now_ms to have the time of day */
+	uint64_t wall_offset_ms;       /* what to add to now_ms to have the time of day */
 
-	uint64_t frames, octets;  /* taken into the capture */
-	uint64_t lost;            /* frames that it should have, and has not */
+	uint64_t frames, octets; /* taken into the capture */
+	uint64_t lost;           /* frames that it should have, and has not */
 
-	int fd;                   /* -1: none is open */
-	uint64_t file_octets;     /* of the file, all of them whole blocks */
-	uint64_t retry_ms;        /* when to try again; 0: all is well */
-	bool needs_section;       /* the last one is not in the file */
+	int fd;               /* -1: none is open */
+	uint64_t file_octets; /* of the file, all of them whole blocks */
+	uint64_t retry_ms;    /* when to try again; 0: all is well */
+	bool needs_section;   /* the last one is not in the file */
 	bool has_warned;
 	uint32_t buffered_frames;
-	size_t buffered;          /* octets */
+	size_t buffered; /* octets */
 	uint8_t buffer[CAPTURE_BUFFER];
 };
 

@@ -3,10 +3,22 @@
 #include <string.h>
 
 enum block { BLOCK_INTERFACE = 1, BLOCK_PACKET = 6, BLOCK_SECTION = 0x0a0d0d0a };
-enum option { OPTION_END = 0, OPTION_COMMENT = 1, OPTION_NAME = 2, OPTION_DESCRIPTION = 3, OPTION_PROGRAM = 4,
-	      OPTION_RESOLUTION = 9 };
-enum { BYTE_ORDER_MAGIC = 0x1a2b3c4d, LINK_ETHERNET = 1, MILLISECONDS = 3, PACKET_HEADER = 28, OPTION_HEADER = 4,
-       BLOCK_END = 4 };
+enum option {
+	OPTION_END = 0,
+	OPTION_COMMENT = 1,
+	OPTION_NAME = 2,
+	OPTION_DESCRIPTION = 3,
+	OPTION_PROGRAM = 4,
+	OPTION_RESOLUTION = 9
+};
+enum {
+	BYTE_ORDER_MAGIC = 0x1a2b3c4d,
+	LINK_ETHERNET = 1,
+	MILLISECONDS = 3,
+	PACKET_HEADER = 28,
+	OPTION_HEADER = 4,
+	BLOCK_END = 4
+};
 
 static const char comment_of_pass[] = "pass", comment_of_drop[] = "drop ", before_meaning[] = ": ";
 
@@ -107,13 +119,14 @@ size_t put_section(const struct capture_section *section, uint8_t to[SECTION_OCT
 static size_t comment_octets(unsigned verdict)
 {
 	return verdict == PASS ? sizeof comment_of_pass - 1
-			       : sizeof comment_of_drop - 1 + strlen(verdict_name(verdict)) + sizeof before_meaning - 1 +
-					 strlen(verdict_meaning(verdict));
+			       : sizeof comment_of_drop - 1 + strlen(verdict_name(verdict)) + sizeof before_meaning -
+				     1 + strlen(verdict_meaning(verdict));
 }
 
 size_t frame_block_octets(uint32_t length, unsigned verdict)
 {
-	return PACKET_HEADER + padded(length) + OPTION_HEADER + padded(comment_octets(verdict)) + OPTION_HEADER + BLOCK_END;
+	return PACKET_HEADER + padded(length) + OPTION_HEADER + padded(comment_octets(verdict)) + OPTION_HEADER +
+	       BLOCK_END;
 }
 
 size_t put_frame(enum direction direction, const uint8_t *bytes, uint32_t length, unsigned verdict, uint64_t wall_ms,

@@ -97,7 +97,8 @@ static void add_prefixes(struct option_writer *w, const struct config *config)
 	end_list(w, items);
 	items = 0;
 	for (uint32_t i = 0; i < config->sites.count; i++) {
-		snprintf(text, sizeof text, "%s/48", format_address((struct address){ config->sites.item[i], 0 }, address));
+		snprintf(text, sizeof text, "%s/48",
+			 format_address((struct address){ config->sites.item[i], 0 }, address));
 		add_item(w, "site", &items, text);
 	}
 	end_list(w, items);
@@ -140,8 +141,8 @@ static void add_rates(struct option_writer *w, const struct config *config)
 	};
 	for (int i = 0; i < RATE_CLASSES_END; i++)
 		if (names[i] != NULL)
-			add(w, "--rate=%s=%" PRIu32 ".%03" PRIu32 "/%" PRIu32 "\n", names[i], config->rates[i].refill / 1000,
-			    config->rates[i].refill % 1000, config->rates[i].burst);
+			add(w, "--rate=%s=%" PRIu32 ".%03" PRIu32 "/%" PRIu32 "\n", names[i],
+			    config->rates[i].refill / 1000, config->rates[i].refill % 1000, config->rates[i].burst);
 }
 
 static void add_host_names(struct option_writer *w, const struct host_names *names)
@@ -156,11 +157,14 @@ static void add_host_names(struct option_writer *w, const struct host_names *nam
 
 static void add_settings(struct option_writer *w, const struct options *options, const struct config *config)
 {
-	static const char *const inbounds[] = { [INBOUND_ANY] = "any", [INBOUND_ESTABLISHED] = "established",
-						[INBOUND_NONE] = "none" };
+	static const char *const inbounds[] = {
+		[INBOUND_ANY] = "any", [INBOUND_ESTABLISHED] = "established", [INBOUND_NONE] = "none"
+	};
 	char mac[MAC_TEXT];
-	add(w, "--vm-mac-address=%s\n--mtu=%" PRIu32 "\n", format_mac(config->vm_mac, mac), config->max_frame - ETHERNET_HEADER);
-	add(w, "--ipv6=%s\n--ipv6-iid=%s\n", config->ipv6_off ? "off" : "guard", config->ipv6_eui64_only ? "eui64" : "any");
+	add(w, "--vm-mac-address=%s\n--mtu=%" PRIu32 "\n", format_mac(config->vm_mac, mac),
+	    config->max_frame - ETHERNET_HEADER);
+	add(w, "--ipv6=%s\n--ipv6-iid=%s\n", config->ipv6_off ? "off" : "guard",
+	    config->ipv6_eui64_only ? "eui64" : "any");
 	add(w, "--isolation=%s\n", config->isolation ? "on" : "off");
 	add(w, "--dhcp-client-id=%s\n--arp-conflicts=%s\n", config->strict_client_id ? "strict" : "any",
 	    config->arp_conflicts_pass ? "pass" : "drop");

@@ -37,7 +37,8 @@ static bool next_option(const struct pcap_file *file, struct rest *rest, struct 
 	*is_broken = rest->length > 0 && rest->length < OPTION_HEADER;
 	if (rest->length < OPTION_HEADER)
 		return false;
-	*option = (struct option_found){ number16(file, rest->at), number16(file, rest->at + 2), rest->at + OPTION_HEADER };
+	*option =
+	    (struct option_found){ number16(file, rest->at), number16(file, rest->at + 2), rest->at + OPTION_HEADER };
 	if (option->code == OPTION_END)
 		return false;
 	size_t length = OPTION_HEADER + padded(option->length);
@@ -54,7 +55,8 @@ static bool next_option(const struct pcap_file *file, struct rest *rest, struct 
 /* Takes the text. One that says nothing, or the same as before, changes nothing. */
 static void keep_comment(struct pcap_file *file, char *text, size_t length)
 {
-	bool is_same = file->comment != NULL && length == file->comment_length && memcmp(text, file->comment, length) == 0;
+	bool is_same = file->comment != NULL && length == file->comment_length &&
+		       memcmp(text, file->comment, length) == 0;
 	if (length == 0 || is_same) {
 		free(text);
 		return;
@@ -103,7 +105,8 @@ static int64_t signed64(const struct pcap_file *file, const uint8_t *at)
 	return (int64_t)(file->is_big_endian ? first << 32 | second : second << 32 | first);
 }
 
-static void take_interface_option(const struct pcap_file *file, struct capture_interface *link, const struct option_found *option)
+static void take_interface_option(const struct pcap_file *file, struct capture_interface *link,
+				  const struct option_found *option)
 {
 	if (option->code == INTERFACE_NAME && is_text(option, "guest"))
 		link->side = SIDE_GUEST;
@@ -124,7 +127,8 @@ static enum capture_step take_interface(struct pcap_file *file, const struct blo
 	if (file->interface_count == CAPTURE_INTERFACES_MAX)
 		return capture_is_broken(file, "more interfaces than a capture has");
 	struct capture_interface *link = &file->interfaces[file->interface_count++];
-	*link = (struct capture_interface){ .link_type = number16(file, block->body), .resolution = 6,
+	*link = (struct capture_interface){ .link_type = number16(file, block->body),
+					    .resolution = 6,
 					    .snap_length = number32(file, block->body + 4) };
 	struct rest rest = rest_behind(block, INTERFACE_BODY);
 	while (next_option(file, &rest, &option, &is_broken))
@@ -185,7 +189,9 @@ static void take_packet_option(const struct pcap_file *file, struct captured *ca
 		captured->comment_length = option->length;
 	} else if (option->code == PACKET_FLAGS && option->length == 4 && captured->side == SIDE_OF_FRAME) {
 		uint32_t direction = number32(file, option->value) & DIRECTION_BITS;
-		captured->side = direction == COMES_IN ? SIDE_GUEST : direction == GOES_OUT ? SIDE_UPLINK : SIDE_OF_FRAME;
+		captured->side = direction == COMES_IN   ? SIDE_GUEST
+				 : direction == GOES_OUT ? SIDE_UPLINK
+							 : SIDE_OF_FRAME;
 	}
 }
 
@@ -200,8 +206,10 @@ static enum capture_step take_packet(struct pcap_file *file, const struct block 
 	if (link == NULL)
 		return CAPTURE_BROKEN;
 	uint64_t upper = number32(file, block->body + 4), lower = number32(file, block->body + 8);
-	*captured = (struct captured){ .time_ns = nanoseconds(link, upper << 32 | lower), .side = link->side,
-				       .kept = number32(file, block->body + 12), .length = number32(file, block->body + 16) };
+	*captured = (struct captured){ .time_ns = nanoseconds(link, upper << 32 | lower),
+				       .side = link->side,
+				       .kept = number32(file, block->body + 12),
+				       .length = number32(file, block->body + 16) };
 	file->latest_ns = captured->time_ns;
 	struct rest rest = rest_behind(block, PACKET_BODY);
 	if (!take_octets(&rest, captured))

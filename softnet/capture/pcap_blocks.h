@@ -21,7 +21,11 @@ enum capture_step capture_is_not_ethernet(struct pcap_file *, uint32_t link_type
 
 /* Types that are looked into; that of a section reads the same in both byte orders. */
 enum block_type {
-	BLOCK_INTERFACE = 1, BLOCK_OLD_PACKET = 2, BLOCK_SIMPLE_PACKET = 3, BLOCK_PACKET = 6, BLOCK_SECTION = 0x0a0d0d0a
+	BLOCK_INTERFACE = 1,
+	BLOCK_OLD_PACKET = 2,
+	BLOCK_SIMPLE_PACKET = 3,
+	BLOCK_PACKET = 6,
+	BLOCK_SECTION = 0x0a0d0d0a
 };
 
 struct block {

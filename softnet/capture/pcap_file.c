@@ -19,8 +19,8 @@ enum capture_step capture_is_not_ethernet(struct pcap_file *file, uint32_t link_
 	static const struct {
 		uint32_t type;
 		const char *name;
-	} names[] = { { 0, " (BSD loopback)" }, { 101, " (IP)" }, { 105, " (802.11)" }, { 113, " (Linux `any`)" },
-		      { 127, " (802.11)" }, { 228, " (IPv4)" }, { 229, " (IPv6)" }, { 276, " (Linux `any`)" } };
+	} names[] = { { 0, " (BSD loopback)" }, { 101, " (IP)" },   { 105, " (802.11)" }, { 113, " (Linux `any`)" },
+		      { 127, " (802.11)" },     { 228, " (IPv4)" }, { 229, " (IPv6)" },   { 276, " (Linux `any`)" } };
 	const char *name = "";
 	char text[96];
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -33,7 +33,8 @@ enum capture_step capture_is_not_ethernet(struct pcap_file *file, uint32_t link_
 /* Why there are fewer octets than there should be. */
 static enum capture_step cut_off(struct pcap_file *file)
 {
-	return capture_is_broken(file, file->read_error != 0 ? strerror(file->read_error) : "cut off in the midst of a frame");
+	return capture_is_broken(file, file->read_error != 0 ? strerror(file->read_error)
+							     : "cut off in the midst of a frame");
 }
 
 /* The buffer */
@@ -95,8 +96,11 @@ static enum capture_step read_record(struct pcap_file *file, struct captured *ca
 	if (!fill(file, RECORD_HEADER + kept))
 		return cut_off(file);
 	file->latest_ns = seconds * 1000000000 + fraction * (link->resolution == 6 ? 1000 : 1);
-	*captured = (struct captured){ .time_ns = file->latest_ns, .bytes = file->buffer + file->at + RECORD_HEADER, .kept = kept,
-				       .length = length > kept ? length : kept, .side = SIDE_OF_FRAME };
+	*captured = (struct captured){ .time_ns = file->latest_ns,
+				       .bytes = file->buffer + file->at + RECORD_HEADER,
+				       .kept = kept,
+				       .length = length > kept ? length : kept,
+				       .side = SIDE_OF_FRAME };
 	file->at += RECORD_HEADER + kept;
 	return CAPTURE_FRAME;
 }
@@ -181,7 +185,11 @@ static bool has_magic(const struct pcap_file *file, uint32_t magic)
 static bool is_compressed(const struct pcap_file *file)
 {
 	const uint8_t *at = file->buffer + file->at;
-	return (at[0] == 0x1f && at[1] == 0x8b) || memcmp(at, "\x28\xb5\x2f\xfd", 4) == 0 || memcmp(at, "\xfd" "7zX", 4) == 0 ||
+	return (at[0] == 0x1f && at[1] == 0x8b) || memcmp(at, "\x28\xb5\x2f\xfd", 4) == 0 ||
+	       memcmp(at,
+		      "\xfd"
+		      "7zX",
+		      4) == 0 ||
 	       memcmp(at, "BZh", 3) == 0;
 }
 

@@ -8,26 +8,26 @@
 #include "softnet/options/options.h"
 
 enum {
-	CAPTURE_BUFFER = 1 << 20,          /* octets; no block that is looked into may be longer */
-	CAPTURED_MAX = 1 << 18,            /* octets of a frame: no capture program keeps more */
+	CAPTURE_BUFFER = 1 << 20, /* octets; no block that is looked into may be longer */
+	CAPTURED_MAX = 1 << 18,   /* octets of a frame: no capture program keeps more */
 	CAPTURE_INTERFACES_MAX = 256
 };
 
 /* Pointers are good until the next frame of the same file is read. */
 struct captured {
-	uint64_t time_ns;         /* since 1970; of a packet block that has none: that of the frame before */
+	uint64_t time_ns; /* since 1970; of a packet block that has none: that of the frame before */
 	const uint8_t *bytes;
-	uint32_t kept, length;    /* octets in the file, and on the wire: never less */
-	enum capture_side side;   /* SIDE_OF_FRAME: neither the interface's name nor a flag says so */
-	const char *comment;      /* its first one, not terminated; NULL: none */
+	uint32_t kept, length;  /* octets in the file, and on the wire: never less */
+	enum capture_side side; /* SIDE_OF_FRAME: neither the interface's name nor a flag says so */
+	const char *comment;    /* its first one, not terminated; NULL: none */
 	size_t comment_length;
 };
 
 struct capture_interface {
 	uint16_t link_type;
-	uint8_t resolution;       /* as if_tsresol: units of 10^-n seconds, or 2^-n with the highest bit */
+	uint8_t resolution; /* as if_tsresol: units of 10^-n seconds, or 2^-n with the highest bit */
 	enum capture_side side;
-	uint32_t snap_length;     /* 0: none */
+	uint32_t snap_length; /* 0: none */
 	int64_t offset_s;
 };
 
@@ -35,17 +35,17 @@ struct capture_interface {
 struct pcap_file {
 	const char *path;
 	int fd;
-	uint8_t *buffer;          /* what was read and not yet used: from `at` to `end` */
+	uint8_t *buffer; /* what was read and not yet used: from `at` to `end` */
 	size_t at, end;
-	bool has_ended;           /* there is no more to read */
-	int read_error;           /* why, unless 0 */
+	bool has_ended; /* there is no more to read */
+	int read_error; /* why, unless 0 */
 	bool is_pcapng, is_big_endian;
 	uint64_t latest_ns;
 	uint32_t interface_count; /* of this section */
 	struct capture_interface interfaces[CAPTURE_INTERFACES_MAX];
-	char *comment;            /* of the last section that had one; several are lines of it. NULL: there was none */
+	char *comment; /* of the last section that had one; several are lines of it. NULL: there was none */
 	size_t comment_length;
-	uint32_t comments;        /* how often that was another than before */
+	uint32_t comments; /* how often that was another than before */
 	struct usage_error error;
 };
 

@@ -8,11 +8,11 @@
 #include "system/log.h"
 
 enum {
-	TELL_MS = 60000,    /* one conflict again */
+	TELL_MS = 60000, /* one conflict again */
 	FORGET_MS = 600000,
 	NOTE_MS = 60000,
-	BELL_MS = 3000,     /* it is looked for once a second */
-	LOOK_MS = 2000,     /* between two answers: anybody may ring */
+	BELL_MS = 3000, /* it is looked for once a second */
+	LOOK_MS = 2000, /* between two answers: anybody may ring */
 	PORTS_SEEN = 64
 };
 
@@ -86,13 +86,13 @@ static void note_wanted(struct claims *c, struct address a, uint64_t now_ms)
 struct search {
 	struct claims *c;
 	uint64_t now_ms;
-	int first, end;        /* which of ours it is about */
-	bool with_notes;       /* and what others want of it */
+	int first, end;  /* which of ours it is about */
+	bool with_notes; /* and what others want of it */
 	/* Somebody else who counts has, or wants, what our item is for. False: that is enough. */
 	bool (*found)(struct search *, const struct other_guard *, int item, const struct claim *theirs);
 	bool conflicts[CLAIMS_MAX];
 	const struct claim_conflict *given; /* a conflict that is the operator's own */
-	uid_t stranger;        /* whose files come by just now; and the ports that live ones have named */
+	uid_t stranger;                     /* whose files come by just now; and the ports that live ones have named */
 	uint32_t ports[PORTS_SEEN];
 	int port_count;
 };
@@ -179,8 +179,9 @@ static struct claim_conflict *note_conflict(struct claims *c, struct address a, 
 			entry = one;
 	}
 	if (entry->pid != other->page.pid || entry->is_ours != is_ours || !same_address(entry->address, a))
-		*entry = (struct claim_conflict){ .address = a, .is_ours = is_ours, .pid = other->page.pid,
-						  .user = other->user };
+		*entry = (struct claim_conflict){
+			.address = a, .is_ours = is_ours, .pid = other->page.pid, .user = other->user
+		};
 	copy_text(entry->vm, sizeof entry->vm, other->page.vm);
 	entry->last_ms = now_ms;
 	if (entry->told_ms == 0 || now_ms - entry->told_ms >= TELL_MS) {

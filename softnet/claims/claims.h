@@ -16,8 +16,8 @@ enum { CONFLICTS_MAX = 8, BELLS_MAX = 4 };
 /* Two guards wanted it. */
 struct claim_conflict {
 	struct address address;
-	bool is_ours;         /* we hold it, and the other one wanted it */
-	uint32_t pid;         /* the other one; 0: no conflict */
+	bool is_ours; /* we hold it, and the other one wanted it */
+	uint32_t pid; /* the other one; 0: no conflict */
 	uid_t user;
 	char vm[VM_NAME_MAX + 1];
 	uint64_t last_ms, told_ms;
@@ -25,19 +25,19 @@ struct claim_conflict {
 
 struct claims {
 	struct claims_folder folder;
-	const struct port *uplink;   /* NULL: not joined yet */
-	uint32_t port;               /* ours on that network */
-	const char *named;           /* the segment, by the operator; NULL: the uplink knows */
-	struct claims_page page;     /* as it stands in our file */
-	bool is_given[CLAIMS_MAX];   /* by the operator: no conflict takes it */
+	const struct port *uplink; /* NULL: not joined yet */
+	uint32_t port;             /* ours on that network */
+	const char *named;         /* the segment, by the operator; NULL: the uplink knows */
+	struct claims_page page;   /* as it stands in our file */
+	bool is_given[CLAIMS_MAX]; /* by the operator: no conflict takes it */
 	struct claim_conflict conflicts[CONFLICTS_MAX];
 	struct {
 		int fd;
 		uint64_t until_ms;
-	} bells[BELLS_MAX];          /* that we ring */
-	uint64_t looked_ms;          /* when our own was answered */
+	} bells[BELLS_MAX]; /* that we ring */
+	uint64_t looked_ms; /* when our own was answered */
 	uint64_t noted_ms[NOTES_MAX];
-	bool has_failed;             /* and that was told */
+	bool has_failed; /* and that was told */
 
 	/* A conflict that is new, or goes on after a minute. */
 	void (*tell)(void *context, const struct claim_conflict *);

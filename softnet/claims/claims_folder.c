@@ -22,10 +22,12 @@
 #include "system/text.h"
 
 enum {
-	FILES_MAX = 4096, STRANGERS_MAX = 64, /* of root or oneself, of another user: each VM has two at most */
+	FILES_MAX = 4096,
+	STRANGERS_MAX = 64, /* of root or oneself, of another user: each VM has two at most */
 	USERS_MAX = 256,
 	NEWBORN_S = 60, /* what is not renamed by then never will be */
-	LIFE_AT = 0, BELL_AT = 1, /* octets that are locked */
+	LIFE_AT = 0,
+	BELL_AT = 1, /* octets that are locked */
 };
 
 static const char given_ending[] = ".given", newborn_ending[] = ".new";

@@ -15,9 +15,9 @@
 enum { CLAIMS_NAME = 48 };
 
 struct claims_folder {
-	int root;   /* /run/softnet/claims; -1: there is none */
-	int own;    /* -1: none, and all that follows does not count */
-	uid_t user; /* whose own it is */
+	int root;        /* /run/softnet/claims; -1: there is none */
+	int own;         /* -1: none, and all that follows does not count */
+	uid_t user;      /* whose own it is */
 	bool is_for_all; /* guards of other users look there */
 	int file;        /* ours, locked; -1: none */
 	char name[CLAIMS_NAME];
@@ -25,10 +25,10 @@ struct claims_folder {
 
 /* A file that is not ours, open for reading; only while it is looked at. */
 struct other_guard {
-	uid_t user;        /* whose folder it is in */
+	uid_t user; /* whose folder it is in */
 	int folder, file;
 	char name[CLAIMS_NAME];
-	uint32_t port;     /* struct segment_id; from the name, which a guard that is no longer root cannot change */
+	uint32_t port; /* struct segment_id; from the name, which a guard that is no longer root cannot change */
 	struct claims_page page;
 };
 

@@ -14,7 +14,9 @@ enum {
 	CLAIMS_MAX = 40, /* more than a guest can have addresses */
 	NOTES_MAX = 8,   /* of addresses that it wanted; full: the oldest goes */
 	ITEMS_MAX = CLAIMS_MAX + NOTES_MAX,
-	PAGE_HEADER = 192, CLAIM_OCTETS = 24, PAGE_OCTETS = PAGE_HEADER + ITEMS_MAX * CLAIM_OCTETS
+	PAGE_HEADER = 192,
+	CLAIM_OCTETS = 24,
+	PAGE_OCTETS = PAGE_HEADER + ITEMS_MAX * CLAIM_OCTETS
 };
 
 enum claim_kind {
@@ -33,7 +35,7 @@ struct claim {
 struct claims_page {
 	uint32_t pid;
 	char segment[SEGMENT_TEXT];
-	char vm[VM_NAME_MAX + 1];   /* printable */
+	char vm[VM_NAME_MAX + 1];     /* printable */
 	struct claim item[ITEMS_MAX]; /* the notes stand behind the claims */
 };
 

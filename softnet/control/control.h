@@ -13,19 +13,19 @@ enum { OPERATORS_MAX = 8, CONTROL_POLL_MAX = 2 + OPERATORS_MAX };
 
 struct control {
 	const struct rpc_method *methods;
-	void *context;             /* of the methods */
-	uid_t starter;             /* who started the guard: may connect, beside root and the guard's own user */
+	void *context; /* of the methods */
+	uid_t starter; /* who started the guard: may connect, beside root and the guard's own user */
 
-	struct client inherited;   /* --control-fd */
+	struct client inherited; /* --control-fd */
 	struct client operators[OPERATORS_MAX];
-	int listener;              /* -1: none */
-	struct stat place;         /* what was made at the path: only that is removed */
+	int listener;      /* -1: none */
+	struct stat place; /* what was made at the path: only that is removed */
 	const char *path;
-	bool is_for_readers;       /* nobody asked for it, so nobody but root may change anything there */
-	uint64_t accept_ms;        /* not before: no descriptor was free */
+	bool is_for_readers; /* nobody asked for it, so nobody but root may change anything there */
+	uint64_t accept_ms;  /* not before: no descriptor was free */
 	uint64_t now_ms;
-	uint32_t next;             /* whose turn it is to be answered */
-	bool is_awake;             /* poll(2) has told something */
+	uint32_t next; /* whose turn it is to be answered */
+	bool is_awake; /* poll(2) has told something */
 };
 
 /* Without channels. */

@@ -15,16 +15,16 @@ struct queue {
 };
 
 struct client {
-	int fd;                /* -1: nobody */
-	bool is_operator;      /* came by --control or the registry, and so may call every method */
-	bool is_reader;        /* but none that changes something */
-	bool is_roots;         /* the one who connected is root */
+	int fd;           /* -1: nobody */
+	bool is_operator; /* came by --control or the registry, and so may call every method */
+	bool is_reader;   /* but none that changes something */
+	bool is_roots;    /* the one who connected is root */
 	bool is_subscribed;
-	bool has_spoken_out;   /* nothing more is to be read */
-	bool skips;            /* what comes is the rest of a line that was too long */
+	bool has_spoken_out; /* nothing more is to be read */
+	bool skips;          /* what comes is the rest of a line that was too long */
 	struct queue in, out;
-	size_t looked_at;      /* so many octets of `in` hold no newline */
-	uint64_t missed;       /* events since the last that was queued */
+	size_t looked_at; /* so many octets of `in` hold no newline */
+	uint64_t missed;  /* events since the last that was queued */
 	struct rpc_call call;
 };
 

@@ -16,8 +16,10 @@
 #include "system/platform.h"
 #include "system/process/privileges.h"
 
-enum { ENTRIES_MAX = 4096, /* that one start looks at */
-       NEWBORN_S = 60 };   /* a guard that has not been renamed for so long never will be */
+enum {
+	ENTRIES_MAX = 4096, /* that one start looks at */
+	NEWBORN_S = 60
+}; /* a guard that has not been renamed for so long never will be */
 
 const char *registry_prefix = "";
 
@@ -32,8 +34,8 @@ bool registry_folder(int which, uid_t user, char path[REGISTRY_PATH])
 	case 0:
 		return user == 0 && fits(snprintf(path, REGISTRY_PATH, "%s%s/softnet", registry_prefix, platform_run));
 	case 1:
-		return platform_user_run[0] != '\0' && fits(snprintf(path, REGISTRY_PATH, "%s%s/%u/softnet", registry_prefix,
-								     platform_user_run, (unsigned)user));
+		return platform_user_run[0] != '\0' && fits(snprintf(path, REGISTRY_PATH, "%s%s/%u/softnet",
+								     registry_prefix, platform_user_run, (unsigned)user));
 	default:
 		return fits(snprintf(path, REGISTRY_PATH, "%s/tmp/softnet-%u", registry_prefix, (unsigned)user));
 	}
@@ -115,9 +117,10 @@ static void remove_dead(int folder, const char *path)
 static bool link_to_control(struct registry *registry, const char *path)
 {
 	char target[PATH_MAX], here[PATH_MAX];
-	int length = path[0] == '/'			 ? snprintf(target, sizeof target, "%s", path)
-		     : getcwd(here, sizeof here) != NULL ? snprintf(target, sizeof target, "%s/%s", here[1] != '\0' ? here : "", path)
-							 : -1;
+	int length = path[0] == '/' ? snprintf(target, sizeof target, "%s", path)
+		     : getcwd(here, sizeof here) != NULL
+			 ? snprintf(target, sizeof target, "%s/%s", here[1] != '\0' ? here : "", path)
+			 : -1;
 	registry->is_link = length > 0 && length < (int)sizeof target && symlink(target, registry->entry) == 0 &&
 			    lstat(registry->entry, &registry->link) == 0;
 	return registry->is_link;

@@ -10,7 +10,7 @@ enum { REGISTRY_PATH = 108, REGISTRY_FOLDERS = 3 };
 
 struct registry {
 	char entry[REGISTRY_PATH];
-	struct stat link;   /* what leave_registry() removes */
+	struct stat link; /* what leave_registry() removes */
 	bool is_tried, is_link;
 };
 

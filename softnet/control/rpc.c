@@ -6,8 +6,8 @@
 #include "system/text.h"
 
 enum {
-	ID_MAX = 256,          /* octets */
-	VALUES_MAX = 1 << 16   /* no method takes as many by far; a MiB of small ones would take 80 MB and 80 ms to parse */
+	ID_MAX = 256,        /* octets */
+	VALUES_MAX = 1 << 16 /* no method takes as many by far; a MiB of small ones would take 80 MB and 80 ms to parse */
 };
 
 void rpc_seed(size_t random)
@@ -93,14 +93,13 @@ static bool check_request(struct rpc_call *call)
 	const char *key;
 	if (!json_is_object(request))
 		return rpc_refuse(call, RPC_NO_REQUEST, "a request is one object") != NULL;
-	json_object_foreach(request, key, value)
-		if (!is_one_of(key, known))
-			return rpc_refuse(call, RPC_NO_REQUEST, "unknown key \"%.60s\"", key) != NULL;
+	json_object_foreach(request, key, value) if (!is_one_of(key, known)) return rpc_refuse(
+	    call, RPC_NO_REQUEST, "unknown key \"%.60s\"", key) != NULL;
 	if (!is_text(json_object_get(request, "jsonrpc"), "2.0"))
 		return rpc_refuse(call, RPC_NO_REQUEST, "jsonrpc: expected \"2.0\"") != NULL;
 	if (!is_id(json_object_get(request, "id")))
-		return rpc_refuse(call, RPC_NO_REQUEST, "id: expected a string of at most %d octets, or a number from 0 on",
-				  ID_MAX) != NULL;
+		return rpc_refuse(call, RPC_NO_REQUEST,
+				  "id: expected a string of at most %d octets, or a number from 0 on", ID_MAX) != NULL;
 	if (!json_is_string(json_object_get(request, "method")))
 		return rpc_refuse(call, RPC_NO_REQUEST, "method: expected a string") != NULL;
 	return true;
@@ -201,9 +200,8 @@ bool rpc_takes(struct rpc_call *call, const char *const *keys)
 	const char *key;
 	if (!json_is_object(call->params))
 		return rpc_refuse(call, RPC_BAD_PARAMETERS, "params: expected an object with %s", keys[0]) != NULL;
-	json_object_foreach(call->params, key, value)
-		if (!is_one_of(key, keys))
-			return rpc_refuse(call, RPC_BAD_PARAMETERS, "unknown parameter \"%.60s\"", key) != NULL;
+	json_object_foreach(call->params, key, value) if (!is_one_of(key, keys)) return rpc_refuse(
+	    call, RPC_BAD_PARAMETERS, "unknown parameter \"%.60s\"", key) != NULL;
 	for (; *keys != NULL; keys++)
 		if (json_object_get(call->params, *keys) == NULL)
 			return rpc_refuse(call, RPC_BAD_PARAMETERS, "%s: missing", *keys) != NULL;

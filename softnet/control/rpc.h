@@ -23,19 +23,19 @@ enum rpc_code {
  * it is called again until it gives one of the others.
  */
 struct rpc_call {
-	void *context, *client;  /* the caller's */
-	json_t *request;         /* NULL: no call is under way */
-	json_t *params;          /* NULL: none */
+	void *context, *client; /* the caller's */
+	json_t *request;        /* NULL: no call is under way */
+	json_t *params;         /* NULL: none */
 	json_t *(*method)(struct rpc_call *);
 	bool is_later;
-	uint64_t progress;       /* the method's; 0 at first */
+	uint64_t progress; /* the method's; 0 at first */
 	int code;
 	char message[400];
 };
 
 struct rpc_method {
-	const char *name;        /* NULL ends a table */
-	bool is_ours;            /* not for channels that know the two methods of the original alone */
+	const char *name; /* NULL ends a table */
+	bool is_ours;     /* not for channels that know the two methods of the original alone */
 	json_t *(*call)(struct rpc_call *);
 };
 

@@ -41,8 +41,7 @@ static bool is_about_dhcp(unsigned verdict)
 	       verdict == DROP_DHCP4_BAD_LEASE || verdict == DROP_DHCP4_PORT_MISUSE || verdict == DROP_DHCP_HOSTNAME;
 }
 
-static void keep_whole(struct whole_frame *whole, unsigned verdict, const uint8_t *bytes, uint32_t length,
-		       uint64_t now_ms)
+static void keep_whole(struct whole_frame *whole, unsigned verdict, const uint8_t *bytes, uint32_t length, uint64_t now_ms)
 {
 	whole->dropped_ms = now_ms;
 	whole->verdict = verdict;
@@ -130,8 +129,10 @@ static void print_lease(struct address a, struct address from, uint64_t expires_
 static void print_address(const struct binding6 *b, uint64_t now_ms)
 {
 	static const char *const origins[] = {
-		[ORIGIN_LINK_LOCAL] = "link-local", [ORIGIN_SLAAC] = "slaac",
-		[ORIGIN_DHCP] = "dhcp", [ORIGIN_STATIC] = "static",
+		[ORIGIN_LINK_LOCAL] = "link-local",
+		[ORIGIN_SLAAC] = "slaac",
+		[ORIGIN_DHCP] = "dhcp",
+		[ORIGIN_STATIC] = "static",
 	};
 	char address[ADDRESS_TEXT], left[SPAN_TEXT];
 	print_line("address %s remaining %s origin %s state %s", format_address(b->address, address),

@@ -24,11 +24,11 @@ struct counters {
 	uint64_t verdicts[DIRECTIONS][VERDICTS]; /* PASS: frames delivered */
 	uint64_t octets[DIRECTIONS];             /* of those */
 	struct specimen last[DIRECTIONS][VERDICTS];
-	struct whole_frame dhcp[DIRECTIONS];     /* the last one that was dropped for what a DHCP message says */
-	struct sample samples[SAMPLES];          /* about a second apart, a ring */
+	struct whole_frame dhcp[DIRECTIONS]; /* the last one that was dropped for what a DHCP message says */
+	struct sample samples[SAMPLES];      /* about a second apart, a ring */
 	uint32_t next_sample, sample_count;
 	struct {
-		uint64_t told;                   /* of the drops, how many a line spoke of */
+		uint64_t told; /* of the drops, how many a line spoke of */
 		uint64_t told_ms;
 	} log[DIRECTIONS][VERDICTS];
 };

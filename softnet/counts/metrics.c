@@ -23,15 +23,15 @@ struct writer {
 	FILE *to;
 	enum metrics_form form;
 	const struct metric *metric;
-	bool has_header;  /* of this family: one without a sample has none */
-	json_t *seen;     /* the labels of its samples, as keys */
-	json_t *guard;    /* the one whose turn it is */
+	bool has_header; /* of this family: one without a sample has none */
+	json_t *seen;    /* the labels of its samples, as keys */
+	json_t *guard;   /* the one whose turn it is */
 };
 
 struct metric {
 	const char *name; /* of the family; samples of a counter end in _total, that of an info in _info */
 	enum { COUNTER, GAUGE, INFO } type;
-	const char *unit; /* with which the name ends; NULL: none */
+	const char *unit;         /* with which the name ends; NULL: none */
 	const char *key, *member; /* where in the status; what that means is the walk's own affair */
 	void (*walk)(struct writer *, json_t *of_key, const char *member);
 	const char *help;
@@ -125,7 +125,8 @@ static void walk_one(struct writer *w, json_t *value, const char *member)
 static void walk_sides(struct writer *w, json_t *sides, const char *member)
 {
 	for (int side = 0; side < DIRECTIONS; side++)
-		put_labelled(w, "side", side_names[side], json_object_get(json_object_get(sides, side_names[side]), member));
+		put_labelled(w, "side", side_names[side],
+			     json_object_get(json_object_get(sides, side_names[side]), member));
 }
 
 /* Counts by key; `label` says what the keys are. */
@@ -133,15 +134,15 @@ static void walk_keys(struct writer *w, json_t *counts, const char *label)
 {
 	const char *key;
 	json_t *count;
-	json_object_foreach(counts, key, count)
-		put_labelled(w, label, key, count);
+	json_object_foreach(counts, key, count) put_labelled(w, label, key, count);
 }
 
 static void walk_drops(struct writer *w, json_t *drops, const char *member)
 {
 	size_t i;
 	json_t *drop;
-	json_array_foreach(drops, i, drop) {
+	json_array_foreach(drops, i, drop)
+	{
 		struct labels labels;
 		const char *side = text_of(drop, "side"), *reason = text_of(drop, "reason");
 		if (side == NULL || reason == NULL || !start_labels(&labels, w->guard))
@@ -187,7 +188,8 @@ static uint64_t count_addresses(json_t *addresses, bool is_six, const char *orig
 	uint64_t n = 0;
 	size_t i;
 	json_t *one;
-	json_array_foreach(addresses, i, one) {
+	json_array_foreach(addresses, i, one)
+	{
 		const char *address = text_of(one, "address"), *its_origin = text_of(one, "origin");
 		n += address != NULL && its_origin != NULL && (strchr(address, ':') != NULL) == is_six &&
 		     strcmp(its_origin, origin) == 0;
@@ -198,9 +200,12 @@ static uint64_t count_addresses(json_t *addresses, bool is_six, const char *orig
 /* Always the same six, with 0: an alert can be asked for that, but hardly for a sample that is not there. */
 static void walk_addresses(struct writer *w, json_t *addresses, const char *member)
 {
-	static const struct { bool is_six; const char *origin; } kinds[] = {
+	static const struct {
+		bool is_six;
+		const char *origin;
+	} kinds[] = {
 		{ false, "dhcp" }, { false, "static" }, { true, "link-local" },
-		{ true, "slaac" }, { true, "dhcp" }, { true, "static" },
+		{ true, "slaac" }, { true, "dhcp" },    { true, "static" },
 	};
 	(void)member;
 	for (size_t i = 0; json_is_array(addresses) && i < sizeof kinds / sizeof *kinds; i++) {
@@ -220,7 +225,8 @@ static void walk_leases(struct writer *w, json_t *addresses, const char *member)
 {
 	size_t i;
 	json_t *one;
-	json_array_foreach(addresses, i, one) {
+	json_array_foreach(addresses, i, one)
+	{
 		const char *address = text_of(one, "address"), *origin = text_of(one, "origin");
 		if (address != NULL && origin != NULL && strcmp(origin, "dhcp") == 0)
 			put_labelled(w, "address", address, json_object_get(one, member));
@@ -249,14 +255,16 @@ static const struct metric metrics[] = {
 	{ "softnet", INFO, NULL, "version", NULL, walk_info, "A guard, its version and its two ports." },
 	{ "softnet_start_time_seconds", GAUGE, "seconds", "started", NULL, walk_time,
 	  "When the guard was started, since 1970 in UTC." },
-	{ "softnet_frames", COUNTER, NULL, "passed", "frames", walk_sides, "Frames that passed, by the side that sent them." },
+	{ "softnet_frames", COUNTER, NULL, "passed", "frames", walk_sides,
+	  "Frames that passed, by the side that sent them." },
 	{ "softnet_bytes", COUNTER, "bytes", "passed", "octets", walk_sides,
 	  "Octets of the frames that passed, by the side that sent them." },
 	{ "softnet_drops", COUNTER, NULL, "drops", "count", walk_drops,
 	  "Frames that did not pass, by the side that sent them and the reason." },
 	{ "softnet_flows", GAUGE, NULL, "flows", "class", walk_keys, "Flows that are remembered, by class." },
 	{ "softnet_addresses", GAUGE, NULL, "addresses", NULL, walk_addresses, "Addresses that the VM has." },
-	{ "softnet_lease_seconds", GAUGE, "seconds", "addresses", "seconds", walk_leases, "What is left of a DHCP lease." },
+	{ "softnet_lease_seconds", GAUGE, "seconds", "addresses", "seconds", walk_leases,
+	  "What is left of a DHCP lease." },
 	{ "softnet_rules", GAUGE, NULL, "policy", "action", walk_keys, "Rules of the policy in force." },
 	{ "softnet_rejections", COUNTER, NULL, "rejections", NULL, walk_one, "Answers that --reject sent to the VM." },
 	{ "softnet_questions", COUNTER, NULL, "questions", NULL, walk_one,
@@ -270,7 +278,8 @@ static const struct metric metrics[] = {
 	{ "softnet_events", COUNTER, NULL, "events", "told", walk_one, "Events that were told." },
 	{ "softnet_events_lost", COUNTER, NULL, "events", "lost", walk_one, "Events that --events could not write." },
 	{ "softnet_capture_lost", COUNTER, NULL, "capture", "lost", walk_one, "Frames that --pcap could not write." },
-	{ "softnet_state_failed", COUNTER, NULL, "state_file", "failed", walk_one, "How often --state could not be written." },
+	{ "softnet_state_failed", COUNTER, NULL, "state_file", "failed", walk_one,
+	  "How often --state could not be written." },
 	{ "softnet_metrics_failed", COUNTER, NULL, "metrics", "failed", walk_one, "How often --metrics could not write." },
 };
 
@@ -280,8 +289,7 @@ static void put_family(struct writer *w, const json_t *guards, const struct metr
 	w->metric = metric;
 	w->has_header = false;
 	json_object_clear(w->seen);
-	json_array_foreach(guards, i, w->guard)
-		metric->walk(w, json_object_get(w->guard, metric->key), metric->member);
+	json_array_foreach(guards, i, w->guard) metric->walk(w, json_object_get(w->guard, metric->key), metric->member);
 }
 
 char *metrics_text(const json_t *guards, enum metrics_form form)

@@ -4,11 +4,11 @@
 #include <stdint.h>
 
 struct metrics_file {
-	const char *path;        /* NULL: none */
+	const char *path;                       /* NULL: none */
 	json_t *(*status)(const void *context); /* as guard.status gives it; NULL: no memory */
 	const void *context;
-	uint64_t written_ms;     /* when it was, or was tried, last */
-	uint64_t failed;         /* how often it could not be written */
+	uint64_t written_ms; /* when it was, or was tried, last */
+	uint64_t failed;     /* how often it could not be written */
 };
 
 /* NULL, or why it cannot be written. */

@@ -54,15 +54,16 @@ json_t *json_flows(const struct flows *flows)
 #undef X
 	};
 	json_t *list = json_object();
-	for (int class = 0; class < FLOW_CLASSES_END; class++)
-		json_object_set_new(list, names[class], json_number(flows->count[class]));
+	for (int which = 0; which < FLOW_CLASSES_END; which++)
+		json_object_set_new(list, names[which], json_number(flows->count[which]));
 	return list;
 }
 
 static json_t *lease4(const struct binding *b, uint64_t now_ms)
 {
-	static const char *const states[] = { [BINDING_NONE] = "none", [BINDING_BOUND] = "bound",
-					      [BINDING_GRACE] = "grace", [BINDING_STATIC] = "bound" };
+	static const char *const states[] = {
+		[BINDING_NONE] = "none", [BINDING_BOUND] = "bound", [BINDING_GRACE] = "grace", [BINDING_STATIC] = "bound"
+	};
 	return json_pack("{s:o, s:s, s:s, s:o, s:o}", "address", json_address(b->address), "origin",
 			 b->state == BINDING_STATIC ? "static" : "dhcp", "state", states[b->state], "seconds",
 			 json_seconds_left(b->expires_ms, now_ms), "server", json_address(b->server));
@@ -70,8 +71,9 @@ static json_t *lease4(const struct binding *b, uint64_t now_ms)
 
 static json_t *lease6(const struct binding6 *b, uint64_t now_ms)
 {
-	static const char *const origins[] = { [ORIGIN_LINK_LOCAL] = "link-local", [ORIGIN_SLAAC] = "slaac",
-					       [ORIGIN_DHCP] = "dhcp", [ORIGIN_STATIC] = "static" };
+	static const char *const origins[] = {
+		[ORIGIN_LINK_LOCAL] = "link-local", [ORIGIN_SLAAC] = "slaac", [ORIGIN_DHCP] = "dhcp", [ORIGIN_STATIC] = "static"
+	};
 	return json_pack("{s:o, s:s, s:s, s:o, s:o}", "address", json_address(b->address), "origin", origins[b->origin],
 			 "state", status_of(b, now_ms) == STATUS_VALID ? "bound" : "tentative", "seconds",
 			 json_seconds_left(b->expires_ms, now_ms), "server", json_address(b->server));
@@ -90,8 +92,8 @@ json_t *json_addresses(const struct config *config, const struct state *state, u
 	json_t *list = json_array();
 	for (int i = 0; i < BINDINGS4_MAX; i++)
 		if (is_live(&state->ipv4[i], now_ms))
-			json_array_append_new(list, mark_shared(lease4(&state->ipv4[i], now_ms), config,
-								state->ipv4[i].address));
+			json_array_append_new(
+			    list, mark_shared(lease4(&state->ipv4[i], now_ms), config, state->ipv4[i].address));
 	for (int i = 0; i < BINDINGS6_MAX; i++)
 		if (now_ms < state->ipv6.bindings[i].expires_ms)
 			json_array_append_new(list, mark_shared(lease6(&state->ipv6.bindings[i], now_ms), config,

@@ -111,17 +111,18 @@ static void say_ipv4(struct line *line, const struct frame *frame, uint32_t leng
 
 static const char *name_of_header(uint8_t type)
 {
-	return type == HOP_BY_HOP		? "hop-by-hop"
-	       : type == ROUTING_HEADER		? "routing"
-	       : type == AUTHENTICATION_HEADER	? "AH"
-						: "dest-options";
+	return type == HOP_BY_HOP              ? "hop-by-hop"
+	       : type == ROUTING_HEADER        ? "routing"
+	       : type == AUTHENTICATION_HEADER ? "AH"
+					       : "dest-options";
 }
 
 /* Unlike walk_headers() this goes on where something is not allowed, and says what stood there. */
 static void walk_and_say(struct line *line, struct payload *payload)
 {
 	struct reader *r = &payload->r;
-	for (int walked = 0; walked <= EXTENSION_HEADERS_MAX && is_extension6(payload->protocol) && !payload->is_later; walked++) {
+	for (int walked = 0; walked <= EXTENSION_HEADERS_MAX && is_extension6(payload->protocol) && !payload->is_later;
+	     walked++) {
 		uint8_t type = payload->protocol;
 		uint32_t start = r->at;
 		payload->protocol = read_u8(r);
@@ -177,10 +178,12 @@ static const char *name_of_type(uint16_t type)
 		uint16_t type;
 		const char *name;
 	} names[] = {
-		{ 0x0842, "wake-on-LAN" }, { 0x8035, "RARP" }, { 0x809b, "AppleTalk" }, { 0x80f3, "AARP" }, { 0x8137, "IPX" },
-		{ 0x8808, "PAUSE" }, { 0x8809, "LACP" }, { 0x8847, "MPLS" }, { 0x8863, "PPPoE discovery" }, { 0x8864, "PPPoE" },
-		{ 0x888e, "802.1X" }, { 0x88cc, "LLDP" }, { 0x88e5, "MACsec" }, { 0x88f5, "MVRP" }, { 0x88f7, "PTP" },
-		{ 0x8902, "CFM" }, { 0x9000, "loopback test" },
+		{ 0x0842, "wake-on-LAN" }, { 0x8035, "RARP" },          { 0x809b, "AppleTalk" },
+		{ 0x80f3, "AARP" },        { 0x8137, "IPX" },           { 0x8808, "PAUSE" },
+		{ 0x8809, "LACP" },        { 0x8847, "MPLS" },          { 0x8863, "PPPoE discovery" },
+		{ 0x8864, "PPPoE" },       { 0x888e, "802.1X" },        { 0x88cc, "LLDP" },
+		{ 0x88e5, "MACsec" },      { 0x88f5, "MVRP" },          { 0x88f7, "PTP" },
+		{ 0x8902, "CFM" },         { 0x9000, "loopback test" },
 	};
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (names[i].type == type)

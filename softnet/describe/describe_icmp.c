@@ -9,13 +9,15 @@ void say_icmp4(struct line *line, struct reader r)
 {
 	enum { UNREACHABLE = 3, REDIRECT = 5 };
 	static const char *const types[] = {
-		[0] = "echo reply", [UNREACHABLE] = "unreachable", [4] = "source quench", [REDIRECT] = "redirect",
-		[8] = "echo request", [9] = "router advertisement", [10] = "router solicitation", [11] = "time exceeded",
-		[12] = "parameter problem", [13] = "timestamp request", [14] = "timestamp reply", [17] = "mask request",
+		[0] = "echo reply",           [UNREACHABLE] = "unreachable", [4] = "source quench",
+		[REDIRECT] = "redirect",      [8] = "echo request",          [9] = "router advertisement",
+		[10] = "router solicitation", [11] = "time exceeded",        [12] = "parameter problem",
+		[13] = "timestamp request",   [14] = "timestamp reply",      [17] = "mask request",
 		[18] = "mask reply",
 	};
-	static const char *const codes[] = { "net", "host", "protocol", "port", "fragmentation needed", [9] = "net prohibited",
-					     [10] = "host prohibited", [13] = "prohibited" };
+	static const char *const codes[] = {
+		"net", "host", "protocol", "port", "fragmentation needed", [9] = "net prohibited", [10] = "host prohibited", [13] = "prohibited"
+	};
 	uint8_t type = read_u8(&r), code = read_u8(&r);
 	bool has_type = r.ok;
 	skip_bytes(&r, 2);
@@ -82,15 +84,24 @@ static void say_discovery(struct line *line, uint8_t type, struct reader r)
 void say_icmp6(struct line *line, struct reader r)
 {
 	static const char *const types[] = {
-		[ICMP6_UNREACHABLE] = "ICMPv6 unreachable", [2] = "ICMPv6 packet too big", [3] = "ICMPv6 time exceeded",
-		[ICMP6_PARAMETER_PROBLEM] = "ICMPv6 parameter problem", [ICMP6_ECHO_REQUEST] = "ICMPv6 echo request",
-		[ICMP6_ECHO_REPLY] = "ICMPv6 echo reply", [MLD_QUERY] = "MLD query", [MLD_REPORT] = "MLD report",
-		[MLD_DONE] = "MLD done", [ROUTER_SOLICITATION] = "RS", [ROUTER_ADVERTISEMENT] = "RA",
-		[NEIGHBOR_SOLICITATION] = "NS", [NEIGHBOR_ADVERTISEMENT] = "NA", [ICMP6_REDIRECT] = "redirect",
+		[ICMP6_UNREACHABLE] = "ICMPv6 unreachable",
+		[2] = "ICMPv6 packet too big",
+		[3] = "ICMPv6 time exceeded",
+		[ICMP6_PARAMETER_PROBLEM] = "ICMPv6 parameter problem",
+		[ICMP6_ECHO_REQUEST] = "ICMPv6 echo request",
+		[ICMP6_ECHO_REPLY] = "ICMPv6 echo reply",
+		[MLD_QUERY] = "MLD query",
+		[MLD_REPORT] = "MLD report",
+		[MLD_DONE] = "MLD done",
+		[ROUTER_SOLICITATION] = "RS",
+		[ROUTER_ADVERTISEMENT] = "RA",
+		[NEIGHBOR_SOLICITATION] = "NS",
+		[NEIGHBOR_ADVERTISEMENT] = "NA",
+		[ICMP6_REDIRECT] = "redirect",
 		[MLD_REPORT_2] = "MLD report v2",
 	};
-	static const char *const codes[] = { "no route", "prohibited", "beyond scope", "address", "port", "source refused",
-					     "route rejected" };
+	static const char *const codes[] = { "no route", "prohibited",     "beyond scope",  "address",
+					     "port",     "source refused", "route rejected" };
 	uint8_t type = read_u8(&r), code = read_u8(&r);
 	bool has_type = r.ok;
 	skip_bytes(&r, 2);

@@ -18,9 +18,9 @@ void say_name(struct line *, const char *const *names, size_t count, unsigned nu
 /* What stands behind an IP header. `r` ends where the packet does, or what was kept of it. */
 struct payload {
 	struct reader r;
-	uint32_t octets;   /* as the headers say; may be more than are there */
+	uint32_t octets; /* as the headers say; may be more than are there */
 	uint8_t protocol;
-	bool is_later;     /* fragment: its first octets are somewhere in the middle */
+	bool is_later; /* fragment: its first octets are somewhere in the middle */
 	bool is_fragment;
 	uint64_t source_mac;
 };

@@ -56,8 +56,9 @@ static void say_if_set(struct line *line, const char *word, struct address addre
 static void say_dhcp(struct line *line, struct reader r, uint64_t source_mac)
 {
 	static const char *const types[] = {
-		[DHCPDISCOVER] = "DISCOVER", [DHCPOFFER] = "OFFER", [DHCPREQUEST] = "REQUEST", [DHCPDECLINE] = "DECLINE",
-		[DHCPACK] = "ACK", [DHCPNAK] = "NAK", [DHCPRELEASE] = "RELEASE", [DHCPINFORM] = "INFORM",
+		[DHCPDISCOVER] = "DISCOVER", [DHCPOFFER] = "OFFER",   [DHCPREQUEST] = "REQUEST",
+		[DHCPDECLINE] = "DECLINE",   [DHCPACK] = "ACK",       [DHCPNAK] = "NAK",
+		[DHCPRELEASE] = "RELEASE",   [DHCPINFORM] = "INFORM",
 	};
 	uint8_t op = read_u8(&r);
 	skip_bytes(&r, 11);
@@ -90,10 +91,18 @@ static void say_dhcp(struct line *line, struct reader r, uint64_t source_mac)
 static void say_dhcp6(struct line *line, struct reader r)
 {
 	static const char *const types[] = {
-		[DHCP6_SOLICIT] = "SOLICIT", [DHCP6_ADVERTISE] = "ADVERTISE", [DHCP6_REQUEST] = "REQUEST",
-		[DHCP6_CONFIRM] = "CONFIRM", [DHCP6_RENEW] = "RENEW", [DHCP6_REBIND] = "REBIND", [DHCP6_REPLY] = "REPLY",
-		[DHCP6_RELEASE] = "RELEASE", [DHCP6_DECLINE] = "DECLINE", [DHCP6_RECONFIGURE] = "RECONFIGURE",
-		[DHCP6_INFORMATION_REQUEST] = "INFORMATION-REQUEST", [DHCP6_RELAY_FORWARD] = "RELAY-FORW",
+		[DHCP6_SOLICIT] = "SOLICIT",
+		[DHCP6_ADVERTISE] = "ADVERTISE",
+		[DHCP6_REQUEST] = "REQUEST",
+		[DHCP6_CONFIRM] = "CONFIRM",
+		[DHCP6_RENEW] = "RENEW",
+		[DHCP6_REBIND] = "REBIND",
+		[DHCP6_REPLY] = "REPLY",
+		[DHCP6_RELEASE] = "RELEASE",
+		[DHCP6_DECLINE] = "DECLINE",
+		[DHCP6_RECONFIGURE] = "RECONFIGURE",
+		[DHCP6_INFORMATION_REQUEST] = "INFORMATION-REQUEST",
+		[DHCP6_RELAY_FORWARD] = "RELAY-FORW",
 		[DHCP6_RELAY_REPLY] = "RELAY-REPL",
 	};
 	uint8_t type = read_u8(&r);
@@ -202,7 +211,10 @@ static void say_igmp(struct line *line, struct reader r)
 	uint8_t type = read_u8(&r);
 	skip_bytes(&r, 3);
 	struct address group = address_of_ipv4(read_be32(&r));
-	const char *name = type == 0x11 ? "query" : type == 0x17 ? "leave" : type == 0x12 || type == 0x16 ? "report" : NULL;
+	const char *name = type == 0x11                   ? "query"
+			   : type == 0x17                 ? "leave"
+			   : type == 0x12 || type == 0x16 ? "report"
+							  : NULL;
 	say(line, " IGMP ");
 	if (!r.ok)
 		say(line, "cut off");
@@ -217,10 +229,12 @@ static void say_igmp(struct line *line, struct reader r)
 static const char *name_of_protocol(uint8_t protocol)
 {
 	static const char *const names[256] = {
-		[1] = "ICMP", [2] = "IGMP", [4] = "IPIP", [6] = "TCP", [17] = "UDP", [41] = "6in4", [43] = "IPv6-Route",
-		[47] = "GRE", [50] = "ESP", [51] = "AH", [58] = "ICMPv6", [59] = "no next header", [88] = "EIGRP",
-		[89] = "OSPF", [103] = "PIM", [112] = "VRRP", [115] = "L2TP", [132] = "SCTP", [135] = "mobility",
-		[139] = "HIP", [140] = "Shim6",
+		[1] = "ICMP",    [2] = "IGMP",   [4] = "IPIP",        [6] = "TCP",
+		[17] = "UDP",    [41] = "6in4",  [43] = "IPv6-Route", [47] = "GRE",
+		[50] = "ESP",    [51] = "AH",    [58] = "ICMPv6",     [59] = "no next header",
+		[88] = "EIGRP",  [89] = "OSPF",  [103] = "PIM",       [112] = "VRRP",
+		[115] = "L2TP",  [132] = "SCTP", [135] = "mobility",  [139] = "HIP",
+		[140] = "Shim6",
 	};
 	return names[protocol];
 }

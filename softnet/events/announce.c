@@ -12,10 +12,11 @@ static const struct rate rate = { 1000, 100 };
 /* A port that comes and goes must leave room for the others. */
 static const struct rate port_rate = { 100, 8 };
 
-bool start_announcer(struct announcer *a, struct control *control, const char *vm, const char *const *names, uint32_t count,
-		     uint64_t now_ms, struct usage_error *error)
+bool start_announcer(struct announcer *a, struct control *control, const char *vm, const char *const *names,
+		     uint32_t count, uint64_t now_ms, struct usage_error *error)
 {
-	*a = (struct announcer){ .control = control, .bucket = { rate.burst * 1000, now_ms },
+	*a = (struct announcer){ .control = control,
+				 .bucket = { rate.burst * 1000, now_ms },
 				 .port_bucket = { port_rate.burst * 1000, now_ms } };
 	snprintf(a->vm, sizeof a->vm, "%s", vm);
 	for (; a->sink_count < count; a->sink_count++)
@@ -39,8 +40,9 @@ bool is_heard(const struct announcer *a)
 /* What one needs to act upon; the rest is for the record. */
 static bool is_warning(const char *event)
 {
-	static const char *const names[] = { "binding-conflict", "rogue-server", "binding-claimed", "no-dhcp-answer",
-					     "no-gateway-answer", "port", "uplink", "state-file", "server-changed", "router-changed" };
+	static const char *const names[] = { "binding-conflict",  "rogue-server",  "binding-claimed", "no-dhcp-answer",
+					     "no-gateway-answer", "port",          "uplink",          "state-file",
+					     "server-changed",    "router-changed" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (strcmp(event, names[i]) == 0)
 			return true;
@@ -64,8 +66,9 @@ static void write_sinks(struct announcer *a, const char *event, const json_t *ob
 static json_t *make_object(struct announcer *a, const char *event, json_t *keys)
 {
 	char time[TIME_TEXT];
-	json_t *object = keys == NULL ? NULL : json_pack("{s:s, s:s, s:s}", "time", format_time(wall_clock_ms(), time), "vm",
-							 a->vm, "event", event);
+	json_t *object = keys == NULL ? NULL
+				      : json_pack("{s:s, s:s, s:s}", "time", format_time(wall_clock_ms(), time), "vm",
+						  a->vm, "event", event);
 	if (object != NULL && (json_object_update(object, keys) < 0 ||
 			       (a->untold > 0 && json_object_set_new(object, "withheld", json_number(a->untold)) < 0))) {
 		json_decref(object);
@@ -117,10 +120,14 @@ static json_t *keys_of(const struct event *event, uint64_t now_ms)
 void announce_learned(struct announcer *a, const struct event *event, uint64_t now_ms)
 {
 	static const char *const names[] = {
-		[EVENT_LEASE_NEW] = "lease-new", [EVENT_LEASE_RENEWED] = "lease-renewed",
-		[EVENT_LEASE_LOST] = "lease-lost", [EVENT_LEASE_GRACE] = "lease-grace",
-		[EVENT_SERVER_LEARNED] = "server-learned", [EVENT_SERVER_CHANGED] = "server-changed",
-		[EVENT_GATEWAY_LEARNED] = "router-learned", [EVENT_GATEWAY_CHANGED] = "router-changed",
+		[EVENT_LEASE_NEW] = "lease-new",
+		[EVENT_LEASE_RENEWED] = "lease-renewed",
+		[EVENT_LEASE_LOST] = "lease-lost",
+		[EVENT_LEASE_GRACE] = "lease-grace",
+		[EVENT_SERVER_LEARNED] = "server-learned",
+		[EVENT_SERVER_CHANGED] = "server-changed",
+		[EVENT_GATEWAY_LEARNED] = "router-learned",
+		[EVENT_GATEWAY_CHANGED] = "router-changed",
 		[EVENT_PREFIX_LEARNED] = "prefix-learned",
 	};
 	if (is_heard(a))
@@ -141,9 +148,10 @@ void announce_port(struct announcer *a, const char *port, const char *what, uint
 void announce_start(struct announcer *a, uint64_t vm_mac, const char *guest, const char *uplink, uint64_t now_ms)
 {
 	if (is_heard(a))
-		announce(a, "started", json_pack("{s:o, s:o, s:o, s:s, s:i}", "mac", json_mac(vm_mac), "guest",
-						 json_text(guest), "uplink", json_text(uplink), "version", SOFTNET_VERSION,
-						 "pid", (int)getpid()), ALWAYS, now_ms);
+		announce(a, "started",
+			 json_pack("{s:o, s:o, s:o, s:s, s:i}", "mac", json_mac(vm_mac), "guest", json_text(guest),
+				   "uplink", json_text(uplink), "version", SOFTNET_VERSION, "pid", (int)getpid()),
+			 ALWAYS, now_ms);
 }
 
 void announce_stop(struct announcer *a, const char *why, uint64_t now_ms)
@@ -155,14 +163,15 @@ void announce_stop(struct announcer *a, const char *why, uint64_t now_ms)
 void announce_policy(struct announcer *a, int allowing, int blocking, uint64_t now_ms)
 {
 	if (is_heard(a))
-		announce(a, "policy-changed", json_pack("{s:i, s:i}", "allow", allowing, "block", blocking), ALWAYS, now_ms);
+		announce(a, "policy-changed", json_pack("{s:i, s:i}", "allow", allowing, "block", blocking), ALWAYS,
+			 now_ms);
 }
 
 void announce_no_answer(struct announcer *a, uint64_t seconds, const char *hint, uint64_t now_ms)
 {
 	if (is_heard(a))
-		announce(a, "no-dhcp-answer", json_pack("{s:o, s:s}", "seconds", json_number(seconds), "hint", hint), ALWAYS,
-			 now_ms);
+		announce(a, "no-dhcp-answer", json_pack("{s:o, s:s}", "seconds", json_number(seconds), "hint", hint),
+			 ALWAYS, now_ms);
 }
 
 void announce_gateway(struct announcer *a, struct address router, const char *hint, uint64_t now_ms)
@@ -170,8 +179,8 @@ void announce_gateway(struct announcer *a, struct address router, const char *hi
 	if (!is_heard(a))
 		return;
 	if (hint != NULL)
-		announce(a, "no-gateway-answer", json_pack("{s:o, s:s}", "address", json_address(router), "hint", hint), ALWAYS,
-			 now_ms);
+		announce(a, "no-gateway-answer", json_pack("{s:o, s:s}", "address", json_address(router), "hint", hint),
+			 ALWAYS, now_ms);
 	else
 		announce(a, "gateway-answered", json_pack("{s:o}", "address", json_address(router)), ALWAYS, now_ms);
 }
@@ -185,17 +194,19 @@ void announce_answer(struct announcer *a, uint64_t seconds, uint64_t now_ms)
 void announce_claim(struct announcer *a, const struct claim_conflict *conflict, uint64_t now_ms)
 {
 	if (is_heard(a))
-		announce(a, "binding-claimed", json_pack("{s:o, s:s, s:s, s:i, s:i}", "address", json_address(conflict->address),
-							 "holder", conflict->is_ours ? "this" : "other", "guard", conflict->vm,
-							 "pid", (int)conflict->pid, "user", (int)conflict->user),
+		announce(a, "binding-claimed",
+			 json_pack("{s:o, s:s, s:s, s:i, s:i}", "address", json_address(conflict->address), "holder",
+				   conflict->is_ours ? "this" : "other", "guard", conflict->vm, "pid",
+				   (int)conflict->pid, "user", (int)conflict->user),
 			 IF_THERE_IS_ROOM, now_ms);
 }
 
 void announce_state_file(struct announcer *a, const struct state_file *file, uint64_t now_ms)
 {
 	if (is_heard(a))
-		announce(a, "state-file", json_pack("{s:o, s:s, s:s}", "file", json_text(file->path), "kept",
-						    kept_name(file->kept), "what", describe_kept(file->kept)),
+		announce(a, "state-file",
+			 json_pack("{s:o, s:s, s:s}", "file", json_text(file->path), "kept", kept_name(file->kept),
+				   "what", describe_kept(file->kept)),
 			 IF_THERE_IS_ROOM, now_ms);
 }
 

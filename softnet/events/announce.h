@@ -14,10 +14,10 @@ struct announcer {
 	char vm[VM_NAME_MAX + 1]; /* its name, or its MAC address */
 	struct event_sink sinks[EVENT_FILES_MAX];
 	uint32_t sink_count;
-	struct control *control;  /* whose clients may subscribe; NULL: none */
+	struct control *control; /* whose clients may subscribe; NULL: none */
 	struct bucket bucket, port_bucket;
 	uint64_t told, withheld;
-	uint64_t untold;          /* those withheld that no event has told of */
+	uint64_t untold; /* those withheld that no event has told of */
 };
 
 /* What the guest, or the network, can cause again and again shares a bucket; what is rare in itself does not wait for it. */

@@ -11,18 +11,12 @@ static const struct {
 	unsigned verdict;
 	const char *event;
 } telling[] = {
-	{ DROP_ETH_SRC_IS_GUEST, "binding-conflict" },
-	{ DROP_ARP_CLAIMS_GUEST, "binding-conflict" },
-	{ DROP_IP4_SRC_IS_GUEST, "binding-conflict" },
-	{ DROP_IP6_SRC_IS_GUEST, "binding-conflict" },
-	{ DROP_ND_CLAIMS_GUEST, "binding-conflict" },
-	{ DROP_BINDING_CLAIMED, "binding-conflict" },
-	{ DROP_DHCP4_ROGUE_SERVER, "rogue-server" },
-	{ DROP_DHCP6_ROGUE_SERVER, "rogue-server" },
-	{ DROP_RA_UNTRUSTED, "rogue-server" },
-	{ DROP_ARP_GATEWAY_SPOOF, "rogue-server" },
-	{ DROP_IP4_GATEWAY_SPOOF, "rogue-server" },
-	{ DROP_IP6_GATEWAY_SPOOF, "rogue-server" },
+	{ DROP_ETH_SRC_IS_GUEST, "binding-conflict" }, { DROP_ARP_CLAIMS_GUEST, "binding-conflict" },
+	{ DROP_IP4_SRC_IS_GUEST, "binding-conflict" }, { DROP_IP6_SRC_IS_GUEST, "binding-conflict" },
+	{ DROP_ND_CLAIMS_GUEST, "binding-conflict" },  { DROP_BINDING_CLAIMED, "binding-conflict" },
+	{ DROP_DHCP4_ROGUE_SERVER, "rogue-server" },   { DROP_DHCP6_ROGUE_SERVER, "rogue-server" },
+	{ DROP_RA_UNTRUSTED, "rogue-server" },         { DROP_ARP_GATEWAY_SPOOF, "rogue-server" },
+	{ DROP_IP4_GATEWAY_SPOOF, "rogue-server" },    { DROP_IP6_GATEWAY_SPOOF, "rogue-server" },
 	{ DROP_ND_GATEWAY_SPOOF, "rogue-server" },
 };
 
@@ -49,9 +43,9 @@ static json_t *keys_of(const struct counters *counters, enum direction direction
 	const struct specimen *last = &counters->last[direction][verdict];
 	char text[DESCRIPTION_TEXT];
 	const char *frame = last->kept > 0 ? describe_frame(last->bytes, last->kept, last->length, text) : NULL;
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s?}", "side", side_names[direction], "reason", verdict_name(verdict),
-			 "meaning", verdict_meaning(verdict), "count", json_number(fresh), "total",
-			 json_number(counters->verdicts[direction][verdict]), "frame", frame);
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s?}", "side", side_names[direction], "reason",
+			 verdict_name(verdict), "meaning", verdict_meaning(verdict), "count", json_number(fresh),
+			 "total", json_number(counters->verdicts[direction][verdict]), "frame", frame);
 }
 
 static void announce_drop(struct drop_events *events, struct announcer *a, const struct counters *counters,

@@ -9,8 +9,8 @@ struct drop_events {
 };
 
 /* This drop has been counted, its frame kept; called for the first of its kind. */
-void announce_first_drop(struct drop_events *, struct announcer *, const struct counters *, enum direction, unsigned verdict,
-			 uint64_t now_ms);
+void announce_first_drop(struct drop_events *, struct announcer *, const struct counters *, enum direction,
+			 unsigned verdict, uint64_t now_ms);
 /* Called about once a second; at the end with `is_last`, then all that was held back is told. */
 void announce_drops(struct drop_events *, struct announcer *, const struct counters *, bool is_last, uint64_t now_ms);
 

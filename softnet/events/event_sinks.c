@@ -34,7 +34,8 @@ static bool ends_in_a_part(const char *path)
 	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return false;
-	if (fstat(fd, &file) == 0 && S_ISREG(file.st_mode) && file.st_size > 0 && pread(fd, &last, 1, file.st_size - 1) < 0)
+	if (fstat(fd, &file) == 0 && S_ISREG(file.st_mode) && file.st_size > 0 &&
+	    pread(fd, &last, 1, file.st_size - 1) < 0)
 		last = '\n';
 	close(fd);
 	return last != '\n';
@@ -168,8 +169,9 @@ static bool write_log(struct event_sink *sink, const char *line, size_t octets, 
 	time_t seconds = (time_t)(wall_clock_ms() / 1000);
 	if (localtime_r(&seconds, &tm) != NULL)
 		strftime(stamp, sizeof stamp, "%b %e %H:%M:%S ", &tm);
-	int length = snprintf(text, sizeof text, "<%d>%ssoftnet[%ld]: %.*s", DAEMON | (is_warning ? WARNING : INFORMATIONAL),
-			      stamp, (long)getpid(), (int)octets - 1, line);
+	int length = snprintf(text, sizeof text, "<%d>%ssoftnet[%ld]: %.*s",
+			      DAEMON | (is_warning ? WARNING : INFORMATIONAL), stamp, (long)getpid(), (int)octets - 1,
+			      line);
 	bool was_connected = sink->fd >= 0;
 	if (send_datagram(sink, text, (size_t)length))
 		return true;

@@ -13,11 +13,11 @@ enum event_sink_kind { SINK_FILE, SINK_STDERR, SINK_SYSLOG };
 
 struct event_sink {
 	enum event_sink_kind kind;
-	const char *path;  /* of the file or the log's socket */
-	int fd;            /* -1: it is tried again with the next line */
-	bool is_torn;      /* the last line was cut off in the middle, and its part is still there */
+	const char *path; /* of the file or the log's socket */
+	int fd;           /* -1: it is tried again with the next line */
+	bool is_torn;     /* the last line was cut off in the middle, and its part is still there */
 	bool has_warned;
-	uint64_t lost;     /* lines */
+	uint64_t lost; /* lines */
 };
 
 /*

@@ -33,8 +33,9 @@ static void tell(void *context, const struct claim_conflict *conflict)
 	struct relay *r = context;
 	char text[ADDRESS_TEXT], line[200];
 	format_address(conflict->address, text);
-	snprintf(line, sizeof line, conflict->is_ours ? "%s, which this VM has, is wanted by VM %s too (guard %u)"
-						      : "%s is not for this VM: VM %s has it (guard %u)",
+	snprintf(line, sizeof line,
+		 conflict->is_ours ? "%s, which this VM has, is wanted by VM %s too (guard %u)"
+				   : "%s is not for this VM: VM %s has it (guard %u)",
 		 text, conflict->vm, (unsigned)conflict->pid);
 	if (warned_ms == 0 || r->now_ms - warned_ms >= WARN_MS) {
 		warning("%s", line);
@@ -73,8 +74,10 @@ void prepare_claims(struct relay *r, const struct options *options, const struct
 	if (why != NULL)
 		info("other guards do not see which addresses this VM has: %s", why);
 	else if (!r->claims.folder.is_for_all)
-		info("guards of other users do not see which addresses this VM has: root has made no folder for user %u "
-		     "in softnet/claims", (unsigned)getuid());
+		info(
+		    "guards of other users do not see which addresses this VM has: root has made no folder for user %u "
+		    "in softnet/claims",
+		    (unsigned)getuid());
 }
 
 void join_claims(struct relay *r)
@@ -87,8 +90,8 @@ void join_claims(struct relay *r)
 	r->claims.context = r;
 	r->snoop.claim = claim;
 	r->snoop.release = release;
-	const struct claim_conflict *given = enter_claims(&r->claims, r->snoop.config, r->snoop.state,
-							   r->port[TO_GUEST], r->now_ms);
+	const struct claim_conflict *given =
+	    enter_claims(&r->claims, r->snoop.config, r->snoop.state, r->port[TO_GUEST], r->now_ms);
 	if (given == NULL)
 		return;
 	die("--%s: %s was given to VM %s as well, whose guard (process %u) runs on this network: give another address, "

@@ -210,15 +210,17 @@ static void sleep_until_event(struct relay *r, bool is_awake[DIRECTIONS])
 {
 	enum { OWN = 4 };
 	struct pollfd fds[OWN + DIRECTIONS * PORT_POLL_MAX + CONTROL_POLL_MAX] = {
-		{ .fd = signal_fd(), .events = POLLIN }, { .fd = r->sites.fd, .events = POLLIN },
+		{ .fd = signal_fd(), .events = POLLIN },
+		{ .fd = r->sites.fd, .events = POLLIN },
 		{ .fd = r->channel, .events = POLLIN },
-		{ .fd = uplink_fd(&r->uplink, r->port[TO_GUEST], r->now_ms), .events = POLLIN } };
+		{ .fd = uplink_fd(&r->uplink, r->port[TO_GUEST], r->now_ms), .events = POLLIN }
+	};
 	int first[DIRECTIONS + 1] = { OWN, 0, 0 };
 	for (int side = 0; side < DIRECTIONS; side++)
 		first[side + 1] = first[side] + r->port[side]->kind->watch(r->port[side], fds + first[side]);
 	int controls = watch_control(&r->control, fds + first[DIRECTIONS]);
 	int timeout_ms = time_to_sleep(r);
-	bool has_slept = poll(fds, (nfds_t)(first[DIRECTIONS] + controls), timeout_ms) >= 0;
+	bool has_slept = poll(fds, (nfds_t)first[DIRECTIONS] + (nfds_t)controls, timeout_ms) >= 0;
 	if (!has_slept && errno != EINTR && errno != EAGAIN)
 		die("cannot wait for frames: %s", strerror(errno));
 	if (has_slept && fds[1].revents != 0)
@@ -260,7 +262,8 @@ enum relay_end run_relay(struct relay *r)
 	enum relay_end end;
 	r->now_ms = r->tick_ms = clock_ms();
 	take_sample(&r->counters, r->now_ms);
-	announce_start(&r->announcer, r->snoop.config->vm_mac, r->port[FROM_GUEST]->name, r->port[TO_GUEST]->name, r->now_ms);
+	announce_start(&r->announcer, r->snoop.config->vm_mac, r->port[FROM_GUEST]->name, r->port[TO_GUEST]->name,
+		       r->now_ms);
 	follow_state(r);
 	do
 		end = turn(r);

@@ -20,9 +20,9 @@
 
 enum relay_end {
 	RELAY_GOES_ON,
-	RELAY_STOPPED,       /* by a signal */
-	RELAY_GUEST_GONE,    /* for good */
-	RELAY_PARENT_GONE,   /* Tart keeps our end of the guest's socket open, so only its own end tells */
+	RELAY_STOPPED,     /* by a signal */
+	RELAY_GUEST_GONE,  /* for good */
+	RELAY_PARENT_GONE, /* Tart keeps our end of the guest's socket open, so only its own end tells */
 	RELAY_UPLINK_GONE,
 	RELAY_COMMAND_ENDED
 };
@@ -30,11 +30,11 @@ enum relay_end {
 /* Filled by setup.c; memory is static, nothing is allocated while frames flow. */
 struct relay {
 	struct options *options;
-	struct config *config;             /* what the snooper reads, and methods change */
-	const struct rule_list *rules;     /* in force, normalized */
+	struct config *config;         /* what the snooper reads, and methods change */
+	const struct rule_list *rules; /* in force, normalized */
 	struct snoop snoop;
-	struct port *port[DIRECTIONS];     /* the source of that direction's frames */
-	struct anchors anchors;            /* as the uplink has them */
+	struct port *port[DIRECTIONS]; /* the source of that direction's frames */
+	struct anchors anchors;        /* as the uplink has them */
 	struct uplink_watch uplink;
 	struct counters counters;
 	struct exposes exposes;
@@ -50,16 +50,16 @@ struct relay {
 	struct asking asking;
 	struct gateway_watch gateway;
 	struct claims claims;
-	bool has_claims;                   /* others may be on the uplink's network */
-	struct command *command;           /* NULL: somebody else has started us */
-	pid_t parent;                      /* 0: it does not matter whether it lives */
-	int channel;                       /* of escalation.h; -1: none */
+	bool has_claims;         /* others may be on the uplink's network */
+	struct command *command; /* NULL: somebody else has started us */
+	pid_t parent;            /* 0: it does not matter whether it lives */
+	int channel;             /* of escalation.h; -1: none */
 
-	uint64_t now_ms;                   /* read once per turn */
+	uint64_t now_ms; /* read once per turn */
 	uint64_t started_ms, started_wall_ms;
-	uint64_t expires_ms;               /* when the next binding does */
-	uint64_t tick_ms;                  /* the last one; about one a second */
-	bool has_more[DIRECTIONS];         /* the last batch was full */
+	uint64_t expires_ms;       /* when the next binding does */
+	uint64_t tick_ms;          /* the last one; about one a second */
+	bool has_more[DIRECTIONS]; /* the last batch was full */
 	bool has_uplink_news;
 };
 

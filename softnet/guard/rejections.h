@@ -8,7 +8,7 @@ struct rejections {
 	bool wanted;
 	struct bucket bucket;
 	uint64_t sent;
-	uint32_t waiting;       /* of this batch */
+	uint32_t waiting; /* of this batch */
 	struct packet packets[BATCH_MAX];
 	uint8_t bytes[BATCH_MAX][REJECTION_MAX];
 };

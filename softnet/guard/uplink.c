@@ -61,7 +61,8 @@ static void put_in_force(struct relay *r, const struct anchors *anchors)
 {
 	struct config *config = r->config;
 	if (mac_set_has(&anchors->gateway_macs, config->vm_mac)) {
-		warning("%s: the host has the VM's MAC address now; the anchors stay as they were", r->port[TO_GUEST]->name);
+		warning("%s: the host has the VM's MAC address now; the anchors stay as they were",
+			r->port[TO_GUEST]->name);
 		return;
 	}
 	r->anchors = *anchors;
@@ -127,7 +128,8 @@ __attribute__((format(printf, 2, 3))) static void add_news(struct news *n, const
 	int octets = vsnprintf(n->text + n->length, sizeof n->text - n->length, format, arguments);
 	va_end(arguments);
 	if (octets > 0)
-		n->length += (size_t)octets < sizeof n->text - n->length ? (size_t)octets : sizeof n->text - n->length - 1;
+		n->length += (size_t)octets < sizeof n->text - n->length ? (size_t)octets
+									 : sizeof n->text - n->length - 1;
 }
 
 static void add_news_of_ground(struct news *n, const struct ground *before, const struct ground *now)

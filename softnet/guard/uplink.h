@@ -10,8 +10,8 @@ struct uplink_watch {
 	struct ground told;          /* as it was when the last event told of it ... */
 	struct anchors told_anchors; /* ... and what it knew */
 	uint64_t read_ms;
-	uint64_t patience_ms;        /* anchors that were lost hold until then; 0: none were, or for as long as it is away */
-	struct bucket bucket;        /* of events */
+	uint64_t patience_ms; /* anchors that were lost hold until then; 0: none were, or for as long as it is away */
+	struct bucket bucket; /* of events */
 };
 
 /* The first reading, when root's rights are gone. Nothing where the port cannot tell. */

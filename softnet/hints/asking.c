@@ -47,7 +47,8 @@ static bool is_dhcp(const struct specimen *s, uint16_t from, uint16_t to)
 	uint8_t protocol = read_u8(&r);
 	skip_bytes(&ip, header_bytes);
 	uint16_t source = read_be16(&ip), destination = read_be16(&ip);
-	return r.ok && ip.ok && type == 0x0800 && protocol == UDP && (source == from || from == ANY_PORT) && destination == to;
+	return r.ok && ip.ok && type == 0x0800 && protocol == UDP && (source == from || from == ANY_PORT) &&
+	       destination == to;
 }
 
 /* The reason for which a DHCP message was dropped last, in this time; 0: for none. */
@@ -161,7 +162,8 @@ enum asking_news follow_questions(struct asking *a, const struct state *state, c
 		a->since_ms = now_ms;
 	if (open != NULL && open->prefers_ipv6 && a->told_ms != 0) /* nothing is amiss; once will do */
 		return NO_NEWS;
-	bool is_due = a->told_ms == 0 ? now_ms - a->since_ms >= ASKING_PATIENCE_MS : now_ms - a->told_ms >= ASKING_REPEAT_MS;
+	bool is_due = a->told_ms == 0 ? now_ms - a->since_ms >= ASKING_PATIENCE_MS
+				      : now_ms - a->told_ms >= ASKING_REPEAT_MS;
 	if (!is_due || (!is_open && !has_dropped_question(a, state, counters, true, now_ms)))
 		return NO_NEWS;
 	a->told_ms = now_ms;
@@ -194,10 +196,12 @@ static bool explain_ports(const struct asking *a, uint64_t since_ms, char hint[H
 {
 	bool is_refused = a->refused_ms >= since_ms, is_undelivered = a->undelivered_ms >= since_ms;
 	if (is_refused)
-		snprintf(hint, HINT_TEXT, "the uplink does not take what the VM sends (queue-full, write-error): its other end "
+		snprintf(hint, HINT_TEXT,
+			 "the uplink does not take what the VM sends (queue-full, write-error): its other end "
 			 "is away, down or does not read");
 	else if (is_undelivered)
-		snprintf(hint, HINT_TEXT, "the VM does not take what the network sends (queue-full, write-error): its network "
+		snprintf(hint, HINT_TEXT,
+			 "the VM does not take what the network sends (queue-full, write-error): its network "
 			 "card is down or does not read");
 	return is_refused || is_undelivered;
 }
@@ -209,21 +213,26 @@ static void explain_silence(const struct asking *a, const struct state *state, c
 	const struct specimen *others = &counters->last[TO_GUEST][DROP_DHCP4_NOT_FOR_GUEST];
 	char address[ADDRESS_TEXT];
 	if (t != NULL && t->prefers_ipv6)
-		snprintf(hint, HINT_TEXT, "the server's offer prefers IPv6 only (option 108, RFC 8925): a VM that knows IPv6 goes "
+		snprintf(hint, HINT_TEXT,
+			 "the server's offer prefers IPv6 only (option 108, RFC 8925): a VM that knows IPv6 goes "
 			 "without an IPv4 address here, and nothing is wrong");
 	else if (t != NULL && !is_unset(t->offered))
 		snprintf(hint, HINT_TEXT, "%s was offered, and then %s", format_address(t->offered, address),
 			 t->kind == TRANSACTION_DISCOVER ? "the VM did not ask for it: does it see the offer?"
 							 : "the server did not confirm it");
 	else if (a->arrived_ms < since_ms)
-		snprintf(hint, HINT_TEXT, "nothing at all arrives from the network: look at the cable, the bridge, and whether "
+		snprintf(hint, HINT_TEXT,
+			 "nothing at all arrives from the network: look at the cable, the bridge, and whether "
 			 "the uplink's interface is up");
 	else if (others->kept > 0 && others->dropped_ms >= since_ms)
-		snprintf(hint, HINT_TEXT, "a server answers other machines, but not the VM: has it free addresses, and may the "
+		snprintf(hint, HINT_TEXT,
+			 "a server answers other machines, but not the VM: has it free addresses, and may the "
 			 "VM have one?");
 	else
-		snprintf(hint, HINT_TEXT, "frames arrive from the network, but no DHCP answer: no server runs there, or a firewall "
-			 "(on its host: %s) drops what is sent to UDP port 67", platform_firewall);
+		snprintf(hint, HINT_TEXT,
+			 "frames arrive from the network, but no DHCP answer: no server runs there, or a firewall "
+			 "(on its host: %s) drops what is sent to UDP port 67",
+			 platform_firewall);
 }
 
 const char *why_unanswered(const struct asking *a, const struct trust *t, const struct counters *counters,

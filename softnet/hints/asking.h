@@ -6,11 +6,11 @@
 enum { ASKING_PATIENCE_MS = 10000, ASKING_REPEAT_MS = 60000 };
 
 struct asking {
-	uint64_t since_ms;                /* 0: nothing is asked, or all is answered */
-	uint64_t told_ms;                 /* 0: this time nothing was told */
-	uint64_t answered_ms;             /* when an answer was there last */
-	uint64_t arrived, arrived_ms;     /* frames of the network: how many, and when that last grew */
-	uint64_t refused, refused_ms;     /* frames of the guest that the uplink's port did not take, the same */
+	uint64_t since_ms;                    /* 0: nothing is asked, or all is answered */
+	uint64_t told_ms;                     /* 0: this time nothing was told */
+	uint64_t answered_ms;                 /* when an answer was there last */
+	uint64_t arrived, arrived_ms;         /* frames of the network: how many, and when that last grew */
+	uint64_t refused, refused_ms;         /* frames of the guest that the uplink's port did not take, the same */
 	uint64_t undelivered, undelivered_ms; /* frames of the network that the guest's port did not take */
 };
 

@@ -65,8 +65,7 @@ static bool is_refusal(unsigned verdict)
 
 static bool is_router(const struct trust *t, struct address a)
 {
-	return is_ipv4(a) ? is_router4(t->config, t->state, a, t->now_ms)
-			  : is_router6(t->config, t->state, a, t->now_ms);
+	return is_ipv4(a) ? is_router4(t->config, t->state, a, t->now_ms) : is_router6(t->config, t->state, a, t->now_ms);
 }
 
 static bool is_watching(const struct gateway_watch *w, uint64_t now_ms)

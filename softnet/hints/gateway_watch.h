@@ -8,18 +8,18 @@
 enum { GATEWAY_DOUBT_MS = 3000, GATEWAY_RECENT_MS = 10000, GATEWAY_PATIENCE_MS = 10000, GATEWAY_REPEAT_MS = 60000 };
 
 struct gateway_watch {
-	struct address router;  /* in whose name somebody was refused */
-	uint64_t mac;           /* who that was, */
-	unsigned verdict;       /* why, */
-	uint64_t refused_ms;    /* and when last; it is over GATEWAY_RECENT_MS after */
-	uint64_t since_ms;      /* the first time since the gateway was heard; 0: it was heard after all */
-	bool is_wanted;         /* the VM has asked for it, or sent to it, since then */
-	uint64_t told_ms;       /* 0: not, or it is over */
+	struct address router; /* in whose name somebody was refused */
+	uint64_t mac;          /* who that was, */
+	unsigned verdict;      /* why, */
+	uint64_t refused_ms;   /* and when last; it is over GATEWAY_RECENT_MS after */
+	uint64_t since_ms;     /* the first time since the gateway was heard; 0: it was heard after all */
+	bool is_wanted;        /* the VM has asked for it, or sent to it, since then */
+	uint64_t told_ms;      /* 0: not, or it is over */
 };
 
 /* Looks at a frame, which passed or was dropped. Costs nothing while nobody is refused. */
-void look_for_gateway(struct gateway_watch *, const struct trust *, enum direction, const uint8_t *bytes, uint32_t length,
-		      unsigned verdict);
+void look_for_gateway(struct gateway_watch *, const struct trust *, enum direction, const uint8_t *bytes,
+		      uint32_t length, unsigned verdict);
 
 /* The VM wants the gateway, somebody answers and is refused, and the gateway itself says nothing. */
 bool is_gateway_unheard(const struct gateway_watch *, uint64_t now_ms);

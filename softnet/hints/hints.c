@@ -86,41 +86,48 @@ static const char *keep_server(const struct trust *t, struct address router, cha
 }
 
 /* Nobody is named: which MACs it had; of routers of IPv6 no list is needed. */
-static void explain_learned_gateway(const struct trust *t, struct address router, const char *address,
-				    const char *mac, char hint[HINT_TEXT])
+static void explain_learned_gateway(const struct trust *t, struct address router, const char *address, const char *mac,
+				    char hint[HINT_TEXT])
 {
 	uint32_t entry = is_ipv4(router) ? find_router_entry4(t->state, ipv4_of_address(router)) : ROUTERS4_MAX;
 	char macs[LIST_TEXT] = "";
 	if (entry < ROUTERS4_MAX)
 		list_macs(&t->state->learned.routers[entry].lock.macs, MAC_SET_MAX, macs);
-	say_hint(hint, "%s answers as the gateway %s, which %s%s: it is believed when that one has been silent for "
-		 "some seconds, or at once with guard.relearn", mac, address,
-		 macs[0] != '\0' ? "was learned at " : "had another MAC address", macs);
+	say_hint(hint,
+		 "%s answers as the gateway %s, which %s%s: it is believed when that one has been silent for "
+		 "some seconds, or at once with guard.relearn",
+		 mac, address, macs[0] != '\0' ? "was learned at " : "had another MAC address", macs);
 }
 
-void explain_gateway(const struct trust *t, struct address router, uint64_t mac, unsigned verdict,
-		     char hint[HINT_TEXT])
+void explain_gateway(const struct trust *t, struct address router, uint64_t mac, unsigned verdict, char hint[HINT_TEXT])
 {
 	char address[ADDRESS_TEXT], is[MAC_TEXT], text[LIST_TEXT];
 	const struct mac_set *trusted = &t->config->gateway_macs;
 	format_address(router, address);
 	format_mac(mac, is);
 	if (verdict == DROP_ARP_SHA_SPOOF)
-		say_hint(hint, "%s answers ARP for the gateway %s, and names another MAC address in it than its own: "
-			 "no option lets that pass", is, address);
+		say_hint(hint,
+			 "%s answers ARP for the gateway %s, and names another MAC address in it than its own: "
+			 "no option lets that pass",
+			 is, address);
 	else if (is_resident(t->config, router))
 		say_hint(hint, "%s answers as %s, which is this host's own address: one of the two needs another", is,
 			 address);
 	else if (t->options->gateway_macs.count > 0)
-		say_hint(hint, "%s answers as the gateway %s, and is none of --gateway-mac: if it is the right one, "
-			 "--gateway-mac %s,%s", is, address, list_macs(trusted, MAC_SET_MAX - 1, text), is);
+		say_hint(hint,
+			 "%s answers as the gateway %s, and is none of --gateway-mac: if it is the right one, "
+			 "--gateway-mac %s,%s",
+			 is, address, list_macs(trusted, MAC_SET_MAX - 1, text), is);
 	else if (is_hosts_mac(t) && !is_hosts(t, router) && !names_ipv4(&t->options->gateways))
-		say_hint(hint, "%s answers as the gateway %s, but this host is taken for the gateway: if it is "
-			 "another machine, --gateway %s%s", is, address, address, keep_server(t, router, text));
+		say_hint(hint,
+			 "%s answers as the gateway %s, but this host is taken for the gateway: if it is "
+			 "another machine, --gateway %s%s",
+			 is, address, address, keep_server(t, router, text));
 	else if (is_hosts_mac(t))
-		say_hint(hint, "%s answers as the gateway %s, and this host's MAC address alone is trusted: if it is "
-			 "the right one, --gateway-mac %s,%s", is, address, list_macs(trusted, MAC_SET_MAX - 1, text),
-			 is);
+		say_hint(hint,
+			 "%s answers as the gateway %s, and this host's MAC address alone is trusted: if it is "
+			 "the right one, --gateway-mac %s,%s",
+			 is, address, list_macs(trusted, MAC_SET_MAX - 1, text), is);
 	else
 		explain_learned_gateway(t, router, address, is, hint);
 }
@@ -139,14 +146,14 @@ static void explain_address(const struct trust *t, const char *server, char hint
 		say_hint(hint, "%s %s is none of --gateway: if it is the right one, --dhcp-server %s", said, server,
 			 server);
 	else
-		say_hint(hint, "%s %s is not this host's (%s), which is taken for router and server: --gateway %s if "
-			 "another machine is both, or --dhcp-server %s if it is the server alone", said, server,
-			 list_addresses(anchored_servers(t->config), named), server, server);
+		say_hint(hint,
+			 "%s %s is not this host's (%s), which is taken for router and server: --gateway %s if "
+			 "another machine is both, or --dhcp-server %s if it is the server alone",
+			 said, server, list_addresses(anchored_servers(t->config), named), server, server);
 }
 
 /* Nobody is named. */
-static void explain_learned_server(const struct trust *t, const char *server, const char *mac,
-				   char hint[HINT_TEXT])
+static void explain_learned_server(const struct trust *t, const char *server, const char *mac, char hint[HINT_TEXT])
 {
 	const struct locked *known = NULL;
 	char is[ADDRESS_TEXT], macs[LIST_TEXT];
@@ -154,13 +161,16 @@ static void explain_learned_server(const struct trust *t, const char *server, co
 		if (known == NULL && is_locked(&t->state->learned.servers[i], t->now_ms))
 			known = &t->state->learned.servers[i];
 	if (known == NULL)
-		say_hint(hint, "the server that answers is not trusted, as nobody is learned (--anchors strict): if "
-			 "%s is the right one, --dhcp-server %s", server, server);
+		say_hint(hint,
+			 "the server that answers is not trusted, as nobody is learned (--anchors strict): if "
+			 "%s is the right one, --dhcp-server %s",
+			 server, server);
 	else
-		say_hint(hint, "the server that answers is not trusted: it is %s at %s, and %s at %s was learned. It "
+		say_hint(hint,
+			 "the server that answers is not trusted: it is %s at %s, and %s at %s was learned. It "
 			 "is believed when that one stays silent, or at once with guard.relearn; or name it: "
-			 "--dhcp-server %s", server, mac, format_address(known->address, is),
-			 list_macs(&known->macs, 2, macs), server);
+			 "--dhcp-server %s",
+			 server, mac, format_address(known->address, is), list_macs(&known->macs, 2, macs), server);
 }
 
 /* The address is right, but not at this MAC. */
@@ -174,8 +184,10 @@ static void explain_mac(const struct trust *t, struct address source, uint64_t m
 	}
 	if (entry < SERVERS4_MAX)
 		list_macs(&t->state->learned.servers[entry].macs, 2, macs);
-	say_hint(hint, "the server that answers is not trusted: the MAC address of %s is %s, and was %s. It is "
-		 "believed %s with guard.relearn", format_address(source, server), format_mac(mac, is), macs,
+	say_hint(hint,
+		 "the server that answers is not trusted: the MAC address of %s is %s, and was %s. It is "
+		 "believed %s with guard.relearn",
+		 format_address(source, server), format_mac(mac, is), macs,
 		 t->config->strict_anchors ? "only" : "when that one stays silent, or at once");
 }
 
@@ -189,9 +201,11 @@ void explain_server(const struct trust *t, uint32_t ipv4, uint64_t mac, uint32_t
 	char server[ADDRESS_TEXT], is[MAC_TEXT], other[ADDRESS_TEXT];
 	format_address(source, server);
 	if (is_trusted_server4(t->config, t->state, ipv4, mac, t->now_ms))
-		say_hint(hint, "the guard drops the answer of the server %s (dhcp4-rogue-server): its server "
+		say_hint(hint,
+			 "the guard drops the answer of the server %s (dhcp4-rogue-server): its server "
 			 "identifier (option 54%s%s) is missing, is no server's address, or is not the one that the "
-			 "VM chose", server, identifier != 0 ? ", " : "",
+			 "VM chose",
+			 server, identifier != 0 ? ", " : "",
 			 identifier != 0 ? format_address(address_of_ipv4(identifier), other) : "");
 	else if (is_known)
 		explain_mac(t, source, mac, hint);

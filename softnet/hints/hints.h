@@ -23,8 +23,7 @@ __attribute__((format(printf, 2, 3))) void say_hint(char hint[HINT_TEXT], const 
 bool is_mac_of(const struct trust *, struct address router, uint64_t mac);
 
 /* Somebody at `mac` speaks or answers as `router`, and is not believed, for this reason. */
-void explain_gateway(const struct trust *, struct address router, uint64_t mac, unsigned verdict,
-		     char hint[HINT_TEXT]);
+void explain_gateway(const struct trust *, struct address router, uint64_t mac, unsigned verdict, char hint[HINT_TEXT]);
 
 /* A DHCP server's message that is not believed: `ipv4` and `mac` sent it, `identifier` is its option 54, 0: unknown. */
 void explain_server(const struct trust *, uint32_t ipv4, uint64_t mac, uint32_t identifier, char hint[HINT_TEXT]);

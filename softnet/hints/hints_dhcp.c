@@ -12,17 +12,16 @@ enum { UDP_HEADER = 8 };
 
 /* A message that was dropped, as far as it can be read. */
 struct message {
-	bool is_read;        /* all of it */
+	bool is_read; /* all of it */
 	bool has_ports;
 	uint16_t source_port;
 	uint64_t source_mac;
 	struct ipv4 ip;
-	struct dhcp dhcp;    /* not is_read: `fault` may say at which option reading ended */
+	struct dhcp dhcp; /* not is_read: `fault` may say at which option reading ended */
 };
 
 /* Of the whole frame where it was kept, else of the specimen's front. */
-static void read_message(const struct counters *counters, enum direction direction, unsigned verdict,
-			 struct message *m)
+static void read_message(const struct counters *counters, enum direction direction, unsigned verdict, struct message *m)
 {
 	const struct specimen *last = &counters->last[direction][verdict];
 	const struct whole_frame *whole = &counters->dhcp[direction];
@@ -50,12 +49,15 @@ static void explain_host_name(const struct trust *t, const struct message *m, ch
 		length += (size_t)snprintf(others + length, sizeof others - length, "%.*s,",
 					   (int)allowed->item[i].octets, (const char *)allowed->item[i].text);
 	if (m->is_read && spell_name4(is_fqdn ? &m->dhcp.fqdn : &m->dhcp.host_name, is_fqdn, &name))
-		say_hint(hint, "the guard drops the VM's questions (dhcp-hostname): their host name (option %d) is "
-			 "none of --dhcp-hostname: if the VM may have it, --dhcp-hostname %s%.*s", is_fqdn ? 81 : 12,
-			 others, (int)name.octets, (const char *)name.text);
+		say_hint(hint,
+			 "the guard drops the VM's questions (dhcp-hostname): their host name (option %d) is "
+			 "none of --dhcp-hostname: if the VM may have it, --dhcp-hostname %s%.*s",
+			 is_fqdn ? 81 : 12, others, (int)name.octets, (const char *)name.text);
 	else
-		say_hint(hint, "the guard drops the VM's questions (dhcp-hostname): their host name (option %d) is "
-			 "no plain name: let the VM send another, or none", is_fqdn ? 81 : 12);
+		say_hint(hint,
+			 "the guard drops the VM's questions (dhcp-hostname): their host name (option %d) is "
+			 "no plain name: let the VM send another, or none",
+			 is_fqdn ? 81 : 12);
 }
 
 /* What somebody can do about it; NULL: what the reason means says it all. */
@@ -63,7 +65,8 @@ static const char *advice_for(unsigned verdict)
 {
 	switch (verdict) {
 	case DROP_DHCP4_CHADDR:
-		return "they ask for another MAC address than that of --vm-mac-address, as a bridge or relay inside the "
+		return "they ask for another MAC address than that of --vm-mac-address, as a bridge or relay inside "
+		       "the "
 		       "VM does: only the VM's own card has a lease here";
 	case DROP_DHCP4_DISABLED:
 		return "they are not wanted (--no-dhcp): leave that option out";
@@ -90,14 +93,17 @@ static void explain_question(const struct trust *t, const struct message *m, uns
 	const char *advice = advice_for(verdict), *name = verdict_name(verdict);
 	char mac[MAC_TEXT];
 	if (verdict == DROP_ETH_SRC_SPOOF)
-		say_hint(hint, "the guard drops the VM's questions (%s): they come from another MAC address than "
-			 "that of --vm-mac-address: give the VM's card that one, or --vm-mac-address %s", name,
-			 format_mac(m->source_mac, mac));
+		say_hint(hint,
+			 "the guard drops the VM's questions (%s): they come from another MAC address than "
+			 "that of --vm-mac-address: give the VM's card that one, or --vm-mac-address %s",
+			 name, format_mac(m->source_mac, mac));
 	else if (verdict == DROP_DHCP_HOSTNAME)
 		explain_host_name(t, m, hint);
 	else if (verdict == DROP_DHCP4_MALFORMED && !m->is_read && m->dhcp.fault != 0)
-		say_hint(hint, "the guard drops the VM's questions (%s): option %u is cut, too long or too short, is "
-			 "there twice, or stands where not every server looks", name, m->dhcp.fault);
+		say_hint(hint,
+			 "the guard drops the VM's questions (%s): option %u is cut, too long or too short, is "
+			 "there twice, or stands where not every server looks",
+			 name, m->dhcp.fault);
 	else
 		say_hint(hint, "the guard drops the VM's questions (%s): %s", name,
 			 advice != NULL ? advice : verdict_meaning(verdict));
@@ -127,8 +133,10 @@ static void explain_lease(const struct trust *t, const struct dhcp *m, char hint
 	else if (m->is_shared)
 		say_hint(hint, "%s it leases %s to several, with some ports for each (option 159)", said, address);
 	else
-		say_hint(hint, "%s it leases %s, which is the network's, a router's or a server's own, or no "
-			 "machine's: take it out of the server's pool", said, address);
+		say_hint(hint,
+			 "%s it leases %s, which is the network's, a router's or a server's own, or no "
+			 "machine's: take it out of the server's pool",
+			 said, address);
 }
 
 static void explain_answer(const struct trust *t, const struct message *m, unsigned verdict, char hint[HINT_TEXT])
@@ -140,22 +148,24 @@ static void explain_answer(const struct trust *t, const struct message *m, unsig
 	else if (verdict == DROP_DHCP4_BAD_LEASE && m->is_read)
 		explain_lease(t, &m->dhcp, hint);
 	else if (verdict == DROP_DHCP4_PORT_MISUSE && m->has_ports)
-		say_hint(hint, "a server answers, and the guard drops it (dhcp4-port-misuse): it comes from UDP port "
-			 "%u to %s: let the server answer from port 67", m->source_port,
-			 format_address(m->ip.destination, address));
+		say_hint(hint,
+			 "a server answers, and the guard drops it (dhcp4-port-misuse): it comes from UDP port "
+			 "%u to %s: let the server answer from port 67",
+			 m->source_port, format_address(m->ip.destination, address));
 	else if (verdict == DROP_DHCP4_MALFORMED && !m->is_read && m->dhcp.fault != 0)
-		say_hint(hint, "a server answers, and the guard drops it (dhcp4-malformed): option %u is cut, too "
+		say_hint(hint,
+			 "a server answers, and the guard drops it (dhcp4-malformed): option %u is cut, too "
 			 "long or too short, or is there twice and says two things: let the server say it once",
 			 m->dhcp.fault);
 	else if (verdict == DROP_BINDING_CLAIMED)
 		say_hint(hint, "a server leases what another VM of this host has (binding-claimed): give each VM a "
-			 "DHCP client identifier of its own");
+			       "DHCP client identifier of its own");
 	else if (verdict == DROP_BINDING_CHURN)
 		say_hint(hint, "a server answers, and the guard drops it (binding-churn): too many new addresses: "
-			 "--rate newlease=1/32 lets more pass");
+			       "--rate newlease=1/32 lets more pass");
 	else if (verdict == DROP_RATE_UPLINK)
 		say_hint(hint, "a server answers, and the guard drops it (rate-uplink): too many answers: --rate "
-			 "u-dhcp=200/400 lets more pass");
+			       "u-dhcp=200/400 lets more pass");
 	else
 		say_hint(hint, "a server answers, and the guard drops it (%s): %s", verdict_name(verdict),
 			 verdict_meaning(verdict));

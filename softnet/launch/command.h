@@ -17,8 +17,8 @@
 struct command {
 	pid_t keeper;
 	const char *name;
-	int signal_fd;          /* signal numbers to the keeper; 0: start */
-	int result_fd;          /* why the command could not start; closed without a word when it has */
+	int signal_fd; /* signal numbers to the keeper; 0: start */
+	int result_fd; /* why the command could not start; closed without a word when it has */
 	bool has_ended;
 	int status;             /* as a shell would put it: its own, or 128 + signal */
 	uint64_t stop_asked_ms; /* first request to stop; 0: none */

@@ -63,7 +63,9 @@ static int receive_descriptors(int channel, int list[PASSED_MAX])
 	union ancillary ancillary;
 	char octet;
 	struct iovec part = { &octet, 1 };
-	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = ancillary.octets,
+	struct msghdr message = { .msg_iov = &part,
+				  .msg_iovlen = 1,
+				  .msg_control = ancillary.octets,
 				  .msg_controllen = sizeof ancillary.octets };
 	ssize_t got = recvmsg(channel, &message, 0);
 	const struct cmsghdr *header = got == 1 ? CMSG_FIRSTHDR(&message) : NULL;
@@ -171,8 +173,10 @@ void escalate(int argc, char **argv, const struct options *options, struct usage
 		return;
 	}
 	if (!is_welcome(own_path)) {
-		refuse(cause, "make root its owner and set the set-user-id bit, or have in sudoers: USER ALL=(root) NOPASSWD: "
-			      "%s --sudo-escalation-*, and the same with `run` before and for --help", own_path);
+		refuse(cause,
+		       "make root its owner and set the set-user-id bit, or have in sudoers: USER ALL=(root) NOPASSWD: "
+		       "%s --sudo-escalation-*, and the same with `run` before and for --help",
+		       own_path);
 		return;
 	}
 	if (!unix_pair(SOCK_STREAM, pair)) {
@@ -203,7 +207,8 @@ int take_over_descriptors(const struct options *options)
 	int channel = duplicate_above_2(STDIN_FILENO);
 	int n = list_descriptors(options, wanted), got = channel >= 0 ? receive_descriptors(channel, list) : 0;
 	if (got != n)
-		die("--sudo-escalation-done: %s%d descriptors came instead of %d", got > PASSED_MAX ? "at least " : "", got, n);
+		die("--sudo-escalation-done: %s%d descriptors came instead of %d", got > PASSED_MAX ? "at least " : "",
+		    got, n);
 	for (int i = 0; i < n; i++) {
 		if (list[i] == wanted[i])
 			continue;

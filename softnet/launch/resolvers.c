@@ -48,10 +48,13 @@ void tell_of_resolvers(bool wants_ipv6)
 	if (!read_resolvers("/etc/resolv.conf", &has))
 		warning("slirp: /etc/resolv.conf cannot be read: the VM's resolver 10.0.2.3 may not answer");
 	else if (!has.ipv4 && !has.ipv6)
-		warning("slirp: /etc/resolv.conf names no resolver: 10.0.2.3 will not answer; give the VM another, and --dns");
+		warning("slirp: /etc/resolv.conf names no resolver: 10.0.2.3 will not answer; give the VM another, and "
+			"--dns");
 	else if (!has.ipv4)
-		warning("slirp: /etc/resolv.conf names resolvers of IPv6 alone: 10.0.2.3 will not answer, fd00:10:0:2::3 %s",
+		warning("slirp: /etc/resolv.conf names resolvers of IPv6 alone: 10.0.2.3 will not answer, "
+			"fd00:10:0:2::3 %s",
 			wants_ipv6 ? "will" : "would, with --ipv6 guard");
 	else if (!has.ipv6 && wants_ipv6)
-		info("slirp: /etc/resolv.conf names resolvers of IPv4 alone: fd00:10:0:2::3 will not answer, 10.0.2.3 will");
+		info("slirp: /etc/resolv.conf names resolvers of IPv4 alone: fd00:10:0:2::3 will not answer, 10.0.2.3 "
+		     "will");
 }

@@ -31,7 +31,8 @@ struct word format_claims(const json_t *status)
 	const json_t *first = json_array_get(conflicts_of(status), 0);
 	if (json_is_object(first))
 		snprintf(w.text, sizeof w.text,
-			 is_ours(first) ? "; %.40s is wanted by %.63s too" : "; %.40s is held by %.63s", word_of(first, "address").text, word_of(first, "guard").text);
+			 is_ours(first) ? "; %.40s is wanted by %.63s too" : "; %.40s is held by %.63s",
+			 word_of(first, "address").text, word_of(first, "guard").text);
 	return w;
 }
 
@@ -39,11 +40,10 @@ void write_claims(struct sheet *sheet, const json_t *status)
 {
 	size_t i;
 	const json_t *one;
-	json_array_foreach(conflicts_of(status), i, one)
-		if (i < SHOWN_MAX)
-			write_to(sheet, "%-10s %.40s is %s %.63s (guard %.20s), %s ago\n", i == 0 ? "claims" : "",
-				 word_of(one, "address").text, is_ours(one) ? "also wanted by" : "held by",
-				 word_of(one, "guard").text, word_of(one, "pid").text, format_span(number_of(one, "seconds")).text);
+	json_array_foreach(conflicts_of(status), i, one) if (i < SHOWN_MAX)
+	    write_to(sheet, "%-10s %.40s is %s %.63s (guard %.20s), %s ago\n", i == 0 ? "claims" : "",
+		     word_of(one, "address").text, is_ours(one) ? "also wanted by" : "held by",
+		     word_of(one, "guard").text, word_of(one, "pid").text, format_span(number_of(one, "seconds")).text);
 }
 
 /* An address on a network that others can be on. */
@@ -67,7 +67,8 @@ static size_t add_holdings(struct holding *list, size_t count, size_t max, const
 	size_t i;
 	const json_t *one;
 	const char *segment = json_string_value(json_object_get(json_object_get(guard->status, "claims"), "segment"));
-	json_array_foreach(json_object_get(guard->status, "addresses"), i, one) {
+	json_array_foreach(json_object_get(guard->status, "addresses"), i, one)
+	{
 		const char *address = json_string_value(json_object_get(one, "address"));
 		if (segment != NULL && address != NULL && count < max)
 			list[count++] = (struct holding){ segment, address, guard->status, guard->is_own,
@@ -79,8 +80,8 @@ static size_t add_holdings(struct holding *list, size_t count, size_t max, const
 /* One of them is the caller's own, so that no stranger's guard can fill the page. What both share is no double. */
 static bool are_doubles(const struct holding *one, const struct holding *next)
 {
-	return one->is_own && !(one->is_shared && next->is_shared) && one->status != next->status && strcmp(one->segment, next->segment) == 0 &&
-	       strcmp(one->address, next->address) == 0;
+	return one->is_own && !(one->is_shared && next->is_shared) && one->status != next->status &&
+	       strcmp(one->segment, next->segment) == 0 && strcmp(one->address, next->address) == 0;
 }
 
 void write_doubles(struct sheet *sheet, const struct stated_claims *guards, size_t count)
@@ -96,7 +97,7 @@ void write_doubles(struct sheet *sheet, const struct stated_claims *guards, size
 	for (size_t i = 0; i + 1 < held; i++)
 		if (are_doubles(&list[i], &list[i + 1]))
 			write_to(sheet, "%s%.40s is held by two: %.63s and %.63s\n", lines++ == 0 ? "\n" : "",
-				 printable(list[i].address).text,
-				 word_of(list[i].status, "name").text, word_of(list[i + 1].status, "name").text);
+				 printable(list[i].address).text, word_of(list[i].status, "name").text,
+				 word_of(list[i + 1].status, "name").text);
 	free(list);
 }

@@ -10,12 +10,17 @@
 #include "system/platform.h"
 #include "softnet/control/rpc.h"
 
-enum { LINE_FIRST = 16 << 10, RETRY_MS = 20, UNTIL_MAX = 2,
-       OCTETS_OF_A_VALUE = 16 /* of what guards say, with the key; at least, on the average */ };
+enum {
+	LINE_FIRST = 16 << 10,
+	RETRY_MS = 20,
+	UNTIL_MAX = 2,
+	OCTETS_OF_A_VALUE = 16 /* of what guards say, with the key; at least, on the average */
+};
 
 char *write_request(const char *method, json_t *params)
 {
-	json_t *request = json_pack("{s:s, s:i, s:s, s:o*}", "jsonrpc", "2.0", "id", 1, "method", method, "params", params);
+	json_t *request =
+	    json_pack("{s:s, s:i, s:s, s:o*}", "jsonrpc", "2.0", "id", 1, "method", method, "params", params);
 	char *line = request != NULL ? json_dumps(request, JSON_COMPACT) : NULL;
 	json_decref(request);
 	char *whole = line != NULL ? realloc(line, strlen(line) + 2) : NULL;
@@ -131,12 +136,14 @@ static void step(struct guard_call *call, const char *request)
 }
 
 /* How many are under way. Those that are not connected yet cannot be polled for. */
-static size_t watch_calls(const struct guard_call *calls, size_t count, const char *request, struct pollfd *fds, int *wait_ms)
+static size_t watch_calls(const struct guard_call *calls, size_t count, const char *request, struct pollfd *fds,
+			  int *wait_ms)
 {
 	size_t open = 0;
 	for (size_t i = 0; i < count; i++) {
 		bool sends = calls[i].fd >= 0 && request[calls[i].sent] != '\0';
-		fds[i] = (struct pollfd){ .fd = calls[i].is_connected ? calls[i].fd : -1, .events = sends ? POLLOUT : POLLIN };
+		fds[i] = (struct pollfd){ .fd = calls[i].is_connected ? calls[i].fd : -1,
+					  .events = sends ? POLLOUT : POLLIN };
 		open += calls[i].fd >= 0;
 		if (calls[i].fd >= 0 && !calls[i].is_connected && *wait_ms > RETRY_MS)
 			*wait_ms = RETRY_MS;
@@ -144,8 +151,8 @@ static size_t watch_calls(const struct guard_call *calls, size_t count, const ch
 	return open;
 }
 
-static bool call_until(struct guard_call *calls, size_t count, const char *request, uint64_t deadline_ms, const int *until,
-		       struct pollfd *fds)
+static bool call_until(struct guard_call *calls, size_t count, const char *request, uint64_t deadline_ms,
+		       const int *until, struct pollfd *fds)
 {
 	bool is_woken = false;
 	for (uint64_t now_ms = clock_ms(); now_ms < deadline_ms && !is_woken; now_ms = clock_ms()) {
@@ -170,11 +177,11 @@ bool call_guards(struct guard_call *calls, size_t count, const char *request, in
 	struct pollfd *fds = calloc(count + UNTIL_MAX, sizeof *fds);
 	for (size_t i = 0; i < count; i++)
 		begin(&calls[i]);
-	bool is_whole = fds == NULL || request == NULL ||
-			call_until(calls, count, request, deadline_ms, until, fds);
+	bool is_whole = fds == NULL || request == NULL || call_until(calls, count, request, deadline_ms, until, fds);
 	for (size_t i = 0; i < count; i++)
 		if (calls[i].fd >= 0)
-			finish(&calls[i], fds != NULL && request != NULL ? "it does not answer in time" : strerror(ENOMEM));
+			finish(&calls[i],
+			       fds != NULL && request != NULL ? "it does not answer in time" : strerror(ENOMEM));
 	free(fds);
 	return is_whole;
 }

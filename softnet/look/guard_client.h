@@ -10,18 +10,18 @@ enum { GUARD_PATH = 108 };
 
 struct guard_call {
 	char path[GUARD_PATH];
-	bool has_owner;      /* the guard must be that user's; what is somebody else's is not spoken to */
+	bool has_owner; /* the guard must be that user's; what is somebody else's is not spoken to */
 	uid_t owner;
-	size_t answer_max;   /* octets of a line */
+	size_t answer_max; /* octets of a line */
 
 	/* Afterwards: one of these two is not NULL. */
-	json_t *answer;      /* the caller's */
-	const char *why;     /* there is none */
-	bool is_connected;   /* somebody was there */
-	bool is_dead;        /* nobody listens there, or there is nothing */
-	uid_t user;          /* who, then */
+	json_t *answer;    /* the caller's */
+	const char *why;   /* there is none */
+	bool is_connected; /* somebody was there */
+	bool is_dead;      /* nobody listens there, or there is nothing */
+	uid_t user;        /* who, then */
 
-	int fd;              /* -1: over */
+	int fd; /* -1: over */
 	size_t sent, length, size;
 	char *line;
 };

@@ -19,14 +19,17 @@
 
 enum {
 	GUARDS_MAX = 2048,
-	FOLDER_MAX = 1024, STATUS_MAX = 256 << 10,       /* entries of a folder, octets of an answer */
-	STRANGERS_MAX = 64, STRANGER_STATUS = 96 << 10, /* of others: all that root has to keep of one user */
+	FOLDER_MAX = 1024,
+	STATUS_MAX = 256 << 10, /* entries of a folder, octets of an answer */
+	STRANGERS_MAX = 64,
+	STRANGER_STATUS = 96 << 10, /* of others: all that root has to keep of one user */
 };
 
 static void add_call(struct guard_list *list, const char *path, const uid_t *owner)
 {
 	struct guard_call *call = &list->calls[list->call_count++];
-	*call = (struct guard_call){ .has_owner = owner != NULL, .owner = owner != NULL ? *owner : 0,
+	*call = (struct guard_call){ .has_owner = owner != NULL,
+				     .owner = owner != NULL ? *owner : 0,
 				     .answer_max = owner != NULL && *owner != getuid() ? STRANGER_STATUS : STATUS_MAX,
 				     .fd = -1 };
 	copy_text(call->path, sizeof call->path, path);
@@ -85,7 +88,8 @@ static int compare_users(const void *a, const void *b)
 static bool is_users_own(int folder, const char *name, uid_t user)
 {
 	struct stat status;
-	return fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode) && status.st_uid == user;
+	return fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode) &&
+	       status.st_uid == user;
 }
 
 /* Those whose number stands behind `before` in a name of the folder, which is that of a folder of theirs. */

@@ -4,8 +4,8 @@
 #include "softnet/options/options.h"
 
 struct guard_view {
-	json_t *status;      /* an object; else nothing about it can be relied on */
-	uid_t user;          /* whose guard it is */
+	json_t *status; /* an object; else nothing about it can be relied on */
+	uid_t user;     /* whose guard it is */
 	const char *path;
 };
 
@@ -14,9 +14,9 @@ struct guard_list {
 	size_t call_count;
 	struct guard_view *views; /* those that answered and are meant, by name */
 	size_t count;
-	bool is_whole;            /* nothing came in between */
-	bool is_cut;              /* there are more than anybody has */
-	bool has_users;           /* not all of one user */
+	bool is_whole;  /* nothing came in between */
+	bool is_cut;    /* there are more than anybody has */
+	bool has_users; /* not all of one user */
 };
 
 /*

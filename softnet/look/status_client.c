@@ -95,7 +95,7 @@ int show_status(const struct options *options, FILE *to, struct usage_error *err
 		return EXIT_USAGE;
 	tell_silent(&list);
 	bool is_printed = options->json || options->openmetrics ? print_array(&list, options->json, to)
-			  : list.count > 0			? print_text(&list, options, to)
+			  : list.count > 0                      ? print_text(&list, options, to)
 								: false;
 	if (list.count == 0)
 		tell_nothing(options);

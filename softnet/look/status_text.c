@@ -112,10 +112,10 @@ static const json_t *recent_drop(const json_t *status)
 	size_t i;
 	const json_t *drop, *found = NULL;
 	const json_t *drops = json_object_get(status, "drops");
-	json_array_foreach(drops, i, drop)
-		if (json_is_integer(json_object_get(drop, "seconds")) && number_of(drop, "seconds") < RECENT_S &&
-		    (found == NULL || number_of(drop, "count") > number_of(found, "count")))
-			found = drop;
+	json_array_foreach(drops, i, drop) if (json_is_integer(json_object_get(drop, "seconds")) &&
+					       number_of(drop, "seconds") < RECENT_S &&
+					       (found == NULL || number_of(drop, "count") > number_of(found, "count")))
+	    found = drop;
 	return found;
 }
 
@@ -136,7 +136,8 @@ static struct word besides(const json_t *status)
 {
 	const json_t *ground = json_object_get(status, "ground");
 	bool has_warning = json_is_string(json_object_get(ground, "warning"));
-	return word("%s%s%.150s", dropping(status).text, has_warning ? "; " : "", has_warning ? word_of(ground, "warning").text : "");
+	return word("%s%s%.150s", dropping(status).text, has_warning ? "; " : "",
+		    has_warning ? word_of(ground, "warning").text : "");
 }
 
 static const char *traffic(const json_t *status)
@@ -147,7 +148,10 @@ static const char *traffic(const json_t *status)
 	if (sends && hears && number_of(side_of(status, "rates", "guest"), "silent") < SILENT_S / 2 &&
 	    number_of(side_of(status, "rates", "uplink"), "silent") >= SILENT_S)
 		hears = false;
-	return sends && hears ? "traffic flows" : sends ? "sends and hears nothing" : hears ? "hears and sends nothing" : "is quiet";
+	return sends && hears ? "traffic flows"
+	       : sends        ? "sends and hears nothing"
+	       : hears        ? "hears and sends nothing"
+			      : "is quiet";
 }
 
 /* Not only IPv6 made from its own MAC, which every VM has. */
@@ -155,9 +159,9 @@ static bool has_address(const json_t *status)
 {
 	size_t i;
 	const json_t *one;
-	json_array_foreach(json_object_get(status, "addresses"), i, one)
-		if (strcmp(word_of(one, "origin").text, "link-local") != 0 && strcmp(word_of(one, "state").text, "tentative") != 0)
-			return true;
+	json_array_foreach(json_object_get(status, "addresses"), i,
+			   one) if (strcmp(word_of(one, "origin").text, "link-local") != 0 &&
+				    strcmp(word_of(one, "state").text, "tentative") != 0) return true;
 	return false;
 }
 
@@ -166,9 +170,8 @@ static bool has_sent(const json_t *status)
 {
 	size_t i;
 	const json_t *drop;
-	json_array_foreach(json_object_get(status, "drops"), i, drop)
-		if (strcmp(word_of(drop, "side").text, "guest") == 0)
-			return true;
+	json_array_foreach(json_object_get(status, "drops"), i,
+			   drop) if (strcmp(word_of(drop, "side").text, "guest") == 0) return true;
 	return number_of(side_of(status, "passed", "guest"), "frames") > 0;
 }
 
@@ -177,9 +180,9 @@ static bool may_make_addresses(const json_t *status)
 {
 	size_t i;
 	const json_t *router;
-	json_array_foreach(json_object_get(status, "routers"), i, router)
-		if (strchr(word_of(router, "address").text, ':') != NULL)
-			return strcmp(word_of(status, "ipv6").text, "off") != 0;
+	json_array_foreach(json_object_get(status, "routers"), i,
+			   router) if (strchr(word_of(router, "address").text, ':') !=
+				       NULL) return strcmp(word_of(status, "ipv6").text, "off") != 0;
 	return false;
 }
 
@@ -199,7 +202,7 @@ static struct word situation_of(const json_t *status)
 	const json_t *gateway = json_object_get(status, "gateway");
 	if (json_is_object(gateway) && has_sent(status))
 		return word("%s, but its gateway's answers are dropped for %s: %s",
-			    has_address(status)		? "has an address"
+			    has_address(status)          ? "has an address"
 			    : may_make_addresses(status) ? may_have_address
 							 : "has no address",
 			    format_span(number_of(gateway, "seconds")).text, word_of(gateway, "hint").text);
@@ -232,12 +235,14 @@ static void write_addresses(struct sheet *sheet, const json_t *status)
 	size_t i;
 	const json_t *one;
 	const char *name = "address";
-	json_array_foreach(json_object_get(status, "addresses"), i, one) {
+	json_array_foreach(json_object_get(status, "addresses"), i, one)
+	{
 		struct word state = word_of(one, "state");
 		bool has_server = json_is_string(json_object_get(one, "server"));
 		if (i < LIST_SHOWN)
-			write_to(sheet, "%-10s %.40s  %.20s%s%s%.20s, %s%s%.40s\n", label(&name), word_of(one, "address").text,
-				 word_of(one, "origin").text, is_true(one, "shared") ? ", shared with others" : "",
+			write_to(sheet, "%-10s %.40s  %.20s%s%s%.20s, %s%s%.40s\n", label(&name),
+				 word_of(one, "address").text, word_of(one, "origin").text,
+				 is_true(one, "shared") ? ", shared with others" : "",
 				 strcmp(state.text, "bound") == 0 ? "" : ", ",
 				 strcmp(state.text, "bound") == 0 ? "" : state.text, left_of(one).text,
 				 has_server ? ", from " : "", has_server ? word_of(one, "server").text : "");
@@ -251,10 +256,9 @@ static void write_learned(struct sheet *sheet, const json_t *status, const char 
 {
 	size_t i;
 	const json_t *one;
-	json_array_foreach(json_object_get(status, key), i, one)
-		if (i < LIST_SHOWN)
-			write_to(sheet, "%-10s %s %.40s  %.40s  learned, %s\n", label(name), what, word_of(one, "address").text,
-				 word_of(one, "mac").text, left_of(one).text);
+	json_array_foreach(json_object_get(status, key), i, one) if (i < LIST_SHOWN)
+	    write_to(sheet, "%-10s %s %.40s  %.40s  learned, %s\n", label(name), what, word_of(one, "address").text,
+		     word_of(one, "mac").text, left_of(one).text);
 }
 
 /* It is trusted to be the host, and no more. */
@@ -263,26 +267,25 @@ static void write_resident(struct sheet *sheet, const json_t *status, const char
 	size_t i;
 	const json_t *one, *resident = side_of(status, "anchors", "resident");
 	bool has_why = json_is_string(json_object_get(resident, "why"));
-	json_array_foreach(json_object_get(resident, "addresses"), i, one)
-		if (i < LIST_SHOWN)
-			write_to(sheet, "%-10s host itself %.40s  %.40s%s%.60s\n", label(name), word_in(one).text,
-				 word_of(resident, "mac").text, has_why && i == 0 ? "  not the router: " : "",
-				 has_why && i == 0 ? word_of(resident, "why").text : "");
+	json_array_foreach(json_object_get(resident, "addresses"), i, one) if (i < LIST_SHOWN)
+	    write_to(sheet, "%-10s host itself %.40s  %.40s%s%.60s\n", label(name), word_in(one).text,
+		     word_of(resident, "mac").text, has_why && i == 0 ? "  not the router: " : "",
+		     has_why && i == 0 ? word_of(resident, "why").text : "");
 }
 
 static void write_trusted(struct sheet *sheet, const json_t *status)
 {
-	static const char *const keys[][2] = { { "host", "host" }, { "servers", "DHCP server" },
-					       { "resolvers", "resolver" }, { "macs", "gateway" } };
+	static const char *const keys[][2] = {
+		{ "host", "host" }, { "servers", "DHCP server" }, { "resolvers", "resolver" }, { "macs", "gateway" }
+	};
 	size_t i;
 	const json_t *one;
 	const char *name = "trusts";
 	write_learned(sheet, status, "servers", "DHCP server", &name);
 	write_learned(sheet, status, "routers", "router", &name);
 	for (size_t key = 0; key < sizeof keys / sizeof *keys; key++)
-		json_array_foreach(side_of(status, "anchors", keys[key][0]), i, one)
-			if (i < LIST_SHOWN)
-				write_to(sheet, "%-10s %s %.40s\n", label(&name), keys[key][1], word_in(one).text);
+		json_array_foreach(side_of(status, "anchors", keys[key][0]), i, one) if (i < LIST_SHOWN)
+		    write_to(sheet, "%-10s %s %.40s\n", label(&name), keys[key][1], word_in(one).text);
 	write_resident(sheet, status, &name);
 	if (*name != '\0')
 		write_to(sheet, "%-10s nobody yet\n", name);
@@ -301,10 +304,12 @@ static void write_traffic(struct sheet *sheet, const json_t *status)
 {
 	static const char *const sides[][3] = { { "guest", "traffic", "from" }, { "uplink", "", "to" } };
 	for (int i = 0; i < 2; i++) {
-		const json_t *rate = side_of(status, "rates", sides[i][0]), *passed = side_of(status, "passed", sides[i][0]);
-		write_to(sheet, "%-10s %-4s the VM %6s frames/s %10s/s %6s drops/s; %s frames\n", sides[i][1], sides[i][2],
-			 format_amount(number_of(rate, "frames")).text, format_bits(number_of(rate, "octets")).text,
-			 format_amount(number_of(rate, "drops")).text, format_amount(number_of(passed, "frames")).text);
+		const json_t *rate = side_of(status, "rates", sides[i][0]),
+			     *passed = side_of(status, "passed", sides[i][0]);
+		write_to(sheet, "%-10s %-4s the VM %6s frames/s %10s/s %6s drops/s; %s frames\n", sides[i][1],
+			 sides[i][2], format_amount(number_of(rate, "frames")).text,
+			 format_bits(number_of(rate, "octets")).text, format_amount(number_of(rate, "drops")).text,
+			 format_amount(number_of(passed, "frames")).text);
 	}
 }
 
@@ -316,9 +321,12 @@ static void write_ground(struct sheet *sheet, const json_t *status)
 	if (!json_is_object(ground))
 		return;
 	write_to(sheet, "%-10s %.20s%s%.20s, %s%s%s; MTU %.10s\n", "uplink", word_of(ground, "interface").text,
-		 has_bridge ? " in " : "", has_bridge ? word_of(ground, "bridge").text : "", is_true(ground, "up") ? "up" : "down",
-		 is_true(ground, "carrier") ? "" : ", no carrier",
-		 !has_bridge ? "" : is_true(ground, "isolated") ? ", isolated" : ", not isolated", word_of(ground, "mtu").text);
+		 has_bridge ? " in " : "", has_bridge ? word_of(ground, "bridge").text : "",
+		 is_true(ground, "up") ? "up" : "down", is_true(ground, "carrier") ? "" : ", no carrier",
+		 !has_bridge                   ? ""
+		 : is_true(ground, "isolated") ? ", isolated"
+					       : ", not isolated",
+		 word_of(ground, "mtu").text);
 }
 
 static void write_flows(struct sheet *sheet, const json_t *status)
@@ -326,14 +334,12 @@ static void write_flows(struct sheet *sheet, const json_t *status)
 	const char *class;
 	json_t *count, *flows = json_object_get(status, "flows");
 	uint64_t sum = 0;
-	json_object_foreach(flows, class, count)
-		sum += json_integer_value(count) > 0;
+	json_object_foreach(flows, class, count) sum += json_integer_value(count) > 0;
 	if (sum == 0)
 		return;
 	write_to(sheet, "%-10s", "flows");
-	json_object_foreach(flows, class, count)
-		if (json_integer_value(count) > 0)
-			write_to(sheet, " %.24s %s", word("%s", class).text, word_in(count).text);
+	json_object_foreach(flows, class, count) if (json_integer_value(count) > 0)
+	    write_to(sheet, " %.24s %s", word("%s", class).text, word_in(count).text);
 	write_to(sheet, "\n");
 }
 
@@ -342,11 +348,13 @@ static void write_exposes(struct sheet *sheet, const json_t *status)
 	size_t i;
 	const json_t *one;
 	const char *name = "exposes";
-	json_array_foreach(json_object_get(status, "exposes"), i, one) {
+	json_array_foreach(json_object_get(status, "exposes"), i, one)
+	{
 		bool has_why = json_is_string(json_object_get(one, "why"));
 		if (i < LIST_SHOWN)
 			write_to(sheet, "%-10s %.60s  %.20s%s%.120s\n", label(&name), word_of(one, "expose").text,
-				 word_of(one, "state").text, has_why ? ": " : "", has_why ? word_of(one, "why").text : "");
+				 word_of(one, "state").text, has_why ? ": " : "",
+				 has_why ? word_of(one, "why").text : "");
 	}
 }
 
@@ -358,7 +366,8 @@ static void write_recorded(struct sheet *sheet, const json_t *status)
 	if (json_is_object(capture))
 		write_to(sheet, "%-10s %s: %s frames%s\n", "capture", word_of(capture, "file").text,
 			 format_amount(number_of(capture, "frames")).text,
-			 number_of(capture, "lost") > 0 ? word(", %" PRIu64 " lost", number_of(capture, "lost")).text : "");
+			 number_of(capture, "lost") > 0 ? word(", %" PRIu64 " lost", number_of(capture, "lost")).text
+							: "");
 	if (json_is_object(kept) && strcmp(word_of(kept, "kept").text, "kept") != 0)
 		write_to(sheet, "%-10s %s: %s\n", "state", word_of(kept, "file").text, word_of(kept, "what").text);
 	if (number_of(events, "lost") > 0)
@@ -370,8 +379,8 @@ void write_drop(struct sheet *sheet, const json_t *drop, const char *who, bool w
 {
 	bool is_guests = strcmp(word_of(drop, "side").text, "guest") == 0;
 	struct word ago = json_is_integer(json_object_get(drop, "seconds"))
-				  ? word("%s ago", format_span(number_of(drop, "seconds")).text)
-				  : word("?");
+			      ? word("%s ago", format_span(number_of(drop, "seconds")).text)
+			      : word("?");
 	struct word from = word("%s %.40s", is_guests ? "from" : "to", who != NULL ? who : "the VM");
 	write_to(sheet, "%14s  %-11s %6s  %s\n", ago.text, from.text, format_amount(number_of(drop, "count")).text,
 		 word_of(drop, "reason").text);
@@ -397,9 +406,9 @@ void write_summary(struct sheet *sheet, const json_t *status, const char *user)
 {
 	struct word name = word_of(status, "name"), mac = word_of(status, "mac");
 	bool has_name = strcmp(name.text, mac.text) != 0;
-	write_to(sheet, "%.63s%s%.20s  pid %.20s%s%.32s, up %s\n", name.text, has_name ? "  " : "", has_name ? mac.text : "",
-		 word_of(status, "pid").text, user != NULL ? ", user " : "", user != NULL ? user : "",
-		 format_span(number_of(status, "uptime")).text);
+	write_to(sheet, "%.63s%s%.20s  pid %.20s%s%.32s, up %s\n", name.text, has_name ? "  " : "",
+		 has_name ? mac.text : "", word_of(status, "pid").text, user != NULL ? ", user " : "",
+		 user != NULL ? user : "", format_span(number_of(status, "uptime")).text);
 	write_to(sheet, "%s\n\n", format_situation(status).text);
 	write_addresses(sheet, status);
 	write_claims(sheet, status);
@@ -410,7 +419,8 @@ void write_summary(struct sheet *sheet, const json_t *status, const char *user)
 	write_flows(sheet, status);
 	write_exposes(sheet, status);
 	write_recorded(sheet, status);
-	write_to(sheet, "%-10s guest %s, uplink %s\n", "ports", word_of(status, "guest").text, word_of(status, "uplink").text);
+	write_to(sheet, "%-10s guest %s, uplink %s\n", "ports", word_of(status, "guest").text,
+		 word_of(status, "uplink").text);
 }
 
 void write_page(struct sheet *sheet, const json_t *status, const char *user)
@@ -423,8 +433,8 @@ void write_page(struct sheet *sheet, const json_t *status, const char *user)
 
 void write_table_head(struct sheet *sheet, bool has_users)
 {
-	write_to(sheet, "%-17s %7s %s%-15s %10s %10s %6s  %s\n", "VM", "PID", has_users ? "USER       " : "", "ADDRESS", "OUT/s",
-		 "IN/s", "DROP/s", "STATE");
+	write_to(sheet, "%-17s %7s %s%-15s %10s %10s %6s  %s\n", "VM", "PID", has_users ? "USER       " : "", "ADDRESS",
+		 "OUT/s", "IN/s", "DROP/s", "STATE");
 }
 
 /* The first one of IPv4, or the first one. */
@@ -432,9 +442,8 @@ static struct word main_address(const json_t *status)
 {
 	size_t i;
 	const json_t *one, *addresses = json_object_get(status, "addresses");
-	json_array_foreach(addresses, i, one)
-		if (strchr(word_of(one, "address").text, ':') == NULL)
-			return word_of(one, "address");
+	json_array_foreach(addresses, i,
+			   one) if (strchr(word_of(one, "address").text, ':') == NULL) return word_of(one, "address");
 	return json_array_size(addresses) > 0 ? word_of(json_array_get(addresses, 0), "address") : word("-");
 }
 

@@ -55,7 +55,8 @@ static void draw(struct watch *watch)
 		return;
 	watch->is_new = false;
 	measure_terminal(&watch->terminal);
-	draw_screen(&watch->terminal, compose_screen(&watch->scene, &watch->list, watch->terminal.rows, watch->terminal.columns));
+	draw_screen(&watch->terminal,
+		    compose_screen(&watch->scene, &watch->list, watch->terminal.rows, watch->terminal.columns));
 }
 
 /* Ctrl-Z: the terminal is the shell's until we are in front again; to go on behind it would spoil its screen. */
@@ -102,9 +103,11 @@ static bool await(struct watch *watch)
 	};
 	if (poll(fds, SOURCES, watch->next_ms > now_ms ? (int)(watch->next_ms - now_ms) : 0) < 0)
 		return errno == EINTR;
-	if ((fds[SIGNALS].revents != 0 && !handle_signals(watch)) || (fds[OUTPUT].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0)
+	if ((fds[SIGNALS].revents != 0 && !handle_signals(watch)) ||
+	    (fds[OUTPUT].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0)
 		return false;
-	if (fds[KEYS].revents != 0 && (!read_key(&watch->terminal, &key) || (fds[KEYS].revents & (POLLERR | POLLHUP)) != 0))
+	if (fds[KEYS].revents != 0 &&
+	    (!read_key(&watch->terminal, &key) || (fds[KEYS].revents & (POLLERR | POLLHUP)) != 0))
 		return false;
 	return key != 'q' && key != 'Q';
 }
@@ -130,7 +133,8 @@ int watch_guards(const struct options *options, struct usage_error *error)
 	static struct watch watch;
 	if (!become_caller())
 		die("cannot become its caller again: %s", strerror(errno));
-	if (!ask_guards(options, &watch.list, TIMEOUT_MS, NULL, error)) /* what is wrong with the options is told on no screen */
+	if (!ask_guards(options, &watch.list, TIMEOUT_MS, NULL,
+			error)) /* what is wrong with the options is told on no screen */
 		return EXIT_USAGE;
 	watch.options = options;
 	watch.has_shown = watch.list.count > 0;

@@ -27,7 +27,8 @@ static bool tell(const json_t *status, const char *what, const char *more)
 {
 	char text[LINE_TEXT], time[TIME_TEXT];
 	struct sheet line = { .text = text, .size = sizeof text };
-	write_to(&line, "%s %.63s %.120s%.260s\n", format_time(wall_clock_ms(), time), word_of(status, "name").text, what, more);
+	write_to(&line, "%s %.63s %.120s%.260s\n", format_time(wall_clock_ms(), time), word_of(status, "name").text,
+		 what, more);
 	return write_line(&line);
 }
 
@@ -45,10 +46,9 @@ static const json_t *find_like(const json_t *array, const json_t *like, const ch
 {
 	size_t i;
 	const json_t *one;
-	json_array_foreach(array, i, one)
-		if (json_equal(json_object_get(one, key), json_object_get(like, key)) &&
-		    json_equal(json_object_get(one, other), json_object_get(like, other)))
-			return one;
+	json_array_foreach(array, i,
+			   one) if (json_equal(json_object_get(one, key), json_object_get(like, key)) &&
+				    json_equal(json_object_get(one, other), json_object_get(like, other))) return one;
 	return NULL;
 }
 
@@ -57,7 +57,8 @@ static bool tell_drops(const json_t *before, const json_t *status)
 	size_t i;
 	const json_t *drop;
 	char what[120];
-	json_array_foreach(json_object_get(status, "drops"), i, drop) {
+	json_array_foreach(json_object_get(status, "drops"), i, drop)
+	{
 		const json_t *old = find_like(json_object_get(before, "drops"), drop, "side", "reason");
 		uint64_t count = number_of(drop, "count"), known = number_of(old, "count");
 		if (count <= known)
@@ -75,10 +76,9 @@ static bool tell_addresses(const json_t *from, const json_t *status, const char 
 {
 	size_t i;
 	const json_t *one;
-	json_array_foreach(json_object_get(status, "addresses"), i, one)
-		if (find_like(json_object_get(from, "addresses"), one, "address", "origin") == NULL &&
-		    !tell(status, what, word_of(one, "address").text))
-			return false;
+	json_array_foreach(json_object_get(status, "addresses"), i,
+			   one) if (find_like(json_object_get(from, "addresses"), one, "address", "origin") == NULL &&
+				    !tell(status, what, word_of(one, "address").text)) return false;
 	return true;
 }
 
@@ -103,8 +103,8 @@ bool write_changes(const struct guard_list *before, const struct guard_list *now
 			goes_on = tell(before->views[i].status, "gone", "");
 	for (size_t i = 0; i < now->count && goes_on; i++) {
 		const json_t *old = find_status(before, now->views[i].status);
-		goes_on = old != NULL ? tell_changes(old, now->views[i].status) :
-					tell(now->views[i].status, "", format_situation(now->views[i].status).text);
+		goes_on = old != NULL ? tell_changes(old, now->views[i].status)
+				      : tell(now->views[i].status, "", format_situation(now->views[i].status).text);
 	}
 	return goes_on;
 }

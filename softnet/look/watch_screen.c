@@ -23,8 +23,8 @@ static void note_history(struct scene *scene, const json_t *status, uint64_t now
 	for (int side = 0; side < 2; side++) {
 		uint64_t octets = octets_of(status, side), before = scene->octets[side];
 		if (is_same && ms > 0)
-			scene->rates[side][scene->next] = octets > before ? (uint64_t)((double)(octets - before) * (double)MS /
-										       (double)ms) : 0;
+			scene->rates[side][scene->next] =
+			    octets > before ? (uint64_t)((double)(octets - before) * (double)MS / (double)ms) : 0;
 		scene->octets[side] = octets;
 	}
 	scene->noted_ms = now_ms;
@@ -84,8 +84,8 @@ static void write_history(struct sheet *sheet, const struct scene *scene, int co
 			bar[shown - ago] = rate == 0 ? ' ' : levels[(int)((double)rate / (double)most * (HEIGHTS - 1))];
 		}
 		bar[shown] = '\0';
-		write_to(sheet, "%-10s %-4s the VM [%s] up to %s/s\n", side == 0 ? "history" : "", side == 0 ? "from" : "to", bar,
-			 format_bits(most).text);
+		write_to(sheet, "%-10s %-4s the VM [%s] up to %s/s\n", side == 0 ? "history" : "",
+			 side == 0 ? "from" : "to", bar, format_bits(most).text);
 	}
 }
 
@@ -107,10 +107,12 @@ static void write_latest(struct sheet *sheet, const struct guard_list *list)
 	size_t n = 0, i;
 	const json_t *drop;
 	for (size_t view = 0; view < list->count; view++)
-		json_array_foreach(json_object_get(list->views[view].status, "drops"), i, drop)
-			if (n < LATEST_MAX && json_is_integer(json_object_get(drop, "seconds")))
-				latest[n++] = (struct latest){ drop, list->count == 1 ? NULL :
-					json_string_value(json_object_get(list->views[view].status, "name")) };
+		json_array_foreach(json_object_get(list->views[view].status, "drops"), i,
+				   drop) if (n < LATEST_MAX &&
+					     json_is_integer(json_object_get(drop, "seconds"))) latest[n++] =
+		    (struct latest){ drop, list->count == 1
+					       ? NULL
+					       : json_string_value(json_object_get(list->views[view].status, "name")) };
 	qsort(latest, n, sizeof *latest, compare_latest);
 	if (n > 0)
 		write_to(sheet, "\nlatest drops\n");

@@ -7,13 +7,13 @@
 enum { HISTORY_MAX = 64, GONE_SHOWN_S = 60 };
 
 struct scene {
-	const char *name;              /* as --vm has it; NULL: all */
-	json_t *subject;               /* the guard whose page it is, its pid; NULL: none */
+	const char *name;               /* as --vm has it; NULL: all */
+	json_t *subject;                /* the guard whose page it is, its pid; NULL: none */
 	uint64_t rates[2][HISTORY_MAX]; /* octets in each of the last seconds, from the guest and from the uplink; a ring */
-	uint64_t octets[2];            /* at the last time */
+	uint64_t octets[2];             /* at the last time */
 	uint64_t noted_ms;
 	unsigned next, count;
-	struct word gone;              /* "": nobody */
+	struct word gone; /* "": nobody */
 	uint64_t gone_ms, now_ms;
 };
 

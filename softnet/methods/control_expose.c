@@ -9,8 +9,9 @@ enum { PATIENCE_MS = 2000 }; /* after that the answer says "asked", and the list
 
 json_t *json_exposes(const struct exposes *exposes)
 {
-	static const char *const states[] = { [EXPOSE_WAITING] = "waiting", [EXPOSE_ASKED] = "asked",
-					      [EXPOSE_INSTALLED] = "in-place", [EXPOSE_FAILED] = "failed" };
+	static const char *const states[] = {
+		[EXPOSE_WAITING] = "waiting", [EXPOSE_ASKED] = "asked", [EXPOSE_INSTALLED] = "in-place", [EXPOSE_FAILED] = "failed"
+	};
 	char why[FAILURE_TEXT];
 	json_t *list = json_array();
 	for (uint32_t i = 0; i < exposes->count; i++) {

@@ -46,9 +46,9 @@ static json_t *guard_leases(struct rpc_call *call)
 	const struct relay *r = call->context;
 	if (!rpc_takes_nothing(call))
 		return NULL;
-	return json_pack("{s:o, s:o, s:o}", "addresses",
-			 json_addresses(r->snoop.config, r->snoop.state, r->now_ms), "servers",
-			 json_servers(r->snoop.state, r->now_ms), "routers", json_routers(r->snoop.state, r->now_ms));
+	return json_pack("{s:o, s:o, s:o}", "addresses", json_addresses(r->snoop.config, r->snoop.state, r->now_ms),
+			 "servers", json_servers(r->snoop.state, r->now_ms), "routers",
+			 json_routers(r->snoop.state, r->now_ms));
 }
 
 static json_t *guard_relearn(struct rpc_call *call)
@@ -81,16 +81,10 @@ static json_t *guard_subscribe(struct rpc_call *call)
 }
 
 const struct rpc_method live_methods[] = {
-	{ "softnet.policy.get", false, policy_get },
-	{ "softnet.policy.set", false, policy_set },
-	{ "guard.status", true, guard_status },
-	{ "guard.metrics", true, guard_metrics },
-	{ "guard.stats", true, guard_stats },
-	{ "guard.leases", true, guard_leases },
-	{ "guard.relearn", true, guard_relearn },
-	{ "guard.subscribe", true, guard_subscribe },
-	{ "guard.expose.list", true, expose_list },
-	{ "guard.expose.add", true, expose_add },
-	{ "guard.expose.remove", true, expose_remove },
-	{ NULL, false, NULL },
+	{ "softnet.policy.get", false, policy_get },    { "softnet.policy.set", false, policy_set },
+	{ "guard.status", true, guard_status },         { "guard.metrics", true, guard_metrics },
+	{ "guard.stats", true, guard_stats },           { "guard.leases", true, guard_leases },
+	{ "guard.relearn", true, guard_relearn },       { "guard.subscribe", true, guard_subscribe },
+	{ "guard.expose.list", true, expose_list },     { "guard.expose.add", true, expose_add },
+	{ "guard.expose.remove", true, expose_remove }, { NULL, false, NULL },
 };

@@ -45,7 +45,8 @@ static bool read_rules(struct rpc_call *call, const char *key, enum destination_
 	size_t i;
 	json_t *rule;
 	struct usage_error error;
-	json_array_foreach(json_object_get(call->params, key), i, rule) {
+	json_array_foreach(json_object_get(call->params, key), i, rule)
+	{
 		const char *text = json_string_value(rule);
 		if (text == NULL || json_string_length(rule) != strlen(text))
 			return rpc_refuse(call, RPC_BAD_PARAMETERS, "%s: rule %zu: expected a string without NUL", key,

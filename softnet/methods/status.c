@@ -66,10 +66,10 @@ static json_t *json_drop(const struct drop_count *drop, const struct specimen *l
 {
 	char text[DESCRIPTION_TEXT];
 	const char *frame = last->kept > 0 ? describe_frame(last->bytes, last->kept, last->length, text) : NULL;
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:s?}", "side", side_names[drop->side], "reason",
-			 verdict_name(drop->verdict), "meaning", verdict_meaning(drop->verdict), "count",
-			 json_number(drop->count), "seconds",
-			 last->dropped_ms > 0 ? json_number((now_ms - last->dropped_ms) / MS) : json_null(), "frame", frame);
+	return json_pack(
+	    "{s:s, s:s, s:s, s:o, s:o, s:s?}", "side", side_names[drop->side], "reason", verdict_name(drop->verdict),
+	    "meaning", verdict_meaning(drop->verdict), "count", json_number(drop->count), "seconds",
+	    last->dropped_ms > 0 ? json_number((now_ms - last->dropped_ms) / MS) : json_null(), "frame", frame);
 }
 
 static json_t *json_drops(const struct counters *counters, uint64_t now_ms)
@@ -83,7 +83,8 @@ static json_t *json_drops(const struct counters *counters, uint64_t now_ms)
 				drops[n++] = (struct drop_count){ side, verdict, counters->verdicts[side][verdict] };
 	qsort(drops, n, sizeof *drops, compare_counts);
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, json_drop(&drops[i], &counters->last[drops[i].side][drops[i].verdict], now_ms));
+		json_array_append_new(list,
+				      json_drop(&drops[i], &counters->last[drops[i].side][drops[i].verdict], now_ms));
 	return list;
 }
 
@@ -100,19 +101,21 @@ static json_t *json_identity(const struct relay *r)
 
 static json_t *json_settings(const struct relay *r)
 {
-	static const char *const inbounds[] = { [INBOUND_ANY] = "any", [INBOUND_ESTABLISHED] = "established",
-						[INBOUND_NONE] = "none" };
+	static const char *const inbounds[] = {
+		[INBOUND_ANY] = "any", [INBOUND_ESTABLISHED] = "established", [INBOUND_NONE] = "none"
+	};
 	const struct config *config = r->config;
 	return json_pack("{s:s, s:b, s:s, s:b, s:b, s:o, s:o, s:o}", "ipv6", config->ipv6_off ? "off" : "guard",
-			 "isolation", config->isolation, "inbound", inbounds[config->inbound], "stateful", config->stateful,
-			 "reject", r->options->reject, "policy", json_policy(r->rules), "anchors",
+			 "isolation", config->isolation, "inbound", inbounds[config->inbound], "stateful",
+			 config->stateful, "reject", r->options->reject, "policy", json_policy(r->rules), "anchors",
 			 json_anchors(r->options, &r->anchors, r->config), "exposes", json_exposes(&r->exposes));
 }
 
 static json_t *json_metrics_file(const struct metrics_file *file)
 {
-	return file->path == NULL ? json_null()
-				  : json_pack("{s:o, s:o}", "file", json_text(file->path), "failed", json_number(file->failed));
+	return file->path == NULL
+		   ? json_null()
+		   : json_pack("{s:o, s:o}", "file", json_text(file->path), "failed", json_number(file->failed));
 }
 
 static json_t *json_conflicts(const struct claims *claims, uint64_t now_ms)
@@ -122,9 +125,10 @@ static json_t *json_conflicts(const struct claims *claims, uint64_t now_ms)
 		const struct claim_conflict *one = &claims->conflicts[i];
 		if (one->pid == 0)
 			continue;
-		json_t *item = json_pack("{s:o, s:s, s:s, s:i, s:i, s:o}", "address", json_address(one->address), "holder",
-					 one->is_ours ? "this" : "other", "guard", one->vm, "pid", (int)one->pid, "user",
-					 (int)one->user, "seconds", json_number((now_ms - one->last_ms) / MS));
+		json_t *item = json_pack("{s:o, s:s, s:s, s:i, s:i, s:o}", "address", json_address(one->address),
+					 "holder", one->is_ours ? "this" : "other", "guard", one->vm, "pid",
+					 (int)one->pid, "user", (int)one->user, "seconds",
+					 json_number((now_ms - one->last_ms) / MS));
 		json_array_append_new(list, item);
 	}
 	return list;
@@ -144,10 +148,10 @@ static json_t *json_claims(const struct relay *r)
 
 static json_t *json_state_file(const struct state_file *file)
 {
-	return file->path == NULL ? json_null()
-				  : json_pack("{s:o, s:s, s:s, s:o}", "file", json_text(file->path), "kept",
-					      kept_name(file->kept), "what", describe_kept(file->kept), "failed",
-					      json_number(file->failed));
+	return file->path == NULL
+		   ? json_null()
+		   : json_pack("{s:o, s:s, s:s, s:o}", "file", json_text(file->path), "kept", kept_name(file->kept),
+			       "what", describe_kept(file->kept), "failed", json_number(file->failed));
 }
 
 static json_t *json_capture(const struct capture *capture)
@@ -165,11 +169,11 @@ static json_t *json_network(const struct relay *r)
 		json_object_set_new(passed, side_names[side], json_passed(&r->counters, side));
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "addresses",
 			 json_addresses(r->snoop.config, r->snoop.state, r->now_ms), "servers",
-			 json_servers(r->snoop.state, r->now_ms), "routers",
-			 json_routers(r->snoop.state, r->now_ms), "passed", passed, "rates",
-			 json_rates(&r->counters, r->now_ms), "drops", json_drops(&r->counters, r->now_ms), "flows",
-			 json_flows(r->snoop.flows), "rejections", json_number(r->rejections.sent), "questions",
-			 json_number(r->questions.sent), "metrics", json_metrics_file(&r->metrics));
+			 json_servers(r->snoop.state, r->now_ms), "routers", json_routers(r->snoop.state, r->now_ms),
+			 "passed", passed, "rates", json_rates(&r->counters, r->now_ms), "drops",
+			 json_drops(&r->counters, r->now_ms), "flows", json_flows(r->snoop.flows), "rejections",
+			 json_number(r->rejections.sent), "questions", json_number(r->questions.sent), "metrics",
+			 json_metrics_file(&r->metrics));
 }
 
 /* null: nothing is asked, or all is answered. */

@@ -16,16 +16,16 @@ struct version {
 	const char *key, *nonce, *header;
 };
 
-static const struct version version_1 = {
-	{ 0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17,
-	  0x9a, 0xe6, 0xa4, 0xc8, 0x0c, 0xad, 0xcc, 0xbb, 0x7f, 0x0a },
-	"tls13 quic key", "tls13 quic iv", "tls13 quic hp"
-};
-static const struct version version_2 = {
-	{ 0x0d, 0xed, 0xe3, 0xde, 0xf7, 0x00, 0xa6, 0xdb, 0x81, 0x93,
-	  0x81, 0xbe, 0x6e, 0x26, 0x9d, 0xcb, 0xf9, 0xbd, 0x2e, 0xd9 },
-	"tls13 quicv2 key", "tls13 quicv2 iv", "tls13 quicv2 hp"
-};
+static const struct version version_1 = { { 0x38, 0x76, 0x2c, 0xf7, 0xf5, 0x59, 0x34, 0xb3, 0x4d, 0x17,
+					    0x9a, 0xe6, 0xa4, 0xc8, 0x0c, 0xad, 0xcc, 0xbb, 0x7f, 0x0a },
+					  "tls13 quic key",
+					  "tls13 quic iv",
+					  "tls13 quic hp" };
+static const struct version version_2 = { { 0x0d, 0xed, 0xe3, 0xde, 0xf7, 0x00, 0xa6, 0xdb, 0x81, 0x93,
+					    0x81, 0xbe, 0x6e, 0x26, 0x9d, 0xcb, 0xf9, 0xbd, 0x2e, 0xd9 },
+					  "tls13 quicv2 key",
+					  "tls13 quicv2 iv",
+					  "tls13 quicv2 hp" };
 
 static void update_hmac(void *hmac, size_t octets, const uint8_t *bytes)
 {
@@ -105,7 +105,9 @@ static void authenticate_header(struct gcm_aes128_ctx *gcm, const uint8_t *packe
 	for (uint32_t at = 0; at < end; at += GCM_BLOCK_SIZE) {
 		uint32_t octets = end - at < GCM_BLOCK_SIZE ? end - at : GCM_BLOCK_SIZE;
 		for (uint32_t i = 0; i < octets; i++)
-			block[i] = at + i == 0 ? header->first : at + i < number_at ? packet[at + i] : header->number[at + i - number_at];
+			block[i] = at + i == 0          ? header->first
+				   : at + i < number_at ? packet[at + i]
+							: header->number[at + i - number_at];
 		gcm_aes128_update(gcm, octets, block);
 	}
 }
@@ -138,7 +140,8 @@ static bool open_client_initial(const struct connection_id *id, const struct qui
 		return false;
 	derive_keys(p->version == QUIC_VERSION_2 ? &version_2 : &version_1, id, &keys);
 	unprotect_header(&keys, packet, number_at, &header);
-	*opened = (struct quic_opened){ end - TAG - number_at - header.number_octets, number_in(&header), header.number_octets };
+	*opened = (struct quic_opened){ end - TAG - number_at - header.number_octets, number_in(&header),
+					header.number_octets };
 	return open_payload(&keys, packet, number_at, end, &header, plain) && (header.first & 0x0c) == 0;
 }
 

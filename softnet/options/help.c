@@ -62,14 +62,17 @@ void print_help(FILE *to)
 		fprintf(to, "  %s\n", (*kind)->form);
 	fputs("\nRULES: [in|out] TARGET[:QUALIFIER], separated by commas.\n"
 	      "  TARGET     a CIDR, an address, any, @host, @gateway, @dns, @lan (private networks) or @global\n"
-	      "  QUALIFIER  PORT, LOW-HIGH, PROTO, PROTO/PORT or PROTO/LOW-HIGH; PROTO: tcp, udp, sctp, icmp, esp or gre\n"
+	      "  QUALIFIER  PORT, LOW-HIGH, PROTO, PROTO/PORT or PROTO/LOW-HIGH; PROTO: tcp, udp, sctp, icmp, esp or "
+	      "gre\n"
 	      "The longest prefix decides, then the narrower qualifier, then block before allow. Without rules the VM\n"
 	      "reaches global addresses, @host, and @dns for UDP and TCP port 53.\n"
 	      "TUPLE: [in|out] ADDRESS[:PROTO[/PORT]]\n",
 	      to);
 	print_rates(to);
-	fputs("\nSIGUSR1 prints counters and addresses to stderr. Exit status: 0 stopped or the VM is gone, 1 failure,\n"
-	      "2 wrong usage; `softnet run`: that of COMMAND, 127 not found, 126 cannot be started.\n", to);
+	fputs(
+	    "\nSIGUSR1 prints counters and addresses to stderr. Exit status: 0 stopped or the VM is gone, 1 failure,\n"
+	    "2 wrong usage; `softnet run`: that of COMMAND, 127 not found, 126 cannot be started.\n",
+	    to);
 }
 
 void print_version(FILE *to)

@@ -2,6 +2,7 @@
 #pragma once
 #include "softnet/options/options.h"
 
+// clang-format off
 #define OPTIONS_WITH_VALUES(X) \
 	X(vm_fd) X(vm_mac) X(net_type) X(allow) X(block) X(policy) X(inbound) X(reject) X(expose) X(guest) X(uplink) \
 	X(gateway) X(gateway_mac) \
@@ -10,6 +11,7 @@
 	X(version) X(probe) X(escalated) X(control_fd) X(control) \
 	X(name) X(segment) X(events) X(pcap) X(frames) X(pcap_size) X(pcap_files) X(metrics) X(vm) X(json) X(openmetrics) \
 	X(guest_pcap) X(uplink_pcap) X(diff) X(host) X(site)
+// clang-format on
 
 #define X(name) bool take_##name(struct options *, const char *value, struct usage_error *);
 OPTIONS_WITH_VALUES(X)

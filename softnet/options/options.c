@@ -16,18 +16,18 @@ const struct option_line option_lines[] = {
 	  take_shared_ip },
 	{ "mtu", "N", 0, GIVE_ONCE, NULL, "longest packet, 576-65535 octets (1500)", take_mtu },
 	{ "uplink", "PORT", 0, GIVE_ONCE, "The network", "way to the network; see PORTS", take_uplink },
-	{ "segment", "auto|none|NAME", 0, GIVE_ONCE, NULL, "whose VMs share the network with this one (auto)", take_segment },
+	{ "segment", "auto|none|NAME", 0, GIVE_ONCE, NULL, "whose VMs share the network with this one (auto)",
+	  take_segment },
 	{ "vm-net-type", "nat|host", 0, GIVE_ONCE, NULL, "host: only DHCP and exposed ports (nat)", take_net_type },
 	{ "expose", "[ADDR:]EXT:INT,...", 0, GIVE_OFTEN, NULL,
 	  "forward this host's port EXT, or EXT-EXT, to the VM's INT; tcp/ (default) or udp/ in front", take_expose },
-	{ "gateway", "ADDR,...", 0, GIVE_OFTEN, NULL, "the router's addresses, the host's where it is the router (@host)", take_gateway },
+	{ "gateway", "ADDR,...", 0, GIVE_OFTEN, NULL,
+	  "the router's addresses, the host's where it is the router (@host)", take_gateway },
 	{ "gateway-mac", "MAC,...", 0, GIVE_OFTEN, NULL, "MAC addresses of the network's routers", take_gateway_mac },
 	{ "dhcp-server", "ADDR,...", 0, GIVE_OFTEN, NULL, "trusted DHCP servers (the gateway); IPv6: link-local",
 	  take_dhcp_server },
-	{ "dns", "ADDR,...", 0, GIVE_OFTEN, NULL, "the resolvers to allow (those that lease or router name)",
-	  take_dns },
-	{ "nat64", "PREFIX,...", 0, GIVE_OFTEN, NULL, "prefixes that stand for IPv4, besides 64:ff9b::/96",
-	  take_nat64 },
+	{ "dns", "ADDR,...", 0, GIVE_OFTEN, NULL, "the resolvers to allow (those that lease or router name)", take_dns },
+	{ "nat64", "PREFIX,...", 0, GIVE_OFTEN, NULL, "prefixes that stand for IPv4, besides 64:ff9b::/96", take_nat64 },
 	{ "bootpd-lease-time", "SECONDS", 0, GIVE_ONCE, NULL,
 	  "DHCP lease time of vmnet on macOS; no effect on other systems", take_lease_time },
 	{ "allow", "RULE,...", 0, GIVE_OFTEN, "What may pass", "let it pass; see RULES", take_allow },
@@ -43,14 +43,13 @@ const struct option_line option_lines[] = {
 	{ "ipv6-iid", "any|eui64", 0, GIVE_ONCE, NULL,
 	  "eui64: of self-made addresses only those made from the MAC address (any)", take_ipv6_iid },
 	{ "no-dhcp", NULL, 0, GIVE_ONCE, NULL, "drop DHCP; for use with --vm-ip", take_no_dhcp },
-	{ "no-resync", NULL, 0, GIVE_ONCE, NULL, "drop renewals of leases given before softnet started",
-	  take_no_resync },
+	{ "no-resync", NULL, 0, GIVE_ONCE, NULL, "drop renewals of leases given before softnet started", take_no_resync },
 	{ "anchors", "learn|strict", 0, GIVE_ONCE, NULL,
 	  "learn: trust the first DHCP server and router seen where nothing names them (learn)", take_anchors },
 	{ "dhcp-client-id", "any|strict", 0, GIVE_ONCE, NULL,
 	  "strict: a DUID that names another MAC address is dropped (any)", take_client_id },
-	{ "dhcp-hostname", "any|none|NAME,...", 0, GIVE_OFTEN, NULL, "host names that the VM may give itself in DHCP (any)",
-	  take_host_names },
+	{ "dhcp-hostname", "any|none|NAME,...", 0, GIVE_OFTEN, NULL,
+	  "host names that the VM may give itself in DHCP (any)", take_host_names },
 	{ "arp-conflicts", "drop|pass", 0, GIVE_ONCE, NULL, "other machines' claims to the VM's address (drop)",
 	  take_arp_conflicts },
 	{ "rate", "NAME=PERSECOND/BURST", 0, GIVE_OFTEN, NULL, "change a limit; BURST 0: none; see RATES", take_rate },
@@ -61,8 +60,8 @@ const struct option_line option_lines[] = {
 	{ "events", "FILE|stderr|syslog", 0, GIVE_OFTEN, "What it tells",
 	  "leases, first drops and the like as JSON lines", take_events },
 	{ "pcap", "FILE", 0, GIVE_ONCE, NULL, "capture what is dropped, with the reason, as pcapng", take_pcap },
-	{ "frames", "drops|all|none", 0, GIVE_ONCE, NULL,
-	  "which frames are captured (drops), or shown by replay (all)", take_frames },
+	{ "frames", "drops|all|none", 0, GIVE_ONCE, NULL, "which frames are captured (drops), or shown by replay (all)",
+	  take_frames },
 	{ "pcap-size", "OCTETS[K|M|G]", 0, GIVE_ONCE, NULL, "largest size of a capture file (64M)", take_pcap_size },
 	{ "pcap-files", "N", 0, GIVE_ONCE, NULL, "how many of them are kept (2)", take_pcap_files },
 	{ "metrics", "FILE", 0, GIVE_ONCE, NULL, "keep counters there, for Prometheus' node_exporter", take_metrics },
@@ -277,8 +276,10 @@ static bool check_together(const struct options *options, struct usage_error *er
 	if (options->dhcp_off && options->static_count == 0)
 		return refuse(error, "--no-dhcp: expected --vm-ip with it, or the VM could never send anything");
 	if (!options->dhcp_off && count_shared4(options) == BINDINGS4_MAX)
-		return refuse(error, "--shared-ip: more than %d IPv4 addresses leave no place for a lease; "
-			      "expected --no-dhcp with it", BINDINGS4_MAX - 1);
+		return refuse(error,
+			      "--shared-ip: more than %d IPv4 addresses leave no place for a lease; "
+			      "expected --no-dhcp with it",
+			      BINDINGS4_MAX - 1);
 	return check_control_fd(options, error) && check_inbound(options, error) && check_static_ipv6(options, error) &&
 	       check_exposes(options, error);
 }

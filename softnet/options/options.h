@@ -10,7 +10,16 @@
 enum { STATICS6_MAX = 4, STATICS_MAX = BINDINGS4_MAX + STATICS6_MAX };
 
 enum wanted {
-	WANT_GUARD, WANT_RUN, WANT_CHECK, WANT_SHOW, WANT_SET, WANT_STATUS, WANT_WATCH, WANT_REPLAY, WANT_HELP, WANT_VERSION,
+	WANT_GUARD,
+	WANT_RUN,
+	WANT_CHECK,
+	WANT_SHOW,
+	WANT_SET,
+	WANT_STATUS,
+	WANT_WATCH,
+	WANT_REPLAY,
+	WANT_HELP,
+	WANT_VERSION,
 	WANT_PROBE
 };
 
@@ -35,9 +44,9 @@ struct static_address {
 
 struct options {
 	enum wanted wanted;
-	char **command;         /* WANT_RUN: what stands behind "--" */
-	char **tuples;          /* WANT_CHECK: what stands behind the options */
-	const char *name;       /* of the VM, or NULL; WANT_STATUS, WANT_WATCH: of the one to show */
+	char **command;   /* WANT_RUN: what stands behind "--" */
+	char **tuples;    /* WANT_CHECK: what stands behind the options */
+	const char *name; /* of the VM, or NULL; WANT_STATUS, WANT_WATCH: of the one to show */
 	int verbose;
 	uint64_t vm_mac;        /* MAC_NONE: not given */
 	int vm_fd;              /* -1: not given */
@@ -46,9 +55,9 @@ struct options {
 	const char *segment;    /* "none", or a name; NULL: the uplink knows */
 	const char *state_file; /* NULL: none */
 	const char *user, *group;
-	bool host_only;         /* --vm-net-type host */
-	bool escalated;         /* by sudo: stdin is the channel of escalation.h */
-	uint32_t lease_time_s;  /* --bootpd-lease-time */
+	bool host_only;        /* --vm-net-type host */
+	bool escalated;        /* by sudo: stdin is the channel of escalation.h */
+	uint32_t lease_time_s; /* --bootpd-lease-time */
 	bool strict_anchors, dhcp_off, no_resync, arp_conflicts_pass, strict_client_id;
 	bool isolation_given, isolation;
 	bool ipv6_eui64_only;
@@ -67,23 +76,23 @@ struct options {
 	bool inbound_given;
 	enum inbound inbound;
 	bool reject;
-	int control_fd;         /* -1: not given */
-	const char *control_path; /* NULL: none */
+	int control_fd;                      /* -1: not given */
+	const char *control_path;            /* NULL: none */
 	const char *events[EVENT_FILES_MAX]; /* paths, "stderr", "syslog" */
 	uint32_t event_count;
-	const char *pcap;       /* NULL: none */
+	const char *pcap; /* NULL: none */
 	enum frames_wanted frames;
-	uint64_t pcap_size;     /* octets */
+	uint64_t pcap_size; /* octets */
 	uint32_t pcap_files;
-	const char *metrics;    /* NULL: none */
+	const char *metrics;                        /* NULL: none */
 	struct capture_name captures[CAPTURES_MAX]; /* WANT_REPLAY */
 	uint32_t capture_count;
-	const char *diff;       /* WANT_REPLAY: a policy file, or NULL */
+	const char *diff;            /* WANT_REPLAY: a policy file, or NULL */
 	struct address_set resident; /* WANT_REPLAY: the host's own, where it is no router; a live guard asks the uplink */
 	uint64_t resident_mac;
-	struct site_set sites;  /* WANT_REPLAY: those of the host; a live guard asks the system */
+	struct site_set sites; /* WANT_REPLAY: those of the host; a live guard asks the system */
 	bool json, openmetrics;
-	uint64_t seen;          /* one bit per line of the options table */
+	uint64_t seen; /* one bit per line of the options table */
 };
 
 /*

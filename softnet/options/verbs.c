@@ -4,7 +4,8 @@
 
 /* Options, with blanks around each. */
 #define OF_DECISION \
-	" vm-mac-address vm-ip shared-ip mtu gateway gateway-mac dhcp-server dns nat64 expose allow block policy inbound " \
+	" vm-mac-address vm-ip shared-ip mtu gateway gateway-mac dhcp-server dns nat64 expose allow block policy " \
+	"inbound " \
 	"reject isolation ipv6 ipv6-iid no-dhcp no-resync anchors dhcp-client-id dhcp-hostname arp-conflicts rate "
 #define OF_SEEN    " host site " /* what a live guard sees by itself */
 #define OF_CLIENTS " vm json openmetrics guest-pcap uplink-pcap diff host site "
@@ -23,7 +24,8 @@ static const struct verb verbs[] = {
 	{ WANT_SET, "policy", "set", " control allow block policy " },
 	{ WANT_STATUS, "status", NULL, " vm control json openmetrics " },
 	{ WANT_WATCH, "watch", NULL, " vm control " },
-	{ WANT_REPLAY, "replay", NULL, OF_DECISION " verbose bootpd-lease-time frames json guest-pcap uplink-pcap diff host site " },
+	{ WANT_REPLAY, "replay", NULL,
+	  OF_DECISION " verbose bootpd-lease-time frames json guest-pcap uplink-pcap diff host site " },
 };
 
 enum { VERBS = sizeof verbs / sizeof *verbs };
@@ -94,7 +96,8 @@ static bool take_captures(char **words, struct options *options, struct usage_er
 	for (; *words != NULL; words++)
 		if (!add_capture(options, *words, SIDE_OF_FRAME, &cause))
 			return refuse(error, "replay: %s", cause.text);
-	return options->capture_count > 0 || refuse(error, "replay: expected a capture: softnet replay [options] FILE...");
+	return options->capture_count > 0 ||
+	       refuse(error, "replay: expected a capture: softnet replay [options] FILE...");
 }
 
 bool take_operands(char **words, bool has_separator, struct options *options, struct usage_error *error)
@@ -124,7 +127,8 @@ bool take_operands(char **words, bool has_separator, struct options *options, st
 		break;
 	}
 	return *words == NULL ||
-	       refuse_value(error, *words, "an option, or `run`, `policy`, `status`, `watch` or `replay` as the first word");
+	       refuse_value(error, *words,
+			    "an option, or `run`, `policy`, `status`, `watch` or `replay` as the first word");
 }
 
 /* `softnet policy show` and `set` speak to a guard that has options of its own. */
@@ -134,7 +138,8 @@ static bool check_policy_client(const struct options *options, struct usage_erro
 		return refuse(error, "--control: missing; the PATH that the guard was given");
 	bool says_nothing = (options->seen & (options->seen - 1)) == 0; /* but --control */
 	return options->wanted == WANT_SHOW || !says_nothing ||
-	       refuse(error, "policy set: expected --allow, --block or --policy with it; an empty FILE takes all rules away");
+	       refuse(error,
+		      "policy set: expected --allow, --block or --policy with it; an empty FILE takes all rules away");
 }
 
 /* Two that write into one file would tear each other's lines. */
@@ -147,8 +152,11 @@ static bool check_files(const struct options *options, struct usage_error *error
 	for (size_t i = 0; i < count; i++)
 		for (size_t j = 0; files[i] != NULL && j < i; j++)
 			if (files[j] != NULL && strcmp(files[i], files[j]) == 0)
-				return refuse(error, "\"%s\": expected another file for each of --events, --pcap, --metrics and "
-						     "--state", files[i]);
+				return refuse(
+				    error,
+				    "\"%s\": expected another file for each of --events, --pcap, --metrics and "
+				    "--state",
+				    files[i]);
 	return true;
 }
 
@@ -179,8 +187,8 @@ bool check_verb(const struct options *options, struct usage_error *error)
 			continue;
 		if (verb->takes == NULL)
 			return refuse(error, "--%s: only with `softnet status`, `watch` or `replay`", name);
-		return refuse(error, "--%s: not with `softnet %s%s%s`", name, verb->first, verb->second != NULL ? " " : "",
-			      verb->second != NULL ? verb->second : "");
+		return refuse(error, "--%s: not with `softnet %s%s%s`", name, verb->first,
+			      verb->second != NULL ? " " : "", verb->second != NULL ? verb->second : "");
 	}
 	if (options->wanted == WANT_SHOW || options->wanted == WANT_SET)
 		return check_policy_client(options, error);

@@ -53,7 +53,7 @@ static uint8_t fault_of_caller(const struct config *config, const struct state *
 	if (!c->inward)
 		return PASS;
 	if (is_ipv4(a))
-		return is_sole4(config, state, a, 0)              ? DROP_IP4_SRC_IS_GUEST
+		return is_sole4(config, state, a, 0)           ? DROP_IP4_SRC_IS_GUEST
 		       : is_impossible_source4(a, c->protocol) ? DROP_IP4_SRC_INVALID
 							       : PASS;
 	if (is_group6(a) || (a.high == 0 && a.low >> 32 == 0))
@@ -149,7 +149,8 @@ bool check_policy(struct options *options, FILE *to, struct usage_error *error)
 	if (!make_config(options, &nobody, &config, error) || !make_state(options, &state, 0, error))
 		return false;
 	/* As if every forwarding were in place. */
-	config.exposed.count = list_guest_ports(options->exposes, options->expose_count, config.exposed.item, EXPOSED_MAX);
+	config.exposed.count =
+	    list_guest_ports(options->exposes, options->expose_count, config.exposed.item, EXPOSED_MAX);
 	for (uint32_t i = 0; i < options->rules.count; i++)
 		print_rule(&options->rules.rule[i], to);
 	for (char **words = options->tuples; *words != NULL;) {

@@ -24,15 +24,17 @@ static char *request_of(const struct options *options)
 {
 	if (options->wanted != WANT_SET)
 		return write_request("softnet.policy.get", NULL);
-	return write_request("softnet.policy.set", json_pack("{s:o, s:o}", "allow", list_rules(&options->rules, CLASS_ALLOWED),
-							     "block", list_rules(&options->rules, CLASS_BLOCKED)));
+	return write_request("softnet.policy.set",
+			     json_pack("{s:o, s:o}", "allow", list_rules(&options->rules, CLASS_ALLOWED), "block",
+				       list_rules(&options->rules, CLASS_BLOCKED)));
 }
 
 static void print_rules(const json_t *result, const char *key, FILE *to)
 {
 	size_t i;
 	json_t *rule;
-	json_array_foreach(json_object_get(result, key), i, rule) {
+	json_array_foreach(json_object_get(result, key), i, rule)
+	{
 		char text[RULE_TEXT];
 		copy_text(text, sizeof text, json_is_string(rule) ? json_string_value(rule) : "?");
 		make_printable(text);
@@ -65,9 +67,10 @@ bool ask_for_policy(const struct options *options, FILE *to, struct usage_error 
 	char *request = request_of(options);
 	call_guards(&call, 1, request, TIMEOUT_MS, NULL);
 	free(request);
-	bool is_done = call.answer != NULL ? print_answer(call.answer, to, error) :
-		       refuse(error, "--control: %s %s: %s", call.is_connected ? "no answer from" : "cannot connect to", path,
-			      call.why);
+	bool is_done = call.answer != NULL
+			   ? print_answer(call.answer, to, error)
+			   : refuse(error, "--control: %s %s: %s",
+				    call.is_connected ? "no answer from" : "cannot connect to", path, call.why);
 	forget_calls(&call, 1);
 	return is_done;
 }

@@ -22,7 +22,7 @@ struct source {
 	enum capture_side side;
 	struct captured head; /* has_head: the next frame */
 	bool has_head;
-	uint32_t comments;    /* how many of the file's have been heard */
+	uint32_t comments; /* how many of the file's have been heard */
 };
 
 static struct {
@@ -33,10 +33,10 @@ static struct {
 	struct source sources[CAPTURES_MAX];
 	struct source *order[CAPTURES_MAX]; /* by the first frame: files of a rotation may be named in any order */
 	struct replay_guard guard, other;   /* other: of --diff */
-	uint64_t begin_ms;           /* time of the wall */
+	uint64_t begin_ms;                  /* time of the wall */
 	uint64_t number;
 	struct replay_counts counts;
-	struct usage_error broken;   /* why it ends before the captures do */
+	struct usage_error broken; /* why it ends before the captures do */
 } replay;
 
 /* Sources */
@@ -212,7 +212,9 @@ static bool is_shown(const struct replayed *r)
 
 static void replay_frame(const struct source *source)
 {
-	struct replayed r = { .number = ++replay.number, .direction = direction_of(source), .captured = &source->head,
+	struct replayed r = { .number = ++replay.number,
+			      .direction = direction_of(source),
+			      .captured = &source->head,
 			      .other = REPLAY_NOTHING };
 	r.verdict = decide_by(&replay.guard, r.direction, r.captured);
 	if (replay.asked->diff != NULL)

@@ -19,7 +19,8 @@ static bool check_line(const char *line, struct usage_error *error)
 {
 	char name[NAME_MAX_OCTETS] = "";
 	if (strcmp(line, RULES_DO_NOT_FIT) == 0)
-		return refuse(error, "the guard's rules did not fit into it; give its options, the rules with --policy");
+		return refuse(error,
+			      "the guard's rules did not fit into it; give its options, the rules with --policy");
 	size_t length = strcspn(line, "=");
 	bool is_option = strncmp(line, "--", 2) == 0 && length > 2 && length - 2 < sizeof name;
 	if (is_option)
@@ -69,7 +70,8 @@ bool read_guards_comment(const char *comment, size_t length, struct options *opt
 		return refuse(error, "expected text: it holds an octet of zero");
 	char *text = strdup(comment);
 	char **words = calloc(count_lines(comment) + 4, sizeof *words);
-	bool is_read = text != NULL && words != NULL ? parse_lines(text, words, options, error) : refuse(error, "no memory is left");
+	bool is_read = text != NULL && words != NULL ? parse_lines(text, words, options, error)
+						     : refuse(error, "no memory is left");
 	free(words);
 	free(text);
 	options->captures[0].path = NULL;

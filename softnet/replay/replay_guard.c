@@ -38,8 +38,9 @@ bool start_replay_guard(struct replay_guard *guard, struct options *options, uin
 	if (!make_config(options, &nobody, &guard->config, error) || !make_state(options, &guard->state, now_ms, error))
 		return false;
 	take_sights(guard, options);
-	guard->snoop = (struct snoop){ .config = &guard->config, .state = &guard->state, .buckets = &guard->buckets,
-				       .flows = &guard->flows };
+	guard->snoop = (struct snoop){
+		.config = &guard->config, .state = &guard->state, .buckets = &guard->buckets, .flows = &guard->flows
+	};
 	fill_buckets(&guard->config, &guard->buckets, now_ms);
 	forget_flows(guard);
 	return true;

@@ -33,7 +33,8 @@ unsigned recorded_verdict(const char *comment, size_t length)
 	const char *reason = comment + word, *colon = memchr(reason, ':', length - word);
 	size_t reason_length = colon != NULL ? (size_t)(colon - reason) : length - word;
 	for (unsigned verdict = FIRST_DROP; verdict < VERDICTS; verdict++)
-		if (strlen(verdict_name(verdict)) == reason_length && memcmp(verdict_name(verdict), reason, reason_length) == 0)
+		if (strlen(verdict_name(verdict)) == reason_length &&
+		    memcmp(verdict_name(verdict), reason, reason_length) == 0)
 			return verdict;
 	return REPLAY_NOTHING;
 }
@@ -129,11 +130,13 @@ static void print_text_summary(const struct replay_counts *counts, bool has_othe
 	for (int direction = 0; direction < DIRECTIONS; direction++)
 		print_counts(counts, direction, to);
 	if (has_other)
-		fprintf(to, "--diff: %" PRIu64 " frames would pass, %" PRIu64 " be dropped, %" PRIu64 " be dropped for another reason\n",
+		fprintf(to,
+			"--diff: %" PRIu64 " frames would pass, %" PRIu64 " be dropped, %" PRIu64
+			" be dropped for another reason\n",
 			counts->opened, counts->closed, counts->otherwise);
 	if (counts->recorded > 0)
-		fprintf(to, "the guard's own verdicts: %" PRIu64 ", of which %" PRIu64 " were others\n", counts->recorded,
-			counts->contradicted);
+		fprintf(to, "the guard's own verdicts: %" PRIu64 ", of which %" PRIu64 " were others\n",
+			counts->recorded, counts->contradicted);
 }
 
 static void print_json_counts(const struct replay_counts *counts, int direction, FILE *to)
@@ -160,7 +163,8 @@ void print_replay_summary(const struct replay_counts *counts, bool has_other, bo
 	for (int direction = 0; direction < DIRECTIONS; direction++)
 		print_json_counts(counts, direction, to);
 	if (has_other)
-		fprintf(to, "\"diff\":{\"pass\":%" PRIu64 ",\"drop\":%" PRIu64 ",\"reason\":%" PRIu64 "},", counts->opened,
-			counts->closed, counts->otherwise);
-	fprintf(to, "\"recorded\":{\"frames\":%" PRIu64 ",\"others\":%" PRIu64 "}}}\n", counts->recorded, counts->contradicted);
+		fprintf(to, "\"diff\":{\"pass\":%" PRIu64 ",\"drop\":%" PRIu64 ",\"reason\":%" PRIu64 "},",
+			counts->opened, counts->closed, counts->otherwise);
+	fprintf(to, "\"recorded\":{\"frames\":%" PRIu64 ",\"others\":%" PRIu64 "}}}\n", counts->recorded,
+		counts->contradicted);
 }

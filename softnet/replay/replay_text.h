@@ -8,12 +8,12 @@
 enum { REPLAY_CUT = VERDICTS, REPLAY_VERDICTS, REPLAY_NOTHING = REPLAY_VERDICTS };
 
 struct replayed {
-	uint64_t number;           /* from 1 */
+	uint64_t number; /* from 1 */
 	enum direction direction;
 	const struct captured *captured;
-	unsigned verdict;          /* up to REPLAY_CUT */
-	unsigned other;            /* of --diff, or REPLAY_NOTHING */
-	unsigned recorded;         /* what the capture says, or REPLAY_NOTHING */
+	unsigned verdict;  /* up to REPLAY_CUT */
+	unsigned other;    /* of --diff, or REPLAY_NOTHING */
+	unsigned recorded; /* what the capture says, or REPLAY_NOTHING */
 };
 
 struct replay_counts {

@@ -12,7 +12,8 @@ static bool parse_range(char *text, uint16_t *first, uint32_t *ports)
 	char *dash = strchr(text, '-');
 	if (dash != NULL)
 		*dash = '\0';
-	if (!parse_number(text, 1, UINT16_MAX, &low) || !parse_number(dash != NULL ? dash + 1 : text, low, UINT16_MAX, &high))
+	if (!parse_number(text, 1, UINT16_MAX, &low) ||
+	    !parse_number(dash != NULL ? dash + 1 : text, low, UINT16_MAX, &high))
 		return false;
 	*first = (uint16_t)low;
 	*ports = (uint32_t)(high - low + 1);
@@ -61,7 +62,8 @@ bool parse_expose(const char *text, struct expose *expose, struct usage_error *e
 	if (colon != NULL)
 		*colon = '\0';
 	if (colon != NULL && !parse_listener(rest, &expose->external))
-		return refuse_value(error, text, "an IPv4 address, or an IPv6 address in brackets, that can be listened on");
+		return refuse_value(error, text,
+				    "an IPv4 address, or an IPv6 address in brackets, that can be listened on");
 	if (external_ports != internal_ports)
 		return refuse_value(error, text, "as many ports on both sides");
 	expose->ports = (uint16_t)external_ports;
@@ -111,7 +113,8 @@ uint32_t list_guest_ports(const struct exposed *items, uint32_t count, struct ex
 	uint32_t listed = 0;
 	for (; listed < count && listed < room; listed++) {
 		const struct expose *e = &items[listed].expose;
-		to[listed] = (struct exposed_port){ .first_port = e->internal_port, .protocol = e->protocol,
+		to[listed] = (struct exposed_port){ .first_port = e->internal_port,
+						    .protocol = e->protocol,
 						    .is_ipv6 = !is_ipv4(e->external),
 						    .last_port = (uint16_t)(e->internal_port + e->ports - 1) };
 	}

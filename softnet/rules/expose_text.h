@@ -11,10 +11,10 @@ enum {
 };
 
 enum expose_state {
-	EXPOSE_WAITING,   /* for an address of the guest */
-	EXPOSE_ASKED,     /* the port has not answered yet */
+	EXPOSE_WAITING, /* for an address of the guest */
+	EXPOSE_ASKED,   /* the port has not answered yet */
 	EXPOSE_INSTALLED,
-	EXPOSE_FAILED     /* error says why; tried again when the address or another forwarding changes */
+	EXPOSE_FAILED /* error says why; tried again when the address or another forwarding changes */
 };
 
 /* An expose as it was written, and what became of it. */
@@ -22,9 +22,9 @@ struct exposed {
 	struct expose expose;
 	char text[EXPOSE_TEXT];
 	enum expose_state state;
-	int error;             /* EXPOSE_FAILED: an errno, and the port of the host that it is about */
+	int error; /* EXPOSE_FAILED: an errno, and the port of the host that it is about */
 	uint16_t failed_port;
-	int told_error;        /* what the user has read; 0: nothing, or that it is in place */
+	int told_error; /* what the user has read; 0: nothing, or that it is in place */
 };
 
 /* [tcp/|udp/][ADDR:]EXT[-EXT]:INT[-INT]; an IPv6 ADDR stands in brackets. */

@@ -16,12 +16,9 @@ static const struct {
 	uint8_t number;
 	bool has_ports;
 } protocols[] = {
-	{ "tcp", IPPROTO_TCP, true },
-	{ "udp", IPPROTO_UDP, true },
-	{ "sctp", IPPROTO_SCTP, true },
-	{ "icmp", IPPROTO_ICMP, false }, /* in IPv6 rules ICMPv6 is meant */
-	{ "esp", IPPROTO_ESP, false },
-	{ "gre", IPPROTO_GRE, false },
+	{ "tcp", IPPROTO_TCP, true },   { "udp", IPPROTO_UDP, true },
+	{ "sctp", IPPROTO_SCTP, true }, { "icmp", IPPROTO_ICMP, false }, /* in IPv6 rules ICMPv6 is meant */
+	{ "esp", IPPROTO_ESP, false },  { "gre", IPPROTO_GRE, false },
 };
 enum { PROTOCOLS = sizeof protocols / sizeof *protocols };
 
@@ -29,8 +26,8 @@ static const struct {
 	const char *name;
 	enum rule_target target;
 } words[] = {
-	{ "any", TARGET_ANY },   { "@host", TARGET_HOST }, { "@gateway", TARGET_GATEWAY },
-	{ "@dns", TARGET_DNS },  { "@lan", TARGET_LAN },   { "@global", TARGET_GLOBAL },
+	{ "any", TARGET_ANY },  { "@host", TARGET_HOST }, { "@gateway", TARGET_GATEWAY },
+	{ "@dns", TARGET_DNS }, { "@lan", TARGET_LAN },   { "@global", TARGET_GLOBAL },
 };
 enum { WORDS = sizeof words / sizeof *words };
 
@@ -199,7 +196,10 @@ const char *format_rule(const struct rule_text *rule, char text[RULE_TEXT])
 	if (is_qualified(rule))
 		format_qualifier(rule, qualifier, sizeof qualifier);
 	snprintf(text, RULE_TEXT, "%s%s%s",
-		 rule->direction == INBOUND ? "in " : rule->direction == OUTBOUND ? "out " : "", target, qualifier);
+		 rule->direction == INBOUND    ? "in "
+		 : rule->direction == OUTBOUND ? "out "
+					       : "",
+		 target, qualifier);
 	return text;
 }
 

@@ -13,8 +13,8 @@ enum rule_target { TARGET_PREFIX, TARGET_ANY, TARGET_HOST, TARGET_GATEWAY, TARGE
 struct rule_text {
 	enum rule_direction direction;
 	enum rule_target target;
-	struct address address;     /* of TARGET_PREFIX, without host bits */
-	uint32_t prefix_length;     /* in 128 bits */
+	struct address address; /* of TARGET_PREFIX, without host bits */
+	uint32_t prefix_length; /* in 128 bits */
 	bool has_protocol;
 	uint8_t protocol;
 	bool has_ports;

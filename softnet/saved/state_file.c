@@ -145,7 +145,8 @@ const char *describe_kept(enum state_kept kept)
 	case STATE_VOID:
 		return "it cannot be written; leases will not outlive a restart";
 	case STATE_STALE:
-		return "it cannot be written, and holds what is no longer so: remove it before softnet is started again";
+		return "it cannot be written, and holds what is no longer so: remove it before softnet is started "
+		       "again";
 	}
 	return "";
 }

@@ -9,17 +9,17 @@ enum { SAVE_INTERVAL_MS = 1000 };
 
 /* What a restart would find. */
 enum state_kept {
-	STATE_KEPT,  /* what the guard knows, as of the last second */
-	STATE_VOID,  /* nothing: it cannot be written, and what was there is gone */
-	STATE_STALE  /* what was there is out of date, and nothing could be done about it */
+	STATE_KEPT, /* what the guard knows, as of the last second */
+	STATE_VOID, /* nothing: it cannot be written, and what was there is gone */
+	STATE_STALE /* what was there is out of date, and nothing could be done about it */
 };
 
 struct state_file {
 	const char *path; /* NULL: none */
 	struct state_owner owner;
-	int fd;           /* of what stands there; -1: none. With it no full disk and no folder keeps us from emptying it */
+	int fd; /* of what stands there; -1: none. With it no full disk and no folder keeps us from emptying it */
 	uint64_t saved_hash, saved_ms;
-	uint64_t failed;  /* how often it could not be written */
+	uint64_t failed; /* how often it could not be written */
 	enum state_kept kept;
 	bool has_changed; /* the state, since it was written */
 	bool has_warned;

@@ -285,8 +285,7 @@ static bool take_lease6(char *const *words, int count, const struct config *conf
 	struct binding6 b = { .origin = ORIGIN_DHCP };
 	if (count != 8 || !take_address(words[1], &b.address) || is_ipv4(b.address) || is_link_local(b.address) ||
 	    !take_end(words + 2, moment, &b.expires_ms) || !parse_number(words[4], 0, moment.now_ms, &b.since_ms) ||
-	    !parse_hex(words[5], &b.client_id) || !take_address(words[6], &b.server) ||
-	    !parse_hex(words[7], &b.identity))
+	    !parse_hex(words[5], &b.client_id) || !take_address(words[6], &b.server) || !parse_hex(words[7], &b.identity))
 		return false;
 	restore_binding(b, config, state, moment);
 	return true;

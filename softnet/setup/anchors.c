@@ -139,7 +139,7 @@ bool choose_anchors(const struct options *options, const struct anchors *anchors
 	/* They are of both families: where the host is the router of one only, they are learned. */
 	bool is_whole = routes4 && (routes6 || !wants_ipv6(options, NULL));
 	config->gateway_macs = options->gateway_macs.count > 0 ? options->gateway_macs
-			       : is_whole		       ? anchors->gateway_macs
+			       : is_whole                      ? anchors->gateway_macs
 							       : no_macs;
 	choose_residents(options, anchors, config);
 	struct trusted now = trusted_by(config);
@@ -203,7 +203,8 @@ static void tell_set(const char *what, const struct address_set *set, const stru
 static void tell_anchors6(const struct options *options, const struct config *config, const char *learned)
 {
 	const char *routers = config->gateway_macs.count > 0 ? "the gateways" : learned;
-	tell_set("host in IPv6", &config->host6, &options->gateways, config->resident.count > 0 ? "no router" : "unknown");
+	tell_set("host in IPv6", &config->host6, &options->gateways,
+		 config->resident.count > 0 ? "no router" : "unknown");
 	tell_set("DHCPv6 servers", &config->servers6, &options->servers, routers);
 	tell_set("resolvers in IPv6", &config->resolvers6, &options->resolvers, "those of router and lease");
 }

@@ -21,8 +21,7 @@ static json_t *json_resident(const struct options *options, const struct anchors
 	if (config->resident.count == 0)
 		return json_null();
 	return json_pack("{s:o, s:o, s:s?}", "addresses", addresses_in(&config->resident, json_array()), "mac",
-			 json_mac(config->resident_mac), "why",
-			 why_no_router(options, anchors, config));
+			 json_mac(config->resident_mac), "why", why_no_router(options, anchors, config));
 }
 
 json_t *json_anchors(const struct options *options, const struct anchors *anchors, const struct config *config)
@@ -30,8 +29,8 @@ json_t *json_anchors(const struct options *options, const struct anchors *anchor
 	json_t *macs = json_array();
 	for (uint32_t i = 0; i < config->gateway_macs.count; i++)
 		json_array_append_new(macs, json_mac(config->gateway_macs.item[i]));
-	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "resident", json_resident(options, anchors, config),
-			 "host", json_set(&config->host, &config->host6), "servers",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "resident", json_resident(options, anchors, config), "host",
+			 json_set(&config->host, &config->host6), "servers",
 			 json_set(&config->servers, &config->servers6), "resolvers",
 			 json_set(&config->resolvers, &config->resolvers6), "macs", macs);
 }
@@ -41,9 +40,10 @@ json_t *json_ground(const struct ground *ground)
 {
 	if (ground->interface[0] == '\0')
 		return json_null();
-	return json_pack("{s:o, s:o, s:b, s:b, s:b, s:b, s:i, s:o}", "interface", json_text(ground->interface), "bridge",
-			 ground->bridge[0] != '\0' ? json_text(ground->bridge) : json_null(), "up",
-			 ground->is_here && ground->is_up && ground->is_bridge_up, "carrier", ground->has_carrier, "forwarding",
-			 ground->is_here && ground->is_forwarding, "isolated", ground->is_isolated, "mtu", (int)ground->mtu,
-			 "warning", ground->warning[0] != '\0' ? json_text(ground->warning) : json_null());
+	return json_pack("{s:o, s:o, s:b, s:b, s:b, s:b, s:i, s:o}", "interface", json_text(ground->interface),
+			 "bridge", ground->bridge[0] != '\0' ? json_text(ground->bridge) : json_null(), "up",
+			 ground->is_here && ground->is_up && ground->is_bridge_up, "carrier", ground->has_carrier,
+			 "forwarding", ground->is_here && ground->is_forwarding, "isolated", ground->is_isolated, "mtu",
+			 (int)ground->mtu, "warning",
+			 ground->warning[0] != '\0' ? json_text(ground->warning) : json_null());
 }

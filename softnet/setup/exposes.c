@@ -86,7 +86,8 @@ static void ask_for(struct exposes *exposes, struct exposed *item)
 static void take_back(struct exposes *exposes, struct exposed *item)
 {
 	if (item->state == EXPOSE_ASKED || item->state == EXPOSE_INSTALLED)
-		exposes->uplink->kind->expose(exposes->uplink, &item->expose, exposes->guest[family_of(&item->expose)], false);
+		exposes->uplink->kind->expose(exposes->uplink, &item->expose, exposes->guest[family_of(&item->expose)],
+					      false);
 	item->state = EXPOSE_WAITING;
 }
 

@@ -20,7 +20,7 @@ struct exposes {
 	struct port *uplink;
 	void (*tell)(void *context, const char *failure); /* NULL: nobody is to know */
 	void *context;
-	bool ipv6_off;                     /* at the start, so for good */
+	bool ipv6_off;                         /* at the start, so for good */
 	struct address guest[EXPOSE_FAMILIES]; /* where the forwardings lead to; unset: nowhere */
 };
 

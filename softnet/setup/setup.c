@@ -28,8 +28,7 @@ bool apply_rules(const struct options *options, const struct rule_list *rules, s
 	return true;
 }
 
-bool make_config(struct options *options, const struct anchors *anchors, struct config *config,
-		 struct usage_error *error)
+bool make_config(struct options *options, const struct anchors *anchors, struct config *config, struct usage_error *error)
 {
 	config->vm_mac = options->vm_mac;
 	config->max_frame = 14 + options->mtu;
@@ -47,7 +46,7 @@ bool make_config(struct options *options, const struct anchors *anchors, struct 
 			set_add(&config->shared, options->statics[i].address);
 	(void)choose_anchors(options, anchors, config);
 	config->exposed.count =
-		list_guest_ports(options->exposes, options->expose_count, config->exposed.item, EXPOSED_MAX);
+	    list_guest_ports(options->exposes, options->expose_count, config->exposed.item, EXPOSED_MAX);
 	memcpy(config->rates, options->rates, sizeof config->rates);
 	struct usage_error cause;
 	if (!apply_rules(options, &options->rules, config, &cause))
@@ -81,6 +80,7 @@ uint64_t hash_setup(const struct options *options, const struct config *config)
 void warn_of_directions(const struct options *options)
 {
 	if (speaks_both_ways(options, &options->rules) && has_bare_rules(&options->rules))
-		warning("as some rules say `in` or `out`, those without speak of both directions; with --inbound any they would "
+		warning("as some rules say `in` or `out`, those without speak of both directions; with --inbound any "
+			"they would "
 			"speak only of what the VM opens");
 }

@@ -80,7 +80,8 @@ static bool choose_for_somebody(const struct identity *caller, const char *user,
 	if (named.uid != caller->uid)
 		return refuse(error, "--user: \"%.60s\": only root may choose another user than itself%s", user, advice);
 	if (group != NULL && named.gid != caller->gid)
-		return refuse(error, "--group: \"%.60s\": only root may choose another group than its own%s", group, advice);
+		return refuse(error, "--group: \"%.60s\": only root may choose another group than its own%s", group,
+			      advice);
 	ids->guard = ids->command = *caller;
 	return true;
 }
@@ -109,7 +110,8 @@ static bool find_sudo_caller(struct identity *caller)
 /* What else sudo lets its caller do is not known: the rule may be for this program alone. */
 static bool choose_for_root(const char *user, const char *group, struct identities *ids, struct usage_error *error)
 {
-	static const char advice[] = ", and sudo was called by somebody; who is root all the same: env -u SUDO_UID softnet ...";
+	static const char advice[] =
+	    ", and sudo was called by somebody; who is root all the same: env -u SUDO_UID softnet ...";
 	struct identity who = { .change = true, .uid = NOBODY, .gid = NOBODY };
 	bool has_group;
 	if (find_sudo_caller(&who)) {

@@ -5,15 +5,15 @@
 #include "system/text.h"
 
 struct identity {
-	bool change;     /* false: stay what we are */
+	bool change; /* false: stay what we are */
 	uid_t uid;
 	gid_t gid;
-	char name[64];   /* for the supplementary groups; "": there is no account */
+	char name[64]; /* for the supplementary groups; "": there is no account */
 };
 
 struct identities {
 	struct identity guard, command;
-	bool alone;      /* root of a namespace without other users: only capabilities can be given up */
+	bool alone; /* root of a namespace without other users: only capabilities can be given up */
 };
 
 /* user and group as on the command line, NULL where not given. Looks names up, changes nothing. */

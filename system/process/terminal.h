@@ -11,13 +11,13 @@
 enum { COLUMNS_MAX = 512, ROWS_MAX = 256 };
 
 struct terminal {
-	int fd;                  /* -1: there is none */
-	int key_fd;              /* -1: standard input is no terminal */
-	struct termios before;   /* of key_fd */
+	int fd;                /* -1: there is none */
+	int key_fd;            /* -1: standard input is no terminal */
+	struct termios before; /* of key_fd */
 	int rows, columns;
-	bool is_entered;         /* and so it has to be put back */
-	bool is_shared;          /* others write by the same description: it may wait, so in small pieces */
-	char *screen;            /* from begin to end it is still to be written */
+	bool is_entered; /* and so it has to be put back */
+	bool is_shared;  /* others write by the same description: it may wait, so in small pieces */
+	char *screen;    /* from begin to end it is still to be written */
 	size_t begin, end, size;
 };
 

@@ -16,9 +16,14 @@
 
 static void learn(struct world *w)
 {
-	put_ra(w, &(struct ra_spec){ .router_s = 1800, .prefix = { LOCAL_PREFIX, 0 }, .valid_s = 86400,
-				     .resolver = RESOLVER, .resolver_s = 600, .nat64 = { TRANSLATED, 0 },
-				     .nat64_bits = 64, .nat64_s = 600 });
+	put_ra(w, &(struct ra_spec){ .router_s = 1800,
+				     .prefix = { LOCAL_PREFIX, 0 },
+				     .valid_s = 86400,
+				     .resolver = RESOLVER,
+				     .resolver_s = 600,
+				     .nat64 = { TRANSLATED, 0 },
+				     .nat64_bits = 64,
+				     .nat64_s = 600 });
 	assert_int_equal(to_guest(w), PASS);
 	announce(w, SITE | 9);
 	assert_true(add_static_binding(&w->state, ADDRESS6(0xfd70000000000000ULL, 5), 64, w->now_ms));
@@ -29,15 +34,17 @@ static void learn(struct world *w)
 
 static void add_rules(struct world *w)
 {
-	struct rule rules[] = { { ADDRESS6(0xfd00000000000000ULL, 0), 8, .class = CLASS_ALLOWED, .directions = OUTWARD },
-				{ ADDRESS6(0xfd64000000000000ULL, 0x100), 120, .class = CLASS_BLOCKED, .directions = OUTWARD },
-				{ VICTIM_LEASED, 128, .class = CLASS_ALLOWED, .directions = OUTWARD },
-				{ ADDRESS6(0x0064ff9b00000000ULL, 0x0a000000), 104, .class = CLASS_ALLOWED, .directions = OUTWARD },
-				{ ADDRESS6(0x2600000000000000ULL, 0), 9, .class = CLASS_BLOCKED, .directions = OUTWARD },
-				{ ADDRESS6(0xff00000000000000ULL, 0), 8, .class = CLASS_ALLOWED, .directions = OUTWARD },
-				{ address_of_ipv4(0x01010101), 128, .class = CLASS_BLOCKED, .directions = OUTWARD },
-				{ .alias = ALIAS_DNS, .class = CLASS_ALLOWED, .directions = OUTWARD },
-				{ .alias = ALIAS_GATEWAY, .class = CLASS_BLOCKED, .directions = OUTWARD } };
+	struct rule rules[] = {
+		{ ADDRESS6(0xfd00000000000000ULL, 0), 8, .class = CLASS_ALLOWED, .directions = OUTWARD },
+		{ ADDRESS6(0xfd64000000000000ULL, 0x100), 120, .class = CLASS_BLOCKED, .directions = OUTWARD },
+		{ VICTIM_LEASED, 128, .class = CLASS_ALLOWED, .directions = OUTWARD },
+		{ ADDRESS6(0x0064ff9b00000000ULL, 0x0a000000), 104, .class = CLASS_ALLOWED, .directions = OUTWARD },
+		{ ADDRESS6(0x2600000000000000ULL, 0), 9, .class = CLASS_BLOCKED, .directions = OUTWARD },
+		{ ADDRESS6(0xff00000000000000ULL, 0), 8, .class = CLASS_ALLOWED, .directions = OUTWARD },
+		{ address_of_ipv4(0x01010101), 128, .class = CLASS_BLOCKED, .directions = OUTWARD },
+		{ .alias = ALIAS_DNS, .class = CLASS_ALLOWED, .directions = OUTWARD },
+		{ .alias = ALIAS_GATEWAY, .class = CLASS_BLOCKED, .directions = OUTWARD }
+	};
 	assert_true(compile_policy(&w->config.policy, rules, 9));
 	w->config.sites.item[w->config.sites.count++] = 0x2a03000000000000ULL;
 	set_add(&w->config.host6, ADDRESS6(LOCAL_PREFIX, 1));
@@ -82,11 +89,24 @@ void start_numbered_world6(struct world *w, int number)
 }
 
 static const struct address people[] = {
-	{ LINK_LOCAL_PREFIX, GUEST_ID }, { LOCAL_PREFIX, GUEST_ID }, { LOCAL_PREFIX, 0xa1b2c3d4e5f60789ULL },
-	{ LOCAL_PREFIX, 0x7777 }, { LINK_LOCAL_PREFIX, 0x7777 }, { LOCAL_PREFIX, 0x10a }, { LOCAL_PREFIX, 0x10b },
-	{ LINK_LOCAL_PREFIX, 0x505400fffe000001ULL }, { LINK_LOCAL_PREFIX, 0x505400fffe00000bULL },
-	{ LOCAL_PREFIX, 0x53 }, { LOCAL_PREFIX, 1 }, { 0xfd70000000000000ULL, 5 }, { 0, 0 }, { 0, 1 },
-	{ 0, 0xffffc0a8400aULL }, { 0xff02000000000000ULL, 1 }, { 0x2606470047000000ULL, 0x1111 }, { SITE | 9, GUEST_ID },
+	{ LINK_LOCAL_PREFIX, GUEST_ID },
+	{ LOCAL_PREFIX, GUEST_ID },
+	{ LOCAL_PREFIX, 0xa1b2c3d4e5f60789ULL },
+	{ LOCAL_PREFIX, 0x7777 },
+	{ LINK_LOCAL_PREFIX, 0x7777 },
+	{ LOCAL_PREFIX, 0x10a },
+	{ LOCAL_PREFIX, 0x10b },
+	{ LINK_LOCAL_PREFIX, 0x505400fffe000001ULL },
+	{ LINK_LOCAL_PREFIX, 0x505400fffe00000bULL },
+	{ LOCAL_PREFIX, 0x53 },
+	{ LOCAL_PREFIX, 1 },
+	{ 0xfd70000000000000ULL, 5 },
+	{ 0, 0 },
+	{ 0, 1 },
+	{ 0, 0xffffc0a8400aULL },
+	{ 0xff02000000000000ULL, 1 },
+	{ 0x2606470047000000ULL, 0x1111 },
+	{ SITE | 9, GUEST_ID },
 };
 enum { PEOPLE = sizeof people / sizeof people[0] };
 static const uint64_t macs[] = { 0, GATEWAY_MAC, VICTIM_MAC, MAC_BROADCAST, 0x333300000001ULL };
@@ -95,11 +115,17 @@ static void show_neighbors(struct world *w, show_frame *show)
 {
 	static const uint8_t nonce[8] = { 14, 1 };
 	for (uint32_t i = 0; i < 5 * PEOPLE * PEOPLE * 3; i++) {
-		struct nd_spec spec = { .type = (uint8_t)(RS + i % 5), .from = people[i / 5 % PEOPLE],
-					.target = people[i / 5 / PEOPLE % PEOPLE], .flags = (uint8_t)(i % 8 << 5),
-					.source_lla = i % 3 == 1 ? GUEST_MAC : i % 7 == 1 ? GATEWAY_MAC : 0,
-					.mac_to = i % 11 == 0 ? macs[i % 5] : 0, .extra = nonce,
-					.extra_octets = i % 13 == 0 ? 8 : 0, .code = i % 97 == 0 };
+		struct nd_spec spec = { .type = (uint8_t)(RS + i % 5),
+					.from = people[i / 5 % PEOPLE],
+					.target = people[i / 5 / PEOPLE % PEOPLE],
+					.flags = (uint8_t)(i % 8 << 5),
+					.source_lla = i % 3 == 1   ? GUEST_MAC
+						      : i % 7 == 1 ? GATEWAY_MAC
+								   : 0,
+					.mac_to = i % 11 == 0 ? macs[i % 5] : 0,
+					.extra = nonce,
+					.extra_octets = i % 13 == 0 ? 8 : 0,
+					.code = i % 97 == 0 };
 		if (i / 5 / PEOPLE / PEOPLE == 2)
 			spec.to = people[i / 3 % PEOPLE];
 		put_nd(w, &spec);
@@ -179,8 +205,9 @@ static void show_destinations(struct world *w, show_frame *show)
 	}
 	for (uint32_t i = 0; i < PEOPLE * 20; i++)
 		show_destination(w, show, people[i % PEOPLE], i);
-	static const uint64_t translators[] = { 0x0064ff9b00000000ULL, TRANSLATED, 0x2a0f000000000000ULL,
-						0x2a0f000100000000ULL, 0x2a0f000200000000ULL, 0x2a0f000300000000ULL };
+	static const uint64_t translators[] = { 0x0064ff9b00000000ULL, TRANSLATED,
+						0x2a0f000000000000ULL, 0x2a0f000100000000ULL,
+						0x2a0f000200000000ULL, 0x2a0f000300000000ULL };
 	for (uint64_t ipv4 = 0; ipv4 < 0x100000000ULL; ipv4 += 0x00fedcb7)
 		for (uint32_t i = 0; i < 6; i++) {
 			struct address to = ADDRESS6(translators[i], i == 0 ? ipv4 : ipv4 << 24);
@@ -196,7 +223,8 @@ static void show_listeners_and_clients(struct world *w, show_frame *show)
 	static const uint16_t ports[] = { 546, 547, 53, 4000 };
 	for (uint32_t i = 0; i < 4 * PEOPLE * 4; i++) {
 		const struct address groups[] = { NODES_GROUP, ROUTERS_GROUP, MLD_REPORTS, MDNS_GROUP };
-		put_mld(w, types[i % 4], people[i / 4 % PEOPLE], groups[i / 4 / PEOPLE], groups[(i / 4 / PEOPLE + i % 2) % 4]);
+		put_mld(w, types[i % 4], people[i / 4 % PEOPLE], groups[i / 4 / PEOPLE],
+			groups[(i / 4 / PEOPLE + i % 2) % 4]);
 		show(w, FROM_GUEST);
 		memcpy(w->frame + 6, (uint8_t[]){ 0x52, 0x54, 0, 0, 0, 0x0b }, 6);
 		show(w, TO_GUEST);

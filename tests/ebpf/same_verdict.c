@@ -98,14 +98,18 @@ static void add_directional_rules(struct world *w, int number)
 		uint16_t first = (uint16_t)(1 + next_random() % 300), last = (uint16_t)(first + next_random() % 3 * 2000);
 		bool ipv6 = next_random() % 2;
 		rules[i] = (struct rule){
-			.address = ipv6 ? (struct address){ 0x2a00000000000000ULL ^ (uint64_t)next_random() << 48, next_random() }
+			.address = ipv6 ? (struct address){ 0x2a00000000000000ULL ^ (uint64_t)next_random() << 48,
+							    next_random() }
 					: address_of_ipv4(next_word()),
 			.prefix_length = (uint8_t)(ipv6 ? next_random() % 65 : 96 + next_random() % 12),
 			.class = next_random() % 2 ? CLASS_ALLOWED : CLASS_BLOCKED,
 			.alias = next_random() % 16 == 0 ? (uint8_t)(next_random() % ALIASES) : ALIAS_NONE,
 			.directions = (uint8_t)(1 + next_random() % 3),
-			.only = { .has_protocol = next_random() % 2, .protocol = next_random() % 2 ? 6 : 17,
-				  .has_ports = next_random() % 2, .first_port = first, .last_port = last },
+			.only = { .has_protocol = next_random() % 2,
+				  .protocol = next_random() % 2 ? 6 : 17,
+				  .has_ports = next_random() % 2,
+				  .first_port = first,
+				  .last_port = last },
 			.origin = (uint16_t)i,
 		};
 	}
@@ -148,7 +152,8 @@ static void built_frames4(struct world *w)
 		uint64_t neighbor = (i + i / 6) % 2 ? GATEWAY_MAC : VICTIM_MAC;
 		bool outward = i / 36 < 2;
 		put_ethernet(w, outward || i % 3 ? MAC_BROADCAST : GUEST_MAC, outward ? GUEST_MAC : neighbor, 0x0806);
-		put_arp(w, (uint16_t)(1 + i / 36 % 2), outward ? GUEST_MAC : neighbor, addresses[i % 6], addresses[i / 6 % 6]);
+		put_arp(w, (uint16_t)(1 + i / 36 % 2), outward ? GUEST_MAC : neighbor, addresses[i % 6],
+			addresses[i / 6 % 6]);
 		compare_mutations(w, outward ? FROM_GUEST : TO_GUEST, w->frame, w->length);
 		put_ethernet(w, GUEST_MAC, neighbor, 0x0800);
 		put_ipv4(w, addresses[i % 6], GUEST_IP, 17, 0, 8);
@@ -215,12 +220,36 @@ static void judges_agree_on_ipv6(void **state)
 static bool is_another_part(enum verdict v)
 {
 	static const enum verdict of_others[] = {
-		DROP_FRAME_RUNT, DROP_DHCP4_CHADDR, DROP_DHCP4_RELAY_FIELDS, DROP_DHCP4_TYPE, DROP_DHCP4_ADDRESSING,
-		DROP_DHCP4_CLIENT_ID_SPOOF, DROP_DHCP4_CLIENT_ID_LIMIT, DROP_DHCP4_SPENT_ID, DROP_DHCP_HOSTNAME, DROP_DHCP4_FORM, DROP_DHCP4_NOT_OWNER,
-		DROP_DHCP4_BAD_LEASE, DROP_DHCP6_TYPE, DROP_DHCP6_CLIENT_ID_SPOOF, DROP_DHCP6_CLIENT_ID_LIMIT, DROP_DHCP6_IDENTITY_LIMIT,
-		DROP_DHCP6_NOT_OWNER, DROP_DHCP6_BAD_LEASE, DROP_BINDING_LIMIT, DROP_BINDING_CLAIMED,
-		DROP_BINDING_CHURN, DROP_RATE_DHCP, DROP_RATE_ARP, DROP_RATE_ND, DROP_RATE_MULTICAST,
-		DROP_RATE_UPLINK, DROP_RATE_SLOW_PATH, DROP_FLOW_LIMIT, DROP_QUEUE_FULL, DROP_WRITE_ERROR,
+		DROP_FRAME_RUNT,
+		DROP_DHCP4_CHADDR,
+		DROP_DHCP4_RELAY_FIELDS,
+		DROP_DHCP4_TYPE,
+		DROP_DHCP4_ADDRESSING,
+		DROP_DHCP4_CLIENT_ID_SPOOF,
+		DROP_DHCP4_CLIENT_ID_LIMIT,
+		DROP_DHCP4_SPENT_ID,
+		DROP_DHCP_HOSTNAME,
+		DROP_DHCP4_FORM,
+		DROP_DHCP4_NOT_OWNER,
+		DROP_DHCP4_BAD_LEASE,
+		DROP_DHCP6_TYPE,
+		DROP_DHCP6_CLIENT_ID_SPOOF,
+		DROP_DHCP6_CLIENT_ID_LIMIT,
+		DROP_DHCP6_IDENTITY_LIMIT,
+		DROP_DHCP6_NOT_OWNER,
+		DROP_DHCP6_BAD_LEASE,
+		DROP_BINDING_LIMIT,
+		DROP_BINDING_CLAIMED,
+		DROP_BINDING_CHURN,
+		DROP_RATE_DHCP,
+		DROP_RATE_ARP,
+		DROP_RATE_ND,
+		DROP_RATE_MULTICAST,
+		DROP_RATE_UPLINK,
+		DROP_RATE_SLOW_PATH,
+		DROP_FLOW_LIMIT,
+		DROP_QUEUE_FULL,
+		DROP_WRITE_ERROR,
 	};
 	for (size_t i = 0; i < sizeof of_others / sizeof of_others[0]; i++)
 		if (of_others[i] == v)
@@ -258,7 +287,8 @@ static int load_programs(const char *path)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(judges_agree_on_ipv4), cmocka_unit_test(judges_agree_on_ipv6),
+	const struct CMUnitTest tests[] = { cmocka_unit_test(judges_agree_on_ipv4),
+					    cmocka_unit_test(judges_agree_on_ipv6),
 					    cmocka_unit_test(every_verdict_was_compared) };
 	int error = argc == 2 ? load_programs(argv[1]) : -EINVAL;
 	if (error == -EPERM) {

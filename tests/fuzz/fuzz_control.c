@@ -76,8 +76,8 @@ static json_t *ask(const char *line, size_t octets)
 static void set_again(json_t *answer)
 {
 	json_t *result = json_object_get(answer, "result");
-	json_t *request = json_pack("{s:s, s:i, s:s, s:{s:O, s:O}}", "jsonrpc", "2.0", "id", 1, "method", "softnet.policy.set",
-				    "params", "allow", json_object_get(result, "allow"), "block",
+	json_t *request = json_pack("{s:s, s:i, s:s, s:{s:O, s:O}}", "jsonrpc", "2.0", "id", 1, "method",
+				    "softnet.policy.set", "params", "allow", json_object_get(result, "allow"), "block",
 				    json_object_get(result, "block"));
 	char *line = json_dumps(request, JSON_COMPACT);
 	int before = applied;

@@ -13,8 +13,19 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
-enum { ANCHORED = 1, STRICT = 2, EUI64_ONLY = 4, NO_DHCP = 8, NO_ISOLATION = 16, WITH_RULES = 32, IPV6_OFF = 64,
-       WITH_STATIC = 128, STATEFUL = 256, ONLY_ESTABLISHED = 512, WITH_PORTS = 1024 };
+enum {
+	ANCHORED = 1,
+	STRICT = 2,
+	EUI64_ONLY = 4,
+	NO_DHCP = 8,
+	NO_ISOLATION = 16,
+	WITH_RULES = 32,
+	IPV6_OFF = 64,
+	WITH_STATIC = 128,
+	STATEFUL = 256,
+	ONLY_ESTABLISHED = 512,
+	WITH_PORTS = 1024
+};
 enum { GUEST_FIXED_ID = 5 };
 
 static const uint32_t waits_ms[] = { 0, 700, 61 * 1000, 2 * 3600 * 1000 };
@@ -27,10 +38,16 @@ static uint32_t list_rules(struct rule *rules, uint32_t mode)
 		{ address_of_ipv4(0x0a000000), 104, .class = CLASS_ALLOWED, .directions = OUTWARD },
 	};
 	const struct rule ports[] = {
-		{ address_of_ipv4(0), 96, .class = CLASS_BLOCKED, .directions = OUTWARD | INWARD, .only = { 0, 0, 1, 0, 1, 1023 } },
+		{ address_of_ipv4(0), 96, .class = CLASS_BLOCKED, .directions = OUTWARD | INWARD,
+		  .only = { 0, 0, 1, 0, 1, 1023 } },
 		{ address_of_ipv4(0), 96, .class = CLASS_ALLOWED, .directions = INWARD, .only = { 1, 6, 1, 0, 22, 22 } },
 		{ { 0, 0 }, 0, .class = CLASS_BLOCKED, .directions = OUTWARD, .only = { 1, 17, 1, 0, 53, 53 } },
-		{ { 0, 0 }, 0, .class = CLASS_ALLOWED, .directions = INWARD, .alias = ALIAS_GATEWAY, .only = { 1, 1, 0, 0, 0, 0 } },
+		{ { 0, 0 },
+		  0,
+		  .class = CLASS_ALLOWED,
+		  .directions = INWARD,
+		  .alias = ALIAS_GATEWAY,
+		  .only = { 1, 1, 0, 0, 0, 0 } },
 	};
 	uint32_t count = 0;
 	for (uint32_t i = 0; i < 3 && (mode & WITH_RULES); i++)
@@ -103,12 +120,12 @@ static void check_state(const struct config *config, const struct state *state, 
 static bool check_flows(const struct flows *flows)
 {
 	uint32_t used = 0;
-	for (uint32_t class = 0; class < FLOW_CLASSES_END; class++) {
-		uint16_t at = flows->oldest[class], last = at;
-		for (uint32_t n = flows->count[class]; n > 0; n--, last = at, at = flows->flow[at].newer, used++)
-			if (at >= FLOWS_MAX || flows->flow[at].class != class)
+	for (uint32_t list = 0; list < FLOW_CLASSES_END; list++) {
+		uint16_t at = flows->oldest[list], last = at;
+		for (uint32_t n = flows->count[list]; n > 0; n--, last = at, at = flows->flow[at].newer, used++)
+			if (at >= FLOWS_MAX || flows->flow[at].class != list)
 				abort();
-		if (flows->count[class] > 0 && last != flows->newest[class])
+		if (flows->count[list] > 0 && last != flows->newest[list])
 			abort();
 	}
 	if (used > FLOWS_MAX)

@@ -13,7 +13,8 @@ static void check_answer(const struct dns_answer *answer)
 	for (uint32_t i = 0; i < answer->alias_count; i++)
 		if (!is_host_name(&answer->aliases[i].name))
 			abort();
-	if (answer->has_question && answer->question.is_host != is_host_name(&answer->question.name) && answer->question.is_host)
+	if (answer->has_question && answer->question.is_host != is_host_name(&answer->question.name) &&
+	    answer->question.is_host)
 		abort();
 	if (answer->is_truncated && answer->address_count + answer->alias_count > 0)
 		abort();

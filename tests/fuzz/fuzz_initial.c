@@ -32,8 +32,9 @@ static void read_frames(const uint8_t *data, uint32_t length)
 	clear_crypto(&turned);
 	if (read_initial_frames(&first, &crypto) != CRYPTO_TAKEN || read_initial_frames(&second, &crypto) != CRYPTO_TAKEN)
 		return;
-	if (read_initial_frames(&second, &turned) != CRYPTO_TAKEN || read_initial_frames(&first, &turned) != CRYPTO_TAKEN ||
-	    crypto.prefix != turned.prefix || crypto.end != turned.end || crypto.prefix > crypto.end ||
+	if (read_initial_frames(&second, &turned) != CRYPTO_TAKEN ||
+	    read_initial_frames(&first, &turned) != CRYPTO_TAKEN || crypto.prefix != turned.prefix ||
+	    crypto.end != turned.end || crypto.prefix > crypto.end ||
 	    memcmp(crypto.filled, turned.filled, sizeof crypto.filled) != 0 ||
 	    memcmp(crypto.octets, turned.octets, crypto.prefix) != 0)
 		abort();

@@ -35,7 +35,8 @@ static void read_all(int fd, size_t n)
 		touch(frame.bytes, frame.kept);
 		touch((const uint8_t *)frame.comment, frame.comment_length);
 	}
-	if ((step == CAPTURE_BROKEN) != (file.error.text[0] != '\0') || (file.comment && file.comment[file.comment_length] != '\0'))
+	if ((step == CAPTURE_BROKEN) != (file.error.text[0] != '\0') ||
+	    (file.comment && file.comment[file.comment_length] != '\0'))
 		abort();
 	close_capture(&file);
 }

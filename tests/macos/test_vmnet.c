@@ -42,7 +42,10 @@ static bool is_free(uint16_t number)
 
 static struct expose make_expose(uint16_t from, uint16_t ports)
 {
-	return (struct expose){ .external = address_of_ipv4(0), .external_port = from, .internal_port = 22, .ports = ports,
+	return (struct expose){ .external = address_of_ipv4(0),
+				.external_port = from,
+				.internal_port = 22,
+				.ports = ports,
 				.protocol = IPPROTO_TCP };
 }
 

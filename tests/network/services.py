@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import errno
 import functools
 import http.server
 import os
@@ -211,7 +212,7 @@ class Echo:
             self.datagrams = socket.socket(family_of(address), socket.SOCK_DGRAM)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         for one in self.listener, self.datagrams:
-            one.bind((address, port))
+            wait_for(lambda: self._bind(one, (address, port)), 10, f"{address} to be usable")
             one.settimeout(0.1)
         self.listener.listen()
         self.ending = threading.Event()
@@ -219,6 +220,16 @@ class Echo:
                         for step in (self._accept, self._answer)]
         for thread in self.threads:
             thread.start()
+
+    @staticmethod
+    def _bind(one, address):
+        try:
+            one.bind(address)
+        except OSError as error:
+            if error.errno != errno.EADDRNOTAVAIL:      # an address of IPv6 that is tentative yet
+                raise
+            return False
+        return True
 
     def _run(self, step):
         while not self.ending.is_set():

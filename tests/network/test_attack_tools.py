@@ -6,10 +6,13 @@
 Port isolation is off: it alone would keep the attacker's frames from the victim, and hide what the guard lets through.
 """
 
+import os
 import pathlib
 import re
+import signal
 import socket
 import threading
+import time
 
 import pytest
 
@@ -85,15 +88,30 @@ def scene(segment, watch):  # noqa: F811
     web.close()
 
 
-def run_all(network, namespace, commands, meanwhile=lambda: None, seconds=SECONDS):
-    """Run command lines side by side until they end, or their time is up."""
+PATIENCE = 20           # what a tool may take on a busy machine before its first frame
+
+
+def run_all(network, namespace, commands, is_enough, meanwhile=lambda: None, seconds=SECONDS):
+    """Run command lines side by side, for `seconds` and until `is_enough`; or until they end, or nobody has patience."""
     logs = network.logs                 # yersinia leaves a file where it is started
-    bounded = ["timeout", "-s", "INT", "-k", "1", str(seconds), "sh", "-c"]
+    bounded = ["timeout", "-s", "INT", "-k", "1", str(PATIENCE), "sh", "-c"]
+    end = time.monotonic() + seconds
     tools = [network.start([*bounded, f"cd {logs}; {command}"], namespace) for command in commands]
     meanwhile()
+    while any(tool.running for tool in tools) and (time.monotonic() < end or not is_enough()):
+        time.sleep(0.1)
     for tool in tools:
-        tool.wait(seconds + 5)
+        if tool.running:
+            os.killpg(tool.pid, signal.SIGINT)
+    for tool in tools:
+        tool.wait(5)
     return tools
+
+
+def counts_all(guard, reasons):
+    """Whether this guard has dropped frames for each of the reasons: {side: names}."""
+    counters = guard.counters()
+    return all(counters.dropped(side, name) > 0 for side, names in reasons.items() for name in names)
 
 
 # For each test: command lines, and the reasons that softnet must give for what it drops.
@@ -149,11 +167,9 @@ def test_attack_does_not_get_out(scene, name):
     victim, attacker = scene.victim, scene.attacker
     commands, reasons = ATTACKS[name]
     traffic = Traffic(victim.namespace)
-    for _ in range(3):      # on a busy machine a tool may not have come to its first frame when its time is up
-        tools = run_all(scene, attacker.namespace, [command.format(**scene.words) for command in commands])
-        counters = attacker.guard.counters()
-        if all(counters.dropped("guest", reason) > 0 for reason in reasons):
-            break
+    tools = run_all(scene, attacker.namespace, [command.format(**scene.words) for command in commands],
+                    lambda: counts_all(attacker.guard, {"guest": reasons}))
+    counters = attacker.guard.counters()
     traffic.stop()
 
     for reason in reasons:

@@ -24,7 +24,7 @@ import oracle6
 import services
 from conftest import needs
 from ipv6_peers import GATEWAY, GATEWAY_LINK_LOCAL, GATEWAY_MAC, INTERNET, PREFIX, Guest6, radvd
-from test_attack_tools import run_all
+from test_attack_tools import counts_all, run_all
 
 EVIL = "2001:db8:bad::"
 NEW = [f"2a00:7700:1:1::{last}" for last in (77, 78, 79)]       # addresses that the victim takes while others object
@@ -210,15 +210,19 @@ def provoke(scene, wanted):
         time.sleep(0.3)
 
 
-def attack(scene, commands):
+def attack(scene, commands, is_enough=lambda: True):
     attacker, seconds = scene.attacker.namespace, 2
     if "bettercap" in commands[0]:
         attacker.ip("address add 192.168.77.99/24 dev eth0")        # it does nothing without
         attacker.ip("route add default via 192.168.77.1")
         seconds = 4
     wanted = listeners(attacker) + len(commands)
-    return run_all(scene, attacker, [command.format(**scene.words) for command in commands],
+    return run_all(scene, attacker, [command.format(**scene.words) for command in commands], is_enough,
                    lambda: provoke(scene, wanted), seconds)
+
+
+def words(reasons):
+    return {side: names.split() for side, names in reasons.items()}
 
 
 def new_addresses(scene):
@@ -231,8 +235,8 @@ def new_addresses(scene):
 
 
 def must_count(counters, reasons, tools):
-    for side, names in reasons.items():
-        for reason in names.split():
+    for side, names in words(reasons).items():
+        for reason in names:
             assert counters.dropped(side, reason) > 0, \
                 f"{reason} is not in {counters}; the tools said: {[tool.output()[-3:] for tool in tools]}"
 
@@ -241,7 +245,7 @@ def must_count(counters, reasons, tools):
 def test_attack_does_not_get_out(make_scene, name):
     scene = make_scene(True, False)
     commands, reasons = ATTACKS[name]
-    tools = attack(scene, commands)
+    tools = attack(scene, commands, lambda: counts_all(scene.attacker.guard, words(reasons)))
     counters = scene.attacker.guard.counters()
     scene.witness.must_be_content()
     assert new_addresses(scene) == len(NEW)
@@ -277,7 +281,7 @@ def test_attack_does_not_reach_the_guest(make_scene, name):
     anchored = name == ANCHORED
     scene = make_scene(False, True, *([f"--gateway-mac={GATEWAY_MAC}"] if anchored else []), anchored=anchored)
     commands, reasons = FROM_THE_SEGMENT[name]
-    tools = attack(scene, commands)
+    tools = attack(scene, commands, lambda: counts_all(scene.victim.guard, words(reasons)))
     counters = scene.victim.guard.counters()
     scene.witness.must_be_content()
     must_count(counters, reasons, tools)

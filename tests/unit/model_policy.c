@@ -144,8 +144,8 @@ static struct qualifier random_qualifier(void)
 		q.last_port = q.first_port;
 		if (next_random() % 2)
 			q.last_port = (uint16_t)(next_random() % 8 == 0 || q.first_port > 60000
-							 ? 65535
-							 : q.first_port + next_random() % 8);
+						     ? 65535
+						     : q.first_port + next_random() % 8);
 	}
 	return q;
 }

@@ -5,9 +5,9 @@
 
 /* How strong the deciding rule is; the one that decides has the highest place, then the lowest breadth. */
 struct model_ruling {
-	uint8_t class;     /* CLASS_NONE, CLASS_ALLOWED or CLASS_BLOCKED */
-	uint32_t place;    /* twice the length of the prefix in 128 bits; @global is odd */
-	uint32_t breadth;  /* (protocol, port) pairs */
+	uint8_t class;    /* CLASS_NONE, CLASS_ALLOWED or CLASS_BLOCKED */
+	uint32_t place;   /* twice the length of the prefix in 128 bits; @global is odd */
+	uint32_t breadth; /* (protocol, port) pairs */
 };
 
 bool model_covers(struct address prefix, uint32_t length, struct address a);

@@ -14,8 +14,16 @@
 
 #include <cmocka.h>
 
-enum { SECTION = 0x0a0d0d0a, INTERFACE = 1, OLD_PACKET = 2, SIMPLE_PACKET = 3, PACKET = 6, UNKNOWN = 0x0bad, ETHERNET = 1,
-       ROOM = 8 << 20 };
+enum {
+	SECTION = 0x0a0d0d0a,
+	INTERFACE = 1,
+	OLD_PACKET = 2,
+	SIMPLE_PACKET = 3,
+	PACKET = 6,
+	UNKNOWN = 0x0bad,
+	ETHERNET = 1,
+	ROOM = 8 << 20
+};
 enum { END, COMMENT, NAME, FLAGS = NAME, RESOLUTION = 9, OFFSET = 14 };
 
 /* The writer */
@@ -211,4 +219,6 @@ static inline void assert_broken(const char *how)
 }
 
 #define FOR_BOTH_ORDERS for (written = 0, is_big = false;; written = 0, is_big = true)
-#define LAST_ORDER if (is_big) break
+#define LAST_ORDER \
+	if (is_big) \
+	break

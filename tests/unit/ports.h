@@ -58,16 +58,16 @@ static inline bool turn(struct port *port)
 }
 
 /* Turns the port until the condition holds; fails the test after WAIT_MS. */
-#define AWAIT(port, condition)                                                                                   \
-	do {                                                                                                     \
-		uint64_t until_ = now_ms() + WAIT_MS;                                                            \
-		while (!(condition)) {                                                                           \
-			if (now_ms() > until_) {                                                                 \
-				print_error("reports so far:\n%s", reports);                                     \
-				fail_msg("%s:%d: in vain: %s", __FILE__, __LINE__, #condition);                  \
-			}                                                                                        \
-			turn(port);                                                                              \
-		}                                                                                                \
+#define AWAIT(port, condition) \
+	do { \
+		uint64_t until_ = now_ms() + WAIT_MS; \
+		while (!(condition)) { \
+			if (now_ms() > until_) { \
+				print_error("reports so far:\n%s", reports); \
+				fail_msg("%s:%d: in vain: %s", __FILE__, __LINE__, #condition); \
+			} \
+			turn(port); \
+		} \
 	} while (0)
 
 static inline uint32_t receive_now(struct port *port, struct packet *packets, uint32_t max)
@@ -120,8 +120,8 @@ static inline void refuses(const char *text, const struct port_settings *setting
 	if (port)
 		fail_msg("%s opens", text);
 	if (error.usage != usage || !strstr(error.text, words) || strchr(error.text, '\n'))
-		fail_msg("%s: %s error \"%s\", not %s with \"%s\"", text, error.usage ? "usage" : "resource", error.text,
-			 usage ? "usage" : "resource", words);
+		fail_msg("%s: %s error \"%s\", not %s with \"%s\"", text, error.usage ? "usage" : "resource",
+			 error.text, usage ? "usage" : "resource", words);
 }
 
 #define IN_TIME(test) cmocka_unit_test_setup(test, begin_test)

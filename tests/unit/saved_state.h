@@ -25,7 +25,7 @@ static struct config config;
 static struct state state, loaded;
 static struct state_file file;
 
-#define PREFIX 0x20010db800010000ULL
+#define PREFIX     0x20010db800010000ULL
 #define ROUTER_MAC 0x525400000001
 
 static const struct address router6 = { LINK_LOCAL_PREFIX, 1 }, server6 = { LINK_LOCAL_PREFIX, 2 };
@@ -35,24 +35,31 @@ static const struct address leased6 = { PREFIX, 0x77 }, resolver6 = { 0xfd000000
 static inline struct binding6 binding6(struct address a, enum origin6 origin, uint64_t since_ms, uint64_t expires_ms)
 {
 	bool leased = origin == ORIGIN_DHCP;
-	return (struct binding6){ .address = a, .since_ms = since_ms, .expires_ms = expires_ms, .used_ms = start.now_ms,
-				  .valid_ms = since_ms + (leased ? 0 : DAD_MS), .origin = origin,
+	return (struct binding6){ .address = a,
+				  .since_ms = since_ms,
+				  .expires_ms = expires_ms,
+				  .used_ms = start.now_ms,
+				  .valid_ms = since_ms + (leased ? 0 : DAD_MS),
+				  .origin = origin,
 				  .conflict_ms = since_ms + (leased ? LEASED_CONFLICT_MS : DAD_CONFLICT_MS) };
 }
 
 static inline void fill_ipv6(struct state6 *s)
 {
-	s->routers[0] = (struct router6){ .address = router6, .macs = { { ROUTER_MAC }, .count = 1 }, .expires_ms = 1800000,
-					   .locked_ms = 4000000 };
-	s->routers[1] = (struct router6){ .address = server6, .macs = { { ROUTER_MAC + 1 }, .count = 1 },
-					   .locked_ms = 1500000 }; /* no next hop, but locked */
+	s->routers[0] = (struct router6){
+		.address = router6, .macs = { { ROUTER_MAC }, .count = 1 }, .expires_ms = 1800000, .locked_ms = 4000000
+	};
+	s->routers[1] = (struct router6){ .address = server6,
+					  .macs = { { ROUTER_MAC + 1 }, .count = 1 },
+					  .locked_ms = 1500000 }; /* no next hop, but locked */
 	s->server = (struct learned_server6){ .address = server6, .mac = ROUTER_MAC + 1, .until_ms = 1700000 };
 	s->resolvers[0] = (struct resolver6){ resolver6, 1300000 };
 	s->translators[0] = (struct translator){ { { PREFIX + 1, 0 }, 96, 0 }, 1250000 };
-	s->prefixes[0] = (struct prefix6){ .prefix = { PREFIX, 0 }, .length = 64, .expires_ms = 1600000,
-					   .autonomous = 1, .on_link = 1 };
-	s->prefixes[1] = (struct prefix6){ .prefix = { PREFIX, 1ULL << 63 }, .length = 65, .on_link = 1,
-					   .expires_ms = NEVER_EXPIRES };
+	s->prefixes[0] = (struct prefix6){
+		.prefix = { PREFIX, 0 }, .length = 64, .expires_ms = 1600000, .autonomous = 1, .on_link = 1
+	};
+	s->prefixes[1] =
+	    (struct prefix6){ .prefix = { PREFIX, 1ULL << 63 }, .length = 65, .on_link = 1, .expires_ms = NEVER_EXPIRES };
 	s->bindings[0] = binding6(link6, ORIGIN_LINK_LOCAL, 900000, NEVER_EXPIRES);
 	s->bindings[1] = binding6(slaac6, ORIGIN_SLAAC, 900000, 1600000);
 	s->bindings[2] = binding6(leased6, ORIGIN_DHCP, 999999, 1700000);
@@ -70,15 +77,27 @@ static inline struct state full_state(void)
 	fill_ipv6(&s.ipv6);
 	s.hash_key[0] = 0x1111;
 	s.hash_key[1] = 0xffffffffffffffff;
-	s.ipv4[0] = (struct binding){ .address = address_of_ipv4(GUEST), .since_ms = 900000, .expires_ms = 1600000,
-				      .used_ms = start.now_ms, .client_id = 0xabc, .server_mac = 0x525400000001,
-				      .server = address_of_ipv4(GATEWAY), .state = BINDING_BOUND, .prefix_length = 24,
-				      .server_port = 1067, .public_id = 0x11223344, .has_public_id = 1 };
+	s.ipv4[0] = (struct binding){ .address = address_of_ipv4(GUEST),
+				      .since_ms = 900000,
+				      .expires_ms = 1600000,
+				      .used_ms = start.now_ms,
+				      .client_id = 0xabc,
+				      .server_mac = 0x525400000001,
+				      .server = address_of_ipv4(GATEWAY),
+				      .state = BINDING_BOUND,
+				      .prefix_length = 24,
+				      .server_port = 1067,
+				      .public_id = 0x11223344,
+				      .has_public_id = 1 };
 	set_add(&s.ipv4[0].routers, address_of_ipv4(GATEWAY));
 	set_add(&s.ipv4[0].resolvers, address_of_ipv4(0x08080808));
 	set_add(&s.ipv4[0].resolvers, address_of_ipv4(0x08080404));
-	s.ipv4[1] = (struct binding){ .address = address_of_ipv4(SECOND), .since_ms = 999000, .expires_ms = NEVER_EXPIRES,
-				      .used_ms = start.now_ms, .state = BINDING_GRACE, .prefix_length = 32 };
+	s.ipv4[1] = (struct binding){ .address = address_of_ipv4(SECOND),
+				      .since_ms = 999000,
+				      .expires_ms = NEVER_EXPIRES,
+				      .used_ms = start.now_ms,
+				      .state = BINDING_GRACE,
+				      .prefix_length = 32 };
 	s.client_ids[0] = (struct client_id){ 0xabc, 4000000 };
 	s.past = (struct past){ .ran_out = address_of_ipv4(SECOND + 1), .had_lease = 1 };
 	struct locked both = { .address = address_of_ipv4(GATEWAY), .until_ms = 1600000 };
@@ -87,8 +106,8 @@ static inline struct state full_state(void)
 	mac_set_add(&both.macs, 0x525400000002);
 	s.learned.routers[0].lock = both;
 	s.learned.hears_no_unicast = 1;
-	s.learned.routers[1].lock = (struct locked){ .address = address_of_ipv4(SECOND), .macs = both.macs,
-						     .until_ms = NEVER_EXPIRES };
+	s.learned.routers[1].lock =
+	    (struct locked){ .address = address_of_ipv4(SECOND), .macs = both.macs, .until_ms = NEVER_EXPIRES };
 	return s;
 }
 

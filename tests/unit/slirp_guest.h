@@ -52,7 +52,8 @@ static inline uint64_t get(const uint8_t *at, int octets)
 }
 
 /* Ethernet and IPv4 around a UDP or TCP segment, whose checksum stands at `checksum_at` in it. */
-static inline struct bytes ipv4_frame(uint32_t from, uint32_t to, uint8_t protocol, const struct bytes *segment, int checksum_at)
+static inline struct bytes ipv4_frame(uint32_t from, uint32_t to, uint8_t protocol, const struct bytes *segment,
+				      int checksum_at)
 {
 	struct bytes b = { .n = 0 };
 	put_bytes(&b, everybody, 6);

@@ -32,9 +32,9 @@ static inline uint16_t free_port(void)
 /* A connection to the port; nobody answers it beyond the kernel, so it does not say anything. */
 static inline int knock(uint16_t number, bool *refused)
 {
-	struct sockaddr_in a = {
-		.sin_family = AF_INET, .sin_port = htons(number), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)
-	};
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons(number),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	int result = connect(fd, (struct sockaddr *)&a, sizeof(a));
 	assert_true(result == 0 || errno == ECONNREFUSED);
@@ -44,7 +44,10 @@ static inline int knock(uint16_t number, bool *refused)
 
 static inline struct expose exposing(uint16_t external, uint16_t internal)
 {
-	return (struct expose){ .protocol = IPPROTO_TCP, .external_port = external, .internal_port = internal, .ports = 1,
+	return (struct expose){ .protocol = IPPROTO_TCP,
+				.external_port = external,
+				.internal_port = internal,
+				.ports = 1,
 				.external = address_of_ipv4(INADDR_LOOPBACK) };
 }
 

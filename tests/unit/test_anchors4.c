@@ -31,8 +31,9 @@ enum verdict server(struct dhcp_spec spec)
 
 static struct dhcp_spec lease_of(uint8_t type, uint32_t lease_s, uint32_t router)
 {
-	return (struct dhcp_spec){ .type = type, .yiaddr = GUEST_IP, .server = SERVER_IP, .lease_s = lease_s,
-				   .mask = 0xffffff00, .router = router };
+	return (struct dhcp_spec){
+		.type = type, .yiaddr = GUEST_IP, .server = SERVER_IP, .lease_s = lease_s, .mask = 0xffffff00, .router = router
+	};
 }
 
 static void take_lease(uint32_t lease_s, uint32_t router)
@@ -239,8 +240,13 @@ static void renewals_do_not_keep_a_dead_router(void **state)
 	uint64_t mac = ROUTER_MAC;
 	for (uint32_t half = 1; half <= 48; half++) {
 		w.now_ms += 1800 * SECOND;
-		EXPECT(client((struct dhcp_spec){ .type = 3, .xid = 100 + half, .ciaddr = GUEST_IP, .ip_from = GUEST_IP,
-						  .ip_to = SERVER_IP, .mac_to = SERVER_MAC }), PASS);
+		EXPECT(client((struct dhcp_spec){ .type = 3,
+						  .xid = 100 + half,
+						  .ciaddr = GUEST_IP,
+						  .ip_from = GUEST_IP,
+						  .ip_to = SERVER_IP,
+						  .mac_to = SERVER_MAC }),
+		       PASS);
 		struct dhcp_spec ack = lease_of(5, 3600, ROUTER_IP);
 		ack.xid = 100 + half;
 		EXPECT(server(ack), PASS);
@@ -391,22 +397,35 @@ static void tables_that_are_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(unlearned_is_closed), cmocka_unit_test(neighbors_need_no_router),
-		cmocka_unit_test(each_router_has_its_own_mac), cmocka_unit_test(a_silent_router_is_replaced),
-		cmocka_unit_test(a_live_router_is_not_replaced), cmocka_unit_test(renewals_do_not_keep_a_dead_router),
-		cmocka_unit_test(what_is_no_question_to_a_router), cmocka_unit_test(named_macs_never_open),
-		cmocka_unit_test(floods_do_not_hide_a_sign_of_life), cmocka_unit_test(tables_that_are_full),
-		cmocka_unit_test(the_guard_asks_for_a_guest_that_does_not), cmocka_unit_test(a_live_router_answers_the_guard),
+		cmocka_unit_test(unlearned_is_closed),
+		cmocka_unit_test(neighbors_need_no_router),
+		cmocka_unit_test(each_router_has_its_own_mac),
+		cmocka_unit_test(a_silent_router_is_replaced),
+		cmocka_unit_test(a_live_router_is_not_replaced),
+		cmocka_unit_test(renewals_do_not_keep_a_dead_router),
+		cmocka_unit_test(what_is_no_question_to_a_router),
+		cmocka_unit_test(named_macs_never_open),
+		cmocka_unit_test(floods_do_not_hide_a_sign_of_life),
+		cmocka_unit_test(tables_that_are_full),
+		cmocka_unit_test(the_guard_asks_for_a_guest_that_does_not),
+		cmocka_unit_test(a_live_router_answers_the_guard),
 		cmocka_unit_test(what_did_not_leave_was_not_asked),
 		cmocka_unit_test(the_guard_seeks_a_router_that_it_does_not_know),
-		cmocka_unit_test(a_server_that_died_is_succeeded), cmocka_unit_test(a_live_server_is_not_succeeded),
-		cmocka_unit_test(what_is_no_question_to_a_server), cmocka_unit_test(a_server_that_hears_no_unicast),
-		cmocka_unit_test(a_named_server_may_change_its_mac), cmocka_unit_test(a_secret_id_proves_the_receiver),
+		cmocka_unit_test(a_server_that_died_is_succeeded),
+		cmocka_unit_test(a_live_server_is_not_succeeded),
+		cmocka_unit_test(what_is_no_question_to_a_server),
+		cmocka_unit_test(a_server_that_hears_no_unicast),
+		cmocka_unit_test(a_named_server_may_change_its_mac),
+		cmocka_unit_test(a_secret_id_proves_the_receiver),
 		cmocka_unit_test(the_guard_tells_the_server_who_rebinds),
-		cmocka_unit_test(an_overheard_id_proves_nothing_for_long), cmocka_unit_test(named_macs_count_everywhere),
-		cmocka_unit_test(relays_name_the_server), cmocka_unit_test(a_copy_of_the_second_relay),
-		cmocka_unit_test(the_server_may_speak_as_the_router), cmocka_unit_test(routes_name_routers),
-		cmocka_unit_test(broken_routes_name_none), cmocka_unit_test(next_hops_of_routes_are_routers),
+		cmocka_unit_test(an_overheard_id_proves_nothing_for_long),
+		cmocka_unit_test(named_macs_count_everywhere),
+		cmocka_unit_test(relays_name_the_server),
+		cmocka_unit_test(a_copy_of_the_second_relay),
+		cmocka_unit_test(the_server_may_speak_as_the_router),
+		cmocka_unit_test(routes_name_routers),
+		cmocka_unit_test(broken_routes_name_none),
+		cmocka_unit_test(next_hops_of_routes_are_routers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,9 +5,9 @@
 extern struct world w;
 
 /* The DHCP server is another machine than the routers. */
-#define SERVER_MAC  0x525400000002ULL
-#define ROUTER_MAC  0x525400000001ULL
-#define NEW_MAC     0x525400000003ULL
+#define SERVER_MAC 0x525400000002ULL
+#define ROUTER_MAC 0x525400000001ULL
+#define NEW_MAC    0x525400000003ULL
 enum { SERVER_IP = 0xc0a84002, ROUTER_IP = GATEWAY_IP, ROUTER2_IP = 0xc0a840fe, RELAYED_IP = 0x0a090909 };
 
 #define EXPECT(got, wanted) expect_verdict(&w, got, wanted, __FILE__, __LINE__)

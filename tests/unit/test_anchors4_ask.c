@@ -54,8 +54,9 @@ static void let_pass(uint64_t ms)
 /* A guest that keeps what ARP told it, and asks nobody, hears of its new router in some seconds. */
 void the_guard_asks_for_a_guest_that_does_not(void **state)
 {
-	static const uint8_t question[] = { 0x52, 0x54, 0, 0, 0, 1, 0x52, 0x54, 0, 0, 0, 0x0a, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 0x52, 0x54,
-					    0, 0, 0, 0x0a, 192, 168, 64, 10, 0, 0, 0, 0, 0, 0, 192, 168, 64, 1 };
+	static const uint8_t question[] = { 0x52, 0x54, 0,  0,  0, 1, 0x52, 0x54, 0,    0,    0,   0x0a, 8,  6,
+					    0,    1,    8,  0,  6, 4, 0,    1,    0x52, 0x54, 0,   0,    0,  0x0a,
+					    192,  168,  64, 10, 0, 0, 0,    0,    0,    0,    192, 168,  64, 1 };
 	(void)state;
 	start_asking();
 	EXPECT(says(1, ROUTER_IP, NEW_MAC), DROP_ARP_GATEWAY_SPOOF);
@@ -131,12 +132,14 @@ void the_guard_seeks_a_router_that_it_does_not_know(void **state)
 /* A guest rebinds, and answers no ARP, so that the server cannot send the ACK that would show that it lives. */
 void the_guard_tells_the_server_who_rebinds(void **state)
 {
-	static const uint8_t question[] = { 0x52, 0x54, 0, 0, 0, 2, 0x52, 0x54, 0, 0, 0, 0x0a, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1, 0x52, 0x54,
-					    0, 0, 0, 0x0a, 192, 168, 64, 10, 0, 0, 0, 0, 0, 0, 192, 168, 64, 2 };
+	static const uint8_t question[] = { 0x52, 0x54, 0,  0,  0, 2, 0x52, 0x54, 0,    0,    0,   0x0a, 8,  6,
+					    0,    1,    8,  0,  6, 4, 0,    1,    0x52, 0x54, 0,   0,    0,  0x0a,
+					    192,  168,  64, 10, 0, 0, 0,    0,    0,    0,    192, 168,  64, 2 };
 	(void)state;
 	start_asking();
 	for (uint32_t xid = 7; xid < 9; xid++) {
-		EXPECT(client((struct dhcp_spec){ .type = 3, .xid = xid, .ciaddr = GUEST_IP, .ip_from = GUEST_IP }), PASS);
+		EXPECT(client((struct dhcp_spec){ .type = 3, .xid = xid, .ciaddr = GUEST_IP, .ip_from = GUEST_IP }),
+		       PASS);
 		assert_memory_equal(asked.frame, question, sizeof question);
 	}
 	assert_int_equal(asked.count, 2);

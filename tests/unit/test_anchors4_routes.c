@@ -61,8 +61,15 @@ static void lease_with(const uint8_t *options, uint8_t octets)
 {
 	start_world(&w, false);
 	EXPECT(client((struct dhcp_spec){ .type = 3, .requested = GUEST_IP, .server = SERVER_IP }), PASS);
-	EXPECT(server((struct dhcp_spec){ .type = 5, .yiaddr = GUEST_IP, .server = SERVER_IP, .lease_s = 600, .mask = 0xffffff00,
-					  .router = ROUTER_IP, .extra = options, .extra_octets = octets }), PASS);
+	EXPECT(server((struct dhcp_spec){ .type = 5,
+					  .yiaddr = GUEST_IP,
+					  .server = SERVER_IP,
+					  .lease_s = 600,
+					  .mask = 0xffffff00,
+					  .router = ROUTER_IP,
+					  .extra = options,
+					  .extra_octets = octets }),
+	       PASS);
 }
 
 /* Both options name routers, in one piece or cut in the middle of a route (RFC 3396). A broken one is no reason to refuse. */
@@ -72,8 +79,14 @@ void next_hops_of_routes_are_routers(void **state)
 	static const uint8_t old[] = { 249, 6, 8, 10, 192, 168, 64, 254 };
 	static const uint8_t cut[] = { 121, 4, 8, 10, 192, 168, 15, 1, 0, 121, 2, 64, 254 };
 	static const uint8_t broken[] = { 121, 7, 60, 10, 192, 168, 64, 254, 9 };
-	static const struct { const uint8_t *options; uint8_t octets; bool names; } cases[] = {
-		{ whole, sizeof whole, true }, { old, sizeof old, true }, { cut, sizeof cut, true }, { broken, sizeof broken, false } };
+	static const struct {
+		const uint8_t *options;
+		uint8_t octets;
+		bool names;
+	} cases[] = { { whole, sizeof whole, true },
+		      { old, sizeof old, true },
+		      { cut, sizeof cut, true },
+		      { broken, sizeof broken, false } };
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		lease_with(cases[i].options, cases[i].octets);

@@ -18,7 +18,8 @@ static bool owns(uint32_t address)
 
 static enum verdict renews(uint32_t xid, uint32_t to, uint64_t mac)
 {
-	return client((struct dhcp_spec){ .type = 3, .xid = xid, .ciaddr = GUEST_IP, .ip_from = GUEST_IP, .ip_to = to, .mac_to = mac });
+	return client((struct dhcp_spec){
+	    .type = 3, .xid = xid, .ciaddr = GUEST_IP, .ip_from = GUEST_IP, .ip_to = to, .mac_to = mac });
 }
 
 static enum verdict rebinds(uint32_t xid)
@@ -28,8 +29,14 @@ static enum verdict rebinds(uint32_t xid)
 
 static enum verdict answers(uint8_t type, uint32_t xid, uint32_t identifier, uint32_t from, uint64_t mac)
 {
-	return server((struct dhcp_spec){ .type = type, .xid = xid, .yiaddr = type == 6 ? 0 : GUEST_IP, .server = identifier,
-					  .lease_s = LEASE_S, .mask = 0xffffff00, .router = ROUTER_IP, .ip_from = from,
+	return server((struct dhcp_spec){ .type = type,
+					  .xid = xid,
+					  .yiaddr = type == 6 ? 0 : GUEST_IP,
+					  .server = identifier,
+					  .lease_s = LEASE_S,
+					  .mask = 0xffffff00,
+					  .router = ROUTER_IP,
+					  .ip_from = from,
 					  .mac_from = mac });
 }
 
@@ -67,7 +74,8 @@ void a_server_that_died_is_succeeded(void **state)
 	w.now_ms += 4 * SECOND;
 	EXPECT(client((struct dhcp_spec){ .type = 1, .xid = 20 }), PASS);
 	EXPECT(answers(2, 20, OTHER_SERVER_IP, OTHER_SERVER_IP, OTHER_SERVER_MAC), PASS);
-	EXPECT(client((struct dhcp_spec){ .type = 3, .xid = 20, .requested = GUEST_IP, .server = OTHER_SERVER_IP }), PASS);
+	EXPECT(client((struct dhcp_spec){ .type = 3, .xid = 20, .requested = GUEST_IP, .server = OTHER_SERVER_IP }),
+	       PASS);
 	EXPECT(acks(20, OTHER_SERVER_IP, OTHER_SERVER_MAC), PASS);
 	EXPECT(acks(20, OTHER_SERVER_IP, VICTIM_MAC), DROP_DHCP4_NO_TRANSACTION);
 
@@ -142,12 +150,15 @@ void what_is_no_question_to_a_server(void **state)
 			if (kind == 0) /* by unicast, to a MAC that is not the server's */
 				EXPECT(renews(50 + i, SERVER_IP, VICTIM_MAC), PASS);
 			else if (kind == 1) /* a server that knows nothing of the lease is silent: RFC 2131 4.3.2 */
-				EXPECT(client((struct dhcp_spec){ .type = 3, .xid = 50 + i, .requested = VICTIM_IP }), PASS);
+				EXPECT(client((struct dhcp_spec){ .type = 3, .xid = 50 + i, .requested = VICTIM_IP }),
+				       PASS);
 			else if (kind == 2) /* a server that was not chosen */
-				EXPECT(client((struct dhcp_spec){ .type = 3, .xid = 50 + i, .requested = VICTIM_IP,
-								  .server = VICTIM_IP }), PASS);
+				EXPECT(client((struct dhcp_spec){
+					   .type = 3, .xid = 50 + i, .requested = VICTIM_IP, .server = VICTIM_IP }),
+				       PASS);
 			else if (kind == 3)
-				EXPECT(client((struct dhcp_spec){ .type = 8, .xid = 50 + i, .ciaddr = GUEST_IP, .ip_from = GUEST_IP }),
+				EXPECT(client((struct dhcp_spec){
+					   .type = 8, .xid = 50 + i, .ciaddr = GUEST_IP, .ip_from = GUEST_IP }),
 				       PASS);
 			else if (kind >= 5)
 				EXPECT(discovers_oddly(kind - 5, 50 + i), PASS);
@@ -157,8 +168,14 @@ void what_is_no_question_to_a_server(void **state)
 				w.now_ms += 60 * SECOND;
 		}
 		EXPECT(client((struct dhcp_spec){ .type = 3, .xid = 99, .requested = VICTIM_IP }), PASS);
-		struct dhcp_spec ack = { .type = 5, .xid = 99, .yiaddr = VICTIM_IP, .server = VICTIM_IP, .lease_s = 600,
-					 .mask = 0xffffff00, .ip_from = VICTIM_IP, .mac_from = VICTIM_MAC };
+		struct dhcp_spec ack = { .type = 5,
+					 .xid = 99,
+					 .yiaddr = VICTIM_IP,
+					 .server = VICTIM_IP,
+					 .lease_s = 600,
+					 .mask = 0xffffff00,
+					 .ip_from = VICTIM_IP,
+					 .mac_from = VICTIM_MAC };
 		EXPECT(server(ack), DROP_DHCP4_ROGUE_SERVER);
 		assert_false(owns(VICTIM_IP));
 	}
@@ -167,7 +184,8 @@ void what_is_no_question_to_a_server(void **state)
 	for (int i = 0; i < 3; i++, w.now_ms += 10 * SECOND)
 		EXPECT(client((struct dhcp_spec){ .type = 1, .xid = 60 }), PASS);
 	EXPECT(client((struct dhcp_spec){ .type = 8, .xid = 61, .ciaddr = GUEST_IP, .ip_from = GUEST_IP }), PASS);
-	EXPECT(server((struct dhcp_spec){ .type = 5, .xid = 61, .server = VICTIM_IP, .ip_from = VICTIM_IP, .mac_from = VICTIM_MAC }),
+	EXPECT(server((struct dhcp_spec){
+		   .type = 5, .xid = 61, .server = VICTIM_IP, .ip_from = VICTIM_IP, .mac_from = VICTIM_MAC }),
 	       DROP_DHCP4_ROGUE_SERVER);
 	EXPECT(answers(2, 60, OTHER_SERVER_IP, OTHER_SERVER_IP, OTHER_SERVER_MAC), PASS); /* a DISCOVER does */
 	/* And nobody comes in as a router that answers ARP. */
@@ -248,9 +266,15 @@ void a_secret_id_proves_the_receiver(void **state)
 	EXPECT(renews(7, GATEWAY_IP, GATEWAY_MAC), PASS);
 	EXPECT(acks(8, GATEWAY_IP, NEW_MAC), DROP_DHCP4_ROGUE_SERVER); /* who guesses */
 	EXPECT(acks(7, VICTIM_IP, NEW_MAC), DROP_DHCP4_ROGUE_SERVER);  /* no server of the lease */
-	struct dhcp_spec another = { .type = 5, .xid = 7, .yiaddr = VICTIM_IP, .server = GATEWAY_IP, .lease_s = 600,
-				     .mask = 0xffffff00, .ip_from = GATEWAY_IP, .mac_from = NEW_MAC };
-	EXPECT(server(another), DROP_DHCP4_ROGUE_SERVER);              /* another address than was to be renewed */
+	struct dhcp_spec another = { .type = 5,
+				     .xid = 7,
+				     .yiaddr = VICTIM_IP,
+				     .server = GATEWAY_IP,
+				     .lease_s = 600,
+				     .mask = 0xffffff00,
+				     .ip_from = GATEWAY_IP,
+				     .mac_from = NEW_MAC };
+	EXPECT(server(another), DROP_DHCP4_ROGUE_SERVER); /* another address than was to be renewed */
 	struct dhcp_spec refusal = { .type = 6, .xid = 7, .server = GATEWAY_IP, .ip_from = GATEWAY_IP, .mac_from = NEW_MAC };
 	EXPECT(server(refusal), DROP_DHCP4_ROGUE_SERVER); /* it would end the lease, and no second answer could heal that */
 	assert_true(owns(GUEST_IP));
@@ -290,15 +314,24 @@ void a_secret_id_proves_the_receiver(void **state)
 	EXPECT(acks(7, GATEWAY_IP, VICTIM_MAC), DROP_DHCP4_ROGUE_SERVER);
 	/* Nor where it sees to it that the server never hears it, or has no lease to renew. */
 	lease_from_gateway();
-	put_client_message(&w, &(struct dhcp_spec){ .type = 3, .xid = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP,
-						    .ip_to = GATEWAY_IP, .mac_to = GATEWAY_MAC });
+	put_client_message(
+	    &w,
+	    &(struct dhcp_spec){
+		.type = 3, .xid = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP, .ip_to = GATEWAY_IP, .mac_to = GATEWAY_MAC });
 	w.frame[24] ^= 1;
 	EXPECT(from_guest(&w), PASS);
 	EXPECT(acks(7, GATEWAY_IP, VICTIM_MAC), DROP_DHCP4_ROGUE_SERVER);
 	lease_from_gateway();
 	static const uint8_t other_client[] = { 61, 3, 0, 'b', 'c' };
-	EXPECT(client((struct dhcp_spec){ .type = 3, .xid = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP, .ip_to = GATEWAY_IP,
-					  .mac_to = GATEWAY_MAC, .extra = other_client, .extra_octets = sizeof other_client }), PASS);
+	EXPECT(client((struct dhcp_spec){ .type = 3,
+					  .xid = 7,
+					  .ciaddr = GUEST_IP,
+					  .ip_from = GUEST_IP,
+					  .ip_to = GATEWAY_IP,
+					  .mac_to = GATEWAY_MAC,
+					  .extra = other_client,
+					  .extra_octets = sizeof other_client }),
+	       PASS);
 	EXPECT(acks(7, GATEWAY_IP, VICTIM_MAC), DROP_DHCP4_ROGUE_SERVER);
 	/* What is named stays as it is named. */
 	lease_from_gateway();
@@ -313,8 +346,15 @@ void an_overheard_id_proves_nothing_for_long(void **state)
 	(void)state;
 	lease_from_gateway();
 	EXPECT(renews(7, GATEWAY_IP, GATEWAY_MAC), PASS);
-	struct dhcp_spec forged = { .type = 5, .xid = 7, .yiaddr = GUEST_IP, .server = GATEWAY_IP, .lease_s = 600, .mask = 0xffffff00,
-				    .router = VICTIM_IP, .ip_from = GATEWAY_IP, .mac_from = VICTIM_MAC };
+	struct dhcp_spec forged = { .type = 5,
+				    .xid = 7,
+				    .yiaddr = GUEST_IP,
+				    .server = GATEWAY_IP,
+				    .lease_s = 600,
+				    .mask = 0xffffff00,
+				    .router = VICTIM_IP,
+				    .ip_from = GATEWAY_IP,
+				    .mac_from = VICTIM_MAC };
 	EXPECT(server(forged), PASS);
 	w.now_ms += 5;
 	EXPECT(acks(7, GATEWAY_IP, GATEWAY_MAC), PASS); /* the server's own: what came before it is void */
@@ -375,8 +415,15 @@ void relays_name_the_server(void **state)
 		}
 		for (int i = 0; i < kind; i++)
 			set_add(&w.config.servers, address_of_ipv4(i == 0 ? SERVER_IP : OTHER_SERVER_IP));
-		struct dhcp_spec reply = { .type = 2, .yiaddr = GUEST_IP, .server = RELAYED_IP, .lease_s = LEASE_S, .mask = 0xffffff00,
-					   .router = ROUTER_IP, .giaddr = relay, .ip_from = relay, .mac_from = relay_mac };
+		struct dhcp_spec reply = { .type = 2,
+					   .yiaddr = GUEST_IP,
+					   .server = RELAYED_IP,
+					   .lease_s = LEASE_S,
+					   .mask = 0xffffff00,
+					   .router = ROUTER_IP,
+					   .giaddr = relay,
+					   .ip_from = relay,
+					   .mac_from = relay_mac };
 		EXPECT(client((struct dhcp_spec){ .type = 1 }), PASS);
 		EXPECT(server(reply), PASS);
 		reply.ip_from = VICTIM_IP;
@@ -401,7 +448,8 @@ void relays_name_the_server(void **state)
 		EXPECT(acks(7, RELAYED_IP, ROUTER_MAC), PASS);
 		EXPECT(rebinds(8), PASS);
 		EXPECT(answers(5, 8, RELAYED_IP, RELAYED_IP, VICTIM_MAC), DROP_DHCP4_ROGUE_SERVER);
-		EXPECT(answers(5, 8, RELAYED_IP, kind == 2 ? OTHER_SERVER_IP : relay, kind == 2 ? NEW_MAC : relay_mac), PASS);
+		EXPECT(answers(5, 8, RELAYED_IP, kind == 2 ? OTHER_SERVER_IP : relay, kind == 2 ? NEW_MAC : relay_mac),
+		       PASS);
 	}
 }
 
@@ -410,8 +458,13 @@ void a_copy_of_the_second_relay(void **state)
 {
 	(void)state;
 	start_world(&w, false);
-	struct dhcp_spec one = { .type = 2, .yiaddr = GUEST_IP, .server = RELAYED_IP, .lease_s = LEASE_S, .mask = 0xffffff00,
-				 .router = ROUTER_IP, .giaddr = SERVER_IP };
+	struct dhcp_spec one = { .type = 2,
+				 .yiaddr = GUEST_IP,
+				 .server = RELAYED_IP,
+				 .lease_s = LEASE_S,
+				 .mask = 0xffffff00,
+				 .router = ROUTER_IP,
+				 .giaddr = SERVER_IP };
 	struct dhcp_spec two = one;
 	two.giaddr = two.ip_from = OTHER_SERVER_IP;
 	two.mac_from = OTHER_SERVER_MAC;

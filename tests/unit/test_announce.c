@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 enum { NOW = 1000000, SECOND = 1000, MINUTE = 60000 };
-#define VM_MAC 0x525400000007
+#define VM_MAC    0x525400000007
 #define OTHER_MAC 0x52540000000aULL
 
 static const struct address ipv4 = { 0, MAPPED_IPV4 | 0x0a000005 }, server = { 0, MAPPED_IPV4 | 0x0a000001 };
@@ -111,15 +111,19 @@ static void what_was_learned(void **unused)
 		const char *keys;
 	} cases[] = {
 		{ { .kind = EVENT_LEASE_NEW, .address = ipv4, .server = server, .mac = MAC_NONE, .expires_ms = NOW + 3600000 },
-		  "{\"event\":\"lease-new\",\"address\":\"10.0.0.5\",\"server\":\"10.0.0.1\",\"mac\":null,\"seconds\":3600,"
+		  "{\"event\":\"lease-new\",\"address\":\"10.0.0.5\",\"server\":\"10.0.0.1\",\"mac\":null,\"seconds\":"
+		  "3600,"
 		  "\"why\":null}" },
 		{ { .kind = EVENT_LEASE_LOST, .address = ipv4, .mac = MAC_NONE, .expires_ms = NOW - 1, .why = "released" },
 		  "{\"event\":\"lease-lost\",\"address\":\"10.0.0.5\",\"server\":null,\"mac\":null,\"seconds\":0,"
 		  "\"why\":\"released\"}" },
 		{ { .kind = EVENT_SERVER_LEARNED, .address = server, .mac = OTHER_MAC, .expires_ms = NEVER_EXPIRES },
-		  "{\"event\":\"server-learned\",\"address\":\"10.0.0.1\",\"server\":null,\"mac\":\"52:54:00:00:00:0a\","
+		  "{\"event\":\"server-learned\",\"address\":\"10.0.0.1\",\"server\":null,\"mac\":\"52:54:00:00:00:"
+		  "0a\","
 		  "\"seconds\":null,\"why\":null}" },
-		{ { .kind = EVENT_PREFIX_LEARNED, .address = { 0x20010db800000000ULL, 0 }, .prefix_length = 64,
+		{ { .kind = EVENT_PREFIX_LEARNED,
+		    .address = { 0x20010db800000000ULL, 0 },
+		    .prefix_length = 64,
 		    .expires_ms = NOW + 1000 },
 		  "{\"event\":\"prefix-learned\",\"address\":\"2001:db8::\",\"length\":64,\"seconds\":1}" },
 	};
@@ -134,16 +138,20 @@ static void what_the_guard_does(void **unused)
 {
 	(void)unused;
 	announce_start(&announcer, VM_MAC, "fd:0", "tap:\xff\n", NOW); /* a name in no encoding that we know */
-	must_have_told("{\"event\":\"started\",\"mac\":\"52:54:00:00:00:07\",\"guest\":\"fd:0\",\"uplink\":\"tap:??\"}");
+	must_have_told(
+	    "{\"event\":\"started\",\"mac\":\"52:54:00:00:00:07\",\"guest\":\"fd:0\",\"uplink\":\"tap:??\"}");
 	announce_policy(&announcer, 3, 1, NOW);
 	must_have_told("{\"event\":\"policy-changed\",\"allow\":3,\"block\":1}");
 	announce_port(&announcer, "slirp", "slirp ended and was started again", NOW);
 	must_have_told("{\"event\":\"port\",\"port\":\"slirp\",\"what\":\"slirp ended and was started again\"}");
 	announce_state_file(&announcer, &(struct state_file){ .path = "/x", .kept = STATE_STALE }, NOW);
-	must_have_told("{\"event\":\"state-file\",\"file\":\"/x\",\"kept\":\"stale\",\"what\":\"it cannot be written, and holds "
-		       "what is no longer so: remove it before softnet is started again\"}");
-	announce_claim(&announcer, &(struct claim_conflict){ .address = address_of_ipv4(0x0a000005), .pid = 7, .vm = "web1" }, NOW);
-	must_have_told("{\"event\":\"binding-claimed\",\"address\":\"10.0.0.5\",\"holder\":\"other\",\"guard\":\"web1\",\"user\":0}");
+	must_have_told(
+	    "{\"event\":\"state-file\",\"file\":\"/x\",\"kept\":\"stale\",\"what\":\"it cannot be written, and holds "
+	    "what is no longer so: remove it before softnet is started again\"}");
+	announce_claim(&announcer,
+		       &(struct claim_conflict){ .address = address_of_ipv4(0x0a000005), .pid = 7, .vm = "web1" }, NOW);
+	must_have_told("{\"event\":\"binding-claimed\",\"address\":\"10.0.0.5\",\"holder\":\"other\",\"guard\":"
+		       "\"web1\",\"user\":0}");
 	announce_no_answer(&announcer, 10, "nothing", NOW);
 	must_have_told("{\"event\":\"no-dhcp-answer\",\"seconds\":10,\"hint\":\"nothing\"}");
 	announce_answer(&announcer, 12, NOW);
@@ -198,8 +206,9 @@ static void a_full_queue_has_no_frame(void **unused)
 	assert_int_equal(counters.last[TO_GUEST][DROP_QUEUE_FULL].dropped_ms, NOW);
 	assert_int_equal(counters.last[TO_GUEST][DROP_WRITE_ERROR].dropped_ms, 0);
 	announce_drops(&events, &announcer, &counters, false, NOW);
-	must_have_told("{\"event\":\"drop\",\"side\":\"uplink\",\"reason\":\"queue-full\",\"meaning\":\"the receiver's queue was "
-		       "full\",\"count\":5,\"total\":5,\"frame\":null}");
+	must_have_told(
+	    "{\"event\":\"drop\",\"side\":\"uplink\",\"reason\":\"queue-full\",\"meaning\":\"the receiver's queue was "
+	    "full\",\"count\":5,\"total\":5,\"frame\":null}");
 }
 
 static void who_claims_what_is_not_its_own(void **unused)
@@ -209,9 +218,12 @@ static void who_claims_what_is_not_its_own(void **unused)
 		unsigned verdict;
 		const char *event;
 	} cases[] = {
-		{ TO_GUEST, DROP_ARP_CLAIMS_GUEST, "binding-conflict" },  { TO_GUEST, DROP_ND_CLAIMS_GUEST, "binding-conflict" },
-		{ TO_GUEST, DROP_DHCP4_ROGUE_SERVER, "rogue-server" },    { TO_GUEST, DROP_RA_UNTRUSTED, "rogue-server" },
-		{ TO_GUEST, DROP_ARP_GATEWAY_SPOOF, "rogue-server" },     { TO_GUEST, DROP_UNSOLICITED, "drop" },
+		{ TO_GUEST, DROP_ARP_CLAIMS_GUEST, "binding-conflict" },
+		{ TO_GUEST, DROP_ND_CLAIMS_GUEST, "binding-conflict" },
+		{ TO_GUEST, DROP_DHCP4_ROGUE_SERVER, "rogue-server" },
+		{ TO_GUEST, DROP_RA_UNTRUSTED, "rogue-server" },
+		{ TO_GUEST, DROP_ARP_GATEWAY_SPOOF, "rogue-server" },
+		{ TO_GUEST, DROP_UNSOLICITED, "drop" },
 		{ FROM_GUEST, DROP_ARP_GATEWAY_SPOOF, "drop" }, /* the guest itself is no other machine */
 	};
 	(void)unused;
@@ -286,7 +298,9 @@ static void no_drop_is_forgotten(void **unused)
 /* A guest that renews without end cannot hide what others do. */
 static void what_is_pressing_is_told_however_full_the_bucket(void **unused)
 {
-	const struct event renewed = { .kind = EVENT_LEASE_RENEWED, .address = ipv4, .mac = MAC_NONE, .expires_ms = NOW + 1 };
+	const struct event renewed = {
+		.kind = EVENT_LEASE_RENEWED, .address = ipv4, .mac = MAC_NONE, .expires_ms = NOW + 1
+	};
 	(void)unused;
 	for (int i = 0; i < 1000; i++)
 		announce_learned(&announcer, &renewed, NOW);

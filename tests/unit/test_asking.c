@@ -72,7 +72,8 @@ static void answer(void)
 	struct transaction *t = find_transaction(&state, 7, now_ms);
 	t->done = 1;
 	t->deadline_ms = now_ms + TRANSACTION_DONE_MS;
-	state.ipv4[0] = (struct binding){ .address = address_of_ipv4(0x0a000005), .state = BINDING_BOUND,
+	state.ipv4[0] = (struct binding){ .address = address_of_ipv4(0x0a000005),
+					  .state = BINDING_BOUND,
 					  .expires_ms = now_ms + 600 * SECOND };
 }
 
@@ -181,8 +182,8 @@ static void the_reason_of_the_last_question_counts(void **unused)
 {
 	(void)unused;
 	for (int i = 0; i < 12; i++, now_ms += SECOND) {
-		drop(FROM_GUEST, DROP_DST_PRIVATE, 68, 68, 5);       /* no question */
-		drop(FROM_GUEST, DROP_ETH_SRC_SPOOF, 68, 67, 15);    /* options in the header */
+		drop(FROM_GUEST, DROP_DST_PRIVATE, 68, 68, 5);    /* no question */
+		drop(FROM_GUEST, DROP_ETH_SRC_SPOOF, 68, 67, 15); /* options in the header */
 		look();
 	}
 	must_say("(eth-src-spoof): they come from another MAC address than that of --vm-mac-address");
@@ -238,7 +239,7 @@ static void a_guest_that_boots_anew_beside_its_old_lease(void **unused)
 		{ DROP_DHCP4_CLIENT_ID_LIMIT, 3, 0x0a000005, false }, /* renews */
 		{ DROP_DHCP4_NOT_OWNER, 7, 0x0a000005, false },       /* gives it back */
 		{ DROP_DHCP4_FORM, 8, 0, false },
-		{ DROP_ETH_SRC_SPOOF, 1, 0, false },                  /* a container in it */
+		{ DROP_ETH_SRC_SPOOF, 1, 0, false }, /* a container in it */
 		{ DROP_DHCP4_CHADDR, 1, 0, false },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -306,17 +307,20 @@ static void each_cause_in_its_order(void **unused)
 	must_say("the uplink does not take");
 
 	drop(TO_GUEST, DROP_DHCP4_BAD_LEASE, 43, 68, 5);
-	must_say("a server answers, and the guard drops it (dhcp4-bad-lease): lease whose address or time cannot be used");
+	must_say(
+	    "a server answers, and the guard drops it (dhcp4-bad-lease): lease whose address or time cannot be used");
 
 	now_ms++;
 	drop(TO_GUEST, DROP_BINDING_CLAIMED, 67, 68, 5);
-	must_say("a server leases what another VM of this host has (binding-claimed): give each VM a DHCP client identifier of");
+	must_say("a server leases what another VM of this host has (binding-claimed): give each VM a DHCP client "
+		 "identifier of");
 
 	now_ms++;
 	drop(TO_GUEST, DROP_DHCP4_PORT_MISUSE, 43, 68, 5);
 	must_say("(dhcp4-port-misuse): it comes from UDP port 43 to 192.168.77.10: let the server answer from port 67");
 
-	state.learned.servers[0] = (struct locked){ .macs = { { 1 }, 1, 0 }, .until_ms = now_ms + SECOND }; /* another one is, since it was first */
+	state.learned.servers[0] = (struct locked){ .macs = { { 1 }, 1, 0 },
+						    .until_ms = now_ms + SECOND }; /* another one is, since it was first */
 	drop(TO_GUEST, DROP_DHCP4_ROGUE_SERVER, 67, 68, 5);
 	must_say("the server that answers is not trusted: it is 192.168.77.9 at 52:54:00:00:00:0a");
 	must_say("guard.relearn");

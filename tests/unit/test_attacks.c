@@ -15,24 +15,28 @@ static const struct {
 	const char *id, *verdict, *why;
 	const char *state; /* where the row holds in several; NULL: in all */
 } exceptions[] = {
-	{ "ARP-06", "drop", "a probe for an address that nobody offered can make another host give it up (RFC 5227 2.1.1)", NULL },
-	{ "TUN-01", "pass", "a tunnel from the guest's own address to an allowed host; what it carries is the host's affair", NULL },
+	{ "ARP-06", "drop",
+	  "a probe for an address that nobody offered can make another host give it up (RFC 5227 2.1.1)", NULL },
+	{ "TUN-01", "pass",
+	  "a tunnel from the guest's own address to an allowed host; what it carries is the host's affair", NULL },
 	{ "TUN-04", "pass", "as TUN-01", NULL },
 	{ "TUN-05", "pass", "as TUN-01", NULL },
 	{ "TUN-06", "pass", "as TUN-01", NULL },
 	{ "TUN-17", "pass", "as TUN-01", NULL },
-	{ "FRG-12", "pass", "its datagram was short enough for one fragment: a plain DISCOVER (test_judge.c cuts one in two)", NULL },
-	{ "D4-31", "pass", "a renewal after a restart of the guard; it binds nothing by itself (filter.md, RESYNC)", "INIT" },
+	{ "FRG-12", "pass",
+	  "its datagram was short enough for one fragment: a plain DISCOVER (test_judge.c cuts one in two)", NULL },
+	{ "D4-31", "pass", "a renewal after a restart of the guard; it binds nothing by itself (filter.md, RESYNC)",
+	  "INIT" },
 	{ "IP6-32", "drop", "ESP or not, of the groups of the link only mDNS is open", NULL },
-	{ "MLD-04", "pass", "a Done makes the querier ask, and members answer (RFC 2710 4); hosts leave their groups with it", NULL },
+	{ "MLD-04", "pass",
+	  "a Done makes the querier ask, and members answer (RFC 2710 4); hosts leave their groups with it", NULL },
 	{ "S4-06", "drop", "an answer for another machine is none of the guest's business", NULL },
 };
 
 static const char *exception_for(const char *id, const char *state)
 {
 	for (size_t i = 0; i < sizeof exceptions / sizeof exceptions[0]; i++)
-		if (strcmp(exceptions[i].id, id) == 0 &&
-		    (!exceptions[i].state || strcmp(exceptions[i].state, state) == 0))
+		if (strcmp(exceptions[i].id, id) == 0 && (!exceptions[i].state || strcmp(exceptions[i].state, state) == 0))
 			return exceptions[i].verdict;
 	return NULL;
 }

@@ -32,7 +32,8 @@ static uint8_t frame[FRAME];
 static size_t describe(const void *context, char *text, size_t room)
 {
 	(void)context;
-	return format_capture_options(&(struct in_force){ &options, &config, &options.rules, &relay.exposes }, text, room);
+	return format_capture_options(&(struct in_force){ &options, &config, &options.rules, &relay.exposes }, text,
+				      room);
 }
 
 static int set_up(void **unused)
@@ -47,8 +48,13 @@ static int set_up(void **unused)
 	relay.port[TO_GUEST] = &uplink;
 	relay.now_ms = relay.started_ms = 5000;
 	relay.started_wall_ms = WALL_MS;
-	*capture = (struct capture){ .path = path, .wants_all = true, .size_max = MIB, .files = 2, .describe = describe,
-				     .ports = { guest.name, uplink.name }, .wall_offset_ms = WALL_MS - relay.now_ms };
+	*capture = (struct capture){ .path = path,
+				     .wants_all = true,
+				     .size_max = MIB,
+				     .files = 2,
+				     .describe = describe,
+				     .ports = { guest.name, uplink.name },
+				     .wall_offset_ms = WALL_MS - relay.now_ms };
 	for (int i = 0; i < FRAME; i++)
 		frame[i] = (uint8_t)i;
 	return parse_options(3, argv, &options, &error) && make_config(&options, &nobody, &config, &error) ? 0 : -1;
@@ -168,7 +174,8 @@ static void blocks_are_those_of_the_standard(void **unused)
 	finish_capture(capture, relay.now_ms);
 	open_capture(path);
 	assert_true(next_block(&b) && b.type == SECTION_TYPE && number(b.body) == 0x1a2b3c4d && number(b.body + 4) == 1);
-	assert_int_equal(strncmp(option(&b, 16, 1, text), "softnet " SOFTNET_VERSION "\n--vm-mac-address=52:54:00:00:00:0a\n", 40), 0);
+	assert_int_equal(
+	    strncmp(option(&b, 16, 1, text), "softnet " SOFTNET_VERSION "\n--vm-mac-address=52:54:00:00:00:0a\n", 40), 0);
 	for (int side = 0; side < DIRECTIONS; side++) {
 		assert_true(next_block(&b) && b.type == 1 && number(b.body) == 1 && number(b.body + 4) == 0);
 		assert_string_equal(option(&b, 8, 2, text), side == FROM_GUEST ? "guest" : "uplink");
@@ -179,7 +186,8 @@ static void blocks_are_those_of_the_standard(void **unused)
 	assert_true(number(b.body + 4) == 0 && number(b.body + 8) == WALL_MS + 77);
 	assert_true(number(b.body + 12) == 61 && number(b.body + 16) == 61);
 	assert_memory_equal(b.body + 20, frame, 61);
-	assert_string_equal(option(&b, 20 + 64, 1, text), "drop dst-private: destination is not global and no rule allows it");
+	assert_string_equal(option(&b, 20 + 64, 1, text),
+			    "drop dst-private: destination is not global and no rule allows it");
 	assert_true(next_block(&b) && b.type == 6 && number(b.body) == FROM_GUEST && number(b.body + 12) == 0);
 	assert_string_equal(option(&b, 20, 1, text), "pass");
 	assert_false(next_block(&b));
@@ -293,10 +301,12 @@ static void nothing_else_is_replaced(void **unused)
 {
 	(void)unused;
 	make_file("my notes");
-	assert_string_equal(start_capture(capture, relay.now_ms), "there is a file already that is no capture of pcapng");
+	assert_string_equal(start_capture(capture, relay.now_ms),
+			    "there is a file already that is no capture of pcapng");
 	assert_int_equal(access(path1, F_OK), -1);
 	assert_int_equal(rename(path, path1), 0); /* a name that the capture will want */
-	assert_non_null(strstr(start_capture(capture, relay.now_ms), "1 is in the way: there is a file already that is no capture of pcapng"));
+	assert_non_null(strstr(start_capture(capture, relay.now_ms),
+			       "1 is in the way: there is a file already that is no capture of pcapng"));
 	assert_int_equal(access(path, F_OK), -1);
 	unlink(path1);
 	assert_int_equal(symlink("elsewhere", path), 0);
@@ -327,14 +337,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(blocks_are_those_of_the_standard),
-		TEST(drops_alone_where_nobody_asks_for_all),
-		TEST(a_flood_stays_within_its_files),
-		TEST(what_decides_begins_a_section),
-		TEST(a_file_that_may_not_grow_stays_whole),
-		TEST(what_others_move_is_begun_anew),
-		TEST(an_older_capture_is_put_aside),
-		TEST(nothing_else_is_replaced),
+		TEST(blocks_are_those_of_the_standard),        TEST(drops_alone_where_nobody_asks_for_all),
+		TEST(a_flood_stays_within_its_files),          TEST(what_decides_begins_a_section),
+		TEST(a_file_that_may_not_grow_stays_whole),    TEST(what_others_move_is_begun_anew),
+		TEST(an_older_capture_is_put_aside),           TEST(nothing_else_is_replaced),
 		TEST(a_link_that_comes_later_is_not_followed),
 	};
 	if (mkdtemp(folder) == NULL)

@@ -107,8 +107,8 @@ static void options_come_back(void **unused)
 		COMES_BACK("--vm-ip=2001:db8::5/64", "--ipv6=guard", "--ipv6-iid=eui64", "--no-resync");
 		COMES_BACK("--gateway=10.0.0.1,fe80::9,2001:db8::1", "--gateway-mac=52:54:00:00:00:02,52:54:00:00:00:03",
 			   "--dhcp-server=10.0.0.2,fe80::2", "--dns=9.9.9.9,2620:fe::9", "--anchors=strict");
-		COMES_BACK("--nat64=2001:db8:64::/96,2a0e::/40", "--dhcp-client-id=strict", "--arp-conflicts=pass", "--reject",
-			   "--dhcp-hostname=web1,www.example.org");
+		COMES_BACK("--nat64=2001:db8:64::/96,2a0e::/40", "--dhcp-client-id=strict", "--arp-conflicts=pass",
+			   "--reject", "--dhcp-hostname=web1,www.example.org");
 		COMES_BACK("--dhcp-hostname=none");
 		COMES_BACK("--expose=8080:80,udp/127.0.0.1:53:53,tcp/[::1]:2000-2010:3000-3010", "--ipv6=guard");
 		COMES_BACK("--rate=arp=0.001/7", "--rate=dhcp=0/0", "--rate=uplink-bum=1000000/1000000");

@@ -77,8 +77,8 @@ static struct state holding(uint32_t n, enum origin6 origin)
 {
 	struct state state;
 	memset(&state, 0, sizeof state);
-	state.ipv6.bindings[0] = (struct binding6){ .address = address(n), .expires_ms = NEVER_EXPIRES,
-						    .origin = (uint8_t)origin };
+	state.ipv6.bindings[0] =
+	    (struct binding6){ .address = address(n), .expires_ms = NEVER_EXPIRES, .origin = (uint8_t)origin };
 	return state;
 }
 
@@ -519,10 +519,20 @@ int main(void)
 	assert_non_null(mkdtemp(prefix));
 	registry_prefix = prefix;
 	const struct CMUnitTest tests[] = {
-		TEST(one_holds_it), TEST(both_never_have_it), TEST(the_holder_is_told), TEST(what_was_given_outranks),
-		TEST(given_twice), TEST(given_to_be_shared), TEST(a_saved_state_gives_nothing_that_another_has),
-		TEST(networks_are_apart), TEST(what_the_dead_have_left), TEST(a_full_table), TEST(locks_of_others), TEST(pages_of_any_octets),
-		TEST(which_claims_exclude_each_other), TEST(a_claim_among_many),
+		TEST(one_holds_it),
+		TEST(both_never_have_it),
+		TEST(the_holder_is_told),
+		TEST(what_was_given_outranks),
+		TEST(given_twice),
+		TEST(given_to_be_shared),
+		TEST(a_saved_state_gives_nothing_that_another_has),
+		TEST(networks_are_apart),
+		TEST(what_the_dead_have_left),
+		TEST(a_full_table),
+		TEST(locks_of_others),
+		TEST(pages_of_any_octets),
+		TEST(which_claims_exclude_each_other),
+		TEST(a_claim_among_many),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 	snprintf(command, sizeof command, "rm -rf %s", prefix);

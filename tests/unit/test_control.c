@@ -610,12 +610,23 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(descriptors_that_will_not_do), TEST(the_descriptor_is_taken),
-		TEST(standard_descriptors_become_dev_null), TEST(a_socket_of_mode_0600), TEST(paths_that_will_not_do),
-		TEST(a_dead_socket_is_replaced_and_a_live_one_is_not), TEST(a_crowd), TEST(another_user),
-		TEST(an_octet_at_a_time), TEST(many_requests_at_once), TEST(whoever_shuts_down_still_reads),
-		TEST(lines_that_are_too_long), TEST(whoever_never_reads), TEST(whoever_reads_slowly_gets_all),
-		TEST(silence_costs_nothing), TEST(whoever_goes_in_the_middle), TEST(answers_that_come_later),
+		TEST(descriptors_that_will_not_do),
+		TEST(the_descriptor_is_taken),
+		TEST(standard_descriptors_become_dev_null),
+		TEST(a_socket_of_mode_0600),
+		TEST(paths_that_will_not_do),
+		TEST(a_dead_socket_is_replaced_and_a_live_one_is_not),
+		TEST(a_crowd),
+		TEST(another_user),
+		TEST(an_octet_at_a_time),
+		TEST(many_requests_at_once),
+		TEST(whoever_shuts_down_still_reads),
+		TEST(lines_that_are_too_long),
+		TEST(whoever_never_reads),
+		TEST(whoever_reads_slowly_gets_all),
+		TEST(silence_costs_nothing),
+		TEST(whoever_goes_in_the_middle),
+		TEST(answers_that_come_later),
 		TEST(subscribers_and_what_they_miss),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

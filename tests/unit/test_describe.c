@@ -56,7 +56,8 @@ static const char *describe_exactly(const uint8_t *bytes, uint32_t kept, uint32_
 		assert_true(*c >= ' ' && *c <= '~');
 	assert_true(strlen(text) > 0);
 	if (kept >= 14) /* the MAC addresses are never what is cut off */
-		assert_true(strchr(text, '(') != NULL && strstr(text, " octets)") == text + strlen(text) - strlen(" octets)"));
+		assert_true(strchr(text, '(') != NULL &&
+			    strstr(text, " octets)") == text + strlen(text) - strlen(" octets)"));
 	return text;
 }
 
@@ -76,8 +77,9 @@ static void what_is_cut_is_described_as_far_as_it_goes(void **unused)
 			describe_exactly(rows[i].frame, kept, rows[i].length);
 		}
 	/* As a specimen: the front of a longer frame. */
-	assert_string_equal(describe_exactly(rows[0].frame, 34, 54), "IPv4 192.168.77.12 > 1.1.1.1 TCP cut off "
-							 "(52:54:00:00:00:0a > 52:54:00:00:00:01, 54 octets)");
+	assert_string_equal(describe_exactly(rows[0].frame, 34, 54),
+			    "IPv4 192.168.77.12 > 1.1.1.1 TCP cut off "
+			    "(52:54:00:00:00:0a > 52:54:00:00:00:01, 54 octets)");
 	assert_string_equal(describe_exactly(rows[0].frame, 0, 0), "runt of 0 octets");
 }
 

@@ -15,8 +15,17 @@ enum { BOOT_SERVER_IP = GATEWAY_IP + 1, FAR_PORT = 1067 };
 #define GUEST_GETS(wanted)  expect_verdict(&w, to_guest(&w), wanted, __FILE__, __LINE__)
 
 /* Where things stand in a frame of world.c. */
-enum { IP_LENGTH = 16, IP_TO = 30, PORT_FROM = 34, PORT_TO = 36, UDP_LENGTH = 38, DHCP = 42, SNAME = DHCP + 44,
-       FILE_NAME = DHCP + 108, OPTIONS = DHCP + 240 };
+enum {
+	IP_LENGTH = 16,
+	IP_TO = 30,
+	PORT_FROM = 34,
+	PORT_TO = 36,
+	UDP_LENGTH = 38,
+	DHCP = 42,
+	SNAME = DHCP + 44,
+	FILE_NAME = DHCP + 108,
+	OPTIONS = DHCP + 240
+};
 
 static bool owns(uint32_t address)
 {
@@ -107,9 +116,12 @@ static void odd_replies_that_leave_a_doubt(void **state)
 /* What stands in the middle of its last option says as much as all before it. */
 static void replies_that_end_too_early(void **state)
 {
-	static const struct { uint8_t code; bool decides; } rows[] = {
-		{ 43, false }, { 12, true }, { 15, false }, { 1, true }, { 3, true }, { 6, true }, { 51, true },
-		{ 54, true }, { 53, true }, { 52, true }, { 108, false }, { 159, true },
+	static const struct {
+		uint8_t code;
+		bool decides;
+	} rows[] = {
+		{ 43, false }, { 12, true }, { 15, false }, { 1, true },  { 3, true },    { 6, true },
+		{ 51, true },  { 54, true }, { 53, true },  { 52, true }, { 108, false }, { 159, true },
 	};
 	(void)state;
 	for (uint32_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
@@ -159,7 +171,8 @@ static void requests_are_read_strictly(void **state)
 	static const uint8_t codes[] = { 12, 50, 52, 53, 54, 61, 81 };
 	(void)state;
 	for (uint32_t i = 0; i < sizeof codes; i++) {
-		const uint8_t code = codes[i], *once = (const uint8_t[]){ code, 4, 0, 'a', 'b', 'c', code, 4, 0, 'a', 'b', 'c' };
+		const uint8_t code = codes[i],
+			      *once = (const uint8_t[]){ code, 4, 0, 'a', 'b', 'c', code, 4, 0, 'a', 'b', 'c' };
 		assert_int_equal(discover_with(once, 12), DROP_DHCP4_MALFORMED);
 		assert_int_equal(discover_with((const uint8_t[]){ code, 0, code, 0 }, 4), DROP_DHCP4_MALFORMED);
 		put_client_message(&w, &(struct dhcp_spec){ .type = 1 });
@@ -167,14 +180,17 @@ static void requests_are_read_strictly(void **state)
 		set_length(w.length + 2);
 		GUEST_SENDS(DROP_DHCP4_MALFORMED);
 	}
-	assert_int_equal(discover_with(OPTIONS_OF(12, 2, 'v', 'm', 81, 5, 0, 0, 0, 'v', 'm', 55, 2, 1, 3, 55, 1, 6)), PASS);
+	assert_int_equal(discover_with(OPTIONS_OF(12, 2, 'v', 'm', 81, 5, 0, 0, 0, 'v', 'm', 55, 2, 1, 3, 55, 1, 6)),
+			 PASS);
 	assert_int_equal(discover_with(OPTIONS_OF(43, 9, 1)), DROP_DHCP4_MALFORMED);
 
 	/* ISC's client joins what a server says twice, and says it so, too. */
-	static const uint8_t twice[] = { 54, 8, 192, 168, 64, 1, 192, 168, 64, 1 }, two[] = { 54, 8, 192, 168, 64, 1, 192, 168, 64, 2 };
+	static const uint8_t twice[] = { 54, 8, 192, 168, 64, 1, 192, 168, 64, 1 },
+			     two[] = { 54, 8, 192, 168, 64, 1, 192, 168, 64, 2 };
 	for (int i = 0; i < 3; i++) {
-		struct dhcp_spec request = { .type = 3, .requested = GUEST_IP, .extra = i == 1 ? two : twice,
-					     .extra_octets = i == 2 ? 8 : 10 };
+		struct dhcp_spec request = {
+			.type = 3, .requested = GUEST_IP, .extra = i == 1 ? two : twice, .extra_octets = i == 2 ? 8 : 10
+		};
 		start_world(&w, true);
 		put_client_message(&w, &request);
 		if (i == 2)
@@ -190,7 +206,8 @@ static void no_guest_speaks_as_a_relay(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < sizeof codes; i++) {
 		assert_int_equal(discover_with((const uint8_t[]){ codes[i], 0 }, 2), DROP_DHCP4_RELAY_FIELDS);
-		assert_int_equal(discover_with((const uint8_t[]){ codes[i], 4, 10, 0, 0, 0 }, 6), DROP_DHCP4_RELAY_FIELDS);
+		assert_int_equal(discover_with((const uint8_t[]){ codes[i], 4, 10, 0, 0, 0 }, 6),
+				 DROP_DHCP4_RELAY_FIELDS);
 	}
 }
 
@@ -256,8 +273,10 @@ static void servers_that_answer_from_another_port(void **state)
 	/* The renewal comes to an address that the guest has, from the port that gave it. */
 	w.now_ms += 300 * 1000;
 	answer.xid = 7;
-	put_client_message(&w, &(struct dhcp_spec){ .type = 3, .xid = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP,
-						    .ip_to = GATEWAY_IP, .mac_to = GATEWAY_MAC });
+	put_client_message(
+	    &w,
+	    &(struct dhcp_spec){
+		.type = 3, .xid = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP, .ip_to = GATEWAY_IP, .mac_to = GATEWAY_MAC });
 	GUEST_SENDS(PASS);
 	put_server_message(&w, &answer);
 	set_be16(PORT_FROM, FAR_PORT + 1);
@@ -283,8 +302,9 @@ static void nobody_speaks_for_the_server_through_a_nat(void **state)
 	for (int i = 0; i < 2; i++) {
 		forged.yiaddr = i == 0 ? VICTIM_IP : GUEST_IP;
 		forged.xid = 20 + (uint32_t)i;
-		put_client_message(&w, &(struct dhcp_spec){ .type = 3, .xid = forged.xid, .requested = forged.yiaddr,
-							    .server = GATEWAY_IP });
+		put_client_message(&w,
+				   &(struct dhcp_spec){
+				       .type = 3, .xid = forged.xid, .requested = forged.yiaddr, .server = GATEWAY_IP });
 		GUEST_SENDS(PASS);
 		put_server_message(&w, &forged);
 		set_be16(PORT_FROM, 5000);
@@ -293,8 +313,8 @@ static void nobody_speaks_for_the_server_through_a_nat(void **state)
 	w.now_ms += 600 * 1000; /* nor to the one that it had a moment ago */
 	assert_false(owns(GUEST_IP));
 	forged.yiaddr = VICTIM_IP;
-	put_client_message(&w, &(struct dhcp_spec){ .type = 3, .xid = forged.xid, .requested = VICTIM_IP,
-						    .server = GATEWAY_IP });
+	put_client_message(
+	    &w, &(struct dhcp_spec){ .type = 3, .xid = forged.xid, .requested = VICTIM_IP, .server = GATEWAY_IP });
 	GUEST_SENDS(PASS);
 	put_server_message(&w, &forged);
 	set_be16(PORT_FROM, 5000);
@@ -349,10 +369,20 @@ static void ask_boot_server(struct dhcp_spec spec, uint16_t port, enum verdict w
 /* PXE: 68 to 4011 of a server that is trusted, and its answer. */
 static void boot_servers(void **state)
 {
-	const struct dhcp_spec ask = { .type = 3, .xid = 9, .ciaddr = GUEST_IP, .ip_from = GUEST_IP,
-				       .ip_to = BOOT_SERVER_IP, .mac_to = FOREIGN_MAC, .server = BOOT_SERVER_IP };
-	struct dhcp_spec change, answer = { .type = 5, .xid = 9, .server = BOOT_SERVER_IP, .ip_from = BOOT_SERVER_IP,
-					    .mac_from = FOREIGN_MAC, .ip_to = GUEST_IP, .lease_s = 600 };
+	const struct dhcp_spec ask = { .type = 3,
+				       .xid = 9,
+				       .ciaddr = GUEST_IP,
+				       .ip_from = GUEST_IP,
+				       .ip_to = BOOT_SERVER_IP,
+				       .mac_to = FOREIGN_MAC,
+				       .server = BOOT_SERVER_IP };
+	struct dhcp_spec change, answer = { .type = 5,
+					    .xid = 9,
+					    .server = BOOT_SERVER_IP,
+					    .ip_from = BOOT_SERVER_IP,
+					    .mac_from = FOREIGN_MAC,
+					    .ip_to = GUEST_IP,
+					    .lease_s = 600 };
 	(void)state;
 	start_world(&w, true);
 	ask_boot_server(ask, 4011, DROP_DHCP4_NOT_OWNER);
@@ -404,13 +434,18 @@ static void boot_servers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(odd_replies_that_say_one_thing), cmocka_unit_test(odd_replies_that_leave_a_doubt),
-		cmocka_unit_test(replies_that_end_too_early), cmocka_unit_test(replies_go_on_in_file_and_sname),
-		cmocka_unit_test(requests_are_read_strictly), cmocka_unit_test(no_guest_speaks_as_a_relay),
-		cmocka_unit_test(overloaded_requests), cmocka_unit_test(reply_of_another_hardware_length),
+		cmocka_unit_test(odd_replies_that_say_one_thing),
+		cmocka_unit_test(odd_replies_that_leave_a_doubt),
+		cmocka_unit_test(replies_that_end_too_early),
+		cmocka_unit_test(replies_go_on_in_file_and_sname),
+		cmocka_unit_test(requests_are_read_strictly),
+		cmocka_unit_test(no_guest_speaks_as_a_relay),
+		cmocka_unit_test(overloaded_requests),
+		cmocka_unit_test(reply_of_another_hardware_length),
 		cmocka_unit_test(servers_that_answer_from_another_port),
 		cmocka_unit_test(nobody_speaks_for_the_server_through_a_nat),
-		cmocka_unit_test(offers_without_an_address), cmocka_unit_test(boot_servers),
+		cmocka_unit_test(offers_without_an_address),
+		cmocka_unit_test(boot_servers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

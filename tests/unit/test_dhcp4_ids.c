@@ -34,8 +34,13 @@ static enum verdict server(struct dhcp_spec spec)
 
 static enum verdict ack_of(uint32_t xid, uint32_t address)
 {
-	return server((struct dhcp_spec){ .type = 5, .xid = xid, .yiaddr = address, .server = GATEWAY_IP,
-					  .lease_s = 600, .mask = 0xffffff00, .router = GATEWAY_IP });
+	return server((struct dhcp_spec){ .type = 5,
+					  .xid = xid,
+					  .yiaddr = address,
+					  .server = GATEWAY_IP,
+					  .lease_s = 600,
+					  .mask = 0xffffff00,
+					  .router = GATEWAY_IP });
 }
 
 static enum verdict offer_of(uint32_t xid, uint32_t address)
@@ -50,8 +55,8 @@ static enum verdict select_address(uint32_t xid, uint32_t address)
 
 static enum verdict renew(uint32_t xid, uint32_t address)
 {
-	return client((struct dhcp_spec){ .type = 3, .xid = xid, .ciaddr = address, .ip_from = address,
-					  .ip_to = GATEWAY_IP, .mac_to = GATEWAY_MAC });
+	return client((struct dhcp_spec){
+	    .type = 3, .xid = xid, .ciaddr = address, .ip_from = address, .ip_to = GATEWAY_IP, .mac_to = GATEWAY_MAC });
 }
 
 static enum verdict rebind(uint32_t xid, uint32_t address)
@@ -61,8 +66,8 @@ static enum verdict rebind(uint32_t xid, uint32_t address)
 
 static enum verdict give_back(uint32_t address)
 {
-	return client((struct dhcp_spec){ .type = 7, .ciaddr = address, .ip_from = address, .ip_to = GATEWAY_IP,
-					  .mac_to = GATEWAY_MAC });
+	return client((struct dhcp_spec){
+	    .type = 7, .ciaddr = address, .ip_from = address, .ip_to = GATEWAY_IP, .mac_to = GATEWAY_MAC });
 }
 
 /* --- transaction ids ---------------------------------------------------------------------------------------------- */
@@ -101,9 +106,10 @@ static void a_late_ack_meets_a_discover(void **state)
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(client((struct dhcp_spec){ .type = 1, .rapid_commit = i == 1 }), PASS);
 		assert_int_equal(ack_of(XID, GUEST_IP), DROP_DHCP4_NO_TRANSACTION);
-		assert_int_equal(server((struct dhcp_spec){ .type = 5, .yiaddr = GUEST_IP, .server = GATEWAY_IP,
-							    .lease_s = 600, .rapid_commit = true }),
-				 DROP_DHCP4_NO_TRANSACTION);
+		assert_int_equal(
+		    server((struct dhcp_spec){
+			.type = 5, .yiaddr = GUEST_IP, .server = GATEWAY_IP, .lease_s = 600, .rapid_commit = true }),
+		    DROP_DHCP4_NO_TRANSACTION);
 	}
 	assert_int_equal(offer_of(XID, GUEST_IP), PASS);
 	assert_int_equal(select_address(XID, GUEST_IP), DROP_DHCP4_SPENT_ID);
@@ -118,14 +124,14 @@ static void a_late_ack_meets_a_discover(void **state)
 /* Every way to leave an answer behind: a repeated REQUEST, two relays, two servers, rapid commit. */
 static void answers_that_may_still_come(void **state)
 {
-	static const struct { int requests, seconds; bool to_all, rapid, refused; } rows[] = {
-		{ 1, 0, false, false, true },   /* the copy by the second relay */
-		{ 1, 2, false, false, false },
-		{ 2, 5, false, false, true },   /* one of two is answered */
-		{ 2, 64, false, false, false },
-		{ 1, 2, true, false, true },    /* another server has heard it, too */
-		{ 1, 10, true, false, false },
-		{ 1, 2, false, true, true },
+	static const struct {
+		int requests, seconds;
+		bool to_all, rapid, refused;
+	} rows[] = {
+		{ 1, 0, false, false, true },                                 /* the copy by the second relay */
+		{ 1, 2, false, false, false },  { 2, 5, false, false, true }, /* one of two is answered */
+		{ 2, 64, false, false, false }, { 1, 2, true, false, true },  /* another server has heard it, too */
+		{ 1, 10, true, false, false },  { 1, 2, false, true, true },
 	};
 	(void)state;
 	for (uint32_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -133,10 +139,18 @@ static void answers_that_may_still_come(void **state)
 		lease(&w, GUEST_IP, 600);
 		w.now_ms += 20 * SECOND_MS;
 		for (int k = 0; k < rows[i].requests; k++)
-			assert_int_equal(rows[i].rapid ? client((struct dhcp_spec){ .type = 1, .xid = 7, .rapid_commit = true })
-					 : rows[i].to_all ? rebind(7, GUEST_IP) : renew(7, GUEST_IP), PASS);
-		assert_int_equal(server((struct dhcp_spec){ .type = 5, .xid = 7, .yiaddr = GUEST_IP, .server = GATEWAY_IP,
-							    .lease_s = 600, .rapid_commit = rows[i].rapid }), PASS);
+			assert_int_equal(rows[i].rapid
+					     ? client((struct dhcp_spec){ .type = 1, .xid = 7, .rapid_commit = true })
+					 : rows[i].to_all ? rebind(7, GUEST_IP)
+							  : renew(7, GUEST_IP),
+					 PASS);
+		assert_int_equal(server((struct dhcp_spec){ .type = 5,
+							    .xid = 7,
+							    .yiaddr = GUEST_IP,
+							    .server = GATEWAY_IP,
+							    .lease_s = 600,
+							    .rapid_commit = rows[i].rapid }),
+				 PASS);
 		w.now_ms += (uint64_t)rows[i].seconds * SECOND_MS;
 		assert_int_equal(give_back(GUEST_IP), PASS);
 		assert_int_equal(select_address(7, GUEST_IP), rows[i].refused ? DROP_DHCP4_SPENT_ID : PASS);
@@ -171,11 +185,11 @@ static enum verdict discover_as(uint32_t id)
 static enum verdict request_as(uint32_t id, uint32_t address, uint32_t lease_s)
 {
 	const uint8_t option[] = { 61, 5, 0, (uint8_t)(id >> 24), (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id };
-	enum verdict verdict = client((struct dhcp_spec){ .type = 3, .xid = 100 + id, .requested = address,
-							  .server = GATEWAY_IP, .extra = option, .extra_octets = 7 });
+	enum verdict verdict = client((struct dhcp_spec){
+	    .type = 3, .xid = 100 + id, .requested = address, .server = GATEWAY_IP, .extra = option, .extra_octets = 7 });
 	if (verdict == PASS)
-		server((struct dhcp_spec){ .type = 5, .xid = 100 + id, .yiaddr = address, .server = GATEWAY_IP,
-					   .lease_s = lease_s });
+		server((struct dhcp_spec){
+		    .type = 5, .xid = 100 + id, .yiaddr = address, .server = GATEWAY_IP, .lease_s = lease_s });
 	return verdict;
 }
 
@@ -243,8 +257,8 @@ static void nobody_drains_a_pool(void **state)
 static enum verdict renew_at(uint32_t address, uint32_t to, uint64_t to_mac)
 {
 	w.now_ms += 3 * SECOND_MS;
-	return client((struct dhcp_spec){ .type = 3, .xid = 7, .ciaddr = address, .ip_from = address, .ip_to = to,
-					  .mac_to = to_mac });
+	return client((struct dhcp_spec){
+	    .type = 3, .xid = 7, .ciaddr = address, .ip_from = address, .ip_to = to, .mac_to = to_mac });
 }
 
 /* The guard was restarted, and knows nothing of the server: the client turns to it all the same, from T1 to T2. */
@@ -381,12 +395,16 @@ static void leases_of_others_have_no_grace(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_id_for_all), cmocka_unit_test(a_late_ack_meets_a_discover),
-		cmocka_unit_test(answers_that_may_still_come), cmocka_unit_test(repeated_acks_are_answers),
-		cmocka_unit_test(eight_boot_stages_in_a_minute), cmocka_unit_test(nobody_drains_a_pool),
+		cmocka_unit_test(one_id_for_all),
+		cmocka_unit_test(a_late_ack_meets_a_discover),
+		cmocka_unit_test(answers_that_may_still_come),
+		cmocka_unit_test(repeated_acks_are_answers),
+		cmocka_unit_test(eight_boot_stages_in_a_minute),
+		cmocka_unit_test(nobody_drains_a_pool),
 		cmocka_unit_test(unknown_leases_are_renewed_by_unicast),
 		cmocka_unit_test(a_guest_that_had_a_lease_resyncs_no_other),
-		cmocka_unit_test(the_new_address_ends_the_grace), cmocka_unit_test(leases_of_others_have_no_grace),
+		cmocka_unit_test(the_new_address_ends_the_grace),
+		cmocka_unit_test(leases_of_others_have_no_grace),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

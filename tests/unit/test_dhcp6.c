@@ -112,7 +112,8 @@ static void client_identifiers_of_others(void **state)
 static void options_that_act_on_others(void **state)
 {
 	static const uint8_t codes[] = { 9, 18, 37, 38, 53, 66, 68, 79 };
-	static const uint8_t db[] = { 0, 39, 0, 5, 1, 2, 'd', 'b', 0 }, web1[] = { 0, 39, 0, 6, 1, 4, 'W', 'e', 'b', '1' };
+	static const uint8_t db[] = { 0, 39, 0, 5, 1, 2, 'd', 'b', 0 },
+			     web1[] = { 0, 39, 0, 6, 1, 4, 'W', 'e', 'b', '1' };
 	static const uint8_t wpad[] = { 0, 39, 0, 7, 1, 4, 'w', 'p', 'a', 'd', 0 };
 	uint8_t twice[18], relayed[] = { 0, 0, 0, 4, 1, 2, 3, 4 };
 	(void)state;
@@ -138,7 +139,8 @@ static void options_that_act_on_others(void **state)
 	twice[15] = 'c';
 	ASKS(DROP_DHCP6_MALFORMED, .type = SOLICIT, .extra = twice, .extra_octets = sizeof twice);
 	ASKS(PASS, .type = SOLICIT); /* servers may say it as they like */
-	ANSWERS(PASS, .type = ADVERTISE, .address = GUEST_PRIVACY, .valid_s = 600, .extra = twice, .extra_octets = sizeof twice);
+	ANSWERS(PASS, .type = ADVERTISE, .address = GUEST_PRIVACY, .valid_s = 600, .extra = twice,
+		.extra_octets = sizeof twice);
 }
 
 static void only_owners_give_back(void **state)
@@ -154,8 +156,7 @@ static void only_owners_give_back(void **state)
 		begin(true);
 		lease6(&w, GUEST_LEASED, 600, 7);
 		ASKS(DROP_DHCP6_NOT_OWNER, .type = type,
-		     .ia = { { .iaid = IAID,
-			       .lease = { { .address = GUEST_LEASED }, { .address = VICTIM_LEASED } } } });
+		     .ia = { { .iaid = IAID, .lease = { { .address = GUEST_LEASED }, { .address = VICTIM_LEASED } } } });
 		assert_non_null(binding_of(GUEST_LEASED));
 		ASKS(PASS, .type = type, .address = GUEST_LEASED);
 		ASKS(DROP_DHCP6_NOT_OWNER, .type = type, .id = 9, .address = GUEST_LEASED);
@@ -232,8 +233,7 @@ static void answers_name_the_question(void **state)
 	ANSWERS(DROP_DHCP6_NO_TRANSACTION, .type = REPLY, .id = ID6 + 1, .address = GUEST_LEASED, .valid_s = 600);
 	ANSWERS(DROP_DHCP6_NO_TRANSACTION, .type = REPLY, .duid = other, .duid_octets = sizeof other,
 		.address = GUEST_LEASED, .valid_s = 600);
-	ANSWERS(DROP_DHCP6_NO_TRANSACTION, .type = REPLY, .no_client_id = true, .address = GUEST_LEASED,
-		.valid_s = 600);
+	ANSWERS(DROP_DHCP6_NO_TRANSACTION, .type = REPLY, .no_client_id = true, .address = GUEST_LEASED, .valid_s = 600);
 	ANSWERS(DROP_DHCP6_MALFORMED, .type = REPLY, .no_server_id = true, .address = GUEST_LEASED, .valid_s = 600);
 	assert_null(binding_of(GUEST_LEASED));
 	w.now_ms += 64 * 1000;
@@ -296,14 +296,14 @@ static void refusals(void **state)
 	ASKS(PASS, .type = REQUEST);
 	ANSWERS(PASS, .type = REPLY, .status = USE_MULTICAST, .address = GUEST_LEASED, .valid_s = 600);
 	ANSWERS(PASS, .type = REPLY, .ia = { { .iaid = IAID, .status = NO_ADDRS_AVAILABLE } });
-	ANSWERS(PASS, .type = REPLY, .ia = { { .iaid = IAID, .status = NOT_ON_LINK,
-					       .lease = { { .address = GUEST_LEASED, .valid_s = 600 } } } });
+	ANSWERS(
+	    PASS, .type = REPLY,
+	    .ia = { { .iaid = IAID, .status = NOT_ON_LINK, .lease = { { .address = GUEST_LEASED, .valid_s = 600 } } } });
+	ANSWERS(
+	    PASS, .type = REPLY,
+	    .ia = { { .iaid = IAID, .lease = { { .address = GUEST_LEASED, .valid_s = 600, .status = NOT_ON_LINK } } } });
 	ANSWERS(PASS, .type = REPLY,
-		.ia = { { .iaid = IAID,
-			  .lease = { { .address = GUEST_LEASED, .valid_s = 600, .status = NOT_ON_LINK } } } });
-	ANSWERS(PASS, .type = REPLY,
-		.ia = { { .iaid = IAID,
-			  .lease = { { .address = GUEST_LEASED, .valid_s = 600, .preferred_s = 601 } } } });
+		.ia = { { .iaid = IAID, .lease = { { .address = GUEST_LEASED, .valid_s = 600, .preferred_s = 601 } } } });
 	ANSWERS(PASS, .type = REPLY,
 		.ia = { { .iaid = IAID + 1, .lease = { { .address = GUEST_LEASED, .valid_s = 600 } } } });
 	assert_null(binding_of(GUEST_LEASED));
@@ -316,11 +316,19 @@ static void refusals(void **state)
 static void addresses_that_cannot_be_leased(void **state)
 {
 	static const struct address bad[] = {
-		{ LINK_LOCAL_PREFIX, 0x10a }, { LINK_LOCAL_PREFIX, 0x505400fffe000001ULL },
-		{ 0xff02000000000000ULL, 1 }, { 0xff0e000000000000ULL, 0x10a },
-		{ 0, 1 }, { 0, 0x10a }, { 0, 0xffffc0a8400aULL }, { 0x64ff9b00000000ULL, 9 },
-		{ LOCAL_PREFIX, 0 }, { LOCAL_PREFIX, 0xfdffffffffffff80ULL },
-		{ LOCAL_PREFIX, 0x53 }, { LOCAL_PREFIX, 0x35 }, { LOCAL_PREFIX, 0x99 },
+		{ LINK_LOCAL_PREFIX, 0x10a },
+		{ LINK_LOCAL_PREFIX, 0x505400fffe000001ULL },
+		{ 0xff02000000000000ULL, 1 },
+		{ 0xff0e000000000000ULL, 0x10a },
+		{ 0, 1 },
+		{ 0, 0x10a },
+		{ 0, 0xffffc0a8400aULL },
+		{ 0x64ff9b00000000ULL, 9 },
+		{ LOCAL_PREFIX, 0 },
+		{ LOCAL_PREFIX, 0xfdffffffffffff80ULL },
+		{ LOCAL_PREFIX, 0x53 },
+		{ LOCAL_PREFIX, 0x35 },
+		{ LOCAL_PREFIX, 0x99 },
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -334,8 +342,9 @@ static void addresses_that_cannot_be_leased(void **state)
 		ASKS(PASS, .type = REQUEST);
 		struct state before = w.state;
 		ANSWERS(DROP_DHCP6_BAD_LEASE, .type = REPLY,
-			.ia = { { .iaid = IAID, .lease = { { .address = GUEST_LEASED, .valid_s = 600 },
-							   { .address = bad[i], .valid_s = 600 } } } });
+			.ia = { { .iaid = IAID,
+				  .lease = { { .address = GUEST_LEASED, .valid_s = 600 },
+					     { .address = bad[i], .valid_s = 600 } } } });
 		assert_memory_equal(&before, &w.state, sizeof before);
 		assert_int_equal(w.events, 0);
 		ANSWERS(PASS, .type = REPLY, .address = GUEST_LEASED, .valid_s = 600);
@@ -348,8 +357,7 @@ static void rogues_and_fragments(void **state)
 	(void)state;
 	begin(true);
 	ASKS(PASS, .type = REQUEST);
-	ANSWERS(DROP_DHCP6_ROGUE_SERVER, .type = REPLY, .mac_from = VICTIM_MAC, .address = GUEST_LEASED,
-		.valid_s = 600);
+	ANSWERS(DROP_DHCP6_ROGUE_SERVER, .type = REPLY, .mac_from = VICTIM_MAC, .address = GUEST_LEASED, .valid_s = 600);
 	put_server_message6(&w, &(struct dhcp6_spec){ .type = REPLY, .address = GUEST_LEASED, .valid_s = 600 });
 	insert_fragment(&w, 0, false);
 	assert_int_equal(to_guest(&w), DROP_DHCP6_MALFORMED);
@@ -365,34 +373,59 @@ static void rogues_and_fragments(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(client_types), cmocka_unit_test(client_addresses),
-		cmocka_unit_test(client_identifiers), cmocka_unit_test(client_identifiers_of_others),
-		cmocka_unit_test(options_that_act_on_others), cmocka_unit_test(only_owners_give_back), cmocka_unit_test(server_types),
-		cmocka_unit_test(answers_fit_their_questions), cmocka_unit_test(answers_name_the_question),
-		cmocka_unit_test(copies_of_a_reply), cmocka_unit_test(exchanges_beside_each_other),
-		cmocka_unit_test(refusals), cmocka_unit_test(addresses_that_cannot_be_leased),
-		cmocka_unit_test(rogues_and_fragments), cmocka_unit_test(every_message_cut_everywhere),
-		cmocka_unit_test(every_option_at_every_length), cmocka_unit_test(nested_options_stay_inside),
-		cmocka_unit_test(options_are_counted), cmocka_unit_test(what_decides_stands_once),
-		cmocka_unit_test(prefixes_are_read), cmocka_unit_test(octets_behind_the_last_option),
-		cmocka_unit_test(sizes_of_datagrams), cmocka_unit_test(more_ias_than_there_is_room_for),
-		cmocka_unit_test(random_messages), cmocka_unit_test(lease_and_its_end),
+		cmocka_unit_test(client_types),
+		cmocka_unit_test(client_addresses),
+		cmocka_unit_test(client_identifiers),
+		cmocka_unit_test(client_identifiers_of_others),
+		cmocka_unit_test(options_that_act_on_others),
+		cmocka_unit_test(only_owners_give_back),
+		cmocka_unit_test(server_types),
+		cmocka_unit_test(answers_fit_their_questions),
+		cmocka_unit_test(answers_name_the_question),
+		cmocka_unit_test(copies_of_a_reply),
+		cmocka_unit_test(exchanges_beside_each_other),
+		cmocka_unit_test(refusals),
+		cmocka_unit_test(addresses_that_cannot_be_leased),
+		cmocka_unit_test(rogues_and_fragments),
+		cmocka_unit_test(every_message_cut_everywhere),
+		cmocka_unit_test(every_option_at_every_length),
+		cmocka_unit_test(nested_options_stay_inside),
+		cmocka_unit_test(options_are_counted),
+		cmocka_unit_test(what_decides_stands_once),
+		cmocka_unit_test(prefixes_are_read),
+		cmocka_unit_test(octets_behind_the_last_option),
+		cmocka_unit_test(sizes_of_datagrams),
+		cmocka_unit_test(more_ias_than_there_is_room_for),
+		cmocka_unit_test(random_messages),
+		cmocka_unit_test(lease_and_its_end),
 		cmocka_unit_test(lease_counts_from_the_first_request),
-		cmocka_unit_test(endless_solicit_still_gets_a_lease), cmocka_unit_test(infinite_lease),
+		cmocka_unit_test(endless_solicit_still_gets_a_lease),
+		cmocka_unit_test(infinite_lease),
 		cmocka_unit_test(renewal_keeps_its_beginning),
-		cmocka_unit_test(renewals_of_unknown_addresses), cmocka_unit_test(renewal_leaves_what_it_does_not_name),
-		cmocka_unit_test(addresses_of_two_ias), cmocka_unit_test(release_takes_before_it_leaves),
-		cmocka_unit_test(release_overtakes_a_reply), cmocka_unit_test(repeated_release_takes_again),
-		cmocka_unit_test(declines_are_limited), cmocka_unit_test(fifth_lease),
-		cmocka_unit_test(table_of_the_guests_own_choices), cmocka_unit_test(reply_is_all_or_nothing),
-		cmocka_unit_test(claims_are_given_back), cmocka_unit_test(lease_of_a_slaac_address),
+		cmocka_unit_test(renewals_of_unknown_addresses),
+		cmocka_unit_test(renewal_leaves_what_it_does_not_name),
+		cmocka_unit_test(addresses_of_two_ias),
+		cmocka_unit_test(release_takes_before_it_leaves),
+		cmocka_unit_test(release_overtakes_a_reply),
+		cmocka_unit_test(repeated_release_takes_again),
+		cmocka_unit_test(declines_are_limited),
+		cmocka_unit_test(fifth_lease),
+		cmocka_unit_test(table_of_the_guests_own_choices),
+		cmocka_unit_test(reply_is_all_or_nothing),
+		cmocka_unit_test(claims_are_given_back),
+		cmocka_unit_test(lease_of_a_slaac_address),
 		cmocka_unit_test(static_addresses_only),
-		cmocka_unit_test(resolvers_of_a_lease), cmocka_unit_test(resolvers_without_a_lease),
-		cmocka_unit_test(first_server_is_locked6), cmocka_unit_test(identities_are_limited),
-		cmocka_unit_test(every_way_to_ask_counts), cmocka_unit_test(prefixes_are_limited),
-		cmocka_unit_test(prefixes_of_others_are_not_released), cmocka_unit_test(places_come_back),
+		cmocka_unit_test(resolvers_of_a_lease),
+		cmocka_unit_test(resolvers_without_a_lease),
+		cmocka_unit_test(first_server_is_locked6),
+		cmocka_unit_test(identities_are_limited),
+		cmocka_unit_test(every_way_to_ask_counts),
+		cmocka_unit_test(prefixes_are_limited),
+		cmocka_unit_test(prefixes_of_others_are_not_released),
+		cmocka_unit_test(places_come_back),
 		cmocka_unit_test(new_leases_are_limited),
-		cmocka_unit_test(nobody_rebinds_what_is_anothers), cmocka_unit_test(ten_minutes_of_a_hostile_guest),
+		cmocka_unit_test(nobody_rebinds_what_is_anothers),
+		cmocka_unit_test(ten_minutes_of_a_hostile_guest),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,8 +5,7 @@
 extern struct world w;
 
 /* Builds a message, judges it, and says where a wrong verdict came from. */
-#define ASKS(wanted, ...) \
-	expect_verdict(&w, ask6(&w, (struct dhcp6_spec){ __VA_ARGS__ }), wanted, __FILE__, __LINE__)
+#define ASKS(wanted, ...) expect_verdict(&w, ask6(&w, (struct dhcp6_spec){ __VA_ARGS__ }), wanted, __FILE__, __LINE__)
 #define ANSWERS(wanted, ...) \
 	expect_verdict(&w, answer6(&w, (struct dhcp6_spec){ __VA_ARGS__ }), wanted, __FILE__, __LINE__)
 

@@ -26,8 +26,9 @@ void fifth_lease(void **state)
 	uint64_t since_ms = binding_of(ADDRESS6(LOCAL_PREFIX, 1))->since_ms;
 	ASKS(PASS, .type = RENEW, .id = 6);
 	ANSWERS(PASS, .type = REPLY, .id = 6,
-		.ia = { { .iaid = IAID, .lease = { { .address = ADDRESS6(LOCAL_PREFIX, 5), .valid_s = 600 },
-						   { .address = ADDRESS6(LOCAL_PREFIX, 1), .valid_s = 6000 } } } });
+		.ia = { { .iaid = IAID,
+			  .lease = { { .address = ADDRESS6(LOCAL_PREFIX, 5), .valid_s = 600 },
+				     { .address = ADDRESS6(LOCAL_PREFIX, 1), .valid_s = 6000 } } } });
 	assert_null(binding_of(ADDRESS6(LOCAL_PREFIX, 2)));
 	for (uint32_t i = 1; i <= 5; i++)
 		assert_true(i == 2 || binding_of(ADDRESS6(LOCAL_PREFIX, i)));
@@ -36,8 +37,9 @@ void fifth_lease(void **state)
 	/* What the Reply ends makes room in it. Five are too many for any. */
 	ASKS(PASS, .type = RENEW, .id = 8);
 	ANSWERS(PASS, .type = REPLY, .id = 8,
-		.ia = { { .iaid = IAID, .lease = { { .address = ADDRESS6(LOCAL_PREFIX, 6), .valid_s = 600 },
-						   { .address = ADDRESS6(LOCAL_PREFIX, 5) } } } });
+		.ia = { { .iaid = IAID,
+			  .lease = { { .address = ADDRESS6(LOCAL_PREFIX, 6), .valid_s = 600 },
+				     { .address = ADDRESS6(LOCAL_PREFIX, 5) } } } });
 	for (uint32_t i = 1; i <= 6; i++)
 		assert_true((binding_of(ADDRESS6(LOCAL_PREFIX, i)) != NULL) == (i != 2 && i != 5));
 	w.now_ms += 100000;
@@ -55,8 +57,10 @@ void table_of_the_guests_own_choices(void **state)
 	begin(true);
 	for (uint32_t i = 0; i < BINDINGS6_MAX; i++)
 		w.state.ipv6.bindings[i] = (struct binding6){ .address = ADDRESS6(LOCAL_PREFIX, 0x1000 + i),
-			.origin = ORIGIN_SLAAC, .since_ms = w.now_ms, .used_ms = w.now_ms - i,
-			.expires_ms = NEVER_EXPIRES };
+							      .origin = ORIGIN_SLAAC,
+							      .since_ms = w.now_ms,
+							      .used_ms = w.now_ms - i,
+							      .expires_ms = NEVER_EXPIRES };
 	settle_bindings6(&w.state.ipv6);
 	ASKS(PASS, .type = REQUEST);
 	ANSWERS(DROP_BINDING_LIMIT, .type = REPLY, .address = GUEST_LEASED, .valid_s = 600);
@@ -64,8 +68,9 @@ void table_of_the_guests_own_choices(void **state)
 	w.now_ms += EVICTION_AGE_MS;
 	ASKS(PASS, .type = REQUEST, .id = 8);
 	ANSWERS(PASS, .type = REPLY, .id = 8,
-		.ia = { { .iaid = IAID, .lease = { { .address = GUEST_LEASED, .valid_s = 600 },
-						   { .address = ADDRESS6(LOCAL_PREFIX, 0x103f), .valid_s = 600 } } } });
+		.ia = { { .iaid = IAID,
+			  .lease = { { .address = GUEST_LEASED, .valid_s = 600 },
+				     { .address = ADDRESS6(LOCAL_PREFIX, 0x103f), .valid_s = 600 } } } });
 	assert_non_null(binding_of(GUEST_LEASED));
 	assert_non_null(binding_of(ADDRESS6(LOCAL_PREFIX, 0x103f)));
 	assert_null(binding_of(ADDRESS6(LOCAL_PREFIX, 0x103e)));
@@ -198,14 +203,16 @@ static bool resolves(struct address a)
 
 void resolvers_of_a_lease(void **state)
 {
-	static const struct address insane[] = { { 0, 1 }, { 0, 0x35 }, { 0, 0xffff01010101ULL },
-						 { 0xff02000000000000ULL, 0xfb } };
+	static const struct address insane[] = {
+		{ 0, 1 }, { 0, 0x35 }, { 0, 0xffff01010101ULL }, { 0xff02000000000000ULL, 0xfb }
+	};
 	(void)state;
 	begin(true);
 	ASKS(PASS, .type = REQUEST);
 	ANSWERS(PASS, .type = REPLY, .resolver = ADDRESS6(LOCAL_PREFIX, 0x53),
-		.ia = { { .iaid = IAID, .lease = { { .address = GUEST_LEASED, .valid_s = 60 },
-						   { .address = SECOND_LEASE, .valid_s = 600 } } } });
+		.ia = { { .iaid = IAID,
+			  .lease = { { .address = GUEST_LEASED, .valid_s = 60 },
+				     { .address = SECOND_LEASE, .valid_s = 600 } } } });
 	w.now_ms += 500 * 1000;
 	assert_true(resolves(ADDRESS6(LOCAL_PREFIX, 0x53)));
 	w.now_ms += 100 * 1000;
@@ -227,8 +234,7 @@ void resolvers_of_a_lease(void **state)
 	}
 	for (uint32_t id = 1; id < 4; id++) {
 		ASKS(PASS, .type = RENEW, .id = id);
-		ANSWERS(PASS, .type = REPLY, .id = id, .resolver = GUEST_LEASED, .address = GUEST_LEASED,
-			.valid_s = 600);
+		ANSWERS(PASS, .type = REPLY, .id = id, .resolver = GUEST_LEASED, .address = GUEST_LEASED, .valid_s = 600);
 		assert_false(resolves(GUEST_LEASED));
 	}
 }

@@ -163,8 +163,9 @@ void addresses_of_two_ias(void **state)
 	begin(true);
 	ASKS(PASS, .type = REQUEST, .ia = { { .iaid = 1 }, { .iaid = 2, .temporary = true } });
 	ANSWERS(PASS, .type = REPLY,
-		.ia = { { .iaid = 1, .lease = { { .address = GUEST_LEASED, .valid_s = 600 },
-						{ .address = SECOND_LEASE, .valid_s = 300 } } },
+		.ia = { { .iaid = 1,
+			  .lease = { { .address = GUEST_LEASED, .valid_s = 600 },
+				     { .address = SECOND_LEASE, .valid_s = 300 } } },
 			{ .iaid = 2, .temporary = true, .lease = { { .address = GUEST_PRIVACY, .valid_s = 200 } } },
 			{ .iaid = 3, .lease = { { .address = VICTIM_LEASED, .valid_s = 600 } } } });
 	uint64_t first = binding_of(GUEST_LEASED)->identity;

@@ -41,11 +41,16 @@ void every_message_cut_everywhere(void **state)
 {
 	(void)state;
 	begin(true);
-	put_server_message6(&w, &(struct dhcp6_spec){
-		.type = REPLY, .rapid_commit = true, .refresh_s = 700, .resolver = GLOBAL_IP6,
-		.ia = { { .iaid = 1, .lease = { { .address = GUEST_LEASED, .valid_s = 9, .status = 1 } } },
-			{ .iaid = 2, .temporary = true, .status = 4,
-			  .lease = { { .address = GLOBAL_IP6, .valid_s = 8 } } } } });
+	put_server_message6(
+	    &w,
+	    &(struct dhcp6_spec){
+		.type = REPLY,
+		.rapid_commit = true,
+		.refresh_s = 700,
+		.resolver = GLOBAL_IP6,
+		.ia = {
+		    { .iaid = 1, .lease = { { .address = GUEST_LEASED, .valid_s = 9, .status = 1 } } },
+		    { .iaid = 2, .temporary = true, .status = 4, .lease = { { .address = GLOBAL_IP6, .valid_s = 8 } } } } });
 	assert_true(parses());
 	assert_true(m.type == REPLY && m.id == ID6 && m.rapid_commit && m.has_server_id && m.client_id_length == 10);
 	assert_true(m.refresh_s == 700 && m.resolvers.count == 1 && same_address(m.resolvers.item[0], GLOBAL_IP6));
@@ -68,8 +73,8 @@ void every_option_at_every_length(void **state)
 		uint16_t code;
 		uint32_t least, most, multiple;
 	} options[] = {
-		{ 1, 3, 130, 1 }, { 2, 3, 130, 1 }, { 14, 0, 0, 1 }, { 23, 0, 144, 16 }, { 32, 4, 4, 1 },
-		{ 12, 16, 16, 1 }, { 9, 0, 144, 1 }, { 65535, 0, 144, 1 },
+		{ 1, 3, 130, 1 }, { 2, 3, 130, 1 },  { 14, 0, 0, 1 },  { 23, 0, 144, 16 },
+		{ 32, 4, 4, 1 },  { 12, 16, 16, 1 }, { 9, 0, 144, 1 }, { 65535, 0, 144, 1 },
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
@@ -123,7 +128,7 @@ void nested_options_stay_inside(void **state)
 		put_number(&w, 2, 4);
 		put_header(13, claim);
 		put_zeros(&w, 6);
-		put_blank(0x77, 60); /* what the outer levels do not reach */
+		put_blank(0x77, 60);                                 /* what the outer levels do not reach */
 		assert_true(parses() == (claim >= 2 && claim <= 6)); /* 2 leaves four: an option without a value */
 
 		begin_message(REPLY);
@@ -163,8 +168,9 @@ void what_decides_stands_once(void **state)
 		uint16_t code;
 		uint32_t octets;
 		bool may_differ;
-	} options[] = { { 1, 10, false }, { 2, 10, false }, { 3, 12, false }, { 4, 4, true }, { 13, 2, false }, { 5, 24, false },
-			{ 12, 16, false }, { 32, 4, false }, { 14, 0, true }, { 23, 16, true }, { 25, 12, false }, { 8, 2, true } };
+	} options[] = { { 1, 10, false }, { 2, 10, false }, { 3, 12, false },  { 4, 4, true },
+			{ 13, 2, false }, { 5, 24, false }, { 12, 16, false }, { 32, 4, false },
+			{ 14, 0, true },  { 23, 16, true }, { 25, 12, false }, { 8, 2, true } };
 	(void)state;
 	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
 		begin_message(REPLY);
@@ -200,9 +206,10 @@ void what_decides_stands_once(void **state)
 		assert_true(parses() == (second == 0));
 	}
 	begin(true);
-	put_server_message6(&w, &(struct dhcp6_spec){
-		.type = REPLY, .ia = { { .iaid = 1, .lease = { { .address = GUEST_LEASED, .valid_s = 9 } } },
-				       { .iaid = 2, .lease = { { .address = GUEST_LEASED, .valid_s = 8 } } } } });
+	put_server_message6(
+	    &w, &(struct dhcp6_spec){ .type = REPLY,
+				      .ia = { { .iaid = 1, .lease = { { .address = GUEST_LEASED, .valid_s = 9 } } },
+					      { .iaid = 2, .lease = { { .address = GUEST_LEASED, .valid_s = 8 } } } } });
 	assert_false(parses());
 }
 
@@ -221,9 +228,10 @@ void prefixes_are_read(void **state)
 		put_number(&w, length, 1);
 		put_address6(&w, GUEST_LEASED);
 		assert_true(parses() == (length <= 128));
-		assert_true(length > 128 || (m.address_count == 1 && m.addresses[0].length == length &&
-			    m.addresses[0].preferred_s == 100 && m.addresses[0].valid_s == 200 &&
-			    same_address(m.addresses[0].address, GUEST_LEASED) && m.associations[0].type == IA_PD));
+		assert_true(length > 128 ||
+			    (m.address_count == 1 && m.addresses[0].length == length &&
+			     m.addresses[0].preferred_s == 100 && m.addresses[0].valid_s == 200 &&
+			     same_address(m.addresses[0].address, GUEST_LEASED) && m.associations[0].type == IA_PD));
 	}
 }
 
@@ -308,10 +316,12 @@ void more_ias_than_there_is_room_for(void **state)
 
 static void put_random_message(uint64_t random)
 {
-	struct dhcp6_spec s = { .type = (uint8_t)(random % 14), .id = (uint32_t)(random >> 4) % 5 + 1,
+	struct dhcp6_spec s = { .type = (uint8_t)(random % 14),
+				.id = (uint32_t)(random >> 4) % 5 + 1,
 				.rapid_commit = random >> 8 & 1,
 				.address = random >> 9 & 1 ? GUEST_LEASED : VICTIM_LEASED,
-				.valid_s = (uint32_t)(random >> 10) % 3 * 300, .resolver = GLOBAL_IP6 };
+				.valid_s = (uint32_t)(random >> 10) % 3 * 300,
+				.resolver = GLOBAL_IP6 };
 	if (random & 0x10000)
 		put_server_message6(&w, &s);
 	else

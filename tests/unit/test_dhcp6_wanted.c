@@ -59,9 +59,11 @@ void every_way_to_ask_counts(void **state)
 			claim_address(&w, A(k)); /* else it may not rebind them */
 		ASKS(PASS, .type = types[i], .rapid_commit = rapid, .id = 1,
 		     .ia = { { .iaid = 1, .lease = { { .address = A(1) }, { .address = A(2) } } },
-			     { .iaid = 2, .temporary = true }, { .iaid = 2 } });
+			     { .iaid = 2, .temporary = true },
+			     { .iaid = 2 } });
 		struct state before = w.state;
-		ASKS(DROP_DHCP6_IDENTITY_LIMIT, .type = types[i], .rapid_commit = rapid, .id = 2, .ia = { { .iaid = 3 } });
+		ASKS(DROP_DHCP6_IDENTITY_LIMIT, .type = types[i], .rapid_commit = rapid, .id = 2,
+		     .ia = { { .iaid = 3 } });
 		ASKS(DROP_DHCP6_IDENTITY_LIMIT, .type = types[i], .rapid_commit = rapid, .id = 2,
 		     .ia = { { .iaid = 1, .lease = { { .address = A(3) } } } });
 		ASKS(DROP_DHCP6_IDENTITY_LIMIT, .type = types[i], .rapid_commit = rapid, .id = 2,
@@ -83,8 +85,8 @@ void every_way_to_ask_counts(void **state)
 static const uint8_t *pd(uint8_t iaid, uint8_t prefix)
 {
 	static uint8_t option[45];
-	static const uint8_t form[45] = { 0, 25, 0, 41, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 26, 0, 25,
-					  0, 1, 0, 0, 0, 1, 0x51, 0x80, 56, 0xfd, 0x64, 0, 0, 0, 1 };
+	static const uint8_t form[45] = { 0, 25, 0, 41, 0, 0, 0, 0, 0,    0,    0,  0,    0,    0, 0, 0, 0, 26,
+					  0, 25, 0, 1,  0, 0, 0, 1, 0x51, 0x80, 56, 0xfd, 0x64, 0, 0, 0, 1 };
 	memcpy(option, form, sizeof option);
 	option[7] = iaid;
 	option[35] = prefix;
@@ -93,8 +95,9 @@ static const uint8_t *pd(uint8_t iaid, uint8_t prefix)
 
 static enum verdict request_prefix(uint8_t type, uint8_t iaid, uint8_t prefix)
 {
-	return ask6(&w, (struct dhcp6_spec){ .type = type, .id = next_id++, .no_ia = true, .extra = pd(iaid, prefix),
-					     .extra_octets = 45 });
+	return ask6(&w,
+		    (struct dhcp6_spec){
+			.type = type, .id = next_id++, .no_ia = true, .extra = pd(iaid, prefix), .extra_octets = 45 });
 }
 
 void prefixes_are_limited(void **state)
@@ -136,10 +139,10 @@ void prefixes_of_others_are_not_released(void **state)
 	     .extra = pd(1, 1), .extra_octets = 45);
 	ASKS(DROP_DHCP6_NOT_OWNER, .type = RELEASE, .duid = other, .duid_octets = sizeof other, .address = GUEST_LEASED);
 	ASKS(DROP_DHCP6_NOT_OWNER, .type = RELEASE, .ia = { { .iaid = 9, .lease = { { .address = GUEST_LEASED } } } });
-	ASKS(DROP_DHCP6_NOT_OWNER, .type = RELEASE, .ia = { { .iaid = IAID, .temporary = true,
-							      .lease = { { .address = GUEST_LEASED } } } });
-	ASKS(DROP_DHCP6_NOT_OWNER, .type = RELEASE, .ia = { { .iaid = IAID, .lease = { { .address = GUEST_LEASED } } },
-							    { .iaid = 9 } });
+	ASKS(DROP_DHCP6_NOT_OWNER, .type = RELEASE,
+	     .ia = { { .iaid = IAID, .temporary = true, .lease = { { .address = GUEST_LEASED } } } });
+	ASKS(DROP_DHCP6_NOT_OWNER, .type = RELEASE,
+	     .ia = { { .iaid = IAID, .lease = { { .address = GUEST_LEASED } } }, { .iaid = 9 } });
 	assert_int_equal(request_prefix(RELEASE, 1, 1), PASS);
 	uint32_t id = next_id - 1;
 	assert_int_equal(request_prefix(RELEASE, 1, 1), DROP_DHCP6_NOT_OWNER);
@@ -279,8 +282,8 @@ static void serve_ia(struct model *server, uint8_t type, struct model_ia *ia)
 	}
 	for (uint32_t i = 0; server->names_count && !is_prefix && i < 3; i++) {
 		uint32_t n = ia->named[i];
-		if (n > 0 && n <= size && (pool[n - 1].identity == ia->identity ||
-					   (type != RENEW && pool[n - 1].identity == 0))) {
+		if (n > 0 && n <= size &&
+		    (pool[n - 1].identity == ia->identity || (type != RENEW && pool[n - 1].identity == 0))) {
 			pool[n - 1].identity = ia->identity;
 			ia->got[got++] = n;
 		}
@@ -292,7 +295,8 @@ static void serve_ia(struct model *server, uint8_t type, struct model_ia *ia)
 	uint32_t have = find_lease_of(pool, size, ia->identity);
 	if (have == 0)
 		have = ia->named[0] > 0 && ia->named[0] <= size && pool[ia->named[0] - 1].identity == 0
-			       ? ia->named[0] : find_lease_of(pool, size, 0);
+			   ? ia->named[0]
+			   : find_lease_of(pool, size, 0);
 	if (have != 0) {
 		pool[have - 1].identity = ia->identity;
 		ia->got[0] = have;
@@ -324,8 +328,13 @@ static struct dhcp6_spec spec_of(uint8_t type, uint32_t id, const struct model_i
 				 uint8_t *extra)
 {
 	static uint8_t duid[] = { 0, 2, 0, 0, 0, 1, 0 };
-	struct dhcp6_spec spec = { .type = type, .id = id, .no_ia = true, .extra = extra, .rapid_commit = false,
-				   .duid = duid, .duid_octets = sizeof duid };
+	struct dhcp6_spec spec = { .type = type,
+				   .id = id,
+				   .no_ia = true,
+				   .extra = extra,
+				   .rapid_commit = false,
+				   .duid = duid,
+				   .duid_octets = sizeof duid };
 	uint32_t places = 0;
 	duid[6] = (uint8_t)(ias[0].identity >> 16);
 	for (uint32_t i = 0; i < count; i++) {
@@ -360,7 +369,8 @@ static struct model_ia random_ia(uint32_t duid, bool old)
 {
 	static const uint8_t types[] = { 3, 3, 4, 25 };
 	uint32_t range = old ? 4 : 200;
-	struct model_ia ia = { .identity = duid << 16 | (uint32_t)types[next_random() % 4] << 8 | (1 + next_random() % range) };
+	struct model_ia ia = { .identity = duid << 16 | (uint32_t)types[next_random() % 4] << 8 |
+					   (1 + next_random() % range) };
 	bool is_prefix = (ia.identity >> 8 & 0xff) == 25;
 	uint32_t names = next_random() % 4;
 	for (uint32_t i = 0; i < names && i < (is_prefix ? 1 : 3); i++)
@@ -376,7 +386,8 @@ static void attack(struct model *server, struct pending queue[PENDING], uint32_t
 	struct model_ia ias[IAS];
 	bool old = next_random() % 8 < old_of_8, rapid = next_random() % 2;
 	uint8_t type = types[next_random() % 8];
-	uint32_t count = 1 + next_random() % (next_random() % 2 ? 1 : IAS), duid = next_random() % 5, id = 1 + next_random() % (old ? 6 : 4000);
+	uint32_t count = 1 + next_random() % (next_random() % 2 ? 1 : IAS), duid = next_random() % 5,
+		 id = 1 + next_random() % (old ? 6 : 4000);
 	for (uint32_t i = 0; i < count; i++)
 		ias[i] = random_ia(duid, old);
 	struct dhcp6_spec spec = spec_of(type, id, ias, count, false, extra);

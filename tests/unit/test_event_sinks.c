@@ -167,8 +167,9 @@ static void a_device_without_room(void **unused)
 	text[fread(text, 1, sizeof text - 1, said)] = '\0';
 	fclose(said);
 	assert_int_equal(sink.lost, 3);
-	assert_string_equal(text, "softnet: --events: /dev/full: an event is lost: No space left on device; more may be, and "
-				  "guard.status counts them\n");
+	assert_string_equal(text,
+			    "softnet: --events: /dev/full: an event is lost: No space left on device; more may be, and "
+			    "guard.status counts them\n");
 	close_event_sink(&sink);
 }
 
@@ -394,10 +395,18 @@ static void numbers_behind_names(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_file_is_added_to),      TEST(what_is_no_file_is_refused), TEST(half_a_line_is_ended),
-		TEST(a_full_disk),             TEST(a_device_without_room),      TEST(a_file_is_kept_small),
-		TEST(a_file_that_cannot_be_put_aside), TEST(others_move_the_file), TEST(a_reader_at_a_fifo),
-		TEST(nobody_reads_stderr),     TEST(what_is_too_long_is_lost),   TEST(the_log_of_the_system),
+		TEST(a_file_is_added_to),
+		TEST(what_is_no_file_is_refused),
+		TEST(half_a_line_is_ended),
+		TEST(a_full_disk),
+		TEST(a_device_without_room),
+		TEST(a_file_is_kept_small),
+		TEST(a_file_that_cannot_be_put_aside),
+		TEST(others_move_the_file),
+		TEST(a_reader_at_a_fifo),
+		TEST(nobody_reads_stderr),
+		TEST(what_is_too_long_is_lost),
+		TEST(the_log_of_the_system),
 		TEST(the_longest_line_goes_to_stderr_whole),
 		TEST(numbers_behind_names),
 	};

@@ -12,11 +12,11 @@
 
 #include <cmocka.h>
 
-#define NOW       100000ULL
-#define LATER     UINT64_MAX
-#define VM_MAC    0x525400123456ULL
-#define PREFIX    0xfd00001000000002ULL
-#define OTHER     0x2a00770000010001ULL
+#define NOW    100000ULL
+#define LATER  UINT64_MAX
+#define VM_MAC 0x525400123456ULL
+#define PREFIX 0xfd00001000000002ULL
+#define OTHER  0x2a00770000010001ULL
 
 static struct usage_error error;
 
@@ -33,7 +33,8 @@ static void fake_expose(struct port *port, const struct expose *e, struct addres
 	char text[ADDRESS_TEXT];
 	size_t at = strlen(asked);
 	(void)port;
-	snprintf(asked + at, sizeof asked - at, "%c%u:%s ", add ? '+' : '-', e->external_port, format_address(guest, text));
+	snprintf(asked + at, sizeof asked - at, "%c%u:%s ", add ? '+' : '-', e->external_port,
+		 format_address(guest, text));
 	bool is_busy = busy_port >= e->external_port && busy_port < e->external_port + e->ports;
 	if (add && answers)
 		results[result_count++] = (struct expose_result){ *e, is_busy ? EADDRINUSE : 0, (uint16_t)busy_port };
@@ -77,13 +78,14 @@ static void lease(uint32_t index, uint32_t ipv4, enum binding_state kind)
 
 static void claim(uint32_t index, uint64_t high, uint64_t low, uint64_t since_ms)
 {
-	state.ipv6.bindings[index] = (struct binding6){ .address = { high, low }, .since_ms = since_ms, .expires_ms = LATER };
+	state.ipv6.bindings[index] =
+	    (struct binding6){ .address = { high, low }, .since_ms = since_ms, .expires_ms = LATER };
 }
 
 static void announce(uint64_t high)
 {
-	state.ipv6.prefixes[0] = (struct prefix6){ .prefix = { high, 0 }, .length = 64, .autonomous = 1, .on_link = 1,
-						   .expires_ms = LATER };
+	state.ipv6.prefixes[0] =
+	    (struct prefix6){ .prefix = { high, 0 }, .length = 64, .autonomous = 1, .on_link = 1, .expires_ms = LATER };
 }
 
 /* A turn in which exactly this is asked of the uplink. */
@@ -144,15 +146,39 @@ static void what_is_wrong_is_named(void **unused)
 	static const char listener[] = "an IPv4 address, or an IPv6 address in brackets, that can be listened on";
 	static const char alike[] = "as many ports on both sides";
 	static const char *const wrong[][2] = {
-		{ "", form }, { "80", form }, { ":80", form }, { "80:", form }, { "0:80", form }, { "80:65536", form },
-		{ "80:-80", form }, { "80-79:80-79", form }, { "80-:80", form }, { "-80:80", form }, { "1-2-3:1-3", form },
-		{ "icmp/80:80", form }, { "tcp/udp/80:80", form }, { "UDP/80:80", form }, { " 80:80", form },
-		{ "[::1]:80", form }, { "70000-70001:80-81", form }, { ":80:80", listener }, { "::1:80:80", listener },
-		{ "[127.0.0.1]:80:80", listener }, { "[]:80:80", listener }, { "[::1:80:80", listener },
-		{ "host:80:80", listener }, { "127.0.0:80:80", listener }, { "[fe80::1]:80:80", listener },
-		{ "[fe80::1%eth0]:80:80", listener }, { "[ff02::1]:80:80", listener }, { "224.0.0.1:80:80", listener },
-		{ "255.255.255.255:80:80", listener }, { "[::ffff:1.2.3.4]:80:80", listener },
-		{ "8000-8010:9000-9009", alike }, { "8000:9000-9001", alike }, { "8000-8001:9000", alike },
+		{ "", form },
+		{ "80", form },
+		{ ":80", form },
+		{ "80:", form },
+		{ "0:80", form },
+		{ "80:65536", form },
+		{ "80:-80", form },
+		{ "80-79:80-79", form },
+		{ "80-:80", form },
+		{ "-80:80", form },
+		{ "1-2-3:1-3", form },
+		{ "icmp/80:80", form },
+		{ "tcp/udp/80:80", form },
+		{ "UDP/80:80", form },
+		{ " 80:80", form },
+		{ "[::1]:80", form },
+		{ "70000-70001:80-81", form },
+		{ ":80:80", listener },
+		{ "::1:80:80", listener },
+		{ "[127.0.0.1]:80:80", listener },
+		{ "[]:80:80", listener },
+		{ "[::1:80:80", listener },
+		{ "host:80:80", listener },
+		{ "127.0.0:80:80", listener },
+		{ "[fe80::1]:80:80", listener },
+		{ "[fe80::1%eth0]:80:80", listener },
+		{ "[ff02::1]:80:80", listener },
+		{ "224.0.0.1:80:80", listener },
+		{ "255.255.255.255:80:80", listener },
+		{ "[::ffff:1.2.3.4]:80:80", listener },
+		{ "8000-8010:9000-9009", alike },
+		{ "8000:9000-9001", alike },
+		{ "8000-8001:9000", alike },
 	};
 	(void)unused;
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

@@ -82,7 +82,8 @@ void check_tables(void)
 	for (int class = 0; class < FLOW_CLASSES_END; class ++)
 		used += check_class(class, seen);
 	for (uint32_t head = 0; head < FLOW_HEADS; head++)
-		for (uint16_t at = flows.head[head].epoch == flows.epoch ? flows.head[head].first : FLOWS_MAX; at < FLOWS_MAX; at = flows.flow[at].next, in_chains++) {
+		for (uint16_t at = flows.head[head].epoch == flows.epoch ? flows.head[head].first : FLOWS_MAX;
+		     at < FLOWS_MAX; at = flows.flow[at].next, in_chains++) {
 			assert_int_equal(chained[at]++, 0);
 			assert_int_equal(seen[at], 1);
 		}
@@ -133,8 +134,7 @@ static void handshake_of_tcp(void **state)
 		assert_true(opens(packet(1, TCP, TCP_SYN), opener));
 		assert_class(packet(1, TCP, 0), FLOW_HALF_OPEN);
 		for (uint8_t flags = 0; flags < 32; flags++) {
-			assert_false(answers(packet(1, TCP, flags),
-					     opener)); /* who opened is asked for its right each time */
+			assert_false(answers(packet(1, TCP, flags), opener)); /* who opened is asked for its right each time */
 			assert_false(answers(packet(2, TCP, flags), !opener));
 			assert_false(answers(packet(1, UDP, flags), !opener));
 			if ((flags & TCP_SYN) && !(flags & TCP_ACK))
@@ -227,8 +227,7 @@ static void end_of_tcp(void **state)
 			assert_true(first != opener ? opens(packet(1, TCP, TCP_FIN | TCP_ACK), !first)
 						    : answers(packet(1, TCP, TCP_FIN | TCP_ACK), !first));
 			assert_class(packet(1, TCP, 0), FLOW_CLOSING);
-			assert_true(
-				opens(packet(1, TCP, TCP_ACK), opener)); /* the last word of the one who closed first */
+			assert_true(opens(packet(1, TCP, TCP_ACK), opener)); /* the last word of the one who closed first */
 			assert_true(answers(packet(1, TCP, TCP_ACK), !opener));
 			assert_class(packet(1, TCP, 0), FLOW_CLOSING);
 			forget_flows();
@@ -466,8 +465,7 @@ static void forgetting_everything(void **state)
 	forget_flows();
 	check_tables();
 	for (uint32_t n = 0; n < 100; n++)
-		assert_false(
-			answers(packet(n, n % FLOW_CLASSES_END == FLOW_DATAGRAM ? UDP : TCP, TCP_ACK), n % 2 == 0));
+		assert_false(answers(packet(n, n % FLOW_CLASSES_END == FLOW_DATAGRAM ? UDP : TCP, TCP_ACK), n % 2 == 0));
 	assert_false(is_known_datagram(&flows, &f, GUEST, now_ms));
 }
 

@@ -158,8 +158,7 @@ void exposed_ports_are_open(void **state)
 						  .guest_port = port,
 						  .peer_port = 40000,
 						  .flags = SYN };
-				bool dhcp =
-					c.protocol == UDP && (port == 67 || port == 68 || port == 546 || port == 547);
+				bool dhcp = c.protocol == UDP && (port == 67 || port == 68 || port == 546 || port == 547);
 				bool open = v6 ? c.protocol == UDP && port == 53
 					       : c.protocol == TCP && port >= 8080 && port <= 8082;
 				if (!dhcp)
@@ -178,10 +177,10 @@ static void put_error_about(const struct call *c, struct address from, struct ad
 {
 	put_call(&quoted, c);
 	put_error(&w, &(struct error_spec){
-			      .v6 = c->v6, .to_guest = !c->to_guest, .from = from, .to = to, .quoted = &quoted });
+			  .v6 = c->v6, .to_guest = !c->to_guest, .from = from, .to = to, .quoted = &quoted });
 }
 
-#define TOLD(wanted) expect_verdict(&w, to_guest(&w), wanted, __FILE__, __LINE__)
+#define TOLD(wanted)  expect_verdict(&w, to_guest(&w), wanted, __FILE__, __LINE__)
 #define TELLS(wanted) expect_verdict(&w, from_guest(&w), wanted, __FILE__, __LINE__)
 
 void errors_about_flows_pass(void **state)
@@ -309,20 +308,18 @@ void what_rules_do_not_touch(void **state)
 		announce(&w, LOCAL_PREFIX); /* and this, and DAD */
 		claim_address(&w, GUEST_PRIVACY);
 		w.now_ms += 20000;
-		put_nd_to_guest(&w, &(struct nd_spec){ .type = NS,
-						       .from = ROUTER_LL,
-						       .target = GUEST_PRIVACY,
-						       .source_lla = GATEWAY_MAC });
+		put_nd_to_guest(&w,
+				&(struct nd_spec){
+				    .type = NS, .from = ROUTER_LL, .target = GUEST_PRIVACY, .source_lla = GATEWAY_MAC });
 		TOLD(PASS);
-		put_nd_to_guest(&w, &(struct nd_spec){
-					    .type = NA, .from = ROUTER_LL, .target = ROUTER_LL, .flags = NA_ROUTER });
+		put_nd_to_guest(
+		    &w, &(struct nd_spec){ .type = NA, .from = ROUTER_LL, .target = ROUTER_LL, .flags = NA_ROUTER });
 		TOLD(PASS);
-		put_nd(&w,
-		       &(struct nd_spec){
+		put_nd(&w, &(struct nd_spec){
 			       .type = NA, .from = GUEST_PRIVACY, .target = GUEST_PRIVACY, .target_lla = GUEST_MAC });
 		TELLS(PASS);
 		put_nd(&w, &(struct nd_spec){
-				   .type = NS, .from = GUEST_PRIVACY, .target = ROUTER_LL, .source_lla = GUEST_MAC });
+			       .type = NS, .from = GUEST_PRIVACY, .target = ROUTER_LL, .source_lla = GUEST_MAC });
 		TELLS(PASS);
 		put_ethernet(&w, MAC_BROADCAST, GATEWAY_MAC, 0x0806);
 		put_arp(&w, 1, GATEWAY_MAC, GATEWAY_IP, GUEST_IP);

@@ -61,15 +61,14 @@ void both_directions_have_one_key(void **state)
 			check_key(&b, &answer);
 			assert_memory_equal(&a.key, &b.key, sizeof a.key);
 			if (c.protocol == TCP)
-				assert_int_equal(a.tcp_flags & (FIN | SYN | RST | ACK),
-						 flags & (FIN | SYN | RST | ACK));
+				assert_int_equal(a.tcp_flags & (FIN | SYN | RST | ACK), flags & (FIN | SYN | RST | ACK));
 			assert_int_equal(a.asks, c.protocol == ICMP4);
 			assert_false(b.asks);
 			other.guest_port++;
 			b = facts_of_call(&other);
 			bool same = memcmp(&a.key, &b.key, sizeof a.key) == 0;
 			assert_int_equal(same, c.protocol == ESP || c.protocol == GRE || c.protocol == 103 ||
-						       c.protocol == 136);
+						   c.protocol == 136);
 			other = c; /* the same identifier, asked by the other side, is another flow */
 			other.to_guest = !c.to_guest;
 			b = facts_of_call(&other);
@@ -117,7 +116,7 @@ static void check_quotes(const struct call *c)
 		assert_false(quotes(&e, c));
 	e.octets = 0;
 	*(c->to_guest ? &e.to : &e.from) =
-		router; /* who only forwarded it may tell the guest; the guest tells the sender alone */
+	    router; /* who only forwarded it may tell the guest; the guest tells the sender alone */
 	assert_int_equal(quotes(&e, c), !c->to_guest);
 	if (c->to_guest) { /* nor may another address of the guest speak for the one that was called */
 		e.to = peer;
@@ -161,12 +160,10 @@ void facts_of_icmp_errors(void **state)
 		inner = quoted;
 		put_error(&quoted,
 			  &(struct error_spec){ .v6 = v6, .quoted = &inner, .from = guest_of(v6), .to = peer_of(&c) });
-		assert_false(quotes(&(struct error_spec){ .v6 = v6,
-							  .to_guest = true,
-							  .quoted = &quoted,
-							  .from = peer_of(&c),
-							  .to = guest_of(v6) },
-				    &c));
+		assert_false(quotes(
+		    &(struct error_spec){
+			.v6 = v6, .to_guest = true, .quoted = &quoted, .from = peer_of(&c), .to = guest_of(v6) },
+		    &c));
 	}
 }
 
@@ -178,13 +175,11 @@ void what_errors_quote_may_be_in_pieces(void **state)
 	put_call(&quoted, &c);
 	set_fragment4(&quoted, 7, 64, true); /* no ports in there */
 	assert_false(quotes(
-		&(struct error_spec){ .to_guest = true, .quoted = &quoted, .from = peer_of(&c), .to = guest_of(false) },
-		&c));
+	    &(struct error_spec){ .to_guest = true, .quoted = &quoted, .from = peer_of(&c), .to = guest_of(false) }, &c));
 	put_call(&quoted, &c);
 	set_fragment4(&quoted, 7, 0, true);
 	assert_true(quotes(
-		&(struct error_spec){ .to_guest = true, .quoted = &quoted, .from = peer_of(&c), .to = guest_of(false) },
-		&c));
+	    &(struct error_spec){ .to_guest = true, .quoted = &quoted, .from = peer_of(&c), .to = guest_of(false) }, &c));
 	c.v6 = true;
 	for (int kind = 0; kind < 4; kind++) {
 		put_call(&quoted, &c);
@@ -196,7 +191,9 @@ void what_errors_quote_may_be_in_pieces(void **state)
 			insert_fragment(&quoted, 0, true);
 		if (kind == 3)
 			insert_options(&quoted, 0, 8);
-		struct error_spec e = { .v6 = true, .to_guest = true, .quoted = &quoted, .from = ROUTER_LL, .to = guest_of(true) };
+		struct error_spec e = {
+			.v6 = true, .to_guest = true, .quoted = &quoted, .from = ROUTER_LL, .to = guest_of(true)
+		};
 		assert_int_equal(quotes(&e, &c), kind != 1);
 		for (e.octets = 40; e.octets < (kind < 2 ? 52u : 60u); e.octets++) /* up to the ports */
 			assert_false(quotes(&e, &c));

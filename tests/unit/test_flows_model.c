@@ -29,10 +29,9 @@ static uint8_t protocol_of(uint32_t n)
 
 static bool is_live_flow(const struct model_flow *m)
 {
-	static const uint64_t timeout_ms[] = { [FLOW_HALF_OPEN] = 60000,
-					       [FLOW_CLOSING] = 120000,
-					       [FLOW_DATAGRAM] = 300000,
-					       [FLOW_ESTABLISHED] = 7440000 };
+	static const uint64_t timeout_ms[] = {
+		[FLOW_HALF_OPEN] = 60000, [FLOW_CLOSING] = 120000, [FLOW_DATAGRAM] = 300000, [FLOW_ESTABLISHED] = 7440000
+	};
 	return m->exists && now_ms < m->used_ms + timeout_ms[m->class];
 }
 
@@ -178,9 +177,7 @@ static void start_run(void)
 void a_long_run_equals_the_model(void **state)
 {
 	(void)state;
-	static const uint64_t pauses_ms[] = {
-		0, 0, 0, 1, 59999, 60000, 119999, 120000, 299999, 300000, 7439999, 7440000
-	};
+	static const uint64_t pauses_ms[] = { 0, 0, 0, 1, 59999, 60000, 119999, 120000, 299999, 300000, 7439999, 7440000 };
 	start_run();
 	for (uint32_t i = 0; i < 3000000; i++) {
 		step(next_random() % FEW, FEW);

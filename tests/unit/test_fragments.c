@@ -22,7 +22,7 @@ static struct call way(uint32_t i, uint16_t port)
 	return c;
 }
 
-#define PIECE(c, wanted, ...)                                                                                          \
+#define PIECE(c, wanted, ...) \
 	expect_verdict(&w, send_piece(&w, &(c), &(struct piece){ __VA_ARGS__ }), wanted, __FILE__, __LINE__)
 
 static enum verdict refusal(const struct call *c)
@@ -37,8 +37,8 @@ static void allow_one_port(bool stateful)
 	start_flow_world(&w, stateful, INBOUND_ANY);
 	for (int v6 = 0; v6 < 2; v6++) {
 		struct rule *r = &rules[3 * v6];
-		r[0] = r[1] = rule_for(CLASS_BLOCKED, OUTWARD | INWARD, v6 ? ADDRESS6(0, 0) : address_of_ipv4(0),
-				       v6 ? 0 : 96);
+		r[0] = r[1] =
+		    rule_for(CLASS_BLOCKED, OUTWARD | INWARD, v6 ? ADDRESS6(0, 0) : address_of_ipv4(0), v6 ? 0 : 96);
 		r[1].class = CLASS_ALLOWED;
 		r[1].only = (struct qualifier){ .has_ports = 1, .first_port = ALLOWED_PORT, .last_port = ALLOWED_PORT };
 		r[2] = r[1];
@@ -135,9 +135,7 @@ static void ports_that_make_no_difference(void **state)
 		c.protocol = ICMP4; /* no ports, so no doubt */
 		PIECE(c, PASS, 1, FIRST, 16, false);
 	}
-	struct call private = {
-		.protocol = UDP, .guest_port = 40000, .peer_port = 53, .peer = address_of_ipv4(VICTIM_IP)
-	};
+	struct call private = { .protocol = UDP, .guest_port = 40000, .peer_port = 53, .peer = address_of_ipv4(VICTIM_IP) };
 	start_flow_world(&w, false, INBOUND_ANY);
 	PIECE(private, DROP_DST_PRIVATE, 1, FIRST, 16, false);
 }
@@ -191,8 +189,8 @@ static void list_cuts(void)
 				if (ends[e] <= first)
 					continue;
 				cuts[cut_count++] =
-					(struct cut){ { 0, first * BLOCK, (ends[e] - first) * BLOCK, kind % 2 },
-						      kind / 2 ? REFUSED_PORT : ALLOWED_PORT };
+				    (struct cut){ { 0, first * BLOCK, (ends[e] - first) * BLOCK, kind % 2 },
+						  kind / 2 ? REFUSED_PORT : ALLOWED_PORT };
 			}
 }
 

@@ -35,7 +35,9 @@ static int set_up(void **unused)
 	set_add(&config.host, address_of_ipv4(GATEWAY));
 	mac_set_add(&config.gateway_macs, GATEWAY_AT);
 	options.gateway_macs = config.gateway_macs;
-	state.ipv4[0] = (struct binding){ .address = address_of_ipv4(GUEST), .state = BINDING_BOUND, .prefix_length = 24,
+	state.ipv4[0] = (struct binding){ .address = address_of_ipv4(GUEST),
+					  .state = BINDING_BOUND,
+					  .prefix_length = 24,
 					  .expires_ms = NEVER_EXPIRES };
 	set_add(&state.ipv4[0].routers, address_of_ipv4(SECOND_GATEWAY));
 	return 0;
@@ -153,9 +155,14 @@ static void when_it_is_unheard(void **unused)
 		void (*each)(void);
 		bool is_unheard;
 	} cases[] = {
-		{ replaced, true }, { replaced_and_a_liar, true }, { replaced_for_one_with_a_static_entry, true },
-		{ replaced_and_known_to_the_vm, true }, { a_liar_beside_a_quiet_vm, false },
-		{ a_liar_beside_the_gateway, false }, { a_liar_about_no_router, false }, { ask, false },
+		{ replaced, true },
+		{ replaced_and_a_liar, true },
+		{ replaced_for_one_with_a_static_entry, true },
+		{ replaced_and_known_to_the_vm, true },
+		{ a_liar_beside_a_quiet_vm, false },
+		{ a_liar_beside_the_gateway, false },
+		{ a_liar_about_no_router, false },
+		{ ask, false },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		set_up(unused);
@@ -187,15 +194,17 @@ static void refuse_in_ipv6(bool by_neighbor_discovery)
 {
 	static const uint8_t router[16] = { 0xfe, 0x80, [15] = 1 };
 	set_up(NULL);
-	state.ipv6.routers[0] = (struct router6){ .address = { LINK_LOCAL_PREFIX, 1 }, .macs = { { GATEWAY_AT }, 1, 0 },
-						.expires_ms = NEVER_EXPIRES, .locked_ms = NEVER_EXPIRES };
+	state.ipv6.routers[0] = (struct router6){ .address = { LINK_LOCAL_PREFIX, 1 },
+						  .macs = { { GATEWAY_AT }, 1, 0 },
+						  .expires_ms = NEVER_EXPIRES,
+						  .locked_ms = NEVER_EXPIRES };
 	for (int i = 0; i < 8; i++, trust.now_ms += SECOND) {
-		uint8_t asks[86] = { 0x33, 0x33, 0xff, 0, 0, 1, 0x52, 0x54, 0, 0, 0, 10, 0x86, 0xdd, 0x60,
-				     [20] = 58, [54] = 135 };
-		uint8_t says[86] = { 0x52, 0x54, 0, 0, 0, 10, 0x52, 0x54, 0, 0, 0, 2, 0x86, 0xdd, 0x60,
-				     [20] = 58, [54] = 136 };
-		uint8_t advertises[86] = { 0x33, 0x33, 0, 0, 0, 1, 0x52, 0x54, 0, 0, 0, 2, 0x86, 0xdd, 0x60,
-					   [20] = 58, [54] = 134 };
+		uint8_t asks[86] = { 0x33, 0x33, 0xff, 0,    0,    1,    0x52,      0x54,      0,
+				     0,    0,    10,   0x86, 0xdd, 0x60, [20] = 58, [54] = 135 };
+		uint8_t says[86] = { 0x52, 0x54, 0, 0,    0,    10,   0x52,      0x54,      0,
+				     0,    0,    2, 0x86, 0xdd, 0x60, [20] = 58, [54] = 136 };
+		uint8_t advertises[86] = { 0x33, 0x33, 0, 0,    0,    1,    0x52,      0x54,      0,
+					   0,    0,    2, 0x86, 0xdd, 0x60, [20] = 58, [54] = 134 };
 		memcpy(asks + 62, router, 16);
 		memcpy(says + 62, router, 16);
 		memcpy(advertises + 22, router, 16);

@@ -122,8 +122,11 @@ static void refuse_server(uint32_t ipv4, uint64_t mac)
 
 static void lease_from(uint32_t server, uint32_t router)
 {
-	state.ipv4[0] = (struct binding){ .address = address_of_ipv4(0xc0a84d0c), .state = BINDING_BOUND, .prefix_length = 24,
-					  .server = address_of_ipv4(server), .expires_ms = START + 3600 * SECOND };
+	state.ipv4[0] = (struct binding){ .address = address_of_ipv4(0xc0a84d0c),
+					  .state = BINDING_BOUND,
+					  .prefix_length = 24,
+					  .server = address_of_ipv4(server),
+					  .expires_ms = START + 3600 * SECOND };
 	set_add(&state.ipv4[0].routers, address_of_ipv4(router));
 }
 
@@ -256,7 +259,8 @@ static void the_option_is_named(void **unused)
 	give("--dhcp-server=192.168.77.9");
 	assert_true(is_server(OTHER, OTHER_MAC));
 	explain_server(&trust, OTHER, OTHER_MAC, 0x0a090001, hint);
-	must_say("the answer of the server 192.168.77.9 (dhcp4-rogue-server): its server identifier (option 54, 10.9.0.1)");
+	must_say(
+	    "the answer of the server 192.168.77.9 (dhcp4-rogue-server): its server identifier (option 54, 10.9.0.1)");
 }
 
 /* --- gateways --- */
@@ -299,7 +303,8 @@ static void the_gateway_at_another_mac(void **unused)
 static void as_many_macs_as_may_be_named(void **unused)
 {
 	(void)unused;
-	give("--gateway=192.168.77.9 --gateway-mac=52:54:00:00:00:03,52:54:00:00:00:04,52:54:00:00:00:05,52:54:00:00:00:06");
+	give("--gateway=192.168.77.9 "
+	     "--gateway-mac=52:54:00:00:00:03,52:54:00:00:00:04,52:54:00:00:00:05,52:54:00:00:00:06");
 	refuse_router(OTHER, OTHER_MAC);
 	follow(NULL);
 	assert_true(!poses(OTHER, OTHER_MAC));
@@ -312,7 +317,8 @@ static void a_learned_gateway_at_another_mac(void **unused)
 	lease_from(OTHER, OTHER);
 	learn_router(OTHER, HOST_MAC);
 	refuse_router(OTHER, OTHER_MAC);
-	must_say("answers as the gateway 192.168.77.9, which was learned at 52:54:00:00:00:01: it is believed when that one");
+	must_say("answers as the gateway 192.168.77.9, which was learned at 52:54:00:00:00:01: it is believed when "
+		 "that one");
 	must_say("at once with guard.relearn");
 	explain_gateway(&trust, address_of_ipv4(OTHER), OTHER_MAC, DROP_ARP_SHA_SPOOF, hint);
 	must_say("names another MAC address in it than its own");
@@ -323,8 +329,8 @@ static void a_gateway_of_ipv6(void **unused)
 	static const struct address router = { LINK_LOCAL_PREFIX, 1 };
 	(void)unused;
 	make();
-	state.ipv6.routers[0] = (struct router6){ router, { { HOST_MAC }, 1, 0 }, .expires_ms = NEVER_EXPIRES,
-						  .locked_ms = NEVER_EXPIRES };
+	state.ipv6.routers[0] =
+	    (struct router6){ router, { { HOST_MAC }, 1, 0 }, .expires_ms = NEVER_EXPIRES, .locked_ms = NEVER_EXPIRES };
 	assert_true(poses_as_router6(&config, &state, router, OTHER_MAC, START) && is_mac_of(&trust, router, HOST_MAC));
 	explain_gateway(&trust, router, OTHER_MAC, DROP_ND_GATEWAY_SPOOF, hint);
 	must_say("52:54:00:00:00:02 answers as the gateway fe80::1, which had another MAC address");
@@ -423,7 +429,7 @@ static void the_host_name_that_is_not_allowed(void **unused)
 	must_say("--dhcp-hostname box");
 }
 
-#define ON_A_WIRE(name) cmocka_unit_test_setup(name, set_up)
+#define ON_A_WIRE(name)   cmocka_unit_test_setup(name, set_up)
 #define ON_A_BRIDGE(name) cmocka_unit_test_setup(name, set_up_bridge)
 
 int main(void)

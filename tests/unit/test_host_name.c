@@ -76,21 +76,23 @@ static void option_81(void **state)
 		{ OPTION("\1\0\0"), true, true, true },
 		{ OPTION("\1\0\0web1"), true, true, false },
 		{ OPTION("\1\0\0db"), true, false, false },
-		{ OPTION("\5\0\0\4web1"), true, true, false },      /* a part of a name: no root */
+		{ OPTION("\5\0\0\4web1"), true, true, false }, /* a part of a name: no root */
 		{ OPTION("\5\0\0\4WEB1\0"), true, true, false },
 		{ OPTION("\5\0\0\3www\7example\3org\0"), true, true, false },
 		{ OPTION("\5\0\0\2db\0"), true, false, false },
-		{ OPTION("\5\0\0\4web1\0\2db\0"), true, false, false },  /* a second name behind the root */
-		{ OPTION("\5\0\0\4web1\x20""db"), true, false, false },   /* a label that is cut */
-		{ OPTION("\5\0\0\xc0\0"), true, false, false },           /* a pointer: RFC 4702 2.3 forbids them */
+		{ OPTION("\5\0\0\4web1\0\2db\0"), true, false, false }, /* a second name behind the root */
+		{ OPTION("\5\0\0\4web1\x20"
+			 "db"),
+		  true, false, false },                         /* a label that is cut */
+		{ OPTION("\5\0\0\xc0\0"), true, false, false }, /* a pointer: RFC 4702 2.3 forbids them */
 		{ OPTION("\5\0\0\x10www.example.org\0"), true, false, false },
-		{ OPTION("\5\0\0web1"), true, false, false },             /* flag E and no labels */
-		{ OPTION("\1\0\0\4web1\0"), true, false, false },         /* labels, and no flag E */
+		{ OPTION("\5\0\0web1"), true, false, false },     /* flag E and no labels */
+		{ OPTION("\1\0\0\4web1\0"), true, false, false }, /* labels, and no flag E */
 		{ OPTION("\1\0\0wpad.lan"), false, false, false },
 		{ OPTION("\5\0\0\4wPad\0"), false, false, false },
 		{ OPTION("\5\0\0\4wpad\0junk"), false, false, false },
-		{ OPTION("\5\0\0wpad"), false, false, false },            /* to a server that knows no flag E */
-		{ OPTION("\1\0\0\4wpad\0"), false, false, false },        /* and to one that looks for itself */
+		{ OPTION("\5\0\0wpad"), false, false, false },     /* to a server that knows no flag E */
+		{ OPTION("\1\0\0\4wpad\0"), false, false, false }, /* and to one that looks for itself */
 		{ OPTION("\5\0\0\0"), true, true, true },
 		{ OPTION("\5\0\0\0\2db\0"), true, false, false },
 	};
@@ -143,7 +145,9 @@ static int set_up(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(option_12), cmocka_unit_test(option_81), cmocka_unit_test(option_39),
+		cmocka_unit_test(option_12),
+		cmocka_unit_test(option_81),
+		cmocka_unit_test(option_39),
 		cmocka_unit_test(random_options),
 	};
 	return cmocka_run_group_tests(tests, set_up, NULL);

@@ -111,7 +111,7 @@ static void a_guest_errs_about_what_it_was_sent(void **state)
 			*(way.to_guest ? &a.sender : &a.receiver) = other_of(way.v6); /* of a neighbor's flow */
 			ABOUT(&way, &a, DROP_ICMP_ERROR_QUOTE);
 			*(way.to_guest ? &a.sender : &a.receiver) = /* another address of the guest's own: a container's */
-				way.v6 ? ADDRESS6(LOCAL_PREFIX, 0x77) : address_of_ipv4(OTHER_IP);
+			    way.v6 ? ADDRESS6(LOCAL_PREFIX, 0x77) : address_of_ipv4(OTHER_IP);
 			ABOUT(&way, &a, PASS);
 			a = honest(&way);
 			*(way.to_guest ? &a.sender : &a.receiver) = remote_of(way.v6);
@@ -212,8 +212,10 @@ static void the_policy_speaks_first(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_guest_errs_about_what_it_was_sent), cmocka_unit_test(only_the_sender_is_told),
-		cmocka_unit_test(a_quote_must_be_whole),		cmocka_unit_test(errors_leave_in_one_piece),
+		cmocka_unit_test(a_guest_errs_about_what_it_was_sent),
+		cmocka_unit_test(only_the_sender_is_told),
+		cmocka_unit_test(a_quote_must_be_whole),
+		cmocka_unit_test(errors_leave_in_one_piece),
 		cmocka_unit_test(the_policy_speaks_first),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

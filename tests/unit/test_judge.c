@@ -46,7 +46,7 @@ static void ethernet(void **state)
 	GUEST_SENDS(PASS);
 	put_zeros(&w, 1514 - w.length); /* padding changes nothing up to the MTU ... */
 	GUEST_SENDS(PASS);
-	put_zeros(&w, 1);               /* ... and no further */
+	put_zeros(&w, 1); /* ... and no further */
 	GUEST_SENDS(DROP_FRAME_OVERSIZE);
 	GUEST_GETS(DROP_FRAME_OVERSIZE);
 	for (int bit = 0; bit < 48; bit++) {
@@ -190,12 +190,16 @@ static void ipv4_header(void **state)
 	(void)state;
 	bound();
 	put_data(GUEST_IP, GLOBAL_IP, GATEWAY_MAC);
-	struct { uint32_t at; uint8_t value; enum verdict wanted; } faults[] = {
+	struct {
+		uint32_t at;
+		uint8_t value;
+		enum verdict wanted;
+	} faults[] = {
 		{ 14, 0x65, DROP_IP4_MALFORMED }, { 14, 0x44, DROP_IP4_MALFORMED }, { 14, 0x4f, DROP_IP4_MALFORMED },
-		{ 16, 0xff, DROP_IP4_MALFORMED }, { 17, 19, DROP_IP4_MALFORMED }, { 22, 0, DROP_IP4_MALFORMED },
-		{ 20, 0x80, DROP_IP4_MALFORMED }, { 14, 0x46, DROP_IP4_OPTIONS }, { 39, 7, DROP_L4_MALFORMED },
-		{ 39, 13, DROP_L4_MALFORMED }, { 23, 0, DROP_IP4_MALFORMED }, { 23, 43, DROP_IP4_MALFORMED },
-		{ 23, 58, DROP_IP4_MALFORMED }, { 23, 6, DROP_L4_MALFORMED },
+		{ 16, 0xff, DROP_IP4_MALFORMED }, { 17, 19, DROP_IP4_MALFORMED },   { 22, 0, DROP_IP4_MALFORMED },
+		{ 20, 0x80, DROP_IP4_MALFORMED }, { 14, 0x46, DROP_IP4_OPTIONS },   { 39, 7, DROP_L4_MALFORMED },
+		{ 39, 13, DROP_L4_MALFORMED },    { 23, 0, DROP_IP4_MALFORMED },    { 23, 43, DROP_IP4_MALFORMED },
+		{ 23, 58, DROP_IP4_MALFORMED },   { 23, 6, DROP_L4_MALFORMED },
 	};
 	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
 		uint8_t was = w.frame[faults[i].at];
@@ -225,18 +229,18 @@ static void fragments(void **state)
 	GUEST_SENDS(PASS);
 	put_fragment(17, 8, 64);
 	GUEST_SENDS(PASS);
-	put_fragment(6, 0x2000, 16);       /* the TCP flags would come later */
+	put_fragment(6, 0x2000, 16); /* the TCP flags would come later */
 	GUEST_SENDS(DROP_IP4_FRAGMENT);
-	put_fragment(6, 1, 64);            /* rewrites them: offset 8 */
+	put_fragment(6, 1, 64); /* rewrites them: offset 8 */
 	GUEST_SENDS(DROP_IP4_FRAGMENT);
 	put_fragment(6, 2, 64);
 	GUEST_SENDS(DROP_IP4_FRAGMENT);
-	put_fragment(17, 0x2000 | 4, 65);  /* not a multiple of eight */
+	put_fragment(17, 0x2000 | 4, 65); /* not a multiple of eight */
 	GUEST_SENDS(DROP_IP4_FRAGMENT);
-	put_fragment(17, 0x1fff, 64);      /* ping of death */
+	put_fragment(17, 0x1fff, 64); /* ping of death */
 	GUEST_SENDS(DROP_IP4_FRAGMENT);
 	put_client_message(&w, &(struct dhcp_spec){ .type = 1 });
-	w.frame[20] = 0x20;                /* the first half of a DISCOVER, the length a multiple of eight */
+	w.frame[20] = 0x20; /* the first half of a DISCOVER, the length a multiple of eight */
 	w.frame[16] = 0;
 	w.frame[17] = 20 + 64;
 	GUEST_SENDS(DROP_DHCP4_MALFORMED);
@@ -292,7 +296,8 @@ static void icmp_and_igmp(void **state)
 	(void)state;
 	bound();
 	for (uint32_t type = 0; type < 256; type++) {
-		bool is_error = type == 3 || type == 4 || type == 11 || type == 12; /* without a quote: test_icmp_errors.c */
+		bool is_error = type == 3 || type == 4 || type == 11 ||
+				type == 12; /* without a quote: test_icmp_errors.c */
 		put_icmp(true, 1, (uint8_t)type, GLOBAL_IP);
 		enum verdict of_control = type == 5 || type == 9 || type == 18 ? DROP_ICMP_CONTROL : PASS;
 		GUEST_SENDS(is_error ? DROP_ICMP_ERROR_QUOTE : of_control);
@@ -320,14 +325,25 @@ static void destinations(void **state)
 	(void)state;
 	bound();
 	struct rule blocked[] = { { address_of_ipv4(GLOBAL_IP), 128, .class = CLASS_BLOCKED, .directions = OUTWARD } };
-	struct { uint32_t to; uint64_t mac; enum verdict wanted; } rows[] = {
-		{ GLOBAL_IP, GATEWAY_MAC, DROP_DST_BLOCKED }, { 0x01010102, GATEWAY_MAC, PASS },
-		{ GATEWAY_IP, GATEWAY_MAC, PASS }, { VICTIM_IP, GATEWAY_MAC, DROP_DST_PRIVATE },
-		{ 0xa9fea9fe, GATEWAY_MAC, DROP_DST_PRIVATE }, { GUEST_IP, GATEWAY_MAC, DROP_DST_INVALID },
-		{ 0, GATEWAY_MAC, DROP_DST_INVALID }, { 0x7f000001, GATEWAY_MAC, DROP_DST_INVALID },
-		{ 0xffffffff, MAC_BROADCAST, DROP_DST_BROADCAST }, { SUBNET_BROADCAST, MAC_BROADCAST, DROP_DST_BROADCAST },
-		{ 0xe00000fb, 0x01005e0000fbULL, DROP_DST_MULTICAST }, { 0xeffffffa, 0x01005e7ffffaULL, DROP_DST_MULTICAST },
-		{ 0xe0000109, 0x01005e000109ULL, DROP_DST_MULTICAST }, { 0xe0000181, 0x01005e000181ULL, DROP_DST_MULTICAST },
+	struct {
+		uint32_t to;
+		uint64_t mac;
+		enum verdict wanted;
+	} rows[] = {
+		{ GLOBAL_IP, GATEWAY_MAC, DROP_DST_BLOCKED },
+		{ 0x01010102, GATEWAY_MAC, PASS },
+		{ GATEWAY_IP, GATEWAY_MAC, PASS },
+		{ VICTIM_IP, GATEWAY_MAC, DROP_DST_PRIVATE },
+		{ 0xa9fea9fe, GATEWAY_MAC, DROP_DST_PRIVATE },
+		{ GUEST_IP, GATEWAY_MAC, DROP_DST_INVALID },
+		{ 0, GATEWAY_MAC, DROP_DST_INVALID },
+		{ 0x7f000001, GATEWAY_MAC, DROP_DST_INVALID },
+		{ 0xffffffff, MAC_BROADCAST, DROP_DST_BROADCAST },
+		{ SUBNET_BROADCAST, MAC_BROADCAST, DROP_DST_BROADCAST },
+		{ 0xe00000fb, 0x01005e0000fbULL, DROP_DST_MULTICAST },
+		{ 0xeffffffa, 0x01005e7ffffaULL, DROP_DST_MULTICAST },
+		{ 0xe0000109, 0x01005e000109ULL, DROP_DST_MULTICAST },
+		{ 0xe0000181, 0x01005e000181ULL, DROP_DST_MULTICAST },
 		{ 0xe8000001, 0x01005e000001ULL, DROP_DST_MULTICAST },
 	};
 	assert_true(compile_policy(&w.config.policy, blocked, 1));
@@ -367,15 +383,27 @@ static void every_reason_was_earned(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ethernet), cmocka_unit_test(every_ethertype), cmocka_unit_test(arp_of_guest),
-		cmocka_unit_test(arp_to_guest), cmocka_unit_test(ipv4_header), cmocka_unit_test(fragments),
-		cmocka_unit_test(sources_and_next_hops), cmocka_unit_test(icmp_and_igmp), cmocka_unit_test(destinations),
-		cmocka_unit_test(dhcp_of_guest), cmocka_unit_test(dhcp_limits_of_guest), cmocka_unit_test(dhcp_to_guest),
-		cmocka_unit_test(forged_replies_do_not_drown_the_real_one), cmocka_unit_test(claims_and_churn),
+		cmocka_unit_test(ethernet),
+		cmocka_unit_test(every_ethertype),
+		cmocka_unit_test(arp_of_guest),
+		cmocka_unit_test(arp_to_guest),
+		cmocka_unit_test(ipv4_header),
+		cmocka_unit_test(fragments),
+		cmocka_unit_test(sources_and_next_hops),
+		cmocka_unit_test(icmp_and_igmp),
+		cmocka_unit_test(destinations),
+		cmocka_unit_test(dhcp_of_guest),
+		cmocka_unit_test(dhcp_limits_of_guest),
+		cmocka_unit_test(dhcp_to_guest),
+		cmocka_unit_test(forged_replies_do_not_drown_the_real_one),
+		cmocka_unit_test(claims_and_churn),
 		cmocka_unit_test(storms_from_the_network),
-		cmocka_unit_test(answers_come_in_and_calls_do_not), cmocka_unit_test(a_blocked_peer_may_only_answer),
-		cmocka_unit_test(established_flows_make_no_room), cmocka_unit_test(callers_leave_room_for_the_guest),
-		cmocka_unit_test(later_fragments_follow_their_first), cmocka_unit_test(errors_come_in_one_piece),
+		cmocka_unit_test(answers_come_in_and_calls_do_not),
+		cmocka_unit_test(a_blocked_peer_may_only_answer),
+		cmocka_unit_test(established_flows_make_no_room),
+		cmocka_unit_test(callers_leave_room_for_the_guest),
+		cmocka_unit_test(later_fragments_follow_their_first),
+		cmocka_unit_test(errors_come_in_one_piece),
 		cmocka_unit_test(every_reason_was_earned),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

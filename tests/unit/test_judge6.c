@@ -60,7 +60,10 @@ static void fixed_header(void **state)
 {
 	(void)state;
 	bound6();
-	struct { uint32_t at; uint8_t value; } faults[] = {
+	struct {
+		uint32_t at;
+		uint8_t value;
+	} faults[] = {
 		{ 14, 0x45 }, { 14, 0x50 }, { 14, 0x70 }, { 14, 0 }, { 19, 0 }, { 19, 13 }, { 18, 0xff }, { 21, 0 },
 	};
 	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
@@ -92,7 +95,10 @@ static void fixed_header(void **state)
 static void transport_headers(void **state)
 {
 	(void)state;
-	struct { uint8_t protocol; uint32_t need; } rows[] = { { 6, 20 }, { 17, 8 }, { 58, 8 } };
+	struct {
+		uint8_t protocol;
+		uint32_t need;
+	} rows[] = { { 6, 20 }, { 17, 8 }, { 58, 8 } };
 	bound6();
 	for (size_t i = 0; i < 3; i++)
 		for (uint32_t n = 1; n < 30; n++) {
@@ -134,9 +140,17 @@ static void sources_of_guest(void **state)
 	GUEST_SENDS(DROP_IP6_SRC_TENTATIVE);
 	w.now_ms += 1;
 	GUEST_SENDS(PASS);
-	struct address others[] = { UNSPECIFIED6, VICTIM_LL, VICTIM_LEASED, GLOBAL_IP6, ROUTER_LL, NODES_GROUP,
-				    ADDRESS6(0, 1), address_of_ipv4(GUEST_IP), ADDRESS6(0xfd65000000000000ULL, GUEST_ID),
-				    ADDRESS6(0xfe80000100000000ULL, GUEST_ID), ADDRESS6(LOCAL_PREFIX, 0) };
+	struct address others[] = { UNSPECIFIED6,
+				    VICTIM_LL,
+				    VICTIM_LEASED,
+				    GLOBAL_IP6,
+				    ROUTER_LL,
+				    NODES_GROUP,
+				    ADDRESS6(0, 1),
+				    address_of_ipv4(GUEST_IP),
+				    ADDRESS6(0xfd65000000000000ULL, GUEST_ID),
+				    ADDRESS6(0xfe80000100000000ULL, GUEST_ID),
+				    ADDRESS6(LOCAL_PREFIX, 0) };
 	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
 		put_data(others[i], ADDRESS6(0x2a00000000000000ULL, 1));
 		GUEST_SENDS(DROP_IP6_SRC_UNBOUND);
@@ -180,7 +194,8 @@ static void next_hops(void **state)
 {
 	(void)state;
 	struct address resolver = ADDRESS6(LOCAL_PREFIX, 0x53), far = ADDRESS6(0xfd65000000000000ULL, 1);
-	struct rule rules[] = { { VICTIM_LEASED, 128, .class = CLASS_ALLOWED, .directions = OUTWARD }, { far, 128, .class = CLASS_ALLOWED, .directions = OUTWARD },
+	struct rule rules[] = { { VICTIM_LEASED, 128, .class = CLASS_ALLOWED, .directions = OUTWARD },
+				{ far, 128, .class = CLASS_ALLOWED, .directions = OUTWARD },
 				{ VICTIM_LL, 128, .class = CLASS_ALLOWED, .directions = OUTWARD } };
 	bound6();
 	assert_true(compile_policy(&w.config.policy, rules, 3));
@@ -202,8 +217,8 @@ static void next_hops(void **state)
 	put_data_to(GLOBAL_IP6, 4000, VICTIM_MAC);
 	GUEST_SENDS(PASS);
 	start_world6(&w, false); /* a prefix without the L flag; the router's MAC is learned */
-	put_ra(&w, &(struct ra_spec){ .router_s = 1800, .prefix = { LOCAL_PREFIX, 0 }, .flags = PREFIX_AUTONOMOUS,
-				      .valid_s = 7200 });
+	put_ra(&w, &(struct ra_spec){
+		       .router_s = 1800, .prefix = { LOCAL_PREFIX, 0 }, .flags = PREFIX_AUTONOMOUS, .valid_s = 7200 });
 	GUEST_GETS(PASS);
 	claim_address(&w, GUEST_PRIVACY);
 	assert_true(compile_policy(&w.config.policy, rules, 2));
@@ -249,14 +264,23 @@ static void data_to_guest(void **state)
 {
 	(void)state;
 	bound6();
-	struct { struct address from; uint64_t mac; enum verdict wanted; } rows[] = {
-		{ GLOBAL_IP6, GATEWAY_MAC, PASS }, { VICTIM_LEASED, VICTIM_MAC, PASS }, { VICTIM_LL, VICTIM_MAC, PASS },
-		{ ROUTER_LL, GATEWAY_MAC, PASS }, { ROUTER_LL, VICTIM_MAC, DROP_IP6_GATEWAY_SPOOF },
-		{ NODES_GROUP, GATEWAY_MAC, DROP_IP6_SRC_INVALID }, { ADDRESS6(0, 1), GATEWAY_MAC, DROP_IP6_SRC_INVALID },
+	struct {
+		struct address from;
+		uint64_t mac;
+		enum verdict wanted;
+	} rows[] = {
+		{ GLOBAL_IP6, GATEWAY_MAC, PASS },
+		{ VICTIM_LEASED, VICTIM_MAC, PASS },
+		{ VICTIM_LL, VICTIM_MAC, PASS },
+		{ ROUTER_LL, GATEWAY_MAC, PASS },
+		{ ROUTER_LL, VICTIM_MAC, DROP_IP6_GATEWAY_SPOOF },
+		{ NODES_GROUP, GATEWAY_MAC, DROP_IP6_SRC_INVALID },
+		{ ADDRESS6(0, 1), GATEWAY_MAC, DROP_IP6_SRC_INVALID },
 		{ UNSPECIFIED6, GATEWAY_MAC, DROP_IP6_SRC_INVALID },
 		{ address_of_ipv4(GLOBAL_IP), GATEWAY_MAC, DROP_IP6_SRC_INVALID },
 		{ ADDRESS6(0xff0e000000000000ULL, 1), GATEWAY_MAC, DROP_IP6_SRC_INVALID },
-		{ GUEST_PRIVACY, GATEWAY_MAC, DROP_IP6_SRC_IS_GUEST }, { GUEST_SLAAC, VICTIM_MAC, DROP_IP6_SRC_IS_GUEST },
+		{ GUEST_PRIVACY, GATEWAY_MAC, DROP_IP6_SRC_IS_GUEST },
+		{ GUEST_SLAAC, VICTIM_MAC, DROP_IP6_SRC_IS_GUEST },
 		{ GUEST_LL, VICTIM_MAC, DROP_IP6_SRC_IS_GUEST },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -300,13 +324,23 @@ static void locked_router(void **state)
 static void dhcp_of_guest(void **state)
 {
 	(void)state;
-	struct { struct address from; uint16_t source, port; enum verdict wanted; } rows[] = {
-		{ GUEST_LL, 546, 547, PUNT_DHCP6_CLIENT }, { GUEST_LL, 1234, 547, PUNT_DHCP6_CLIENT },
-		{ GUEST_LL, 547, 546, DROP_DHCP6_SERVER }, { GUEST_LL, 547, 547, DROP_DHCP6_SERVER },
-		{ GUEST_LL, 1234, 546, DROP_DHCP6_SERVER }, { GUEST_LL, 546, 546, DROP_DHCP6_SERVER },
-		{ GUEST_LL, 547, 1234, DROP_DHCP6_SERVER }, { GUEST_LL, 546, 1234, DROP_DHCP6_PORT_MISUSE },
-		{ GUEST_LL, 546, 53, DROP_DHCP6_PORT_MISUSE }, { UNSPECIFIED6, 546, 547, DROP_DHCP6_ADDRESSING },
-		{ GUEST_PRIVACY, 546, 547, PUNT_DHCP6_CLIENT }, { VICTIM_LL, 546, 547, DROP_DHCP6_ADDRESSING },
+	struct {
+		struct address from;
+		uint16_t source, port;
+		enum verdict wanted;
+	} rows[] = {
+		{ GUEST_LL, 546, 547, PUNT_DHCP6_CLIENT },
+		{ GUEST_LL, 1234, 547, PUNT_DHCP6_CLIENT },
+		{ GUEST_LL, 547, 546, DROP_DHCP6_SERVER },
+		{ GUEST_LL, 547, 547, DROP_DHCP6_SERVER },
+		{ GUEST_LL, 1234, 546, DROP_DHCP6_SERVER },
+		{ GUEST_LL, 546, 546, DROP_DHCP6_SERVER },
+		{ GUEST_LL, 547, 1234, DROP_DHCP6_SERVER },
+		{ GUEST_LL, 546, 1234, DROP_DHCP6_PORT_MISUSE },
+		{ GUEST_LL, 546, 53, DROP_DHCP6_PORT_MISUSE },
+		{ UNSPECIFIED6, 546, 547, DROP_DHCP6_ADDRESSING },
+		{ GUEST_PRIVACY, 546, 547, PUNT_DHCP6_CLIENT },
+		{ VICTIM_LL, 546, 547, DROP_DHCP6_ADDRESSING },
 		{ ADDRESS6(LINK_LOCAL_PREFIX, 77), 546, 547, PUNT_DHCP6_CLIENT }, /* tentative */
 	};
 	bound6();
@@ -393,8 +427,9 @@ static void forgeries_cost_nothing(void **state)
 static void every_reason_was_earned(void **state)
 {
 	(void)state;
-	static const enum verdict of_messages[] = { DROP_DHCP6_TYPE, DROP_DHCP6_CLIENT_ID_SPOOF, DROP_DHCP6_BAD_LEASE,
-						    DROP_DHCP6_CLIENT_ID_LIMIT, DROP_DHCP6_NOT_OWNER, DROP_DHCP6_IDENTITY_LIMIT };
+	static const enum verdict of_messages[] = { DROP_DHCP6_TYPE,      DROP_DHCP6_CLIENT_ID_SPOOF,
+						    DROP_DHCP6_BAD_LEASE, DROP_DHCP6_CLIENT_ID_LIMIT,
+						    DROP_DHCP6_NOT_OWNER, DROP_DHCP6_IDENTITY_LIMIT };
 	for (enum verdict v = (enum verdict)FIRST_DROP; v < VERDICTS; v++) {
 		bool excused = !is_ipv6_reason(v) || was_seen(v);
 		for (size_t i = 0; i < sizeof of_messages / sizeof of_messages[0]; i++)
@@ -407,23 +442,42 @@ static void every_reason_was_earned(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(switched_off), cmocka_unit_test(fixed_header), cmocka_unit_test(transport_headers),
-		cmocka_unit_test(sources_of_guest), cmocka_unit_test(macs_of_destinations), cmocka_unit_test(next_hops),
-		cmocka_unit_test(scopes_of_sources), cmocka_unit_test(data_to_guest), cmocka_unit_test(locked_router),
-		cmocka_unit_test(dhcp_of_guest), cmocka_unit_test(dhcp_to_guest),
+		cmocka_unit_test(switched_off),
+		cmocka_unit_test(fixed_header),
+		cmocka_unit_test(transport_headers),
+		cmocka_unit_test(sources_of_guest),
+		cmocka_unit_test(macs_of_destinations),
+		cmocka_unit_test(next_hops),
+		cmocka_unit_test(scopes_of_sources),
+		cmocka_unit_test(data_to_guest),
+		cmocka_unit_test(locked_router),
+		cmocka_unit_test(dhcp_of_guest),
+		cmocka_unit_test(dhcp_to_guest),
 		cmocka_unit_test(forgeries_cost_nothing),
-		cmocka_unit_test(all_header_chains), cmocka_unit_test(sizes_of_headers),
-		cmocka_unit_test(fragments_at_every_offset), cmocka_unit_test(what_fragments_may_hide),
-		cmocka_unit_test(solicitations_of_routers), cmocka_unit_test(duplicate_address_detection),
-		cmocka_unit_test(solicitations_of_neighbors), cmocka_unit_test(advertisements_of_neighbors),
-		cmocka_unit_test(options_of_neighbor_discovery), cmocka_unit_test(reports_of_listeners),
-		cmocka_unit_test(neighbors_from_the_network), cmocka_unit_test(routers_from_the_network),
-		cmocka_unit_test(conflicts_from_the_network), cmocka_unit_test(conflicts_of_leases),
+		cmocka_unit_test(all_header_chains),
+		cmocka_unit_test(sizes_of_headers),
+		cmocka_unit_test(fragments_at_every_offset),
+		cmocka_unit_test(what_fragments_may_hide),
+		cmocka_unit_test(solicitations_of_routers),
+		cmocka_unit_test(duplicate_address_detection),
+		cmocka_unit_test(solicitations_of_neighbors),
+		cmocka_unit_test(advertisements_of_neighbors),
+		cmocka_unit_test(options_of_neighbor_discovery),
+		cmocka_unit_test(reports_of_listeners),
+		cmocka_unit_test(neighbors_from_the_network),
+		cmocka_unit_test(routers_from_the_network),
+		cmocka_unit_test(conflicts_from_the_network),
+		cmocka_unit_test(conflicts_of_leases),
 		cmocka_unit_test(every_type_of_icmp6),
-		cmocka_unit_test(rates_of_neighbor_discovery), cmocka_unit_test(too_many_claims),
-		cmocka_unit_test(special_purpose_blocks), cmocka_unit_test(scopes_of_groups),
-		cmocka_unit_test(translated_addresses), cmocka_unit_test(rules_and_translators),
-		cmocka_unit_test(rules_of_every_length), cmocka_unit_test(aliases), cmocka_unit_test(sites),
+		cmocka_unit_test(rates_of_neighbor_discovery),
+		cmocka_unit_test(too_many_claims),
+		cmocka_unit_test(special_purpose_blocks),
+		cmocka_unit_test(scopes_of_groups),
+		cmocka_unit_test(translated_addresses),
+		cmocka_unit_test(rules_and_translators),
+		cmocka_unit_test(rules_of_every_length),
+		cmocka_unit_test(aliases),
+		cmocka_unit_test(sites),
 		cmocka_unit_test(hosts_routers_and_resolvers),
 		cmocka_unit_test(every_reason_was_earned),
 	};

@@ -31,7 +31,8 @@ static void set_policy(void)
 	memcpy(copy, kept, kept_count * sizeof *kept);
 	for (uint8_t i = 0; i < ALIASES; i++)
 		if (class_of_alias[i] != CLASS_NONE)
-			copy[count++] = (struct rule){ .alias = i, .class = (uint8_t)class_of_alias[i], .directions = OUTWARD };
+			copy[count++] =
+			    (struct rule){ .alias = i, .class = (uint8_t)class_of_alias[i], .directions = OUTWARD };
 	assert_true(compile_policy(&w.config.policy, copy, count));
 }
 
@@ -68,7 +69,7 @@ static const struct block blocks[] = {
 	{ 0x0100000000000001, 0, 64, DROP_DST_PRIVATE },
 	{ 0x2000000000000000, 0, 3, PASS },
 	{ 0x2001000000000000, 0, 23, DROP_DST_PRIVATE },
-	{ 0x2001000000000000, 0, 32, DROP_DST_PRIVATE },       /* Teredo */
+	{ 0x2001000000000000, 0, 32, DROP_DST_PRIVATE }, /* Teredo */
 	{ 0x2001000100000000, 1, 128, PASS },
 	{ 0x2001000100000000, 2, 128, PASS },
 	{ 0x2001000100000000, 3, 128, PASS },
@@ -179,15 +180,31 @@ static struct address translated(struct address prefix, uint32_t bits, uint32_t 
 }
 
 /* docs/filter.md, Destinations, for one who holds no IPv4 address; 0.0.0.0/0 is global but for these. */
-static const struct { uint32_t ipv4; enum verdict wanted; } behind_translators[] = {
-	{ 0x01010101, PASS }, { 0x08080808, PASS }, { 0xdfffffff, PASS }, { 0xc0a84001, PASS }, /* the host */
-	{ 0x00000000, DROP_DST_NAT64_PRIVATE }, { 0x00ffffff, DROP_DST_NAT64_PRIVATE }, { 0x01000000, PASS },
-	{ 0x0a000000, DROP_DST_NAT64_PRIVATE }, { 0x0affffff, DROP_DST_NAT64_PRIVATE }, { 0x0b000000, PASS },
-	{ 0x64400000, DROP_DST_NAT64_PRIVATE }, { 0x7f000001, DROP_DST_NAT64_PRIVATE },
-	{ 0xa9fea9fe, DROP_DST_NAT64_PRIVATE }, { 0xac100001, DROP_DST_NAT64_PRIVATE }, { 0xac200000, PASS },
-	{ 0xc0000201, DROP_DST_NAT64_PRIVATE }, { 0xc0a8400b, DROP_DST_NAT64_PRIVATE },
-	{ 0xc6120001, DROP_DST_NAT64_PRIVATE }, { 0xe00000fb, DROP_DST_NAT64_PRIVATE },
-	{ 0xefffffff, DROP_DST_NAT64_PRIVATE }, { 0xf0000000, DROP_DST_NAT64_PRIVATE },
+static const struct {
+	uint32_t ipv4;
+	enum verdict wanted;
+} behind_translators[] = {
+	{ 0x01010101, PASS },
+	{ 0x08080808, PASS },
+	{ 0xdfffffff, PASS },
+	{ 0xc0a84001, PASS }, /* the host */
+	{ 0x00000000, DROP_DST_NAT64_PRIVATE },
+	{ 0x00ffffff, DROP_DST_NAT64_PRIVATE },
+	{ 0x01000000, PASS },
+	{ 0x0a000000, DROP_DST_NAT64_PRIVATE },
+	{ 0x0affffff, DROP_DST_NAT64_PRIVATE },
+	{ 0x0b000000, PASS },
+	{ 0x64400000, DROP_DST_NAT64_PRIVATE },
+	{ 0x7f000001, DROP_DST_NAT64_PRIVATE },
+	{ 0xa9fea9fe, DROP_DST_NAT64_PRIVATE },
+	{ 0xac100001, DROP_DST_NAT64_PRIVATE },
+	{ 0xac200000, PASS },
+	{ 0xc0000201, DROP_DST_NAT64_PRIVATE },
+	{ 0xc0a8400b, DROP_DST_NAT64_PRIVATE },
+	{ 0xc6120001, DROP_DST_NAT64_PRIVATE },
+	{ 0xe00000fb, DROP_DST_NAT64_PRIVATE },
+	{ 0xefffffff, DROP_DST_NAT64_PRIVATE },
+	{ 0xf0000000, DROP_DST_NAT64_PRIVATE },
 	{ 0xffffffff, DROP_DST_NAT64_PRIVATE },
 };
 
@@ -215,8 +232,8 @@ void translated_addresses(void **state)
 		w.config.nat64.count = 1;
 		send_behind(prefix, lengths[i]);
 		bound6();
-		put_ra(&w, &(struct ra_spec){ .router_s = 1800, .nat64 = prefix, .nat64_bits = lengths[i],
-					      .nat64_s = 1800 });
+		put_ra(&w,
+		       &(struct ra_spec){ .router_s = 1800, .nat64 = prefix, .nat64_bits = lengths[i], .nat64_s = 1800 });
 		GUEST_GETS(PASS);
 		send_behind(prefix, lengths[i]);
 	}
@@ -231,7 +248,8 @@ void rules_and_translators(void **state)
 	const struct address global = translated(well_known, 96, 0x01010101);
 	bound6();
 	for (uint8_t length = 0; length <= 128; length++) {
-		const struct rule allow = { private, length, .class = CLASS_ALLOWED, .directions = OUTWARD }, block = { global, length, .class = CLASS_BLOCKED, .directions = OUTWARD };
+		const struct rule allow = { private, length, .class = CLASS_ALLOWED, .directions = OUTWARD },
+				  block = { global, length, .class = CLASS_BLOCKED, .directions = OUTWARD };
 		set_rules(&allow, 1);
 		send_to(private, length < 96 ? DROP_DST_NAT64_PRIVATE : PASS, __LINE__);
 		set_rules(&block, 1);
@@ -255,7 +273,8 @@ void rules_of_every_length(void **state)
 	bound6();
 	for (uint8_t length = 0; length <= 128; length++) {
 		struct rule rules[] = { { private, length, .class = CLASS_ALLOWED, .directions = OUTWARD },
-					{ private, (uint8_t)(length + 1), .class = CLASS_BLOCKED, .directions = OUTWARD } };
+					{ private, (uint8_t)(length + 1), .class = CLASS_BLOCKED,
+					  .directions = OUTWARD } };
 		struct address other = private; /* differs in the first bit behind the prefix */
 		*(length < 64 ? &other.high : &other.low) ^= length < 128 ? 1ULL << (63 - length % 64) : 0;
 		set_rules(rules, 1);
@@ -271,7 +290,8 @@ void rules_of_every_length(void **state)
 		set_rules(rules, 2);
 		send_to(private, DROP_DST_BLOCKED, __LINE__);
 	}
-	const struct rule all = { { 0, 0 }, 0, .class = CLASS_ALLOWED, .directions = OUTWARD }, none = { { 0, 0 }, 0, .class = CLASS_BLOCKED, .directions = OUTWARD };
+	const struct rule all = { { 0, 0 }, 0, .class = CLASS_ALLOWED, .directions = OUTWARD },
+			  none = { { 0, 0 }, 0, .class = CLASS_BLOCKED, .directions = OUTWARD };
 	set_rules(&all, 1);
 	SENT_TO(0xfd00000000000000, 1, PASS);
 	SENT_TO(0xff02000000000000, 1, PASS);

@@ -16,7 +16,7 @@ enum { KINDS = sizeof kinds };
 struct chain {
 	uint8_t type[CHAIN_MAX + 1]; /* behind the last one that leads on: UDP */
 	uint32_t length;
-	bool more;                   /* of the first Fragment header */
+	bool more; /* of the first Fragment header */
 };
 
 static bool leads_on(uint8_t type)
@@ -83,10 +83,13 @@ static void put_chain(const struct chain *c, bool outward)
 /* What a guest may never send is seen behind every chain (P51). */
 static void look_for_hidden_messages(const struct chain *c)
 {
-	struct { uint8_t type; enum verdict wanted; } rows[] = {
+	struct {
+		uint8_t type;
+		enum verdict wanted;
+	} rows[] = {
 		{ RA, DROP_RA_FROM_GUEST }, { REDIRECT, DROP_ICMP6_REDIRECT }, { NA, DROP_ND_EXT_HEADER },
-		{ NS, DROP_ND_EXT_HEADER }, { RS, DROP_ND_EXT_HEADER }, { 130, DROP_MLD_INVALID },
-		{ 143, DROP_MLD_INVALID }, { 139, DROP_ICMP6_TYPE },
+		{ NS, DROP_ND_EXT_HEADER }, { RS, DROP_ND_EXT_HEADER },        { 130, DROP_MLD_INVALID },
+		{ 143, DROP_MLD_INVALID },  { 139, DROP_ICMP6_TYPE },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		w.frame[w.length - TRANSPORT] = rows[i].type;
@@ -165,8 +168,10 @@ void sizes_of_headers(void **state)
 		uint32_t octets = length < 4 ? 4 * (length + 2) : 24;
 		put_both_ways(true);
 		insert_header(&w, 51, header, octets);
-		GUEST_SENDS(length == 0 ? DROP_IP6_EXT_HEADER : 4 * (length + 2) > octets + 24 ? DROP_IP6_MALFORMED :
-			    length > 4 ? DROP_L4_MALFORMED : PASS);
+		GUEST_SENDS(length == 0                      ? DROP_IP6_EXT_HEADER
+			    : 4 * (length + 2) > octets + 24 ? DROP_IP6_MALFORMED
+			    : length > 4                     ? DROP_L4_MALFORMED
+							     : PASS);
 		if (length > 4)
 			continue; /* what stands behind is another matter */
 		put_both_ways(false);
@@ -242,17 +247,17 @@ void what_fragments_may_hide(void **state)
 	put_udp6(&w, GUEST_PRIVACY, GLOBAL_IP6, 547, 546, 16); /* ports in a later fragment are data */
 	insert_fragment(&w, 1024, false);
 	GUEST_SENDS(PASS);
-	put_icmp6(&w, GUEST_PRIVACY, GLOBAL_IP6, RA, 64);      /* and so is a type */
+	put_icmp6(&w, GUEST_PRIVACY, GLOBAL_IP6, RA, 64); /* and so is a type */
 	insert_fragment(&w, 1024, false);
 	GUEST_SENDS(PASS);
-	put_packet6(&w, VICTIM_LL, GLOBAL_IP6, 58, 64);        /* but sources and destinations count */
+	put_packet6(&w, VICTIM_LL, GLOBAL_IP6, 58, 64); /* but sources and destinations count */
 	insert_fragment(&w, 1024, false);
 	GUEST_SENDS(DROP_IP6_SRC_UNBOUND);
 	put_packet6(&w, GUEST_PRIVACY, VICTIM_LEASED, 58, 64);
 	insert_fragment(&w, 1024, false);
 	GUEST_SENDS(DROP_DST_PRIVATE);
-	put_ra(&w, &(struct ra_spec){ .router_s = 1800, .resolver = ADDRESS6(0xfd65000000000000ULL, 0x53),
-				      .resolver_s = 600 });
+	put_ra(&w, &(struct ra_spec){
+		       .router_s = 1800, .resolver = ADDRESS6(0xfd65000000000000ULL, 0x53), .resolver_s = 600 });
 	GUEST_GETS(PASS);
 	put_udp6(&w, GUEST_PRIVACY, ADDRESS6(0xfd65000000000000ULL, 0x53), 4000, 53, 56);
 	GUEST_SENDS(PASS);

@@ -141,19 +141,27 @@ void advertisements_of_neighbors(void **state)
 		  PASS },
 		{ { .type = NA, .from = GUEST_LL, .target = GUEST_PRIVACY, .target_lla = GUEST_MAC }, PASS },
 		{ { .type = NA, .from = GUEST_PRIVACY, .target = GUEST_SLAAC }, PASS },
-		{ { .type = NA, .from = GUEST_LL, .to = VICTIM_LL, .target = GUEST_LL, .mac_to = VICTIM_MAC,
-		    .flags = NA_SOLICITED | NA_OVERRIDE, .target_lla = GUEST_MAC }, PASS },
+		{ { .type = NA,
+		    .from = GUEST_LL,
+		    .to = VICTIM_LL,
+		    .target = GUEST_LL,
+		    .mac_to = VICTIM_MAC,
+		    .flags = NA_SOLICITED | NA_OVERRIDE,
+		    .target_lla = GUEST_MAC },
+		  PASS },
 		{ { .type = NA, .from = GUEST_LL, .target = TENTATIVE }, PASS },
 		{ { .type = NA, .from = GUEST_LL, .target = TENTATIVE, .flags = NA_OVERRIDE }, DROP_ND_FORM },
 		{ { .type = NA, .from = TENTATIVE, .target = TENTATIVE }, PASS },
 		{ { .type = NA, .from = GUEST_LL, .target = ROUTER_LL }, DROP_ND_TARGET_FOREIGN },
 		{ { .type = NA, .from = GUEST_LL, .target = VICTIM_LEASED }, DROP_ND_TARGET_FOREIGN },
 		{ { .type = NA, .from = GUEST_LL, .target = GLOBAL_IP6 }, DROP_ND_TARGET_FOREIGN },
-		{ { .type = NA, .from = GUEST_LL, .target = GUEST_LL, .flags = NA_ROUTER }, PASS }, /* of a guest that forwards */
+		{ { .type = NA, .from = GUEST_LL, .target = GUEST_LL, .flags = NA_ROUTER },
+		  PASS }, /* of a guest that forwards */
 		{ { .type = NA, .from = VICTIM_LL, .target = GUEST_LL }, DROP_ND_FORM },
 		{ { .type = NA, .target = GUEST_LL }, DROP_ND_FORM },
 		{ { .type = NA, .from = GUEST_LL, .to = all_routers, .target = GUEST_LL }, PASS }, /* RFC 9131 6.1 */
-		{ { .type = NA, .from = GUEST_LL, .to = all_routers, .target = GUEST_LL, .flags = NA_SOLICITED }, DROP_ND_FORM },
+		{ { .type = NA, .from = GUEST_LL, .to = all_routers, .target = GUEST_LL, .flags = NA_SOLICITED },
+		  DROP_ND_FORM },
 		{ { .type = NA, .from = GUEST_LL, .to = solicited, .target = GUEST_LL }, DROP_ND_FORM },
 		{ { .type = NA, .from = GUEST_LL, .target = GUEST_LL, .flags = NA_SOLICITED }, DROP_ND_FORM },
 		{ { .type = NA, .from = GUEST_LL, .target = GUEST_LL, .mac_to = MAC_BROADCAST }, DROP_L2L3_MISMATCH },
@@ -186,12 +194,16 @@ void options_of_neighbor_discovery(void **state)
 		{ { .type = RS, .from = GUEST_LL, .extra = nonce, .extra_octets = 1 }, DROP_ND_MALFORMED },
 		{ { .type = NS, .from = GUEST_LL, .target = ROUTER_LL, .extra = wide_lla, .extra_octets = 16 },
 		  DROP_ND_MALFORMED },
-		{ { .type = NS, .from = GUEST_LL, .target = ROUTER_LL, .source_lla = GUEST_MAC, .extra = second_lla,
-		    .extra_octets = 8 }, DROP_ND_MALFORMED },
+		{ { .type = NS,
+		    .from = GUEST_LL,
+		    .target = ROUTER_LL,
+		    .source_lla = GUEST_MAC,
+		    .extra = second_lla,
+		    .extra_octets = 8 },
+		  DROP_ND_MALFORMED },
 		{ { .type = NS, .from = GUEST_LL, .target = ROUTER_LL, .source_lla = VICTIM_MAC }, DROP_ND_LLA_SPOOF },
 		{ { .type = NS, .from = GUEST_LL, .target = ROUTER_LL, .target_lla = VICTIM_MAC }, DROP_ND_LLA_SPOOF },
-		{ { .type = NA, .from = GUEST_LL, .target = GUEST_LL, .target_lla = MAC_BROADCAST },
-		  DROP_ND_LLA_SPOOF },
+		{ { .type = NA, .from = GUEST_LL, .target = GUEST_LL, .target_lla = MAC_BROADCAST }, DROP_ND_LLA_SPOOF },
 		{ { .type = NA, .from = GUEST_LL, .target = GUEST_LL, .source_lla = VICTIM_MAC }, DROP_ND_LLA_SPOOF },
 		{ { .type = RS, .from = GUEST_LL, .source_lla = VICTIM_MAC }, DROP_ND_LLA_SPOOF },
 		{ { .type = NS, .from = GUEST_LL, .target = ROUTER_LL, .code = 1 }, DROP_ND_MALFORMED },
@@ -253,9 +265,14 @@ void reports_of_listeners(void **state)
 		GUEST_SENDS(hops == 1 ? PASS : DROP_MLD_INVALID);
 	}
 	/* RFC 2711 2.1: the alert may stand behind padding, and its value says MLD */
-	static const struct { uint8_t header[8]; enum verdict wanted; } alerts[] = {
-		{ { 0, 0, 1, 0, 5, 2, 0, 0 }, PASS }, { { 0, 0, 5, 2, 0, 0, 0, 0 }, PASS },
-		{ { 0, 0, 5, 2, 0, 1, 1, 0 }, DROP_MLD_INVALID }, { { 0, 0, 1, 4 }, DROP_MLD_INVALID },
+	static const struct {
+		uint8_t header[8];
+		enum verdict wanted;
+	} alerts[] = {
+		{ { 0, 0, 1, 0, 5, 2, 0, 0 }, PASS },
+		{ { 0, 0, 5, 2, 0, 0, 0, 0 }, PASS },
+		{ { 0, 0, 5, 2, 0, 1, 1, 0 }, DROP_MLD_INVALID },
+		{ { 0, 0, 1, 4 }, DROP_MLD_INVALID },
 		{ { 0, 0, 5, 2, 0, 0, 0x18, 0x87 }, DROP_MLD_INVALID }, /* an option that runs past the header */
 	};
 	for (size_t i = 0; i < sizeof alerts / sizeof alerts[0]; i++) {

@@ -36,8 +36,8 @@ void neighbors_from_the_network(void **state)
 	get_nd((struct nd_spec){ .type = NS, .from = VICTIM_LL, .target = NODES_GROUP }, DROP_ND_MALFORMED, __LINE__);
 	get_nd((struct nd_spec){ .type = NA, .from = VICTIM_LL, .target = VICTIM_LL, .code = 1 }, DROP_ND_MALFORMED,
 	       __LINE__);
-	get_nd((struct nd_spec){ .type = NS, .from = VICTIM_LL, .target = GUEST_LL, .hop_limit = 254 }, DROP_ND_HOP_LIMIT,
-	       __LINE__);
+	get_nd((struct nd_spec){ .type = NS, .from = VICTIM_LL, .target = GUEST_LL, .hop_limit = 254 },
+	       DROP_ND_HOP_LIMIT, __LINE__);
 	put_nd_to_guest(&w, &(struct nd_spec){ .type = NS, .from = ROUTER_LL, .target = GUEST_LL });
 	insert_options(&w, 60, 8);
 	GUEST_GETS(DROP_ND_EXT_HEADER);
@@ -45,8 +45,12 @@ void neighbors_from_the_network(void **state)
 	get_nd((struct nd_spec){ .type = REDIRECT, .from = ROUTER_LL, .mac_from = GATEWAY_MAC }, DROP_ICMP6_REDIRECT,
 	       __LINE__);
 
-	struct nd_spec router = { .type = NA, .from = ROUTER_LL, .target = ROUTER_LL, .flags = NA_ROUTER,
-				  .target_lla = GATEWAY_MAC, .mac_from = GATEWAY_MAC };
+	struct nd_spec router = { .type = NA,
+				  .from = ROUTER_LL,
+				  .target = ROUTER_LL,
+				  .flags = NA_ROUTER,
+				  .target_lla = GATEWAY_MAC,
+				  .mac_from = GATEWAY_MAC };
 	get_nd(router, PASS, __LINE__);
 	router.target_lla = 0;
 	get_nd(router, PASS, __LINE__);
@@ -60,8 +64,9 @@ void neighbors_from_the_network(void **state)
 	router.mac_from = GATEWAY_MAC;
 	router.target_lla = VICTIM_MAC;
 	get_nd(router, DROP_ND_GATEWAY_SPOOF, __LINE__);
-	struct nd_spec question = { .type = NS, .from = ROUTER_LL, .target = GUEST_LL, .source_lla = GATEWAY_MAC,
-				    .mac_from = GATEWAY_MAC };
+	struct nd_spec question = {
+		.type = NS, .from = ROUTER_LL, .target = GUEST_LL, .source_lla = GATEWAY_MAC, .mac_from = GATEWAY_MAC
+	};
 	get_nd(question, PASS, __LINE__);
 	question.source_lla = VICTIM_MAC;
 	get_nd(question, DROP_ND_GATEWAY_SPOOF, __LINE__);
@@ -123,8 +128,9 @@ void routers_from_the_network(void **state)
 void conflicts_from_the_network(void **state)
 {
 	(void)state;
-	const struct nd_spec claim = { .type = NA, .from = GUEST_PRIVACY, .target = GUEST_PRIVACY, .flags = NA_OVERRIDE,
-				       .target_lla = VICTIM_MAC };
+	const struct nd_spec claim = {
+		.type = NA, .from = GUEST_PRIVACY, .target = GUEST_PRIVACY, .flags = NA_OVERRIDE, .target_lla = VICTIM_MAC
+	};
 	const struct nd_spec own[] = { { .type = NA, .from = VICTIM_LL, .target = GUEST_LL },
 				       { .type = NA, .from = GUEST_SLAAC, .target = GUEST_SLAAC } };
 	bound6();
@@ -137,11 +143,12 @@ void conflicts_from_the_network(void **state)
 		assert_int_equal(solicit_dad(&w, GUEST_PRIVACY), PASS);
 		w.now_ms += i < 2 ? 999 : 1000;
 		if (i % 2 == 0)
-			put_nd_to_guest(&w, &(struct nd_spec){ .type = NA, .mac_from = VICTIM_MAC, .from = GUEST_PRIVACY,
-							       .target = GUEST_PRIVACY });
+			put_nd_to_guest(
+			    &w, &(struct nd_spec){
+				    .type = NA, .mac_from = VICTIM_MAC, .from = GUEST_PRIVACY, .target = GUEST_PRIVACY });
 		else
-			put_nd_to_guest(&w, &(struct nd_spec){ .type = NS, .mac_from = VICTIM_MAC,
-							       .target = GUEST_PRIVACY });
+			put_nd_to_guest(
+			    &w, &(struct nd_spec){ .type = NS, .mac_from = VICTIM_MAC, .target = GUEST_PRIVACY });
 		JUDGED_TO_GUEST(i == 0 ? PUNT_ND_CONFLICT : i == 2 ? DROP_ND_CLAIMS_GUEST : PASS);
 	}
 	bound6(); /* X4, X6 and X7 hold in the window, too */
@@ -163,9 +170,12 @@ void conflicts_of_leases(void **state)
 {
 	(void)state;
 	bound6();
-	w.state.ipv6.bindings[BINDINGS6_MAX - 1] = (struct binding6){
-		.address = GUEST_LEASED, .since_ms = w.now_ms, .valid_ms = w.now_ms, .conflict_ms = w.now_ms + 10000,
-		.expires_ms = w.now_ms + 600000, .origin = ORIGIN_DHCP };
+	w.state.ipv6.bindings[BINDINGS6_MAX - 1] = (struct binding6){ .address = GUEST_LEASED,
+								      .since_ms = w.now_ms,
+								      .valid_ms = w.now_ms,
+								      .conflict_ms = w.now_ms + 10000,
+								      .expires_ms = w.now_ms + 600000,
+								      .origin = ORIGIN_DHCP };
 	settle_bindings6(&w.state.ipv6);
 	const struct nd_spec claim = { .type = NA, .from = GUEST_LEASED, .target = GUEST_LEASED };
 	w.now_ms += 9999;

@@ -11,7 +11,10 @@ void dhcp_of_guest(void **state)
 	(void)state;
 	static const uint8_t other_id[] = { 61, 7, 1, 0x52, 0x54, 0, 0, 0, 0x0b }, opt82[] = { 82, 2, 1, 0 };
 	static const uint8_t wpad[] = { 12, 4, 'w', 'p', 'a', 'd' }, fqdn[] = { 81, 8, 4, 0, 0, 4, 'w', 'p', 'a', 'd' };
-	struct { struct dhcp_spec spec; enum verdict wanted; } rows[] = {
+	struct {
+		struct dhcp_spec spec;
+		enum verdict wanted;
+	} rows[] = {
 		{ { .type = 1 }, PASS },
 		{ { .type = 1, .op = 2 }, DROP_DHCP4_MALFORMED },
 		{ { .type = 1, .chaddr = VICTIM_MAC }, DROP_DHCP4_CHADDR },
@@ -76,21 +79,31 @@ void dhcp_to_guest(void **state)
 {
 	(void)state;
 	struct dhcp_spec ack = { .type = 5, .yiaddr = GUEST_IP, .server = GATEWAY_IP, .lease_s = 600 };
-	struct { struct dhcp_spec change; uint32_t xid; enum verdict wanted; } rows[] = {
+	struct {
+		struct dhcp_spec change;
+		uint32_t xid;
+		enum verdict wanted;
+	} rows[] = {
 		{ ack, 0, PASS },
 		{ ack, 0x99, DROP_DHCP4_NO_TRANSACTION },
-		{ { .type = 5, .yiaddr = GUEST_IP, .server = GATEWAY_IP, .lease_s = 600, .op = 1 }, 0, DROP_DHCP4_MALFORMED },
+		{ { .type = 5, .yiaddr = GUEST_IP, .server = GATEWAY_IP, .lease_s = 600, .op = 1 },
+		  0,
+		  DROP_DHCP4_MALFORMED },
 		{ { .type = 5, .yiaddr = GUEST_IP, .server = VICTIM_IP, .lease_s = 600 }, 0, DROP_DHCP4_ROGUE_SERVER },
-		{ { .type = 5, .yiaddr = GUEST_IP, .server = GATEWAY_IP, .lease_s = 600, .ip_from = VICTIM_IP }, 0,
+		{ { .type = 5, .yiaddr = GUEST_IP, .server = GATEWAY_IP, .lease_s = 600, .ip_from = VICTIM_IP },
+		  0,
 		  DROP_DHCP4_ROGUE_SERVER },
-		{ { .type = 5, .yiaddr = GUEST_IP, .server = GATEWAY_IP, .lease_s = 600, .mac_from = VICTIM_MAC }, 0,
+		{ { .type = 5, .yiaddr = GUEST_IP, .server = GATEWAY_IP, .lease_s = 600, .mac_from = VICTIM_MAC },
+		  0,
 		  DROP_DHCP4_ROGUE_SERVER },
-		{ { .type = 5, .yiaddr = GUEST_IP, .server = GATEWAY_IP, .lease_s = 600, .chaddr = VICTIM_MAC }, 0,
+		{ { .type = 5, .yiaddr = GUEST_IP, .server = GATEWAY_IP, .lease_s = 600, .chaddr = VICTIM_MAC },
+		  0,
 		  DROP_DHCP4_NOT_FOR_GUEST },
 		{ { .type = 9, .server = GATEWAY_IP }, 0, DROP_DHCP4_TYPE },
 		{ { .type = 2, .yiaddr = GUEST_IP, .server = GATEWAY_IP }, 0, DROP_DHCP4_NO_TRANSACTION },
 		{ { .type = 5, .yiaddr = GATEWAY_IP, .server = GATEWAY_IP, .lease_s = 600 }, 0, DROP_DHCP4_BAD_LEASE },
-		{ { .type = 5, .yiaddr = SUBNET_BROADCAST, .server = GATEWAY_IP, .lease_s = 600, .mask = 0xffffff00 }, 0,
+		{ { .type = 5, .yiaddr = SUBNET_BROADCAST, .server = GATEWAY_IP, .lease_s = 600, .mask = 0xffffff00 },
+		  0,
 		  DROP_DHCP4_BAD_LEASE },
 		{ { .type = 5, .yiaddr = GUEST_IP, .server = GATEWAY_IP }, 0, DROP_DHCP4_BAD_LEASE },
 		{ { .type = 5, .yiaddr = 0xe0000001, .server = GATEWAY_IP, .lease_s = 600 }, 0, DROP_DHCP4_BAD_LEASE },
@@ -141,8 +154,9 @@ static void request_of_a_spent_id(void)
 {
 	start_world(&w, true);
 	lease(&w, GUEST_IP, 600);
-	put_client_message(&w, &(struct dhcp_spec){ .type = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP, .ip_to = GATEWAY_IP,
-						    .mac_to = GATEWAY_MAC });
+	put_client_message(
+	    &w, &(struct dhcp_spec){
+		    .type = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP, .ip_to = GATEWAY_IP, .mac_to = GATEWAY_MAC });
 	GUEST_SENDS(PASS);
 	put_client_message(&w, &(struct dhcp_spec){ .type = 3, .requested = GUEST_IP });
 	GUEST_SENDS(DROP_DHCP4_SPENT_ID);
@@ -161,11 +175,12 @@ void claims_and_churn(void **state)
 	start_world(&w, true);
 	for (uint32_t i = 0; i < 9; i++) {
 		w.now_ms += 2000;
-		put_client_message(&w, &(struct dhcp_spec){ .type = 3, .xid = 1 + i, .requested = GUEST_IP + i,
-							    .server = GATEWAY_IP });
+		put_client_message(
+		    &w, &(struct dhcp_spec){ .type = 3, .xid = 1 + i, .requested = GUEST_IP + i, .server = GATEWAY_IP });
 		assert_int_equal(from_guest(&w), PASS);
-		put_server_message(&w, &(struct dhcp_spec){ .type = 5, .xid = 1 + i, .yiaddr = GUEST_IP + i,
-							    .server = GATEWAY_IP, .lease_s = 60 });
+		put_server_message(
+		    &w, &(struct dhcp_spec){
+			    .type = 5, .xid = 1 + i, .yiaddr = GUEST_IP + i, .server = GATEWAY_IP, .lease_s = 60 });
 		GUEST_GETS(i < 8 ? PASS : DROP_BINDING_CHURN);
 	}
 }

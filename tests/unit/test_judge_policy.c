@@ -34,7 +34,7 @@ static void in(uint16_t guest_port, uint16_t peer_port, uint8_t flags, enum verd
 }
 
 #define OUT(guest, peer, flags, wanted) out(guest, peer, flags, wanted, __LINE__)
-#define IN(guest, peer, flags, wanted) in(guest, peer, flags, wanted, __LINE__)
+#define IN(guest, peer, flags, wanted)  in(guest, peer, flags, wanted, __LINE__)
 
 static void start(const struct rule *rules, uint32_t count, enum inbound inbound)
 {
@@ -51,11 +51,16 @@ static void start(const struct rule *rules, uint32_t count, enum inbound inbound
 void answers_come_in_and_calls_do_not(void **state)
 {
 	(void)state;
-	const struct rule ssh = { .address = address_of_ipv4(GLOBAL_IP), .prefix_length = 128, .class = CLASS_ALLOWED,
-				  .directions = INWARD,
-				  .only = { .has_protocol = 1, .protocol = 6, .has_ports = 1, .first_port = 22, .last_port = 22 } };
-	const struct rule block = { .address = address_of_ipv4(GLOBAL_IP), .prefix_length = 128, .class = CLASS_BLOCKED,
-				    .directions = OUTWARD };
+	const struct rule ssh = {
+		.address = address_of_ipv4(GLOBAL_IP),
+		.prefix_length = 128,
+		.class = CLASS_ALLOWED,
+		.directions = INWARD,
+		.only = { .has_protocol = 1, .protocol = 6, .has_ports = 1, .first_port = 22, .last_port = 22 }
+	};
+	const struct rule block = {
+		.address = address_of_ipv4(GLOBAL_IP), .prefix_length = 128, .class = CLASS_BLOCKED, .directions = OUTWARD
+	};
 	const struct rule rules[] = { ssh, block };
 	start(rules, 2, INBOUND_ESTABLISHED);
 	IN(80, 5000, SYN, DROP_UNSOLICITED);
@@ -77,8 +82,9 @@ void answers_come_in_and_calls_do_not(void **state)
 void a_blocked_peer_may_only_answer(void **state)
 {
 	(void)state;
-	const struct rule block = { .address = address_of_ipv4(GLOBAL_IP), .prefix_length = 128, .class = CLASS_BLOCKED,
-				    .directions = INWARD };
+	const struct rule block = {
+		.address = address_of_ipv4(GLOBAL_IP), .prefix_length = 128, .class = CLASS_BLOCKED, .directions = INWARD
+	};
 	start(&block, 1, INBOUND_ANY);
 	IN(4000, 80, SYN, DROP_SRC_BLOCKED);
 	OUT(4000, 80, SYN, PASS);
@@ -130,9 +136,13 @@ void callers_leave_room_for_the_guest(void **state)
 void later_fragments_follow_their_first(void **state)
 {
 	(void)state;
-	const struct rule dns = { .address = address_of_ipv4(GLOBAL_IP), .prefix_length = 128, .class = CLASS_BLOCKED,
-				  .directions = OUTWARD,
-				  .only = { .has_protocol = 1, .protocol = 17, .has_ports = 1, .first_port = 53, .last_port = 53 } };
+	const struct rule dns = {
+		.address = address_of_ipv4(GLOBAL_IP),
+		.prefix_length = 128,
+		.class = CLASS_BLOCKED,
+		.directions = OUTWARD,
+		.only = { .has_protocol = 1, .protocol = 17, .has_ports = 1, .first_port = 53, .last_port = 53 }
+	};
 	start(&dns, 1, INBOUND_ANY);
 	w.config.stateful = 0;
 	for (uint16_t port = 53; port <= 54; port++) {

@@ -51,8 +51,8 @@ static void what_was_learned(void **unused)
 	} cases[] = {
 		{ { .kind = EVENT_LEASE_NEW, .address = ipv4, .server = server4, .expires_ms = NOW + 3600000 },
 		  "softnet: lease new: 10.0.0.5 for 3600 s from 10.0.0.1\n" },
-		{ { .kind = EVENT_LEASE_NEW, .address = global, .server = router, .expires_ms = NEVER_EXPIRES,
-		    .why = "dhcp" }, "softnet: lease new: 2001:db8::5 for ever from fe80::1\n" },
+		{ { .kind = EVENT_LEASE_NEW, .address = global, .server = router, .expires_ms = NEVER_EXPIRES, .why = "dhcp" },
+		  "softnet: lease new: 2001:db8::5 for ever from fe80::1\n" },
 		{ { .kind = EVENT_LEASE_RENEWED, .address = global, .server = router, .expires_ms = NOW + 60999 },
 		  "softnet: lease renewed: 2001:db8::5 for 60 s from fe80::1\n" },
 		{ { .kind = EVENT_LEASE_NEW, .address = global, .expires_ms = NOW + 3600000, .why = "slaac" },
@@ -61,8 +61,11 @@ static void what_was_learned(void **unused)
 		  "softnet: address new: fe80::5 by link-local for ever\n" },
 		{ { .kind = EVENT_LEASE_LOST, .address = global, .why = "claimed by another host" },
 		  "softnet: lease lost: 2001:db8::5, claimed by another host\n" },
-		{ { .kind = EVENT_PREFIX_LEARNED, .address = { 0x20010db800000000ULL, 0 }, .prefix_length = 64,
-		    .expires_ms = NOW + 1000 }, "softnet: prefix learned: 2001:db8::/64 for 1 s\n" },
+		{ { .kind = EVENT_PREFIX_LEARNED,
+		    .address = { 0x20010db800000000ULL, 0 },
+		    .prefix_length = 64,
+		    .expires_ms = NOW + 1000 },
+		  "softnet: prefix learned: 2001:db8::/64 for 1 s\n" },
 		{ { .kind = EVENT_GATEWAY_LEARNED, .address = router, .mac = 0x525400000001 },
 		  "softnet: gateway learned: fe80::1 at 52:54:00:00:00:01\n" },
 		{ { .kind = EVENT_SERVER_LEARNED, .address = router, .mac = 0x525400000001 },
@@ -86,22 +89,25 @@ static void the_answer_to_a_signal(void **unused)
 	counters.verdicts[FROM_GUEST][DROP_IP6_SRC_UNBOUND] = 2;
 	counters.verdicts[TO_GUEST][PASS] = 3;
 	counters.octets[TO_GUEST] = 300;
-	state.ipv4[0] = (struct binding){ .address = ipv4, .server = server4, .expires_ms = NOW + 5000,
-					  .state = BINDING_BOUND };
-	s->bindings[0] = (struct binding6){ .address = global, .server = router, .expires_ms = NOW + 6000,
-					    .origin = ORIGIN_DHCP };
+	state.ipv4[0] =
+	    (struct binding){ .address = ipv4, .server = server4, .expires_ms = NOW + 5000, .state = BINDING_BOUND };
+	s->bindings[0] =
+	    (struct binding6){ .address = global, .server = router, .expires_ms = NOW + 6000, .origin = ORIGIN_DHCP };
 	s->bindings[1] = (struct binding6){ .address = local, .expires_ms = NEVER_EXPIRES, .valid_ms = NOW + 1 };
 	s->bindings[2] = (struct binding6){ .address = { LOCAL, 2 }, .expires_ms = NOW + 7000, .origin = ORIGIN_SLAAC };
-	s->bindings[3] = (struct binding6){ .address = { LOCAL, 3 }, .expires_ms = NEVER_EXPIRES,
-					    .origin = ORIGIN_STATIC };
+	s->bindings[3] =
+	    (struct binding6){ .address = { LOCAL, 3 }, .expires_ms = NEVER_EXPIRES, .origin = ORIGIN_STATIC };
 	s->bindings[4] = (struct binding6){ .address = { LOCAL, 4 }, .expires_ms = NOW, .origin = ORIGIN_DHCP };
 	s->prefixes[0] = (struct prefix6){ .prefix = { LOCAL, 0 }, .length = 64, .expires_ms = NOW + 8000 };
-	s->prefixes[1] = (struct prefix6){ .prefix = { LOCAL + 1, 0 }, .length = 64, .expires_ms = NEVER_EXPIRES,
-					   .is_static = 1 };
-	s->routers[0] = (struct router6){ .address = router, .macs = { { 0x525400000001 }, .count = 1 }, .expires_ms = NOW + 9000,
-					   .locked_ms = NOW + 9000 };
-	s->routers[1] = (struct router6){ .address = local, .macs = { { 0x525400000002 }, .count = 1 }, .expires_ms = NOW,
-					   .locked_ms = NOW + 9000 }; /* locked, but no next hop */
+	s->prefixes[1] =
+	    (struct prefix6){ .prefix = { LOCAL + 1, 0 }, .length = 64, .expires_ms = NEVER_EXPIRES, .is_static = 1 };
+	s->routers[0] = (struct router6){ .address = router,
+					  .macs = { { 0x525400000001 }, .count = 1 },
+					  .expires_ms = NOW + 9000,
+					  .locked_ms = NOW + 9000 };
+	s->routers[1] = (struct router6){
+		.address = local, .macs = { { 0x525400000002 }, .count = 1 }, .expires_ms = NOW, .locked_ms = NOW + 9000
+	}; /* locked, but no next hop */
 	start_catching();
 	print_summary(&counters, 4, &state, NOW);
 	assert_string_equal(caught(), "drops guest ip6-src-unbound 2\n"
@@ -126,8 +132,8 @@ static void directions_that_change_other_rules(void **unused)
 		const char *allow;
 		bool inbound_given, is_told;
 	} cases[] = {
-		{ "in @host,10.0.0.0/8", false, true }, { "out @host,@dns:53", false, true },
-		{ "in @host,10.0.0.0/8", true, false }, { "in @host,out 10.0.0.0/8", false, false },
+		{ "in @host,10.0.0.0/8", false, true },   { "out @host,@dns:53", false, true },
+		{ "in @host,10.0.0.0/8", true, false },   { "in @host,out 10.0.0.0/8", false, false },
 		{ "10.0.0.0/8,@host:443", false, false },
 	};
 	static struct options options;
@@ -140,9 +146,11 @@ static void directions_that_change_other_rules(void **unused)
 		assert_true(add_rules(&options.rules, cases[i].allow, CLASS_ALLOWED, &error));
 		start_catching();
 		warn_of_directions(&options);
-		assert_string_equal(caught(), !cases[i].is_told ? ""
-					      : "softnet: as some rules say `in` or `out`, those without speak of both "
-						"directions; with --inbound any they would speak only of what the VM opens\n");
+		assert_string_equal(
+		    caught(), !cases[i].is_told
+				  ? ""
+				  : "softnet: as some rules say `in` or `out`, those without speak of both "
+				    "directions; with --inbound any they would speak only of what the VM opens\n");
 	}
 }
 

@@ -36,16 +36,16 @@ static unsigned count(const char *what)
 	return n;
 }
 
-#define HAS(line) assert_int_equal(count("\n" line "\n"), 1)
+#define HAS(line)     assert_int_equal(count("\n" line "\n"), 1)
 #define HAS_NOT(part) assert_int_equal(count(part), 0)
-#define AB "vm=\"a\",mac=\"b\""
-#define SHOW(keys) show("[{\"name\":\"a\",\"mac\":\"b\"," keys "}]", METRICS_OPENMETRICS)
+#define AB            "vm=\"a\",mac=\"b\""
+#define SHOW(keys)    show("[{\"name\":\"a\",\"mac\":\"b\"," keys "}]", METRICS_OPENMETRICS)
 
 static void both_forms(void **unused)
 {
 	static const char guards[] =
-		"[{\"name\":\"a\",\"mac\":\"b\",\"version\":\"1\",\"guest\":\"g\",\"uplink\":\"u\","
-		"\"started\":\"2026-11-24T03:50:31.123Z\",\"rejections\":7}]";
+	    "[{\"name\":\"a\",\"mac\":\"b\",\"version\":\"1\",\"guest\":\"g\",\"uplink\":\"u\","
+	    "\"started\":\"2026-11-24T03:50:31.123Z\",\"rejections\":7}]";
 	(void)unused;
 	show(guards, METRICS_OPENMETRICS);
 	assert_string_equal(text, "# HELP softnet A guard, its version and its two ports.\n"
@@ -76,7 +76,8 @@ static void what_each_key_becomes(void **unused)
 	(void)unused;
 	SHOW("\"passed\":{\"guest\":{\"frames\":1,\"octets\":2},\"uplink\":{\"frames\":3,\"octets\":4}},"
 	     "\"drops\":[{\"side\":\"guest\",\"reason\":\"dst-private\",\"count\":5}],\"flows\":{\"datagram\":6},"
-	     "\"policy\":{\"allow\":7,\"block\":8},\"asking\":{\"seconds\":9},\"gateway\":{\"seconds\":19},\"events\":{\"told\":10,\"lost\":11},"
+	     "\"policy\":{\"allow\":7,\"block\":8},\"asking\":{\"seconds\":9},\"gateway\":{\"seconds\":19},\"events\":{"
+	     "\"told\":10,\"lost\":11},"
 	     "\"capture\":{\"lost\":12},\"metrics\":{\"failed\":13},\"state_file\":{\"failed\":18},\"addresses\":["
 	     "{\"address\":\"10.0.0.1\",\"origin\":\"dhcp\",\"seconds\":14},"
 	     "{\"address\":\"10.0.0.2\",\"origin\":\"static\",\"seconds\":null},"
@@ -131,7 +132,8 @@ static void families_are_contiguous(void **unused)
 	(void)unused;
 	show("[{\"name\":\"a\",\"mac\":\"1\",\"rejections\":1,\"flows\":{\"x\":1},\"policy\":{\"allow\":1}},"
 	     "{\"name\":\"b\",\"mac\":\"2\",\"rejections\":1,\"flows\":{\"x\":1}},"
-	     "{\"name\":\"c\",\"mac\":\"3\",\"rejections\":1,\"policy\":{\"allow\":1}}]", METRICS_PROMETHEUS);
+	     "{\"name\":\"c\",\"mac\":\"3\",\"rejections\":1,\"policy\":{\"allow\":1}}]",
+	     METRICS_PROMETHEUS);
 	assert_int_equal(count("# TYPE "), 3);
 	assert_int_equal(count("\nsoftnet_"), 7);
 	for (line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
@@ -165,9 +167,9 @@ static void no_label_makes_a_line(void **unused)
 {
 #define EVIL "\"x\\\"} 1\\nsoftnet_evil{a=\\\"\""
 	(void)unused;
-	SHOW("\"version\":" EVIL ",\"guest\":" EVIL ",\"uplink\":" EVIL ",\"drops\":[{\"side\":" EVIL ",\"reason\":" EVIL
-	     ",\"count\":1}],\"flows\":{" EVIL ":1},\"policy\":{" EVIL ":1},\"addresses\":[{\"address\":" EVIL
-	     ",\"origin\":\"dhcp\",\"seconds\":1}]");
+	SHOW("\"version\":" EVIL ",\"guest\":" EVIL ",\"uplink\":" EVIL ",\"drops\":[{\"side\":" EVIL
+	     ",\"reason\":" EVIL ",\"count\":1}],\"flows\":{" EVIL ":1},\"policy\":{" EVIL
+	     ":1},\"addresses\":[{\"address\":" EVIL ",\"origin\":\"dhcp\",\"seconds\":1}]");
 	assert_int_equal(count("\nsoftnet_evil"), 0);
 	assert_int_equal(count("?softnet_evil"), 8);
 	assert_int_equal(count("\nsoftnet_"), 1 + 1 + 1 + 6 + 1 + 1);
@@ -180,8 +182,10 @@ static void the_longest_labels(void **unused)
 	(void)unused;
 	for (int i = 0; i < 2000; i += 2)
 		memcpy(octets + i, "\\\"", 2);
-	snprintf(guards, sizeof guards, "[{\"name\":\"%s\",\"mac\":\"%s\",\"version\":\"%s\",\"guest\":\"%s\","
-		 "\"uplink\":\"%s\"}]", octets, octets, octets, octets, octets);
+	snprintf(guards, sizeof guards,
+		 "[{\"name\":\"%s\",\"mac\":\"%s\",\"version\":\"%s\",\"guest\":\"%s\","
+		 "\"uplink\":\"%s\"}]",
+		 octets, octets, octets, octets, octets);
 	show(guards, METRICS_OPENMETRICS);
 	assert_int_equal(count("\\\""), 5 * 256);
 	assert_non_null(strstr(text, "\"} 1\n# EOF\n"));
@@ -201,15 +205,32 @@ static void no_sample_twice(void **unused)
 /* Every key with every wrong type: nothing is shown, nothing breaks. */
 static void wrong_types_give_nothing(void **unused)
 {
-	static const char *const keys[] = { "version", "started", "passed", "drops", "flows", "addresses", "policy",
-					    "rejections", "questions", "away", "asking", "gateway", "events", "capture", "metrics",
-					    "state_file" };
-	static const char *const values[] = { "-1", "1.5", "true", "\"x\"", "[1]", "[[]]", "[{}]", "[null]", "{\"x\":{}}",
-		"{\"guest\":true,\"uplink\":[]}", "{\"guest\":{\"frames\":\"1\",\"octets\":-1}}", "{\"seconds\":\"1\"}",
-		"{\"told\":null,\"lost\":-5,\"failed\":{}}", "[{\"side\":1,\"reason\":\"r\",\"count\":1}]",
-		"[{\"side\":\"s\",\"reason\":null,\"count\":1}]", "[{\"side\":\"s\",\"reason\":\"r\",\"count\":1.0}]",
-		"[{\"address\":1,\"origin\":\"dhcp\",\"seconds\":1}]", "[{\"address\":\"a\",\"origin\":[],\"seconds\":1}]",
-		"\"2026-11-24\"", "\"1969-11-24T00:00:00Z\"", "\"\"", "{}", "[]" };
+	static const char *const keys[] = { "version", "started",    "passed",    "drops",     "flows",  "addresses",
+					    "policy",  "rejections", "questions", "away",      "asking", "gateway",
+					    "events",  "capture",    "metrics",   "state_file" };
+	static const char *const values[] = { "-1",
+					      "1.5",
+					      "true",
+					      "\"x\"",
+					      "[1]",
+					      "[[]]",
+					      "[{}]",
+					      "[null]",
+					      "{\"x\":{}}",
+					      "{\"guest\":true,\"uplink\":[]}",
+					      "{\"guest\":{\"frames\":\"1\",\"octets\":-1}}",
+					      "{\"seconds\":\"1\"}",
+					      "{\"told\":null,\"lost\":-5,\"failed\":{}}",
+					      "[{\"side\":1,\"reason\":\"r\",\"count\":1}]",
+					      "[{\"side\":\"s\",\"reason\":null,\"count\":1}]",
+					      "[{\"side\":\"s\",\"reason\":\"r\",\"count\":1.0}]",
+					      "[{\"address\":1,\"origin\":\"dhcp\",\"seconds\":1}]",
+					      "[{\"address\":\"a\",\"origin\":[],\"seconds\":1}]",
+					      "\"2026-11-24\"",
+					      "\"1969-11-24T00:00:00Z\"",
+					      "\"\"",
+					      "{}",
+					      "[]" };
 	char guards[256];
 	(void)unused;
 	for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
@@ -266,11 +287,17 @@ static int end(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(both_forms), cmocka_unit_test(what_each_key_becomes), cmocka_unit_test(numbers_are_exact),
-		cmocka_unit_test(families_are_contiguous), cmocka_unit_test(labels_are_escaped),
-		cmocka_unit_test(no_label_makes_a_line), cmocka_unit_test(the_longest_labels),
-		cmocka_unit_test(no_sample_twice), cmocka_unit_test(wrong_types_give_nothing),
-		cmocka_unit_test(guards_that_are_none), cmocka_unit_test(a_file_has_its_mode_whatever_the_umask),
+		cmocka_unit_test(both_forms),
+		cmocka_unit_test(what_each_key_becomes),
+		cmocka_unit_test(numbers_are_exact),
+		cmocka_unit_test(families_are_contiguous),
+		cmocka_unit_test(labels_are_escaped),
+		cmocka_unit_test(no_label_makes_a_line),
+		cmocka_unit_test(the_longest_labels),
+		cmocka_unit_test(no_sample_twice),
+		cmocka_unit_test(wrong_types_give_nothing),
+		cmocka_unit_test(guards_that_are_none),
+		cmocka_unit_test(a_file_has_its_mode_whatever_the_umask),
 	};
 	return cmocka_run_group_tests(tests, NULL, end);
 }

@@ -46,8 +46,9 @@ static void start(bool stateful)
 /* A rule for the whole world, whatever it is called, names no neighbor; one that is any longer does. */
 static void rules_for_all_open_no_neighbor(void **state)
 {
-	static const struct qualifier https = { .has_protocol = 1, .protocol = TCP, .has_ports = 1, .first_port = 443,
-						.last_port = 443 };
+	static const struct qualifier https = {
+		.has_protocol = 1, .protocol = TCP, .has_ports = 1, .first_port = 443, .last_port = 443
+	};
 	(void)state;
 	for (int stateful = 0; stateful < 2; stateful++)
 		for (int v6 = 0; v6 < 2; v6++)
@@ -78,7 +79,8 @@ static void global_names_no_neighbor(void **state)
 {
 	(void)state;
 	for (int v6 = 0; v6 < 2; v6++) {
-		struct rule rules[2] = { rule_for(CLASS_BLOCKED, OUTWARD, v6 ? ADDRESS6(0, 0) : address_of_ipv4(0), v6 ? 0 : 96),
+		struct rule rules[2] = { rule_for(CLASS_BLOCKED, OUTWARD, v6 ? ADDRESS6(0, 0) : address_of_ipv4(0),
+						  v6 ? 0 : 96),
 					 { .alias = ALIAS_GLOBAL, .class = CLASS_ALLOWED, .directions = OUTWARD } };
 		start(false);
 		set_rules(&w, rules, 2);
@@ -100,8 +102,11 @@ struct group_call {
 
 static enum rate_class bucket_of(const struct group_call *g)
 {
-	struct call c = { .v6 = !is_ipv4(g->group), .protocol = g->protocol, .guest_port = g->guest_port,
-			  .peer_port = g->port, .peer = g->group };
+	struct call c = { .v6 = !is_ipv4(g->group),
+			  .protocol = g->protocol,
+			  .guest_port = g->guest_port,
+			  .peer_port = g->port,
+			  .peer = g->group };
 	put_call(&w, &c);
 	uint64_t mac = c.v6 ? mac_for6(g->group) : mac_of_group4(ipv4_of_address(g->group));
 	if (!c.v6 && ipv4_of_address(g->group) == IPV4_BROADCAST)
@@ -112,18 +117,30 @@ static enum rate_class bucket_of(const struct group_call *g)
 	return d.verdict == PASS ? (enum rate_class)d.bucket : RATE_CLASSES_END;
 }
 
-#define IPV4(a, b, c, d) { 0, MAPPED_IPV4 | (uint64_t)(a) << 24 | (b) << 16 | (c) << 8 | (d) }
-#define IPV6(high, low) { high, low }
+#define IPV4(a, b, c, d) \
+	{ \
+		0, MAPPED_IPV4 | (uint64_t)(a) << 24 | (b) << 16 | (c) << 8 | (d) \
+	}
+#define IPV6(high, low) \
+	{ \
+		high, low \
+	}
 enum { PTP_EVENT = 319, MDNS = 5353, VRRP = 112, OSPF = 89, PIM = 103 };
 
 /* PTP, NTP, Cisco's RP announcements, SSM, SSDP, LLMNR, WS-Discovery, VRRP, OSPF, PIM, and what is nobody's. */
 static const struct group_call closed_groups[] = {
-	{ IPV4(224, 0, 1, 129), UDP, PTP_EVENT, PTP_EVENT }, { IPV4(224, 0, 1, 1), UDP, 123, 123 },
-	{ IPV4(224, 0, 1, 39), UDP, 496, 496 },		     { IPV4(232, 1, 2, 3), UDP, 5000, 5000 },
-	{ IPV4(239, 255, 255, 250), UDP, 4000, 1900 },	     { IPV4(224, 0, 0, 252), UDP, 4000, 5355 },
-	{ IPV4(224, 0, 0, 18), VRRP, 0, 0 },		     { IPV4(224, 0, 0, 5), OSPF, 0, 0 },
-	{ IPV4(224, 0, 0, 13), PIM, 0, 0 },		     { IPV4(224, 1, 2, 3), UDP, MDNS, MDNS },
-	{ IPV4(224, 0, 0, 251), UDP, MDNS, 53 },	     { IPV4(255, 255, 255, 255), UDP, 9, 9 },
+	{ IPV4(224, 0, 1, 129), UDP, PTP_EVENT, PTP_EVENT },
+	{ IPV4(224, 0, 1, 1), UDP, 123, 123 },
+	{ IPV4(224, 0, 1, 39), UDP, 496, 496 },
+	{ IPV4(232, 1, 2, 3), UDP, 5000, 5000 },
+	{ IPV4(239, 255, 255, 250), UDP, 4000, 1900 },
+	{ IPV4(224, 0, 0, 252), UDP, 4000, 5355 },
+	{ IPV4(224, 0, 0, 18), VRRP, 0, 0 },
+	{ IPV4(224, 0, 0, 5), OSPF, 0, 0 },
+	{ IPV4(224, 0, 0, 13), PIM, 0, 0 },
+	{ IPV4(224, 1, 2, 3), UDP, MDNS, MDNS },
+	{ IPV4(224, 0, 0, 251), UDP, MDNS, 53 },
+	{ IPV4(255, 255, 255, 255), UDP, 9, 9 },
 	{ IPV6(0xff0e000000000000ULL, 0x181), UDP, PTP_EVENT, PTP_EVENT },
 	{ IPV6(0xff0e000000000000ULL, 0x101), UDP, 123, 123 },
 	{ IPV6(0xff3e000000000000ULL, 0x1234), UDP, 5000, 5000 },
@@ -158,8 +175,10 @@ static void groups_want_a_rule(void **state)
 			assert_int_equal(bucket_of(g), RATE_CLASSES_END);
 			set_rules(&w, &global, 1);
 			assert_int_equal(bucket_of(g), RATE_CLASSES_END);
-			rule.only = (struct qualifier){ .has_protocol = 1, .protocol = g->protocol,
-							.has_ports = g->protocol == UDP, .first_port = g->port,
+			rule.only = (struct qualifier){ .has_protocol = 1,
+							.protocol = g->protocol,
+							.has_ports = g->protocol == UDP,
+							.first_port = g->port,
 							.last_port = g->port };
 			set_rules(&w, &rule, 1);
 			assert_int_equal(bucket_of(g), paid);

@@ -31,8 +31,12 @@ static bool on_ask(void *context, const uint8_t *frame, uint32_t length)
 
 static void put_claim(uint64_t mac, uint64_t link_address)
 {
-	put_nd_to_guest(&w, &(struct nd_spec){ .type = NA, .mac_from = mac, .from = ROUTER_LL, .to = GUEST_LL,
-					       .target = ROUTER_LL, .flags = NA_ROUTER | NA_SOLICITED | NA_OVERRIDE,
+	put_nd_to_guest(&w, &(struct nd_spec){ .type = NA,
+					       .mac_from = mac,
+					       .from = ROUTER_LL,
+					       .to = GUEST_LL,
+					       .target = ROUTER_LL,
+					       .flags = NA_ROUTER | NA_SOLICITED | NA_OVERRIDE,
 					       .target_lla = link_address });
 }
 
@@ -124,8 +128,12 @@ static void both_named_routers_are_learned(void **state)
 	assert_int_equal(send_by(GATEWAY_MAC), PASS);
 	w.now_ms += 5000;
 	assert_int_equal(send_by(RIVAL_MAC), DROP_L2_NEXT_HOP);
-	put_nd_to_guest(&w, &(struct nd_spec){ .type = NA, .mac_from = RIVAL_MAC, .from = second, .to = GUEST_LL,
-					       .target = second, .flags = NA_ROUTER | NA_SOLICITED | NA_OVERRIDE,
+	put_nd_to_guest(&w, &(struct nd_spec){ .type = NA,
+					       .mac_from = RIVAL_MAC,
+					       .from = second,
+					       .to = GUEST_LL,
+					       .target = second,
+					       .flags = NA_ROUTER | NA_SOLICITED | NA_OVERRIDE,
 					       .target_lla = RIVAL_MAC });
 	GUEST_GETS(PASS);
 	assert_int_equal(send_by(RIVAL_MAC), PASS);
@@ -152,8 +160,10 @@ static void a_lease_waits_for_a_router(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(unlearned_is_closed), cmocka_unit_test(a_named_router_gives_way),
-		cmocka_unit_test(a_lease_waits_for_a_router), cmocka_unit_test(both_named_routers_are_learned),
+		cmocka_unit_test(unlearned_is_closed),
+		cmocka_unit_test(a_named_router_gives_way),
+		cmocka_unit_test(a_lease_waits_for_a_router),
+		cmocka_unit_test(both_named_routers_are_learned),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,8 +61,7 @@ static void every_option_in_both_spellings(void **unused)
 	assert_int_equal(options.resolvers.count, 2);
 	assert_int_equal(options.mtu, 9000);
 	assert_false(wants_isolation(&options));
-	assert_true(options.strict_anchors && options.strict_client_id && options.arp_conflicts_pass &&
-		    options.no_resync);
+	assert_true(options.strict_anchors && options.strict_client_id && options.arp_conflicts_pass && options.no_resync);
 	assert_int_equal(options.rates[RATE_OF_NEW_LEASE].refill, 500);
 	assert_int_equal(options.rates[RATE_OF_NEW_LEASE].burst, 8);
 	assert_int_equal(options.rates[RATE_OF_ARP].burst, 0);
@@ -125,8 +124,8 @@ static void options_of_the_policy(void **unused)
 static void nobody_opens_with_inbound_none(void **unused)
 {
 	(void)unused;
-	REFUSED("--inbound: \"none\": expected no allow rule such as \"in @host:tcp/22\" with it", TART, "--inbound", "none",
-		"--allow", "@dns,in @host:tcp/22");
+	REFUSED("--inbound: \"none\": expected no allow rule such as \"in @host:tcp/22\" with it", TART, "--inbound",
+		"none", "--allow", "@dns,in @host:tcp/22");
 	REFUSED("--inbound: \"none\": expected no --expose with it", TART, "--expose", "80:80", "--inbound", "none");
 	TAKEN(TART, "--inbound", "none", "--block", "in @host", "--allow", "out @host,@dns");
 	TAKEN(TART, "--inbound", "established", "--allow", "in @host", "--expose", "80:80");
@@ -188,9 +187,11 @@ static void ipv6_follows_the_rules_unless_told(void **unused)
 		{ "10.0.0.0/8,any:tcp/25", "auto", false, "auto: rules name prefixes of IPv4 and none of IPv6" },
 		{ "10.0.0.0/8,@lan:tcp/25", "auto", false, "auto: rules name prefixes of IPv4 and none of IPv6" },
 		/* Each direction that is open by itself is a set of its own. */
-		{ "out 10.0.0.0/8,in fd00::/8", "auto", false, "auto: rules of one direction name prefixes of IPv4 and none of IPv6" },
+		{ "out 10.0.0.0/8,in fd00::/8", "auto", false,
+		  "auto: rules of one direction name prefixes of IPv4 and none of IPv6" },
 		{ "out 10.0.0.0/8,out fd00::/8", "auto", true, "auto: a rule names a prefix of IPv6" },
-		{ "10.0.0.0/8,out fd00::/8", "auto", false, "auto: rules of one direction name prefixes of IPv4 and none of IPv6" },
+		{ "10.0.0.0/8,out fd00::/8", "auto", false,
+		  "auto: rules of one direction name prefixes of IPv4 and none of IPv6" },
 		{ "in 10.0.0.0/8,fd00::/8", "auto", true, "auto: a rule names a prefix of IPv6" },
 		{ "10.0.0.0/8", "guard", true, "--ipv6" },
 		{ "fd00::/8", "off", false, "--ipv6" },
@@ -231,8 +232,9 @@ static void an_exposed_port_that_could_lead_nowhere(void **unused)
 	(void)unused;
 	REFUSED("--expose: \"[::1]:80:80\": expected --ipv6 guard with it: IPv6 is off by --ipv6", TART, "--expose",
 		"80:80,[::1]:80:80", "--ipv6", "off");
-	REFUSED("--expose: \"[::]:80:80\": expected --ipv6 guard with it: IPv6 is off by the rules, which are all of IPv4",
-		TART, "--expose", "[::]:80:80", "--allow", "10.0.0.0/8");
+	REFUSED(
+	    "--expose: \"[::]:80:80\": expected --ipv6 guard with it: IPv6 is off by the rules, which are all of IPv4",
+	    TART, "--expose", "[::]:80:80", "--allow", "10.0.0.0/8");
 	TAKEN(TART, "--expose", "[::]:80:80", "--allow", "10.0.0.0/8", "--ipv6", "guard");
 	TAKEN(TART, "--expose", "80:80", "--ipv6", "off");
 }
@@ -362,8 +364,8 @@ static void check_form(void **unused)
 	assert_null(options.tuples[3]);
 	assert_int_equal(options.rules.count, 1);
 	TAKEN("policy", "check", TART, "--expose", "80:80"); /* somebody's whole command line */
-	REFUSED("--inbound: \"none\": expected no allow rule such as \"in any\" with it", "policy", "check", "--inbound",
-		"none", "--allow", "in any");
+	REFUSED("--inbound: \"none\": expected no allow rule such as \"in any\" with it", "policy", "check",
+		"--inbound", "none", "--allow", "in any");
 	TAKEN("policy", "check", "--help");
 	assert_int_equal(options.wanted, WANT_HELP);
 }
@@ -379,8 +381,8 @@ static void client_forms(void **unused)
 	assert_int_equal(options.rules.count, 3);
 	REFUSED("--control: missing; the PATH that the guard was given", "policy", "show");
 	REFUSED("--allow: not with `softnet policy show`", "policy", "show", "--control=/run/c", "--allow", "any");
-	REFUSED("policy set: expected --allow, --block or --policy with it; an empty FILE takes all rules away", "policy",
-		"set", "--control=/run/c");
+	REFUSED("policy set: expected --allow, --block or --policy with it; an empty FILE takes all rules away",
+		"policy", "set", "--control=/run/c");
 	REFUSED("--mtu: not with `softnet policy set`", "policy", "set", "--control=/run/c", "--mtu=1500");
 	REFUSED("\"1.1.1.1\": expected nothing behind the options", "policy", "set", "--control=/run/c", "1.1.1.1");
 }
@@ -420,8 +422,7 @@ static const char *const bad_values[][3] = {
 	{ "--vm-fd", "-1", "\"-1\": expected the number of an open descriptor" },
 	{ "--vm-fd", "0x0", "\"0x0\": expected the number of an open descriptor" },
 	{ "--vm-fd", "99999999999999999999", "\"99999999999999999999\": expected the number of an open descriptor" },
-	{ "--vm-mac-address", "52:54:00:00:00",
-	  "\"52:54:00:00:00\": expected a MAC address such as 52:54:00:12:34:56" },
+	{ "--vm-mac-address", "52:54:00:00:00", "\"52:54:00:00:00\": expected a MAC address such as 52:54:00:12:34:56" },
 	{ "--vm-mac-address", "52:54:00:00:00:0a:0b",
 	  "\"52:54:00:00:00:0a:0b\": expected a MAC address such as 52:54:00:12:34:56" },
 	{ "--vm-mac-address", "00:00:00:00:00:00",
@@ -460,8 +461,8 @@ static const char *const bad_values[][3] = {
 	{ "--gateway", "fe80::1%eth0", "\"fe80::1%eth0\": expected an IP address" },
 	{ "--nat64", "64:ff9b:1::/95",
 	  "\"64:ff9b:1::/95\": expected an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits (RFC 6052)" },
-	{ "--nat64", "64:ff9b:1::",
-	  "\"64:ff9b:1::\": expected an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits (RFC 6052)" },
+	{ "--nat64",
+	  "64:ff9b:1::", "\"64:ff9b:1::\": expected an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits (RFC 6052)" },
 	{ "--nat64", "2001:db8:0:0:100::/96",
 	  "\"2001:db8:0:0:100::/96\": expected an IPv6 prefix of 32, 40, 48, 56, 64 or 96 bits (RFC 6052)" },
 	{ "--nat64", "10.0.0.0/32",
@@ -562,7 +563,8 @@ int main(void)
 		cmocka_unit_test(control_and_network),
 		cmocka_unit_test(defaults),
 		cmocka_unit_test(every_option_in_both_spellings),
-		cmocka_unit_test(host_names), cmocka_unit_test(options_of_the_policy),
+		cmocka_unit_test(host_names),
+		cmocka_unit_test(options_of_the_policy),
 		cmocka_unit_test(nobody_opens_with_inbound_none),
 		cmocka_unit_test(options_of_ipv6),
 		cmocka_unit_test(ipv6_follows_the_rules_unless_told),

@@ -26,7 +26,10 @@ static void pcap_that_is_none_is_refused(void **unused)
 
 static void what_is_compressed_is_said_to_be(void **unused)
 {
-	static const char *const fronts[] = { "\x1f\x8b\x08 ", "\x28\xb5\x2f\xfd", "\xfd" "7zXZ", "BZh9" };
+	static const char *const fronts[] = { "\x1f\x8b\x08 ", "\x28\xb5\x2f\xfd",
+					      "\xfd"
+					      "7zXZ",
+					      "BZh9" };
 	(void)unused;
 	for (size_t i = 0; i < sizeof fronts / sizeof *fronts; i++) {
 		written = 0;
@@ -63,7 +66,8 @@ static void set32(size_t at, uint32_t value)
 /* A packet of 60 octets in which the number at `at` is another. */
 static void assert_packet_lies(size_t at, uint32_t value, const char *how)
 {
-	FOR_BOTH_ORDERS {
+	FOR_BOTH_ORDERS
+	{
 		section(NULL);
 		interface(NULL);
 		packet(0, 1000000, 60);
@@ -81,7 +85,8 @@ static void assert_packet_lies(size_t at, uint32_t value, const char *how)
 
 static void lengths_that_lie_are_found(void **unused)
 {
-	static const char of_block[] = "FILE: broken: the length of a block", cut[] = "FILE: cut off in the midst of a frame",
+	static const char of_block[] = "FILE: broken: the length of a block",
+			  cut[] = "FILE: cut off in the midst of a frame",
 			  of_end[] = "FILE: broken: a block that does not end with its length";
 	(void)unused;
 	assert_packet_lies(4, 0, of_block);
@@ -174,7 +179,8 @@ static void pcap_may_end_anywhere(void **unused)
 static void pcapng_may_end_anywhere(void **unused)
 {
 	(void)unused;
-	FOR_BOTH_ORDERS {
+	FOR_BOTH_ORDERS
+	{
 		end_count = 0;
 		for (uint32_t i = 0; i < 2; i++) {
 			section("softnet 1");

@@ -6,7 +6,8 @@
 static void pcap_has_two_resolutions_and_orders(void **unused)
 {
 	(void)unused;
-	FOR_BOTH_ORDERS {
+	FOR_BOTH_ORDERS
+	{
 		pcap(0xa1b2c3d4, ETHERNET);
 		record(1790000000, 999999, 60, 60);
 		record(1789999999, 1, 61, 1514); /* cut, and earlier */
@@ -64,16 +65,28 @@ static void resolutions_and_offsets_make_nanoseconds(void **unused)
 		int64_t offset_s;
 		uint64_t units, nanoseconds;
 	} rows[] = {
-		{ 0, 0, 1790000000, 1790000000000000000 }, { 3, 0, 1790000000123, 1790000000123000000 },
-		{ 6, 0, 1790000000123456, 1790000000123456000 }, { 9, 0, 1790000000123456789, 1790000000123456789 },
-		{ 12, 0, 1790000123456789, 1790000123456 }, { 127, 0, UINT64_MAX, 0 }, { 0x80, 0, 5, 5000000000 },
-		{ 0x80 | 1, 0, 5, 2500000000 }, { 0x80 | 30, 0, 3ULL << 29, 1500000000 }, { 0x80 | 63, 0, UINT64_MAX, 1999999999 },
-		{ 0xff, 0, UINT64_MAX, 0 }, { 0, 0, UINT64_MAX, INT64_MAX }, { 6, 1790000000, 7, 1790000000000007000 },
-		{ 6, -1, 2500000, 1500000000 }, { 6, -3, 2500000, 0 }, { 6, INT64_MIN, 0, 0 }, { 6, INT64_MAX, 0, INT64_MAX },
+		{ 0, 0, 1790000000, 1790000000000000000 },
+		{ 3, 0, 1790000000123, 1790000000123000000 },
+		{ 6, 0, 1790000000123456, 1790000000123456000 },
+		{ 9, 0, 1790000000123456789, 1790000000123456789 },
+		{ 12, 0, 1790000123456789, 1790000123456 },
+		{ 127, 0, UINT64_MAX, 0 },
+		{ 0x80, 0, 5, 5000000000 },
+		{ 0x80 | 1, 0, 5, 2500000000 },
+		{ 0x80 | 30, 0, 3ULL << 29, 1500000000 },
+		{ 0x80 | 63, 0, UINT64_MAX, 1999999999 },
+		{ 0xff, 0, UINT64_MAX, 0 },
+		{ 0, 0, UINT64_MAX, INT64_MAX },
+		{ 6, 1790000000, 7, 1790000000000007000 },
+		{ 6, -1, 2500000, 1500000000 },
+		{ 6, -3, 2500000, 0 },
+		{ 6, INT64_MIN, 0, 0 },
+		{ 6, INT64_MAX, 0, INT64_MAX },
 		{ 9, INT64_MAX, UINT64_MAX, INT64_MAX },
 	};
 	(void)unused;
-	FOR_BOTH_ORDERS {
+	FOR_BOTH_ORDERS
+	{
 		section(NULL);
 		for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 			size_t start = begin_interface(ETHERNET, 0);
@@ -97,14 +110,16 @@ static void resolutions_and_offsets_make_nanoseconds(void **unused)
 static void packets_of_all_three_kinds_are_read(void **unused)
 {
 	(void)unused;
-	FOR_BOTH_ORDERS {
+	FOR_BOTH_ORDERS
+	{
 		section(NULL);
 		end(begin_interface(ETHERNET, 96));
 		interface("guest");
 		size_t start = begin_packet(OLD_PACKET, 1, 5000000, 61, 1514);
 		octets(61);
 		end(start);
-		for (uint32_t length = 60; length <= 1514; length += 1454) { /* short of the snapping length, and beyond it */
+		for (uint32_t length = 60; length <= 1514;
+		     length += 1454) { /* short of the snapping length, and beyond it */
 			start = begin(SIMPLE_PACKET);
 			number(length, 4);
 			octets(length < 96 ? length : 96);
@@ -126,10 +141,12 @@ static void flags_and_comments_are_read(void **unused)
 	static const struct {
 		uint32_t link, flags;
 		enum capture_side side;
-	} rows[] = { { 0, 1, SIDE_GUEST }, { 0, 2, SIDE_UPLINK }, { 0, 0, SIDE_OF_FRAME }, { 0, 3, SIDE_OF_FRAME },
-		     { 0, 0xfffffffd, SIDE_GUEST }, { 1, 2, SIDE_GUEST }, { 2, 1, SIDE_UPLINK } };
+	} rows[] = { { 0, 1, SIDE_GUEST },    { 0, 2, SIDE_UPLINK },         { 0, 0, SIDE_OF_FRAME },
+		     { 0, 3, SIDE_OF_FRAME }, { 0, 0xfffffffd, SIDE_GUEST }, { 1, 2, SIDE_GUEST },
+		     { 2, 1, SIDE_UPLINK } };
 	(void)unused;
-	FOR_BOTH_ORDERS {
+	FOR_BOTH_ORDERS
+	{
 		section(NULL);
 		interface("Guest");
 		interface("guest");
@@ -183,7 +200,8 @@ static void what_is_unknown_is_passed_over(void **unused)
 {
 	(void)unused;
 	section(NULL);
-	for (size_t length = 0; length <= 2 * CAPTURE_BUFFER; length = length == 0 ? CAPTURE_BUFFER - 8 : length + CAPTURE_BUFFER / 2) {
+	for (size_t length = 0; length <= 2 * CAPTURE_BUFFER;
+	     length = length == 0 ? CAPTURE_BUFFER - 8 : length + CAPTURE_BUFFER / 2) {
 		size_t start = begin(UNKNOWN);
 		assert_true(length <= sizeof bytes - written);
 		memset(bytes + written, 0xaa, length);

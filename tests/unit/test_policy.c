@@ -209,7 +209,7 @@ static void all_ports_of_a_few_rules(void **state)
 			rule[i].prefix_length = (uint8_t)(128 - i % 2);
 			rule[i].only.first_port = (uint16_t)next_random();
 			rule[i].only.last_port =
-				(uint16_t)(rule[i].only.first_port + next_random() % (65536 - rule[i].only.first_port));
+			    (uint16_t)(rule[i].only.first_port + next_random() % (65536 - rule[i].only.first_port));
 		}
 		compile(rule, count);
 		struct contact c = { .peer = address_of_ipv4(0x0a000001),
@@ -317,9 +317,7 @@ static void the_narrower_qualifier_decides(void **state)
 				two[1].only = ladder[wide];
 				two[0].directions = OUTWARD; /* a direction does not make a rule narrower */
 				compile(two, 2);
-				struct contact c = { .peer = address_of_ipv4(0x0a010203),
-						     .protocol = TCP,
-						     .port = 443 };
+				struct contact c = { .peer = address_of_ipv4(0x0a010203), .protocol = TCP, .port = 443 };
 				assert_int_equal(rule_on(&policy, &c, 0).class, narrow == wide ? CLASS_BLOCKED : class);
 			}
 }

@@ -237,7 +237,8 @@ static void inbound_is_judged_as_started(void **unused)
 		"--block", "10.0.0.0/8,out @dns", "--inbound=any", "in 10.0.0.1:tcp/22");
 	PRINTED("in 1.1.1.1:tcp/22\tpass\tdefault\nin 1.1.1.1:tcp/2222\tunsolicited\tdefault\n"
 		"in 1.1.1.1:udp/22\tunsolicited\tdefault\n",
-		"--inbound=established", "--expose=2222:22", "in 1.1.1.1:tcp/22", "in 1.1.1.1:tcp/2222", "in 1.1.1.1:udp/22");
+		"--inbound=established", "--expose=2222:22", "in 1.1.1.1:tcp/22", "in 1.1.1.1:tcp/2222",
+		"in 1.1.1.1:udp/22");
 	PRINTED("in 1.1.1.1:udp/9\tunsolicited\tdefault\n", "--inbound=none", "in 1.1.1.1:udp/9");
 }
 
@@ -254,8 +255,9 @@ static void ipv6_may_be_off(void **unused)
 
 static void tuples_that_mean_nothing(void **unused)
 {
-	static const char *const bad[] = { "@host", "any", "10.0.0.0/8", "10.0.0.1:443", "10.0.0.1:tcp/1-2", "x",
-					   "10.0.0.1:", "fd00::1:tcp/x", "in", "in in 10.0.0.1", "" };
+	static const char *const bad[] = { "@host", "any",       "10.0.0.0/8",    "10.0.0.1:443", "10.0.0.1:tcp/1-2",
+					   "x",     "10.0.0.1:", "fd00::1:tcp/x", "in",           "in in 10.0.0.1",
+					   "" };
 	(void)unused;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		char line[320];

@@ -15,10 +15,10 @@ static struct world w;
 static struct rule rule[RULES + 1];
 static uint32_t count;
 
-#define RESOLVER_IP 0xc0a84035
+#define RESOLVER_IP  0xc0a84035
 #define RESOLVER_IP6 ADDRESS6(0xfd65000000000000ULL, 0x53)
-#define SITE ADDRESS6(0x2a02aaaabbbb0000ULL, 7)
-#define WELL_KNOWN 0x0064ff9b00000000ULL
+#define SITE         ADDRESS6(0x2a02aaaabbbb0000ULL, 7)
+#define WELL_KNOWN   0x0064ff9b00000000ULL
 
 static void start(void)
 {
@@ -74,7 +74,7 @@ static void set_random_rules(void)
 			rule[i].address = known_peer();
 			uint32_t shortest = is_ipv4(rule[i].address) ? 96 : 0;
 			rule[i].prefix_length =
-				(uint8_t)(next_random() % 2 ? 128 : shortest + next_random() % (129 - shortest));
+			    (uint8_t)(next_random() % 2 ? 128 : shortest + next_random() % (129 - shortest));
 		}
 	}
 	compile_into_config(count);
@@ -171,8 +171,8 @@ static enum verdict model_inward(const struct call *c)
 		return PASS;
 	if (class == CLASS_BLOCKED)
 		return DROP_SRC_BLOCKED;
-	bool open =
-		w.config.inbound == INBOUND_ANY || (class == CLASS_ALLOWED && w.config.inbound == INBOUND_ESTABLISHED);
+	bool open = w.config.inbound == INBOUND_ANY ||
+		    (class == CLASS_ALLOWED && w.config.inbound == INBOUND_ESTABLISHED);
 	return open ? PASS : DROP_UNSOLICITED;
 }
 
@@ -233,8 +233,8 @@ static void one_rule_more_moves_one_way(void **state)
 				w.config.policy = policies[p];
 				passed[p] = judge(&c).verdict == PASS;
 			}
-			bool wrong =
-				rule[count].class == CLASS_BLOCKED ? !passed[0] && passed[1] : passed[0] && !passed[1];
+			bool wrong = rule[count].class == CLASS_BLOCKED ? !passed[0] && passed[1]
+									: passed[0] && !passed[1];
 			/* A rule for some ports makes a later fragment wait for its first, also where it allows. */
 			if (later && rule[count].class == CLASS_ALLOWED && rule[count].only.has_ports)
 				continue;
@@ -300,8 +300,8 @@ static void translators_open_nothing(void **state)
 			c.guest_port = 40000;
 			behind = c;
 			c.v6 = true;
-			c.peer = ADDRESS6(WELL_KNOWN | (next_random() & 1 ? 0x12340000 : 0),
-					  ipv4_of_address(behind.peer));
+			c.peer =
+			    ADDRESS6(WELL_KNOWN | (next_random() & 1 ? 0x12340000 : 0), ipv4_of_address(behind.peer));
 			if (judge_call(&c).verdict != PASS)
 				continue;
 			passed++;
@@ -366,11 +366,10 @@ static bool put_control(uint32_t i)
 		put_client_message(&w, &(struct dhcp_spec){ .type = 1 });
 		return false;
 	case 5:
-		put_client_message(&w, &(struct dhcp_spec){ .type = 3,
-							    .ciaddr = GUEST_IP,
-							    .ip_from = GUEST_IP,
-							    .ip_to = GATEWAY_IP,
-							    .mac_to = GATEWAY_MAC });
+		put_client_message(
+		    &w,
+		    &(struct dhcp_spec){
+			.type = 3, .ciaddr = GUEST_IP, .ip_from = GUEST_IP, .ip_to = GATEWAY_IP, .mac_to = GATEWAY_MAC });
 		return false;
 	case 6:
 		put_server_message(&w, &server);
@@ -382,22 +381,20 @@ static bool put_control(uint32_t i)
 		put_nd(&w, &(struct nd_spec){ .type = NS, .target = GUEST_LEASED });
 		return false;
 	case 9:
-		put_nd(&w,
-		       &(struct nd_spec){
+		put_nd(&w, &(struct nd_spec){
 			       .type = NA, .from = GUEST_PRIVACY, .target = GUEST_PRIVACY, .target_lla = GUEST_MAC });
 		return false;
 	case 10:
 		put_nd(&w, &(struct nd_spec){ .type = RS, .from = GUEST_LL, .source_lla = GUEST_MAC });
 		return false;
 	case 11:
-		put_nd_to_guest(&w, &(struct nd_spec){ .type = NS,
-						       .from = ROUTER_LL,
-						       .target = GUEST_PRIVACY,
-						       .source_lla = GATEWAY_MAC });
+		put_nd_to_guest(&w,
+				&(struct nd_spec){
+				    .type = NS, .from = ROUTER_LL, .target = GUEST_PRIVACY, .source_lla = GATEWAY_MAC });
 		return true;
 	default:
-		put_nd_to_guest(&w, &(struct nd_spec){
-					    .type = NA, .from = ROUTER_LL, .target = ROUTER_LL, .flags = NA_ROUTER });
+		put_nd_to_guest(
+		    &w, &(struct nd_spec){ .type = NA, .from = ROUTER_LL, .target = ROUTER_LL, .flags = NA_ROUTER });
 		return true;
 	}
 }

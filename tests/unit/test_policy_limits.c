@@ -95,8 +95,7 @@ void thousands_of_ports_on_one_prefix(void **state)
 
 static struct address nested_peer(void)
 {
-	struct address a =
-		next_random() % 2 ? address_of_ipv4(0x0a010203) : (struct address){ 0x20010db8deadbeefULL, 1 };
+	struct address a = next_random() % 2 ? address_of_ipv4(0x0a010203) : (struct address){ 0x20010db8deadbeefULL, 1 };
 	uint32_t bits = is_ipv4(a) ? 32 : 128, bit = next_random() % bits;
 	if (next_random() % 8)
 		*(bit < 64 ? &a.low : &a.high) ^= 1ULL << bit % 64;

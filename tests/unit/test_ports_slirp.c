@@ -122,7 +122,9 @@ static void every_mac_of_ipv6_is_an_anchor(void **state)
 {
 	(void)state;
 	static const uint64_t addresses[][2] = {
-		{ 0xfe80000000000000ULL, 2 }, { 0xfd00001000000002ULL, 2 }, { 0xfd00001000000002ULL, 3 },
+		{ 0xfe80000000000000ULL, 2 },
+		{ 0xfd00001000000002ULL, 2 },
+		{ 0xfd00001000000002ULL, 3 },
 	};
 	struct anchors a;
 	struct port_settings settings = plain;
@@ -313,7 +315,8 @@ static unsigned long ticks_of(int pid)
 	assert_non_null(file);
 	assert_non_null(fgets(line, sizeof(line), file));
 	fclose(file);
-	assert_int_equal(sscanf(strrchr(line, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system), 2);
+	assert_int_equal(
+	    sscanf(strrchr(line, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system), 2);
 	return user + system;
 }
 

@@ -37,7 +37,8 @@ static bool is_refused(uint16_t number)
 
 static int udp_client(int family, uint16_t number, uint16_t *own)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(number),
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_port = htons(number),
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(number), .sin6_addr = in6addr_loopback };
 	bool is_v4 = family == AF_INET;
@@ -365,8 +366,8 @@ static void many_clients_are_remembered(void **state)
 static bool asks_for_guest6(const struct packet *p, uint32_t unused)
 {
 	(void)unused;
-	return p->length >= 78 && get(p->bytes + 12, 2) == 0x86dd && p->bytes[20] == IPPROTO_ICMPV6 && p->bytes[54] == 135 &&
-	       get(p->bytes + 62, 8) == PREFIX6 && get(p->bytes + 70, 8) == GUEST_LOW;
+	return p->length >= 78 && get(p->bytes + 12, 2) == 0x86dd && p->bytes[20] == IPPROTO_ICMPV6 &&
+	       p->bytes[54] == 135 && get(p->bytes + 62, 8) == PREFIX6 && get(p->bytes + 70, 8) == GUEST_LOW;
 }
 
 /* :: is IPv6 alone, so the same port may be exposed in IPv4, whichever comes first. */

@@ -267,7 +267,9 @@ static void a_stream_without_a_peer_is_full(void **state)
 {
 	(void)state;
 	uint8_t frame[1600] = { 0 };
-	struct packet packets[] = { { frame, 60, false }, { frame, 0, false }, { frame, 1515, false }, { frame, 60, false } };
+	struct packet packets[] = {
+		{ frame, 60, false }, { frame, 0, false }, { frame, 1515, false }, { frame, 60, false }
+	};
 	int client;
 	struct port *port = open_port(text_of("stream", "s"), &guest);
 	assert_int_equal(send_now(port, packets, 4, true).full, 4);

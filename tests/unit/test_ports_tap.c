@@ -190,9 +190,10 @@ static void a_tap_goes_on_working_in_another_namespace(void **state)
 	run(command);
 	assert_int_equal(send_now(port, &mine, 1, true).sent, 1);
 	/* IPv6 router solicitations and the like show that frames come out of it again. */
-	snprintf(command, sizeof(command),
-		 "nsenter --target %d --net sh -c 'ip addr add 10.9.9.1/24 dev t0; ping -c1 -W1 10.9.9.2 >/dev/null; true'",
-		 (int)other);
+	snprintf(
+	    command, sizeof(command),
+	    "nsenter --target %d --net sh -c 'ip addr add 10.9.9.1/24 dev t0; ping -c1 -W1 10.9.9.2 >/dev/null; true'",
+	    (int)other);
 	run(command);
 	AWAIT(port, receive_now(port, &packet, 1) == 1);
 	kill(other, SIGKILL);
@@ -331,7 +332,8 @@ static void a_default_route_tells_where_the_router_is(void **state)
 			fail_msg("%s", cases[i].routes);
 		assert_true(a.host.count >= 2 && a.gateway_macs.count == 1);
 		port->kind->close(port);
-		run("ip link del br7; ip route flush table 100; ip route flush table main; ip -6 route del default; true");
+		run("ip link del br7; ip route flush table 100; ip route flush table main; ip -6 route del default; "
+		    "true");
 	}
 	run("ip link del v0");
 }
@@ -342,7 +344,8 @@ static void many_routes_are_no_burden(void **state)
 	struct anchors a;
 	(void)state;
 	run("ip link add br7 type bridge && ip link set br7 up && ip addr add 192.0.2.1/24 dev br7 && "
-	    "awk 'BEGIN { for (i = 0; i < 36000; i++) print \"route add 10.\" int(i / 250) \".\" i % 250 \".0/24 dev br7\" }' | "
+	    "awk 'BEGIN { for (i = 0; i < 36000; i++) print \"route add 10.\" int(i / 250) \".\" i % 250 \".0/24 dev "
+	    "br7\" }' | "
 	    "ip -batch - && ip route add default via 192.0.2.9");
 	uint64_t begun_ms = now_ms();
 	struct port *port = open_port("tap:t0,bridge=br7", &uplink);
@@ -374,14 +377,15 @@ static void nobody_is_told(struct port *port, const char *command)
 		fail_msg("told: %s", command);
 }
 
-#define AWAY(text) assert_string_equal(ground.away, text), assert_string_equal(port->away, text)
+#define AWAY(text)  assert_string_equal(ground.away, text), assert_string_equal(port->away, text)
 #define WARNS(text) assert_string_equal(ground.warning, text), AWAY("")
 
 static void the_ground_moves(void **state)
 {
 	struct anchors a;
 	(void)state;
-	run("ip link add br7 type bridge && ip link set br7 address 02:00:00:00:00:77 up && ip addr add 192.0.2.1/24 dev br7");
+	run("ip link add br7 type bridge && ip link set br7 address 02:00:00:00:00:77 up && ip addr add 192.0.2.1/24 "
+	    "dev br7");
 	struct port *port = open_port("tap:t0,bridge=br7", &uplink);
 	assert_int_equal(port->kind->ground_fd(port), -1); /* not while there are rights */
 	survey(port, &a);
@@ -411,14 +415,16 @@ static void the_ground_moves(void **state)
 	change(port, &a, "ip link del br7");
 	AWAY("t0 is in no bridge: ip link set t0 master br7");
 	assert_int_equal(a.host.count + a.gateway_macs.count, 0);
-	run("ip link add br8 type bridge && ip link set br8 address 02:00:00:00:00:88 up && ip addr add 198.51.100.1/24 dev br8");
+	run("ip link add br8 type bridge && ip link set br8 address 02:00:00:00:00:88 up && ip addr add "
+	    "198.51.100.1/24 dev br8");
 	change(port, &a, "ip link set t0 master br8");
 	WARNS("t0 is in br8, not in br7");
 	assert_true(a.gateway_macs.item[0] == 0x020000000088 && !a.other_router4);
 	change(port, &a, "ip addr del 198.51.100.1/24 dev br8"); /* of the bridge in which it is now */
 	assert_int_equal(a.host.count, 0);
-	nobody_is_told(port, "ip link add v0 type veth peer name v1 && ip link set v0 up && ip addr add 10.0.0.1/24 dev v0 && "
-			     "ip route add 10.1.0.0/16 dev v0 && ip link del v0");
+	nobody_is_told(
+	    port, "ip link add v0 type veth peer name v1 && ip link set v0 up && ip addr add 10.0.0.1/24 dev v0 && "
+		  "ip route add 10.1.0.0/16 dev v0 && ip link del v0");
 	port->kind->close(port);
 	run("ip link del br8");
 }
@@ -433,8 +439,9 @@ static void a_feed_that_overflows(void **state)
 	struct port *port = open_port("tap:t0,bridge=br7", &uplink);
 	survey(port, &a);
 	assert_int_equal(setsockopt(port->kind->ground_fd(port), SOL_SOCKET, SO_RCVBUF, &octets, sizeof octets), 0);
-	change(port, &a, "for i in $(seq 2 60); do for what in add del; do echo addr $what 192.0.2.$i/24 dev br7; done; done | "
-			 "ip -batch - && ip addr add 203.0.113.1/24 dev br7 && ip link set t0 nomaster");
+	change(port, &a,
+	       "for i in $(seq 2 60); do for what in add del; do echo addr $what 192.0.2.$i/24 dev br7; done; done | "
+	       "ip -batch - && ip addr add 203.0.113.1/24 dev br7 && ip link set t0 nomaster");
 	AWAY("t0 is in no bridge: ip link set t0 master br7");
 	change(port, &a, "ip link set t0 master br7");
 	assert_true(set_has(&a.host, address_of_ipv4(0xc0000201)) && set_has(&a.host, address_of_ipv4(0xcb007101)));

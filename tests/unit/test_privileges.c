@@ -26,8 +26,8 @@ struct test_case {
 	const char *name;
 	enum { BY_ROOT, BY_STRANGER, BY_STRANGER_SET_USER_ID } caller;
 	const char *user, *group, *sudo_uid;
-	const char *refused;       /* the error; NULL: none */
-	unsigned uid, gid;         /* of the guard afterwards */
+	const char *refused; /* the error; NULL: none */
+	unsigned uid, gid;   /* of the guard afterwards */
 	unsigned command_uid;
 };
 
@@ -43,12 +43,16 @@ static const struct test_case cases[] = {
 	{ "the highest", BY_ROOT, NULL, NULL, "4294967294", NULL, UINT32_MAX - 1, UINT32_MAX - 1, UINT32_MAX - 1 },
 	{ "one too high for setresuid()", BY_ROOT, NULL, NULL, "4294967295", NULL, NOBODY, NOBODY, 0 },
 	{ "who called sudo may say so", BY_ROOT, "1", "1", "1", NULL, 1, 1, 1 },
-	{ "but may not say root", BY_ROOT, "root", NULL, "4711", "--user: \"root\": only root may choose another user than "
-	  "itself" BY_SUDO, 0, 0, 0 },
-	{ "nor anybody else", BY_ROOT, "daemon", NULL, "4711", "--user: \"daemon\": only root may choose another user than "
-	  "itself" BY_SUDO, 0, 0, 0 },
-	{ "nor another group", BY_ROOT, NULL, "0", "4711", "--group: \"0\": only root may choose another group than its own"
-	  BY_SUDO, 0, 0, 0 },
+	{ "but may not say root", BY_ROOT, "root", NULL, "4711",
+	  "--user: \"root\": only root may choose another user than "
+	  "itself" BY_SUDO,
+	  0, 0, 0 },
+	{ "nor anybody else", BY_ROOT, "daemon", NULL, "4711",
+	  "--user: \"daemon\": only root may choose another user than "
+	  "itself" BY_SUDO,
+	  0, 0, 0 },
+	{ "nor another group", BY_ROOT, NULL, "0", "4711",
+	  "--group: \"0\": only root may choose another group than its own" BY_SUDO, 0, 0, 0 },
 	{ "root called sudo, and says a name", BY_ROOT, "daemon", NULL, "0", NULL, 1, 1, 1 },
 	{ "root called sudo", BY_ROOT, NULL, NULL, "0", NULL, NOBODY, NOBODY, 0 },
 	{ "nonsense of sudo", BY_ROOT, NULL, NULL, "-1", NULL, NOBODY, NOBODY, 0 },
@@ -135,7 +139,9 @@ static int run_case(const struct test_case *c)
 	pid_t command = fork();
 	if (command == 0)
 		_exit(become_command(&ids) && geteuid() == c->command_uid && getuid() == c->command_uid &&
-				      !has_other_groups(c) ? GOOD : BAD);
+			      !has_other_groups(c)
+			  ? GOOD
+			  : BAD);
 	int status;
 	waitpid(command, &status, 0);
 	if (status != 0)
@@ -231,7 +237,8 @@ static void files_are_read_with_the_rights_of_the_caller(void **unused)
 		{ { .name = "a stranger", .caller = BY_STRANGER }, REFUSED, REFUSED },
 		{ { .name = "a stranger, set-user-id", .caller = BY_STRANGER_SET_USER_ID }, REFUSED, REFUSED },
 		{ { .name = "set-user-id, and sudo's variables", .caller = BY_STRANGER_SET_USER_ID, .sudo_uid = "0" },
-		  REFUSED, REFUSED },
+		  REFUSED,
+		  REFUSED },
 	};
 	static const mode_t modes[] = { ROOTS, GROUPS, EVERYBODYS };
 	char path[] = "/tmp/softnet-open-XXXXXX";
@@ -252,7 +259,8 @@ static void files_are_read_with_the_rights_of_the_caller(void **unused)
 		int status;
 		assert_int_equal(waitpid(child, &status, 0), child);
 		if (!WIFEXITED(status) || WEXITSTATUS(status) != expected)
-			fail_msg("%s, mode %o: status %x, %d expected", c->name, modes[i % 3], (unsigned)status, expected);
+			fail_msg("%s, mode %o: status %x, %d expected", c->name, modes[i % 3], (unsigned)status,
+				 expected);
 	}
 	close(fd);
 	unlink(path);
@@ -275,7 +283,8 @@ static void files_that_look_who_reads_see_the_caller(void **unused)
 		struct usage_error error;
 		usleep(100 * 1000); /* until it waits */
 		start_as_caller(&stranger);
-		_exit(!read_policy_file(path, &rules, &error) && strstr(error.text, ":1: \"0\": expected") != NULL ? GOOD : BAD);
+		_exit(!read_policy_file(path, &rules, &error) && strstr(error.text, ":1: \"0\": expected") != NULL ? GOOD
+														   : BAD);
 	}
 	int status;
 	assert_int_equal(waitpid(child, &status, 0), child);

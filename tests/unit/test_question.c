@@ -30,10 +30,11 @@ static void check_sum(uint32_t length)
 
 static void duplicate_address_detection(void **unused)
 {
-	static const uint8_t expected[] = {
-		0x33, 0x33, 0xff, 0xe6, 0x07, 0x89, 0x52, 0x54, 0, 0, 0, 0x0a, 0x86, 0xdd,
-		0x60, 0, 0, 0, 0, 24, 58, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-		0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, 0xe6, 0x07, 0x89, 135, 0 };
+	static const uint8_t expected[] = { 0x33, 0x33, 0xff, 0xe6, 0x07, 0x89, 0x52, 0x54, 0,  0,   0, 0x0a,
+					    0x86, 0xdd, 0x60, 0,    0,    0,    0,    24,   58, 255, 0, 0,
+					    0,    0,    0,    0,    0,    0,    0,    0,    0,  0,   0, 0,
+					    0,    0,    0xff, 2,    0,    0,    0,    0,    0,  0,   0, 0,
+					    0,    1,    0xff, 0xe6, 0x07, 0x89, 135,  0 };
 	static const uint8_t target[] = { 0xfd, 0x64, 0, 0, 0, 0, 0, 0, 0xa1, 0xb2, 0xc3, 0xd4, 0xe5, 0xe6, 0x07, 0x89 };
 	struct address a = ADDRESS6(LOCAL_PREFIX, 0xa1b2c3d4e5e60789ULL);
 	uint32_t length = make_dad_question(GUEST_MAC, a, frame);
@@ -58,10 +59,10 @@ static void who_has_it(void **unused)
 
 static void router_solicitation(void **unused)
 {
-	static const uint8_t expected[] = {
-		0x33, 0x33, 0, 0, 0, 2, 0x52, 0x54, 0, 0, 0, 0x0a, 0x86, 0xdd,
-		0x60, 0, 0, 0, 0, 8, 58, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
-		0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 133, 0 };
+	static const uint8_t expected[] = { 0x33, 0x33, 0, 0, 0, 2, 0x52, 0x54, 0, 0, 0,    0x0a, 0x86, 0xdd,
+					    0x60, 0,    0, 0, 0, 8, 58,   255,  0, 0, 0,    0,    0,    0,
+					    0,    0,    0, 0, 0, 0, 0,    0,    0, 0, 0xff, 2,    0,    0,
+					    0,    0,    0, 0, 0, 0, 0,    0,    0, 0, 0,    2,    133,  0 };
 	uint32_t length = make_router_question(GUEST_MAC, frame);
 	(void)unused;
 	assert_int_equal(length, ETHERNET + HEADER + 8);
@@ -91,7 +92,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(duplicate_address_detection),
-		cmocka_unit_test(router_solicitation), cmocka_unit_test(who_has_it),
+		cmocka_unit_test(router_solicitation),
+		cmocka_unit_test(who_has_it),
 		cmocka_unit_test(guest_may_ask_the_same),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

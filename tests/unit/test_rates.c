@@ -12,7 +12,7 @@ static struct world w;
 
 enum { SECONDS = 30, FLOOD = 1000 /* a second */, OTHERS = 20 };
 #define ATTACKER_MAC 0x52540000001fULL
-#define PEER_MAC(n) (0x525400010000ULL + (n))
+#define PEER_MAC(n)  (0x525400010000ULL + (n))
 
 static void start(bool gateway_known)
 {
@@ -37,8 +37,12 @@ static void put_question(bool v6, bool unicast, uint64_t mac, uint32_t number)
 {
 	if (v6) {
 		struct address from = mac == GATEWAY_MAC ? ROUTER_LL : ADDRESS6(LINK_LOCAL_PREFIX, 0x1000 + number);
-		put_nd_to_guest(&w, &(struct nd_spec){ .type = NS, .from = from, .mac_from = mac, .target = GUEST_PRIVACY,
-						       .source_lla = mac, .to = unicast ? GUEST_PRIVACY : ADDRESS6(0, 0),
+		put_nd_to_guest(&w, &(struct nd_spec){ .type = NS,
+						       .from = from,
+						       .mac_from = mac,
+						       .target = GUEST_PRIVACY,
+						       .source_lla = mac,
+						       .to = unicast ? GUEST_PRIVACY : ADDRESS6(0, 0),
 						       .mac_to = unicast ? GUEST_MAC : 0 });
 		return;
 	}
@@ -50,8 +54,13 @@ static void put_answer(bool v6, uint64_t mac, uint32_t number)
 {
 	if (v6) {
 		struct address to = mac == GATEWAY_MAC ? ROUTER_LL : ADDRESS6(LINK_LOCAL_PREFIX, 0x1000 + number);
-		put_nd(&w, &(struct nd_spec){ .type = NA, .from = GUEST_PRIVACY, .to = to, .mac_to = mac,
-					      .target = GUEST_PRIVACY, .flags = NA_SOLICITED, .target_lla = GUEST_MAC });
+		put_nd(&w, &(struct nd_spec){ .type = NA,
+					      .from = GUEST_PRIVACY,
+					      .to = to,
+					      .mac_to = mac,
+					      .target = GUEST_PRIVACY,
+					      .flags = NA_SOLICITED,
+					      .target_lla = GUEST_MAC });
 		return;
 	}
 	put_ethernet(&w, mac, GUEST_MAC, 0x0806);
@@ -72,7 +81,8 @@ static bool ask(bool v6, bool unicast, uint64_t mac, uint32_t number)
 static bool find_gateway(bool v6)
 {
 	if (v6)
-		put_nd(&w, &(struct nd_spec){ .type = NS, .from = GUEST_PRIVACY, .target = ROUTER_LL, .source_lla = GUEST_MAC });
+		put_nd(&w, &(struct nd_spec){
+			       .type = NS, .from = GUEST_PRIVACY, .target = ROUTER_LL, .source_lla = GUEST_MAC });
 	else {
 		put_ethernet(&w, MAC_BROADCAST, GUEST_MAC, 0x0806);
 		put_arp(&w, 1, GUEST_MAC, GUEST_IP, GATEWAY_IP);
@@ -170,7 +180,9 @@ static void strangers_that_are_many_keep_no_guest_from_its_gateway(void **state)
 		for (int second = 0; second < SECONDS; second++) {
 			for (uint32_t i = 0; i < FLOOD; i++) {
 				if (v6)
-					put_nd(&w, &(struct nd_spec){ .type = NS, .from = GUEST_PRIVACY, .source_lla = GUEST_MAC,
+					put_nd(&w, &(struct nd_spec){ .type = NS,
+								      .from = GUEST_PRIVACY,
+								      .source_lla = GUEST_MAC,
 								      .target = ADDRESS6(LOCAL_PREFIX, 0x9000 + i) });
 				else {
 					put_ethernet(&w, MAC_BROADCAST, GUEST_MAC, 0x0806);
@@ -213,8 +225,8 @@ static void queries_are_few(void **state)
 static void no_bound_of_the_snooper_is_met_before_its_own(void **state)
 {
 	static const enum rate_class punted_from_guest[] = { RATE_OF_DHCP, RATE_OF_ARP_GATEWAY, RATE_OF_ND_CLAIM };
-	static const enum rate_class punted_to_guest[] = { RATE_OF_UPLINK_DHCP, RATE_OF_UPLINK_ROUTER, RATE_OF_UPLINK_DAD,
-							   RATE_OF_UPLINK_ASK };
+	static const enum rate_class punted_to_guest[] = { RATE_OF_UPLINK_DHCP, RATE_OF_UPLINK_ROUTER,
+							   RATE_OF_UPLINK_DAD, RATE_OF_UPLINK_ASK };
 	uint32_t refill = 0, burst = 0;
 	(void)state;
 	start(true);
@@ -244,8 +256,9 @@ static void forged_answers_starve_no_server(void **state)
 	w.config.gateway_macs.count = 0; /* the server's MAC is not known yet */
 	put_client_message(&w, &(struct dhcp_spec){ .type = 1 });
 	assert_int_equal(from_guest(&w), PASS);
-	struct dhcp_spec offer = { .type = 2, .yiaddr = GUEST_IP, .server = GATEWAY_IP, .lease_s = 600, .mask = 0xffffff00,
-				   .router = GATEWAY_IP };
+	struct dhcp_spec offer = {
+		.type = 2, .yiaddr = GUEST_IP, .server = GATEWAY_IP, .lease_s = 600, .mask = 0xffffff00, .router = GATEWAY_IP
+	};
 	for (int i = 0; i < 1000; i++) {
 		offer.mac_from = ATTACKER_MAC;
 		offer.yiaddr = 0xc0a84063;

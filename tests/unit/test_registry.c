@@ -42,8 +42,9 @@ static int set_up(void **unused)
 	assert_non_null(mkdtemp(prefix));
 	registry_prefix = prefix;
 	umask(077);
-	assert_int_equal(mkdir(in(prefix, "run"), 0700) | mkdir(in(prefix, "var"), 0700) | mkdir(in(prefix, "var/run"), 0700) |
-				 mkdir(in(prefix, "tmp"), 0700), 0);
+	assert_int_equal(mkdir(in(prefix, "run"), 0700) | mkdir(in(prefix, "var"), 0700) |
+			     mkdir(in(prefix, "var/run"), 0700) | mkdir(in(prefix, "tmp"), 0700),
+			 0);
 	assert_true(registry_folder(geteuid() == 0 ? 0 : REGISTRY_FOLDERS - 1, geteuid(), folder));
 	snprintf(own, sizeof own, "%s/%ld.sock", folder, (long)getpid());
 	registry = (struct registry){ .is_tried = false };
@@ -208,14 +209,16 @@ static void nowhere_is_no_fault(void **unused)
 static void dead_entries_go_and_no_others(void **unused)
 {
 	const struct timespec long_ago[2] = { { .tv_sec = time(NULL) - LONG_AGO }, { .tv_sec = time(NULL) - LONG_AGO } };
-	long dead = dead_number(), linked = dead_number(), answering = dead_number(), newborn = dead_number(), old = dead_number();
-	static const char *const others[] = { "x.sock", "12.socket", ".sock", "1.sock.new", "-5.sock", "99999999999.sock" };
+	long dead = dead_number(), linked = dead_number(), answering = dead_number(), newborn = dead_number(),
+	     old = dead_number();
+	static const char *const others[] = { "x.sock",     "12.socket", ".sock",
+					      "1.sock.new", "-5.sock",   "99999999999.sock" };
 	(void)unused;
 	assert_int_equal(mkdir(folder, 0700), 0);
 	close(bind_at(entry_of(dead, "sock")));
 	assert_int_equal(symlink("/nowhere/at/all", entry_of(linked, "sock")), 0);
-	int alive = listen_at(entry_of(answering, "sock"));         /* of another process namespace */
-	close(bind_at(entry_of(getppid(), "sock")));                /* of somebody who exists, whatever it does */
+	int alive = listen_at(entry_of(answering, "sock")); /* of another process namespace */
+	close(bind_at(entry_of(getppid(), "sock")));        /* of somebody who exists, whatever it does */
 	close(bind_at(entry_of(newborn, "new")));
 	close(bind_at(entry_of(old, "new")));
 	assert_int_equal(utimensat(AT_FDCWD, entry_of(old, "new"), long_ago, 0), 0);
@@ -291,14 +294,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-		T(an_entry_is_its_users_alone),
-		T(a_link_leads_to_the_socket_of_control),
-		T(folders_that_are_not_believed),
-		T(the_next_folder_is_taken),
-		T(nowhere_is_no_fault),
-		T(dead_entries_go_and_no_others),
-		T(our_number_may_be_taken),
-		T(users_keep_apart),
+		T(an_entry_is_its_users_alone),   T(a_link_leads_to_the_socket_of_control),
+		T(folders_that_are_not_believed), T(the_next_folder_is_taken),
+		T(nowhere_is_no_fault),           T(dead_entries_go_and_no_others),
+		T(our_number_may_be_taken),       T(users_keep_apart),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -276,8 +276,8 @@ static void reasons_that_the_guest_is_told(void **state)
 	(void)state;
 	for (int v = 0; v < VERDICTS; v++)
 		assert_int_equal(is_rejected((enum verdict)v), v == DROP_DST_BLOCKED || v == DROP_DST_PRIVATE ||
-								       v == DROP_DST_LOCAL_NET ||
-								       v == DROP_DST_NAT64_PRIVATE);
+								   v == DROP_DST_LOCAL_NET ||
+								   v == DROP_DST_NAT64_PRIVATE);
 }
 
 /* Whatever is handed in: no octet outside is read or written, and what comes out is right. */

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#define START "softnet 9.9\n--vm-mac-address=52:54:00:00:00:0a\n"
+#define START     "softnet 9.9\n--vm-mac-address=52:54:00:00:00:0a\n"
 #define NO_OPTION ": expected an option that decides something"
 
 static struct options options;
@@ -29,18 +29,54 @@ static void what_a_guard_writes_is_taken(void **unused)
 	assert_true(options.rules.count == 2 && options.sites.count == 1 && decides_something(&options));
 	assert_null(options.captures[0].path);
 	assert_true(take("softnet \n--vm-mac-address\n52:54:00:00:00:0a") == false); /* each line is an option */
-	assert_true(take("softnet x\n--vm-mac-address=52:54:00:00:00:0b")); /* without an end of line */
+	assert_true(take("softnet x\n--vm-mac-address=52:54:00:00:00:0b"));          /* without an end of line */
 	assert_true(options.vm_mac == 0x52540000000bULL && options.rules.count == 0);
 }
 
 static void only_what_decides_may_stand_there(void **unused)
 {
 	static const char *const lines[] = {
-		"--policy=/etc/shadow", "--policy", "--control=/tmp/x", "--control-fd=3", "--state=/tmp/x", "--pcap=/tmp/x", "--events=/tmp/x",
-		"--metrics=/tmp/x", "--diff=/etc/shadow", "--guest-pcap=/etc/shadow", "--uplink-pcap=/etc/shadow", "--user=root", "--vm=x",
-		"--frames=none", "--json", "--verbose", "--vm-fd=0", "--vm-net=x", "--help", "--version", "--help=1", "-v", "-h", "-", "--", "--=x",
-		"---allow=any", "run", "replay", "/etc/shadow", "x", " --allow=any", "--allow =any", "--all=any", "--unheard-of=1",
-		"-- vm-mac-address=1", "--vm-mac-address vm-ip=10.0.0.1/24", "--block policy=/etc/shadow", "# a remark", "\r", "\033[2J",
+		"--policy=/etc/shadow",
+		"--policy",
+		"--control=/tmp/x",
+		"--control-fd=3",
+		"--state=/tmp/x",
+		"--pcap=/tmp/x",
+		"--events=/tmp/x",
+		"--metrics=/tmp/x",
+		"--diff=/etc/shadow",
+		"--guest-pcap=/etc/shadow",
+		"--uplink-pcap=/etc/shadow",
+		"--user=root",
+		"--vm=x",
+		"--frames=none",
+		"--json",
+		"--verbose",
+		"--vm-fd=0",
+		"--vm-net=x",
+		"--help",
+		"--version",
+		"--help=1",
+		"-v",
+		"-h",
+		"-",
+		"--",
+		"--=x",
+		"---allow=any",
+		"run",
+		"replay",
+		"/etc/shadow",
+		"x",
+		" --allow=any",
+		"--allow =any",
+		"--all=any",
+		"--unheard-of=1",
+		"-- vm-mac-address=1",
+		"--vm-mac-address vm-ip=10.0.0.1/24",
+		"--block policy=/etc/shadow",
+		"# a remark",
+		"\r",
+		"\033[2J",
 		"--a234567890123456789012345678901234567890123456789012345678901234567890123456789=1",
 	};
 	char text[512];
@@ -80,7 +116,8 @@ static void rules_that_did_not_fit_are_said_to_be_missing(void **unused)
 {
 	(void)unused;
 	assert_false(take(START "# the rules do not fit\n"));
-	assert_string_equal(error.text, "the guard's rules did not fit into it; give its options, the rules with --policy");
+	assert_string_equal(error.text,
+			    "the guard's rules did not fit into it; give its options, the rules with --policy");
 }
 
 static void other_comments_are_no_guards(void **unused)
@@ -111,8 +148,15 @@ static void repeat(const char *line)
 
 static void a_megabyte_is_read_in_no_time(void **unused)
 {
-	static const char *const lines[] = { "\n", "x", "--allow=1.2.3.4\n", "--allow\n", "--block=any\n--allow=@lan\n",
-					     "--rate=arp=1/1\n", "--nat64=64:ff9b::/96\n", "--reject\n", "--expose=1:1\n" };
+	static const char *const lines[] = { "\n",
+					     "x",
+					     "--allow=1.2.3.4\n",
+					     "--allow\n",
+					     "--block=any\n--allow=@lan\n",
+					     "--rate=arp=1/1\n",
+					     "--nat64=64:ff9b::/96\n",
+					     "--reject\n",
+					     "--expose=1:1\n" };
 	(void)unused;
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
 		repeat(lines[i]);

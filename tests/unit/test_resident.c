@@ -36,8 +36,9 @@ static void start(bool isolation)
 
 static void put(bool v6, bool inward, struct address peer, uint64_t mac)
 {
-	struct call c = { .v6 = v6, .to_guest = inward, .protocol = TCP, .flags = SYN, .guest_port = 40000, .peer_port = 443,
-			  .peer = peer };
+	struct call c = {
+		.v6 = v6, .to_guest = inward, .protocol = TCP, .flags = SYN, .guest_port = 40000, .peer_port = 443, .peer = peer
+	};
 	put_call(&w, &c);
 	set_number(inward ? 6 : 0, mac, 6);
 }
@@ -79,8 +80,10 @@ static void rules_know_it(void **state)
 	for (int v6 = 0; v6 < 2; v6++)
 		for (int alias = ALIAS_HOST; alias <= ALIAS_GATEWAY; alias++) {
 			struct address all = v6 ? ADDRESS6(0, 0) : address_of_ipv4(0);
-			struct rule rules[2] = { rule_for(CLASS_BLOCKED, OUTWARD, all, v6 ? 0 : 96),
-						 { .alias = (uint8_t)alias, .class = CLASS_ALLOWED, .directions = OUTWARD } };
+			struct rule rules[2] = {
+				rule_for(CLASS_BLOCKED, OUTWARD, all, v6 ? 0 : 96),
+				{ .alias = (uint8_t)alias, .class = CLASS_ALLOWED, .directions = OUTWARD }
+			};
 			start(true);
 			set_rules(&w, rules, 2);
 			the_guest_calls(v6, v6 ? HOST_IP6 : address_of_ipv4(HOST_IP), HOST_MAC,
@@ -134,10 +137,8 @@ static void it_may_be_a_router_that_is_learned(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(it_is_reached_at_its_own_mac),
-		cmocka_unit_test(rules_know_it),
-		cmocka_unit_test(nobody_else_answers_for_it),
-		cmocka_unit_test(it_is_never_the_guests),
+		cmocka_unit_test(it_is_reached_at_its_own_mac),       cmocka_unit_test(rules_know_it),
+		cmocka_unit_test(nobody_else_answers_for_it),         cmocka_unit_test(it_is_never_the_guests),
 		cmocka_unit_test(it_may_be_a_router_that_is_learned),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,7 +41,7 @@ static json_t *second_time(struct rpc_call *c)
 }
 
 static const struct rpc_method methods[] = {
-	{ "echo", false, echo },   { "nothing", false, nothing }, { "exact", false, exact },
+	{ "echo", false, echo },   { "nothing", false, nothing },   { "exact", false, exact },
 	{ "ours", true, nothing }, { "later", false, second_time }, { NULL, false, NULL },
 };
 
@@ -95,7 +95,8 @@ static void ids_come_back_as_they_went(void **unused)
 	       "{\"jsonrpc\":\"2.0\",\"id\":\"a-b\",\"result\":true}");
 	expect("{\"jsonrpc\":\"2.0\",\"id\":\"\",\"method\":\"nothing\"}",
 	       "{\"jsonrpc\":\"2.0\",\"id\":\"\",\"result\":true}");
-	expect("{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"nothing\"}", "{\"jsonrpc\":\"2.0\",\"id\":0,\"result\":true}");
+	expect("{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"nothing\"}",
+	       "{\"jsonrpc\":\"2.0\",\"id\":0,\"result\":true}");
 	expect("{\"id\":9223372036854775807,\"method\":\"nothing\",\"jsonrpc\":\"2.0\"}",
 	       "{\"jsonrpc\":\"2.0\",\"id\":9223372036854775807,\"result\":true}");
 	expect("{\"jsonrpc\":\"2.0\",\"id\":\"7\",\"method\":\"nothing\"}",
@@ -178,7 +179,7 @@ static void what_is_no_request(void **unused)
 	ERROR(RPC_NO_REQUEST, "1", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"nothing\",\"Params\":{}}");
 	ERROR(RPC_NO_REQUEST, "null", "{\"jsonrpc\":\"2.0\",\"id\":1,\"id\":1,\"method\":\"nothing\"}");
 	ERROR(RPC_NO_REQUEST, "null",
-	       "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"exact\",\"params\":{\"allow\":1,\"allow\":2}}");
+	      "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"exact\",\"params\":{\"allow\":1,\"allow\":2}}");
 	ERROR(RPC_NO_REQUEST, "null", "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"nothing\",\"\\u0000\":{}}");
 }
 
@@ -311,7 +312,8 @@ static void mangled_lines(void **unused)
 			char *answer = say_octets(line, sizeof whole - 1);
 			json_t *parsed = json_loads(answer, 0, NULL);
 			assert_true(json_object_size(parsed) == 3);
-			assert_true(json_object_get(parsed, "result") != NULL || json_object_get(parsed, "error") != NULL);
+			assert_true(json_object_get(parsed, "result") != NULL ||
+				    json_object_get(parsed, "error") != NULL);
 			json_decref(parsed);
 			free(answer);
 		}
@@ -320,11 +322,16 @@ static void mangled_lines(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ids_come_back_as_they_went), cmocka_unit_test(an_id_of_256_octets),
-		cmocka_unit_test(what_is_no_json),            cmocka_unit_test(what_is_no_request),
-		cmocka_unit_test(methods_and_parameters),     cmocka_unit_test(what_a_message_quotes),
-		cmocka_unit_test(lines_that_cost_much),       cmocka_unit_test(lines_that_are_deep),
-		cmocka_unit_test(an_answer_that_comes_later), cmocka_unit_test(notifications),
+		cmocka_unit_test(ids_come_back_as_they_went),
+		cmocka_unit_test(an_id_of_256_octets),
+		cmocka_unit_test(what_is_no_json),
+		cmocka_unit_test(what_is_no_request),
+		cmocka_unit_test(methods_and_parameters),
+		cmocka_unit_test(what_a_message_quotes),
+		cmocka_unit_test(lines_that_cost_much),
+		cmocka_unit_test(lines_that_are_deep),
+		cmocka_unit_test(an_answer_that_comes_later),
+		cmocka_unit_test(notifications),
 		cmocka_unit_test(mangled_lines),
 	};
 	rpc_seed(1);

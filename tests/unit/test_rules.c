@@ -78,13 +78,55 @@ static void every_rule_is_read_whole(void **unused)
 static void what_means_nothing_is_refused_by_name(void **unused)
 {
 	static const char *const bad[] = {
-		"", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/8x", "10.0.0.0/8/8", "10.0.0", "10.0.0.256", "010.0.0.1x",
-		"fd00::/129", "fd00:::/8", "fe80::1%eth0", "::ffff:10.0.0.1", "::ffff:0:0/96", "@", "@hosts", "@HOST", "Any",
-		"host", "example.com", "in", "out", "into 10.0.0.0/8", "in in 10.0.0.0/8", "10.0.0.0/8 10.0.0.0/8",
-		"10.0.0.0/8:", "10.0.0.0/8:0", "10.0.0.0/8:65536", "10.0.0.0/8:80-79", "10.0.0.0/8:80-", "10.0.0.0/8:-80",
-		"10.0.0.0/8:tcp/", "10.0.0.0/8:tcp/x", "10.0.0.0/8:icmp/8", "10.0.0.0/8:tcpx", "10.0.0.0/8:80/tcp",
-		"10.0.0.0/8:+80", "10.0.0.0/8: 80", "fd00::/8:443", "[fd00::/8:443", "[10.0.0.0]/8:443", "[]", "[", "]", "[fd00::1]2:443",
-		"any:", "any/8", "@host/32", "1.2.3.4:tcp:80",
+		"",
+		"10.0.0.0/33",
+		"10.0.0.0/",
+		"10.0.0.0/-1",
+		"10.0.0.0/8x",
+		"10.0.0.0/8/8",
+		"10.0.0",
+		"10.0.0.256",
+		"010.0.0.1x",
+		"fd00::/129",
+		"fd00:::/8",
+		"fe80::1%eth0",
+		"::ffff:10.0.0.1",
+		"::ffff:0:0/96",
+		"@",
+		"@hosts",
+		"@HOST",
+		"Any",
+		"host",
+		"example.com",
+		"in",
+		"out",
+		"into 10.0.0.0/8",
+		"in in 10.0.0.0/8",
+		"10.0.0.0/8 10.0.0.0/8",
+		"10.0.0.0/8:",
+		"10.0.0.0/8:0",
+		"10.0.0.0/8:65536",
+		"10.0.0.0/8:80-79",
+		"10.0.0.0/8:80-",
+		"10.0.0.0/8:-80",
+		"10.0.0.0/8:tcp/",
+		"10.0.0.0/8:tcp/x",
+		"10.0.0.0/8:icmp/8",
+		"10.0.0.0/8:tcpx",
+		"10.0.0.0/8:80/tcp",
+		"10.0.0.0/8:+80",
+		"10.0.0.0/8: 80",
+		"fd00::/8:443",
+		"[fd00::/8:443",
+		"[10.0.0.0]/8:443",
+		"[]",
+		"[",
+		"]",
+		"[fd00::1]2:443",
+		"any:",
+		"any/8",
+		"@host/32",
+		"1.2.3.4:tcp:80",
 	};
 	(void)unused;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -191,8 +233,8 @@ static struct rule_text random_rule(void)
 	rule.has_protocol = random_below(2);
 	if (rule.has_protocol)
 		rule.protocol = protocols[random_below(sizeof protocols)];
-	rule.has_ports = random_below(2) && (!rule.has_protocol || rule.protocol == TCP || rule.protocol == UDP ||
-					     rule.protocol == SCTP);
+	rule.has_ports = random_below(2) &&
+			 (!rule.has_protocol || rule.protocol == TCP || rule.protocol == UDP || rule.protocol == SCTP);
 	if (rule.has_ports) {
 		rule.first_port = (uint16_t)(1 + random_below(65535));
 		rule.last_port = (uint16_t)(rule.first_port + random_below(65536u - rule.first_port));

@@ -87,8 +87,9 @@ static void aliases_block_before_allow_in_any_order(void **unused)
 
 static void lan_means_the_private_blocks(void **unused)
 {
-	static const char *const inside[] = { "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.0.1", "100.64.0.1",
-					      "100.127.255.255", "169.254.1.1", "fc00::1", "fdff::1", "fe80::1" };
+	static const char *const inside[] = { "10.0.0.1",   "172.16.0.1",      "172.31.255.255", "192.168.0.1",
+					      "100.64.0.1", "100.127.255.255", "169.254.1.1",    "fc00::1",
+					      "fdff::1",    "fe80::1" };
 	static const char *const outside[] = { "11.0.0.1", "172.32.0.1", "100.128.0.1", "192.169.0.1", "2001:4860::1" };
 	(void)unused;
 	start_list();
@@ -170,9 +171,9 @@ static void the_origin_is_the_place_in_the_list(void **unused)
 		uint32_t aliases;
 		uint16_t origin;
 	} cases[] = {
-		{ "10.1.0.1", 80, HOST, 0 },   { "192.0.2.1", 80, 0, 1 },   { "3fff::1", 80, 0, 1 },
-		{ "fe80::1", 80, 0, 2 },       { "10.2.0.1", 80, 0, 2 },    { "10.1.0.1", 80, 0, 3 },
-		{ "10.1.0.1", 443, 0, 4 },     { "1.1.1.1", 80, GLOBAL, 5 },
+		{ "10.1.0.1", 80, HOST, 0 }, { "192.0.2.1", 80, 0, 1 },    { "3fff::1", 80, 0, 1 },
+		{ "fe80::1", 80, 0, 2 },     { "10.2.0.1", 80, 0, 2 },     { "10.1.0.1", 80, 0, 3 },
+		{ "10.1.0.1", 443, 0, 4 },   { "1.1.1.1", 80, GLOBAL, 5 },
 	};
 	(void)unused;
 	start_list();
@@ -194,14 +195,22 @@ static void only_an_allow_of_all_ipv4_opens_it(void **unused)
 		enum destination_class class;
 		bool opens;
 	} cases[] = {
-		{ "0.0.0.0/0", CLASS_ALLOWED, true },      { "1.2.3.4/0", CLASS_ALLOWED, true },
-		{ "any", CLASS_ALLOWED, true },            { "@host,0.0.0.0/0", CLASS_ALLOWED, true },
-		{ "out 0.0.0.0/0", CLASS_ALLOWED, false }, { "out any", CLASS_ALLOWED, false },
-		{ "out 0.0.0.0/0,0.0.0.0/0", CLASS_ALLOWED, true }, { "out ::/0", CLASS_ALLOWED, false },
-		{ "in 0.0.0.0/0", CLASS_ALLOWED, false },  { "in any", CLASS_ALLOWED, false },
-		{ "0.0.0.0/0:443", CLASS_ALLOWED, false }, { "any:tcp", CLASS_ALLOWED, false },
-		{ "0.0.0.0/0", CLASS_BLOCKED, false },     { "::/0", CLASS_ALLOWED, false },
-		{ "0.0.0.0/1,128.0.0.0/1", CLASS_ALLOWED, false }, { "@lan", CLASS_ALLOWED, false },
+		{ "0.0.0.0/0", CLASS_ALLOWED, true },
+		{ "1.2.3.4/0", CLASS_ALLOWED, true },
+		{ "any", CLASS_ALLOWED, true },
+		{ "@host,0.0.0.0/0", CLASS_ALLOWED, true },
+		{ "out 0.0.0.0/0", CLASS_ALLOWED, false },
+		{ "out any", CLASS_ALLOWED, false },
+		{ "out 0.0.0.0/0,0.0.0.0/0", CLASS_ALLOWED, true },
+		{ "out ::/0", CLASS_ALLOWED, false },
+		{ "in 0.0.0.0/0", CLASS_ALLOWED, false },
+		{ "in any", CLASS_ALLOWED, false },
+		{ "0.0.0.0/0:443", CLASS_ALLOWED, false },
+		{ "any:tcp", CLASS_ALLOWED, false },
+		{ "0.0.0.0/0", CLASS_BLOCKED, false },
+		{ "::/0", CLASS_ALLOWED, false },
+		{ "0.0.0.0/1,128.0.0.0/1", CLASS_ALLOWED, false },
+		{ "@lan", CLASS_ALLOWED, false },
 	};
 	(void)unused;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -218,12 +227,18 @@ static void the_host_is_opened_by_name(void **unused)
 		const char *allow, *block;
 		bool opens;
 	} cases[] = {
-		{ "@host", NULL, true },               { "out @host", NULL, true },
-		{ "in @host", NULL, false },           { "@gateway", NULL, false },
-		{ "0.0.0.0/0", NULL, false },          { "@host", "@host", false },
-		{ "@host", "@host:tcp/22", true },     { "@host", "in @host", true },
-		{ "@host:tcp/80", NULL, false },       { "@host:tcp/80", "any", false },
-		{ "@host:tcp/80", "@host", true },     { "in @host:tcp/80", "@host", false },
+		{ "@host", NULL, true },
+		{ "out @host", NULL, true },
+		{ "in @host", NULL, false },
+		{ "@gateway", NULL, false },
+		{ "0.0.0.0/0", NULL, false },
+		{ "@host", "@host", false },
+		{ "@host", "@host:tcp/22", true },
+		{ "@host", "in @host", true },
+		{ "@host:tcp/80", NULL, false },
+		{ "@host:tcp/80", "any", false },
+		{ "@host:tcp/80", "@host", true },
+		{ "in @host:tcp/80", "@host", false },
 		{ "@host:tcp/80", "@host:tcp/22", false },
 	};
 	(void)unused;

@@ -122,7 +122,8 @@ static void a_host_with_a_router_only_lives_there(void **unused)
 	assert_true(config.resident.count == 3 && is_resident(router4) && is_resident(router6) && is_resident(link_local));
 	assert_string_equal(why_no_router(&options, &anchors, &config), "its default route leaves there");
 	MADE("--gateway=192.168.64.9");
-	assert_true(config.host.count == 1 && config.gateway_macs.count == 0 && !is_resident(router4) && is_resident(router6));
+	assert_true(config.host.count == 1 && config.gateway_macs.count == 0 && !is_resident(router4) &&
+		    is_resident(router6));
 	MADE("--gateway=192.168.64.1"); /* the operator knows better */
 	assert_true(is_only(&config.host, router4) && is_resident(router4));
 	MADE("--gateway-mac=52:54:00:00:00:01");
@@ -166,7 +167,8 @@ static void a_named_router_is_learned(void **unused)
 	assert_string_equal(why_no_router(&options, &anchors, &config), "--gateway-mac names another machine");
 	memset(&anchors, 0, sizeof anchors);
 	MADE("--gateway=192.168.64.9");
-	assert_true(config.resident.count == 0 && config.resident_mac == 0 && why_no_router(&options, &anchors, &config) == NULL);
+	assert_true(config.resident.count == 0 && config.resident_mac == 0 &&
+		    why_no_router(&options, &anchors, &config) == NULL);
 }
 
 static void the_rest_of_ipv6_reaches_the_config(void **unused)
@@ -281,10 +283,10 @@ static void flows_are_tracked_where_directions_count(void **unused)
 		const char *inbound, *allow;
 		bool stateful;
 	} cases[] = {
-		{ NULL, "10.0.0.0/8", false },       { NULL, "10.0.0.0/8:tcp/443", false },
-		{ NULL, "in 10.0.0.0/8", true },     { NULL, "out 10.0.0.0/8", true },
-		{ "any", "10.0.0.0/8", false },      { "any", "in 10.0.0.0/8", true },
-		{ "established", "@host", true },    { "none", "@host", true },
+		{ NULL, "10.0.0.0/8", false },    { NULL, "10.0.0.0/8:tcp/443", false },
+		{ NULL, "in 10.0.0.0/8", true },  { NULL, "out 10.0.0.0/8", true },
+		{ "any", "10.0.0.0/8", false },   { "any", "in 10.0.0.0/8", true },
+		{ "established", "@host", true }, { "none", "@host", true },
 	};
 	(void)unused;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

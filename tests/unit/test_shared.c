@@ -44,8 +44,13 @@ static void put_number_at(uint32_t at, uint64_t value, uint32_t octets)
 static void announcements(bool v6, uint64_t mac, bool outward, enum verdict wanted, int line)
 {
 	if (v6) {
-		struct nd_spec spec = { .type = NA, .from = SHARED_IP6, .to = NODES_GROUP, .target = SHARED_IP6,
-					.flags = NA_OVERRIDE, .target_lla = mac, .mac_from = mac };
+		struct nd_spec spec = { .type = NA,
+					.from = SHARED_IP6,
+					.to = NODES_GROUP,
+					.target = SHARED_IP6,
+					.flags = NA_OVERRIDE,
+					.target_lla = mac,
+					.mac_from = mac };
 		if (outward)
 			put_nd(&w, &spec);
 		else
@@ -63,8 +68,13 @@ static void announcements(bool v6, uint64_t mac, bool outward, enum verdict want
 /* From the shared address to the guest's own, or the other way; by a neighbor's MAC. */
 static void put_between(bool v6, bool to_guest_)
 {
-	struct call c = { .v6 = v6, .to_guest = to_guest_, .protocol = TCP, .flags = to_guest_ ? SYN | ACK : SYN,
-			  .guest_port = 40000, .peer_port = 6443, .peer = shared_of(v6) };
+	struct call c = { .v6 = v6,
+			  .to_guest = to_guest_,
+			  .protocol = TCP,
+			  .flags = to_guest_ ? SYN | ACK : SYN,
+			  .guest_port = 40000,
+			  .peer_port = 6443,
+			  .peer = shared_of(v6) };
 	put_call(&w, &c);
 	put_number_at(to_guest_ ? 6 : 0, VICTIM_MAC, 6);
 }
@@ -173,8 +183,9 @@ static void nothing_else_is_shared(void **state)
 		own.to_guest = true;
 		put_call(&w, &own);
 		GETS(v6 ? DROP_IP6_SRC_IS_GUEST : DROP_IP4_SRC_IS_GUEST);
-		struct call neighbor = { .v6 = v6, .protocol = TCP, .flags = SYN,
-					 .peer = v6 ? VICTIM_LEASED : address_of_ipv4(VICTIM_IP) };
+		struct call neighbor = {
+			.v6 = v6, .protocol = TCP, .flags = SYN, .peer = v6 ? VICTIM_LEASED : address_of_ipv4(VICTIM_IP)
+		};
 		put_call(&w, &neighbor);
 		put_number_at(0, VICTIM_MAC, 6);
 		SENDS(DROP_DST_PRIVATE);
@@ -226,7 +237,8 @@ static void its_renewals_silence_no_server(void **state)
 	for (uint32_t i = 0; i < 6; i++) {
 		uint32_t address = i < 4 ? SHARED_IP : GUEST_IP;
 		w.now_ms += 5000;
-		put_client_message(&w, &(struct dhcp_spec){ .type = 3, .xid = 0x100 + i, .ciaddr = address, .ip_from = address });
+		put_client_message(
+		    &w, &(struct dhcp_spec){ .type = 3, .xid = 0x100 + i, .ciaddr = address, .ip_from = address });
 		expect_verdict(&w, from_guest(&w), PASS, __FILE__, __LINE__);
 		assert_int_equal(w.state.learned.asked.count, i < 4 ? 0 : i - 3);
 	}

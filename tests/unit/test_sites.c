@@ -110,8 +110,9 @@ static void a_feed_that_overflows(void **unused)
 	int octets = 1;
 	(void)unused;
 	assert_int_equal(setsockopt(watch.fd, SOL_SOCKET, SO_RCVBUF, &octets, sizeof octets), 0);
-	change("for i in $(seq 1 60); do for what in add del; do echo addr $what 2001:db8:a::$i/64 dev b0; done; done | "
-	       "ip -batch - && ip addr add 2001:db8:b::1/64 dev b0");
+	change(
+	    "for i in $(seq 1 60); do for what in add del; do echo addr $what 2001:db8:a::$i/64 dev b0; done; done | "
+	    "ip -batch - && ip addr add 2001:db8:b::1/64 dev b0");
 	assert_true(set.count == 1 && is_local(SITE_B));
 	change("ip addr del 2001:db8:b::1/64 dev b0");
 	assert_int_equal(set.count, 0);

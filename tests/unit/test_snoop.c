@@ -29,14 +29,19 @@ static enum verdict server(struct dhcp_spec spec)
 
 static enum verdict renew(uint32_t xid)
 {
-	return client((struct dhcp_spec){ .type = 3, .xid = xid, .ciaddr = GUEST_IP, .ip_from = GUEST_IP,
-					  .ip_to = GATEWAY_IP, .mac_to = GATEWAY_MAC });
+	return client((struct dhcp_spec){
+	    .type = 3, .xid = xid, .ciaddr = GUEST_IP, .ip_from = GUEST_IP, .ip_to = GATEWAY_IP, .mac_to = GATEWAY_MAC });
 }
 
 static enum verdict ack(uint32_t xid, uint32_t address, uint32_t seconds)
 {
-	return server((struct dhcp_spec){ .type = 5, .xid = xid, .yiaddr = address, .server = GATEWAY_IP,
-					  .lease_s = seconds, .mask = 0xffffff00, .router = GATEWAY_IP });
+	return server((struct dhcp_spec){ .type = 5,
+					  .xid = xid,
+					  .yiaddr = address,
+					  .server = GATEWAY_IP,
+					  .lease_s = seconds,
+					  .mask = 0xffffff00,
+					  .router = GATEWAY_IP });
 }
 
 static enum verdict select_offer(uint32_t xid, uint32_t address)
@@ -88,11 +93,15 @@ static void infinite_lease_never_ends(void **state)
 static void unset_routers_and_resolvers_are_skipped(void **state)
 {
 	static const uint8_t lists[] = {
-		3, 12, 0, 0, 0, 0, 192, 168, 64, 1, 192, 168, 64, 77, /* only the first two would fit */
-		6, 8, 0, 0, 0, 0, 192, 168, 64, 77,
+		3, 12, 0, 0, 0, 0, 192, 168, 64, 1,  192, 168, 64, 77, /* only the first two would fit */
+		6, 8,  0, 0, 0, 0, 192, 168, 64, 77,
 	};
-	const struct dhcp_spec ack = { .type = 5, .yiaddr = GUEST_IP, .server = GATEWAY_IP, .lease_s = 600,
-				       .extra = lists, .extra_octets = sizeof lists };
+	const struct dhcp_spec ack = { .type = 5,
+				       .yiaddr = GUEST_IP,
+				       .server = GATEWAY_IP,
+				       .lease_s = 600,
+				       .extra = lists,
+				       .extra_octets = sizeof lists };
 	(void)state;
 	start_world(&w, true);
 	put_client_message(&w, &(struct dhcp_spec){ .type = 3, .requested = GUEST_IP, .server = GATEWAY_IP });
@@ -169,8 +178,12 @@ static void release_takes_it_before_the_message_leaves(void **state)
 	(void)state;
 	start_world(&w, true);
 	lease(&w, GUEST_IP, 600);
-	struct dhcp_spec release = { .type = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP, .ip_to = GATEWAY_IP,
-				     .mac_to = GATEWAY_MAC, .server = GATEWAY_IP };
+	struct dhcp_spec release = { .type = 7,
+				     .ciaddr = GUEST_IP,
+				     .ip_from = GUEST_IP,
+				     .ip_to = GATEWAY_IP,
+				     .mac_to = GATEWAY_MAC,
+				     .server = GATEWAY_IP };
 	assert_int_equal(client(release), PASS);
 	assert_false(owns(GUEST_IP));
 	assert_int_equal(client(release), DROP_DHCP4_NOT_OWNER);
@@ -187,8 +200,12 @@ static void release_overtakes_an_ack(void **state)
 	start_world(&w, true);
 	lease(&w, GUEST_IP, 600);
 	assert_int_equal(renew(7), PASS);
-	struct dhcp_spec release = { .type = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP, .ip_to = GATEWAY_IP,
-				     .mac_to = GATEWAY_MAC, .server = GATEWAY_IP };
+	struct dhcp_spec release = { .type = 7,
+				     .ciaddr = GUEST_IP,
+				     .ip_from = GUEST_IP,
+				     .ip_to = GATEWAY_IP,
+				     .mac_to = GATEWAY_MAC,
+				     .server = GATEWAY_IP };
 	assert_int_equal(client(release), PASS);
 	assert_int_equal(ack(7, GUEST_IP, 600), DROP_DHCP4_NO_TRANSACTION);
 	assert_false(owns(GUEST_IP));
@@ -221,8 +238,9 @@ static void release_needs_no_server_identifier(void **state)
 	(void)state;
 	start_world(&w, true);
 	lease(&w, GUEST_IP, 600);
-	struct dhcp_spec release = { .type = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP, .ip_to = VICTIM_IP,
-				     .mac_to = VICTIM_MAC };
+	struct dhcp_spec release = {
+		.type = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP, .ip_to = VICTIM_IP, .mac_to = VICTIM_MAC
+	};
 	assert_int_equal(client(release), DROP_DHCP4_ADDRESSING); /* no server */
 	assert_true(owns(GUEST_IP));
 	release.ip_to = GATEWAY_IP;
@@ -258,7 +276,8 @@ static void decline_takes_it_and_is_limited(void **state)
 		w.now_ms += 1000;
 		memset(w.state.request_ids, 0, sizeof w.state.request_ids); /* a client would take another xid now */
 		lease(&w, GUEST_IP, 600);
-		enum verdict verdict = client((struct dhcp_spec){ .type = 4, .requested = GUEST_IP, .server = GATEWAY_IP });
+		enum verdict verdict =
+		    client((struct dhcp_spec){ .type = 4, .requested = GUEST_IP, .server = GATEWAY_IP });
 		assert_int_equal(verdict, i < 3 ? PASS : DROP_RATE_DHCP);
 		assert_int_equal(owns(GUEST_IP), i >= 3);
 	}
@@ -384,16 +403,23 @@ static void first_server_is_locked(void **state)
 	(void)state;
 	start_world(&w, false);
 	lease(&w, GUEST_IP, 600);
-	struct dhcp_spec rogue = { .type = 5, .xid = 7, .yiaddr = GUEST_IP, .server = VICTIM_IP, .lease_s = 600,
-				   .ip_from = VICTIM_IP, .mac_from = VICTIM_MAC };
+	struct dhcp_spec rogue = { .type = 5,
+				   .xid = 7,
+				   .yiaddr = GUEST_IP,
+				   .server = VICTIM_IP,
+				   .lease_s = 600,
+				   .ip_from = VICTIM_IP,
+				   .mac_from = VICTIM_MAC };
 	w.now_ms += 300 * 1000;
-	assert_int_equal(client((struct dhcp_spec){ .type = 3, .xid = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP }), PASS);
+	assert_int_equal(client((struct dhcp_spec){ .type = 3, .xid = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP }),
+			 PASS);
 	assert_int_equal(server(rogue), DROP_DHCP4_ROGUE_SERVER);
 	rogue.ip_from = GATEWAY_IP; /* the address alone is not enough */
 	assert_int_equal(server(rogue), DROP_DHCP4_ROGUE_SERVER);
 	w.now_ms += 301 * 1000;
 	rogue.ip_from = VICTIM_IP;
-	assert_int_equal(client((struct dhcp_spec){ .type = 3, .xid = 7, .requested = GUEST_IP, .server = VICTIM_IP }), PASS);
+	assert_int_equal(client((struct dhcp_spec){ .type = 3, .xid = 7, .requested = GUEST_IP, .server = VICTIM_IP }),
+			 PASS);
 	assert_int_equal(server(rogue), PASS);
 }
 
@@ -403,9 +429,15 @@ static void relearning_keeps_the_lease(void **state)
 	(void)state;
 	start_world(&w, false);
 	lease(&w, GUEST_IP, 600);
-	struct dhcp_spec other = { .type = 5, .xid = 7, .yiaddr = GUEST_IP, .server = VICTIM_IP, .lease_s = 600,
-				   .ip_from = VICTIM_IP, .mac_from = VICTIM_MAC };
-	assert_int_equal(client((struct dhcp_spec){ .type = 3, .xid = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP }), PASS);
+	struct dhcp_spec other = { .type = 5,
+				   .xid = 7,
+				   .yiaddr = GUEST_IP,
+				   .server = VICTIM_IP,
+				   .lease_s = 600,
+				   .ip_from = VICTIM_IP,
+				   .mac_from = VICTIM_MAC };
+	assert_int_equal(client((struct dhcp_spec){ .type = 3, .xid = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP }),
+			 PASS);
 	assert_int_equal(server(other), DROP_DHCP4_ROGUE_SERVER);
 	struct binding before = w.state.ipv4[0];
 	int events = w.events;
@@ -417,7 +449,8 @@ static void relearning_keeps_the_lease(void **state)
 	other.ip_from = other.server = GATEWAY_IP; /* now it is this one alone */
 	other.mac_from = GATEWAY_MAC;
 	other.xid = 8;
-	assert_int_equal(client((struct dhcp_spec){ .type = 3, .xid = 8, .ciaddr = GUEST_IP, .ip_from = GUEST_IP }), PASS);
+	assert_int_equal(client((struct dhcp_spec){ .type = 3, .xid = 8, .ciaddr = GUEST_IP, .ip_from = GUEST_IP }),
+			 PASS);
 	assert_int_equal(server(other), DROP_DHCP4_ROGUE_SERVER);
 }
 
@@ -426,12 +459,14 @@ static void server_behind_a_named_relay_may_rebind(void **state)
 {
 	(void)state;
 	start_world(&w, true);
-	struct dhcp_spec answer = { .type = 5, .yiaddr = GUEST_IP, .server = GLOBAL_IP, .lease_s = 600,
-				    .mask = 0xffffff00, .router = GATEWAY_IP };
+	struct dhcp_spec answer = {
+		.type = 5, .yiaddr = GUEST_IP, .server = GLOBAL_IP, .lease_s = 600, .mask = 0xffffff00, .router = GATEWAY_IP
+	};
 	assert_int_equal(client((struct dhcp_spec){ .type = 3, .requested = GUEST_IP, .server = GLOBAL_IP }), PASS);
 	assert_int_equal(server(answer), PASS);
 	answer.xid = 7;
-	assert_int_equal(client((struct dhcp_spec){ .type = 3, .xid = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP }), PASS);
+	assert_int_equal(client((struct dhcp_spec){ .type = 3, .xid = 7, .ciaddr = GUEST_IP, .ip_from = GUEST_IP }),
+			 PASS);
 	answer.server = OTHER_IP; /* any server may answer a rebinding (RFC 2131 4.4.5); the relay vouches for it */
 	assert_int_equal(server(answer), PASS);
 }
@@ -451,8 +486,10 @@ static void router_is_learned_from_its_answer(void **state)
 	(void)state;
 	start_world(&w, false);
 	assert_int_equal(select_offer(XID, GUEST_IP), PASS);
-	assert_int_equal(server((struct dhcp_spec){ .type = 5, .yiaddr = GUEST_IP, .server = GATEWAY_IP, .lease_s = 600,
-						    .mask = 0xffffff00, .router = OTHER_IP }), PASS);
+	assert_int_equal(
+	    server((struct dhcp_spec){
+		.type = 5, .yiaddr = GUEST_IP, .server = GATEWAY_IP, .lease_s = 600, .mask = 0xffffff00, .router = OTHER_IP }),
+	    PASS);
 	put_ethernet(&w, GUEST_MAC, VICTIM_MAC, 0x0806);
 	put_arp(&w, 2, VICTIM_MAC, OTHER_IP, GUEST_IP); /* speaks before it was asked: passes, nothing learned */
 	assert_int_equal(to_guest(&w), PASS);
@@ -498,10 +535,16 @@ static void random_messages_grant_nothing(void **state)
 		random ^= random << 13;
 		random ^= random >> 7;
 		random ^= random << 17;
-		put_client_message(&w, &(struct dhcp_spec){ .type = (uint8_t)(random % 10), .xid = (uint32_t)random % 7 + 1 });
+		put_client_message(
+		    &w, &(struct dhcp_spec){ .type = (uint8_t)(random % 10), .xid = (uint32_t)random % 7 + 1 });
 		if (random & 0x10000)
-			put_server_message(&w, &(struct dhcp_spec){ .type = (uint8_t)(random % 10), .lease_s = 600,
-				.yiaddr = GUEST_IP, .server = VICTIM_IP, .ip_from = VICTIM_IP, .mac_from = VICTIM_MAC, .xid = (uint32_t)random % 7 + 1 });
+			put_server_message(&w, &(struct dhcp_spec){ .type = (uint8_t)(random % 10),
+								    .lease_s = 600,
+								    .yiaddr = GUEST_IP,
+								    .server = VICTIM_IP,
+								    .ip_from = VICTIM_IP,
+								    .mac_from = VICTIM_MAC,
+								    .xid = (uint32_t)random % 7 + 1 });
 		for (uint32_t k = 0; k < (random >> 20) % 4; k++)
 			w.frame[14 + (random >> (24 + 8 * k)) % (w.length - 14)] = (uint8_t)(random >> (8 + k));
 		if (random & 0x10000)
@@ -517,22 +560,33 @@ static void random_messages_grant_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lease_ends_by_the_clock_alone), cmocka_unit_test(slow_ack_does_not_lengthen_the_lease),
-		cmocka_unit_test(infinite_lease_never_ends), cmocka_unit_test(renewal_extends_and_silence_does_not),
-		cmocka_unit_test(nak_takes_the_address), cmocka_unit_test(release_takes_it_before_the_message_leaves),
-		cmocka_unit_test(rebinding_from_nobody), cmocka_unit_test(unset_routers_and_resolvers_are_skipped),
+		cmocka_unit_test(lease_ends_by_the_clock_alone),
+		cmocka_unit_test(slow_ack_does_not_lengthen_the_lease),
+		cmocka_unit_test(infinite_lease_never_ends),
+		cmocka_unit_test(renewal_extends_and_silence_does_not),
+		cmocka_unit_test(nak_takes_the_address),
+		cmocka_unit_test(release_takes_it_before_the_message_leaves),
+		cmocka_unit_test(rebinding_from_nobody),
+		cmocka_unit_test(unset_routers_and_resolvers_are_skipped),
 		cmocka_unit_test(release_overtakes_an_ack),
-		cmocka_unit_test(release_needs_no_server_identifier), cmocka_unit_test(renewal_may_repeat_the_xid),
+		cmocka_unit_test(release_needs_no_server_identifier),
+		cmocka_unit_test(renewal_may_repeat_the_xid),
 		cmocka_unit_test(decline_takes_it_and_is_limited),
-		cmocka_unit_test(state_changes_before_the_guest_sees_the_ack), cmocka_unit_test(probe_needs_an_offer),
-		cmocka_unit_test(answer_comes_too_late), cmocka_unit_test(rapid_commit_needs_both_sides),
-		cmocka_unit_test(resync_binds_through_an_ack_only), cmocka_unit_test(address_change_leaves_a_grace),
-		cmocka_unit_test(inform_never_binds), cmocka_unit_test(static_address_is_for_ever),
-		cmocka_unit_test(first_server_is_locked), cmocka_unit_test(strict_anchors_learn_nobody),
+		cmocka_unit_test(state_changes_before_the_guest_sees_the_ack),
+		cmocka_unit_test(probe_needs_an_offer),
+		cmocka_unit_test(answer_comes_too_late),
+		cmocka_unit_test(rapid_commit_needs_both_sides),
+		cmocka_unit_test(resync_binds_through_an_ack_only),
+		cmocka_unit_test(address_change_leaves_a_grace),
+		cmocka_unit_test(inform_never_binds),
+		cmocka_unit_test(static_address_is_for_ever),
+		cmocka_unit_test(first_server_is_locked),
+		cmocka_unit_test(strict_anchors_learn_nobody),
 		cmocka_unit_test(relearning_keeps_the_lease),
 		cmocka_unit_test(server_behind_a_named_relay_may_rebind),
 		cmocka_unit_test(router_is_learned_from_its_answer),
-		cmocka_unit_test(unasked_arp_answers_do_not_drown_dhcp), cmocka_unit_test(random_messages_grant_nothing),
+		cmocka_unit_test(unasked_arp_answers_do_not_drown_dhcp),
+		cmocka_unit_test(random_messages_grant_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -84,14 +84,14 @@ static void conflicts(void **state)
 	}
 	start_announced(true); /* once lost, it may be claimed again */
 	assert_int_equal(solicit_dad(&w, GUEST_PRIVACY), PASS);
-	put_nd_to_guest(&w, &(struct nd_spec){ .type = NA, .mac_from = VICTIM_MAC, .from = VICTIM_LL,
-					       .target = GUEST_PRIVACY });
+	put_nd_to_guest(
+	    &w, &(struct nd_spec){ .type = NA, .mac_from = VICTIM_MAC, .from = VICTIM_LL, .target = GUEST_PRIVACY });
 	GUEST_GETS(PASS);
 	IS_FOREIGN(GUEST_PRIVACY);
 	claim_address(&w, GUEST_PRIVACY);
 	IS_OWN(GUEST_PRIVACY);
-	put_nd_to_guest(&w, &(struct nd_spec){ .type = NS, .mac_from = VICTIM_MAC, .from = VICTIM_LL,
-					       .target = GUEST_PRIVACY });
+	put_nd_to_guest(
+	    &w, &(struct nd_spec){ .type = NS, .mac_from = VICTIM_MAC, .from = VICTIM_LL, .target = GUEST_PRIVACY });
 	GUEST_GETS(PASS); /* a question is no claim */
 	IS_OWN(GUEST_PRIVACY);
 }
@@ -108,7 +108,8 @@ static void addresses_made_from_the_mac(void **state)
 	assert_int_equal(solicit_dad(&w, GUEST_LL), PASS);
 	IS_OWN(GUEST_SLAAC);
 	IS_OWN(GUEST_LL);
-	put_nd_to_guest(&w, &(struct nd_spec){ .type = NA, .mac_from = VICTIM_MAC, .from = GUEST_LL, .target = GUEST_LL });
+	put_nd_to_guest(&w,
+			&(struct nd_spec){ .type = NA, .mac_from = VICTIM_MAC, .from = GUEST_LL, .target = GUEST_LL });
 	GUEST_GETS(DROP_ND_CLAIMS_GUEST);
 	IS_OWN(GUEST_LL);
 	w.now_ms += SECONDS(86401);
@@ -357,8 +358,8 @@ static void checksums_of_claims(void **state)
 	w.now_ms += 600;
 	IS_FOREIGN(GUEST_PRIVACY);
 	assert_int_equal(solicit_dad(&w, GUEST_PRIVACY), PASS);
-	put_nd_to_guest(&w, &(struct nd_spec){ .type = NA, .mac_from = VICTIM_MAC, .from = VICTIM_LL,
-					       .target = GUEST_PRIVACY });
+	put_nd_to_guest(
+	    &w, &(struct nd_spec){ .type = NA, .mac_from = VICTIM_MAC, .from = VICTIM_LL, .target = GUEST_PRIVACY });
 	w.frame[56] ^= 1;
 	GUEST_GETS(DROP_ND_MALFORMED);
 	w.now_ms += 600;
@@ -379,7 +380,8 @@ static void claims_of_neighbors(void **state)
 	assert_int_equal(solicit_dad(&w, GUEST_PRIVACY), PASS);
 	w.now_ms += 2000; /* a flood of claims costs tokens of its own, and the guest nothing that it has */
 	for (uint64_t i = 0; i < 100; i++) {
-		put_nd_to_guest(&w, &(struct nd_spec){ .type = NS, .mac_from = VICTIM_MAC,
+		put_nd_to_guest(&w, &(struct nd_spec){ .type = NS,
+						       .mac_from = VICTIM_MAC,
 						       .target = ADDRESS6(LOCAL_PREFIX, 0x5000 + i) });
 		GUEST_GETS(i < 40 ? PASS : DROP_RATE_UPLINK);
 	}
@@ -404,23 +406,40 @@ static void site_of_an_address_without_a_prefix(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(dad_then_own), cmocka_unit_test(conflicts),
-		cmocka_unit_test(addresses_made_from_the_mac), cmocka_unit_test(full_table), cmocka_unit_test(weeks_of_temporary_addresses),
-		cmocka_unit_test(expired_bindings_go_first), cmocka_unit_test(share_of_link_local_addresses),
-		cmocka_unit_test(registry_of_the_host), cmocka_unit_test(churn),
-		cmocka_unit_test(static_addresses_stay), cmocka_unit_test(the_end_is_the_end),
-		cmocka_unit_test(first_router_locks), cmocka_unit_test(relearning_keeps_addresses),
+		cmocka_unit_test(dad_then_own),
+		cmocka_unit_test(conflicts),
+		cmocka_unit_test(addresses_made_from_the_mac),
+		cmocka_unit_test(full_table),
+		cmocka_unit_test(weeks_of_temporary_addresses),
+		cmocka_unit_test(expired_bindings_go_first),
+		cmocka_unit_test(share_of_link_local_addresses),
+		cmocka_unit_test(registry_of_the_host),
+		cmocka_unit_test(churn),
+		cmocka_unit_test(static_addresses_stay),
+		cmocka_unit_test(the_end_is_the_end),
+		cmocka_unit_test(first_router_locks),
+		cmocka_unit_test(relearning_keeps_addresses),
 		cmocka_unit_test(length_of_the_lock),
-		cmocka_unit_test(router_that_leaves), cmocka_unit_test(anchored_routers),
-		cmocka_unit_test(lifetimes_of_prefixes), cmocka_unit_test(two_hours),
-		cmocka_unit_test(prefixes_that_teach_nothing), cmocka_unit_test(resolvers_of_routers),
-		cmocka_unit_test(translators_of_routers), cmocka_unit_test(full_tables),
-		cmocka_unit_test(what_has_run_out_stays_closed), cmocka_unit_test(a_router_of_nothing_teaches_nothing),
-		cmocka_unit_test(on_link_first), cmocka_unit_test(routers_without_a_route),
-		cmocka_unit_test(translators_open_while_they_last), cmocka_unit_test(checksums_of_claims),
-		cmocka_unit_test(claims_of_neighbors), cmocka_unit_test(site_of_an_address_without_a_prefix),
-		cmocka_unit_test(broken_advertisements), cmocka_unit_test(time_only_takes),
-		cmocka_unit_test(strangers_change_nothing), cmocka_unit_test(guests_add_addresses_by_dad_only),
+		cmocka_unit_test(router_that_leaves),
+		cmocka_unit_test(anchored_routers),
+		cmocka_unit_test(lifetimes_of_prefixes),
+		cmocka_unit_test(two_hours),
+		cmocka_unit_test(prefixes_that_teach_nothing),
+		cmocka_unit_test(resolvers_of_routers),
+		cmocka_unit_test(translators_of_routers),
+		cmocka_unit_test(full_tables),
+		cmocka_unit_test(what_has_run_out_stays_closed),
+		cmocka_unit_test(a_router_of_nothing_teaches_nothing),
+		cmocka_unit_test(on_link_first),
+		cmocka_unit_test(routers_without_a_route),
+		cmocka_unit_test(translators_open_while_they_last),
+		cmocka_unit_test(checksums_of_claims),
+		cmocka_unit_test(claims_of_neighbors),
+		cmocka_unit_test(site_of_an_address_without_a_prefix),
+		cmocka_unit_test(broken_advertisements),
+		cmocka_unit_test(time_only_takes),
+		cmocka_unit_test(strangers_change_nothing),
+		cmocka_unit_test(guests_add_addresses_by_dad_only),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

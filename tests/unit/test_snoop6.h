@@ -16,7 +16,7 @@ enum verdict status_of_address(struct address a);
 /* A world where fd64::/64 was announced. */
 void start_announced(bool anchored);
 
-#define SECONDS(n) ((uint64_t)(n) * 1000)
+#define SECONDS(n) ((uint64_t)(n)*1000)
 
 /* test_snoop6_router.c */
 void first_router_locks(void **state);

@@ -58,8 +58,13 @@ static void add_built_seeds(void)
 				put_nd(&w, &(struct nd_spec){ .type = type, .from = targets[i], .target = targets[j] });
 				add_seed(w.frame, w.length);
 			}
-	put_ra(&w, &(struct ra_spec){ .from = VICTIM_LL, .mac = VICTIM_MAC, .router_s = 1800, .valid_s = 600,
-				      .prefix = { 0xfd65000000000000ULL, 0 }, .resolver = GLOBAL_IP6, .resolver_s = 600 });
+	put_ra(&w, &(struct ra_spec){ .from = VICTIM_LL,
+				      .mac = VICTIM_MAC,
+				      .router_s = 1800,
+				      .valid_s = 600,
+				      .prefix = { 0xfd65000000000000ULL, 0 },
+				      .resolver = GLOBAL_IP6,
+				      .resolver_s = 600 });
 	add_seed(w.frame, w.length);
 	put_udp6(&w, VICTIM_LL, GUEST_LL, 547, 546, 40);
 	add_seed(w.frame, w.length);
@@ -88,9 +93,10 @@ static void put_mutant(uint64_t from)
 	for (uint32_t k = 0; k < 6; k++)
 		w.frame[6 + k] = (uint8_t)(from >> (40 - 8 * k));
 	bool group = (w.frame[38] == 0xff) != (next_random() % 16 == 0);
-	uint64_t to = group ? mac_for6(ADDRESS6(0xff02000000000000ULL, (uint64_t)w.frame[50] << 24 |
-			      (uint64_t)w.frame[51] << 16 | (uint64_t)w.frame[52] << 8 | w.frame[53]))
-			    : (from == GUEST_MAC ? GATEWAY_MAC : GUEST_MAC);
+	uint64_t to =
+	    group ? mac_for6(ADDRESS6(0xff02000000000000ULL, (uint64_t)w.frame[50] << 24 | (uint64_t)w.frame[51] << 16 |
+								 (uint64_t)w.frame[52] << 8 | w.frame[53]))
+		  : (from == GUEST_MAC ? GATEWAY_MAC : GUEST_MAC);
 	for (uint32_t k = 0; k < 6; k++)
 		w.frame[k] = (uint8_t)(to >> (40 - 8 * k));
 }
@@ -101,8 +107,11 @@ static void start_full(bool anchored)
 	start_world6(&w, anchored);
 	memset(w.config.rates, 0, sizeof w.config.rates);
 	assert_true(add_static_binding(&w.state, ADDRESS6(0xfd70000000000000ULL, 5), 64, w.now_ms));
-	put_ra(&w, &(struct ra_spec){ .router_s = 1800, .prefix = { LOCAL_PREFIX, 0 }, .valid_s = 7200,
-				      .resolver = ADDRESS6(LOCAL_PREFIX, 0x53), .resolver_s = 1200 });
+	put_ra(&w, &(struct ra_spec){ .router_s = 1800,
+				      .prefix = { LOCAL_PREFIX, 0 },
+				      .valid_s = 7200,
+				      .resolver = ADDRESS6(LOCAL_PREFIX, 0x53),
+				      .resolver_s = 1200 });
 	GUEST_GETS(PASS);
 	claim_address(&w, GUEST_PRIVACY);
 }
@@ -113,14 +122,20 @@ void time_only_takes(void **state)
 	(void)state;
 	make_seeds();
 	start_full(false);
-	const struct address watched[] = { GUEST_LL, GUEST_SLAAC, GUEST_PRIVACY, ADDRESS6(LOCAL_PREFIX, 77),
-					   ADDRESS6(0xfd70000000000000ULL, 5), ADDRESS6(0xfd65000000000000ULL, GUEST_ID),
-					   ADDRESS6(LINK_LOCAL_PREFIX, 77), VICTIM_LL };
+	const struct address watched[] = { GUEST_LL,
+					   GUEST_SLAAC,
+					   GUEST_PRIVACY,
+					   ADDRESS6(LOCAL_PREFIX, 77),
+					   ADDRESS6(0xfd70000000000000ULL, 5),
+					   ADDRESS6(0xfd65000000000000ULL, GUEST_ID),
+					   ADDRESS6(LINK_LOCAL_PREFIX, 77),
+					   VICTIM_LL };
 	static const uint32_t waits_s[] = { 1, 2, 60, 600, 1200, 1801, 7202, 100000 };
 	for (uint32_t round = 0; round < 2000; round++) {
 		uint64_t now_ms = w.now_ms;
 		solicit_dad(&w, watched[next_random() % 8]);
-		put_ra(&w, &(struct ra_spec){ .router_s = (uint16_t)(next_random() % 3 * 900), .valid_s = next_random() % 9000,
+		put_ra(&w, &(struct ra_spec){ .router_s = (uint16_t)(next_random() % 3 * 900),
+					      .valid_s = next_random() % 9000,
 					      .prefix = { LOCAL_PREFIX + (next_random() % 2 << 24), 0 } });
 		to_guest(&w);
 		for (size_t i = 0; i < 8; i++) {
@@ -242,13 +257,14 @@ void guests_add_addresses_by_dad_only(void **state)
 			if (new && (!dad || w.frame[54] != NS) && !asked_for(now->address))
 				expect_verdict(&w, PUNT_DAD, PASS, "a binding without DAD", i);
 			added += new;
-			by_question += new && asked_octets > 0;
+			by_question += new &&asked_octets > 0;
 		}
 		assert_memory_equal(before.ipv6.prefixes, w.state.ipv6.prefixes, sizeof before.ipv6.prefixes);
 		assert_memory_equal(before.ipv6.routers, w.state.ipv6.routers, sizeof before.ipv6.routers);
 		assert_memory_equal(before.ipv6.resolvers, w.state.ipv6.resolvers, sizeof before.ipv6.resolvers);
 		/* What follows is when and how often the server was asked. */
-		assert_memory_equal(&before.ipv6.server, &w.state.ipv6.server, offsetof(struct learned_server6, asked_ms));
+		assert_memory_equal(&before.ipv6.server, &w.state.ipv6.server,
+				    offsetof(struct learned_server6, asked_ms));
 		w.now_ms += 10;
 	}
 	assert_true(added > 10 && by_question > 10);

@@ -7,10 +7,10 @@
 
 #include <cmocka.h>
 
-#define RIVAL_LL ADDRESS6(LINK_LOCAL_PREFIX, 0x2222)
-#define RIVAL_MAC 0x525400002222ULL
+#define RIVAL_LL     ADDRESS6(LINK_LOCAL_PREFIX, 0x2222)
+#define RIVAL_MAC    0x525400002222ULL
 #define OTHER_PREFIX 0xfd65000000000000ULL
-#define RESOLVER ADDRESS6(0xfd66000000000000ULL, 0x53)
+#define RESOLVER     ADDRESS6(0xfd66000000000000ULL, 0x53)
 
 static enum verdict hear(struct ra_spec spec)
 {
@@ -20,8 +20,8 @@ static enum verdict hear(struct ra_spec spec)
 
 static enum verdict hear_rival(uint16_t router_s)
 {
-	return hear((struct ra_spec){ .from = RIVAL_LL, .mac = RIVAL_MAC, .router_s = router_s,
-				      .prefix = { OTHER_PREFIX, 0 }, .valid_s = 86400 });
+	return hear((struct ra_spec){
+	    .from = RIVAL_LL, .mac = RIVAL_MAC, .router_s = router_s, .prefix = { OTHER_PREFIX, 0 }, .valid_s = 86400 });
 }
 
 static enum verdict hear_prefix(uint32_t valid_s)
@@ -95,14 +95,19 @@ void first_router_locks(void **state)
 void length_of_the_lock(void **state)
 {
 	(void)state;
-	static const struct { uint16_t router_s; uint32_t valid_s, lock_s; } rows[] = {
-		{ 1800, 0, 1800 }, { 1800, 60, 1800 }, { 60, 600, 600 }, { 9000, 86400, 9000 }, { 1, 600, 600 },
-		{ 1, 86400, 7200 }, { 1800, UINT32_MAX, 7200 }, { 65535, 7200, 65535 },
+	static const struct {
+		uint16_t router_s;
+		uint32_t valid_s, lock_s;
+	} rows[] = {
+		{ 1800, 0, 1800 }, { 1800, 60, 1800 }, { 60, 600, 600 },           { 9000, 86400, 9000 },
+		{ 1, 600, 600 },   { 1, 86400, 7200 }, { 1800, UINT32_MAX, 7200 }, { 65535, 7200, 65535 },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		start_world6(&w, false);
-		assert_int_equal(hear((struct ra_spec){ .router_s = rows[i].router_s, .prefix = { LOCAL_PREFIX, 0 },
-							.valid_s = rows[i].valid_s }), PASS);
+		assert_int_equal(hear((struct ra_spec){ .router_s = rows[i].router_s,
+							.prefix = { LOCAL_PREFIX, 0 },
+							.valid_s = rows[i].valid_s }),
+				 PASS);
 		w.now_ms += SECONDS(rows[i].lock_s) - 1;
 		assert_int_equal(hear_rival(1800), DROP_RA_UNTRUSTED);
 		w.now_ms += 1;
@@ -204,11 +209,14 @@ void lifetimes_of_prefixes(void **state)
 void two_hours(void **state)
 {
 	(void)state;
-	static const struct { uint32_t first_s, wait_s, second_s, left_s; } rows[] = {
-		{ 86400, 10, 0, 7200 }, { 86400, 10, 60, 7200 }, { 86400, 10, 7200, 7200 }, { 86400, 10, 7201, 7201 },
-		{ 86400, 10, 10000, 10000 }, { 86400, 10, UINT32_MAX, UINT32_MAX }, { UINT32_MAX, 10, 0, 7200 },
-		{ 7200, 10, 60, 7190 }, { 7200, 100, 0, 7100 }, { 600, 10, 0, 590 }, { 600, 100, 60, 500 },
-		{ 600, 100, 900, 900 }, { 60, 10, 86400, 86400 },
+	static const struct {
+		uint32_t first_s, wait_s, second_s, left_s;
+	} rows[] = {
+		{ 86400, 10, 0, 7200 },      { 86400, 10, 60, 7200 },     { 86400, 10, 7200, 7200 },
+		{ 86400, 10, 7201, 7201 },   { 86400, 10, 10000, 10000 }, { 86400, 10, UINT32_MAX, UINT32_MAX },
+		{ UINT32_MAX, 10, 0, 7200 }, { 7200, 10, 60, 7190 },      { 7200, 100, 0, 7100 },
+		{ 600, 10, 0, 590 },         { 600, 100, 60, 500 },       { 600, 100, 900, 900 },
+		{ 60, 10, 86400, 86400 },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		start_world6(&w, true);
@@ -259,8 +267,10 @@ void prefixes_that_teach_nothing(void **state)
 	assert_int_equal(hear((struct ra_spec){ .prefix = { LOCAL_PREFIX, 0x1234 }, .valid_s = 600 }), PASS);
 	IS_OWN(GUEST_SLAAC);
 	start_world6(&w, true);
-	assert_int_equal(hear((struct ra_spec){ .prefix = { LOCAL_PREFIX, 0 }, .valid_s = 600, .preferred_s = 600,
-						.flags = PREFIX_AUTONOMOUS }), PASS);
+	assert_int_equal(
+	    hear((struct ra_spec){
+		.prefix = { LOCAL_PREFIX, 0 }, .valid_s = 600, .preferred_s = 600, .flags = PREFIX_AUTONOMOUS }),
+	    PASS);
 	IS_OWN(GUEST_SLAAC);
 }
 
@@ -334,8 +344,8 @@ void what_has_run_out_stays_closed(void **state)
 	GUEST_SENDS(DROP_L2_NEXT_HOP);
 
 	start_announced(true);
-	assert_int_equal(hear((struct ra_spec){ .router_s = 1800, .prefix = { 0x2a0e000100020000ULL, 0 }, .valid_s = 60 }),
-			 PASS);
+	assert_int_equal(
+	    hear((struct ra_spec){ .router_s = 1800, .prefix = { 0x2a0e000100020000ULL, 0 }, .valid_s = 60 }), PASS);
 	put_udp6(&w, GUEST_SLAAC, ADDRESS6(0x2a0e000100020000ULL, 5), 4000, 4000, 4);
 	GUEST_SENDS(DROP_DST_LOCAL_NET);
 	w.now_ms += SECONDS(80);
@@ -369,11 +379,13 @@ void a_router_of_nothing_teaches_nothing(void **state)
 {
 	(void)state;
 	start_world6(&w, false);
-	assert_int_equal(hear((struct ra_spec){ .from = RIVAL_LL, .mac = RIVAL_MAC, .resolver = RESOLVER,
-						.resolver_s = UINT32_MAX }), PASS);
+	assert_int_equal(
+	    hear((struct ra_spec){ .from = RIVAL_LL, .mac = RIVAL_MAC, .resolver = RESOLVER, .resolver_s = UINT32_MAX }),
+	    PASS);
 	announce(&w, LOCAL_PREFIX);
 	assert_int_equal(ask_resolver(RESOLVER), DROP_DST_PRIVATE);
-	assert_int_equal(hear((struct ra_spec){ .router_s = 1800, .resolver = RESOLVER, .resolver_s = UINT32_MAX }), PASS);
+	assert_int_equal(hear((struct ra_spec){ .router_s = 1800, .resolver = RESOLVER, .resolver_s = UINT32_MAX }),
+			 PASS);
 	assert_int_equal(ask_resolver(RESOLVER), PASS);
 	w.now_ms += SECONDS(7200); /* no longer than the router itself is believed */
 	assert_int_equal(ask_resolver(RESOLVER), DROP_DST_PRIVATE);
@@ -384,11 +396,13 @@ void on_link_first(void **state)
 {
 	(void)state;
 	start_world6(&w, true);
-	assert_int_equal(hear((struct ra_spec){ .router_s = 1800, .prefix = { LOCAL_PREFIX, 0 }, .valid_s = 86400,
-						.flags = PREFIX_ON_LINK }), PASS);
+	assert_int_equal(hear((struct ra_spec){
+			     .router_s = 1800, .prefix = { LOCAL_PREFIX, 0 }, .valid_s = 86400, .flags = PREFIX_ON_LINK }),
+			 PASS);
 	IS_FOREIGN(GUEST_SLAAC);
-	assert_int_equal(hear((struct ra_spec){ .router_s = 1800, .prefix = { LOCAL_PREFIX, 0 }, .valid_s = 60,
-						.flags = PREFIX_AUTONOMOUS }), PASS);
+	assert_int_equal(hear((struct ra_spec){
+			     .router_s = 1800, .prefix = { LOCAL_PREFIX, 0 }, .valid_s = 60, .flags = PREFIX_AUTONOMOUS }),
+			 PASS);
 	IS_OWN(GUEST_SLAAC);
 	w.now_ms += SECONDS(62);
 	IS_FOREIGN(GUEST_SLAAC);
@@ -400,8 +414,9 @@ void full_tables(void **state)
 	(void)state;
 	start_world6(&w, true);
 	for (uint64_t i = 0; i < 9; i++) {
-		assert_int_equal(hear((struct ra_spec){ .router_s = 1800, .prefix = { LOCAL_PREFIX + i, 0 },
-							.valid_s = i == 0 ? 100 : 600 }), PASS);
+		assert_int_equal(hear((struct ra_spec){
+				     .router_s = 1800, .prefix = { LOCAL_PREFIX + i, 0 }, .valid_s = i == 0 ? 100 : 600 }),
+				 PASS);
 		STATUS(ADDRESS6(LOCAL_PREFIX + i, GUEST_ID), i < 8 ? PASS : DROP_IP6_SRC_UNBOUND);
 	}
 	w.now_ms += SECONDS(101);
@@ -410,14 +425,15 @@ void full_tables(void **state)
 	IS_OWN(ADDRESS6(LOCAL_PREFIX + 8, GUEST_ID));
 	for (uint64_t i = 0; i < 9; i++) {
 		struct address resolver = ADDRESS6(0xfd66000000000000ULL, i);
-		assert_int_equal(hear((struct ra_spec){ .router_s = 1800, .resolver = resolver, .resolver_s = 300 }), PASS);
+		assert_int_equal(hear((struct ra_spec){ .router_s = 1800, .resolver = resolver, .resolver_s = 300 }),
+				 PASS);
 		put_udp6(&w, ADDRESS6(LOCAL_PREFIX + 8, GUEST_ID), resolver, 4000, 53, 4);
 		GUEST_SENDS(i < 8 ? PASS : DROP_DST_PRIVATE);
 	}
 	for (uint64_t i = 0; i < 3; i++) {
 		struct address prefix = ADDRESS6(0x2a0e000000000000ULL + (i << 32), 0);
-		assert_int_equal(hear((struct ra_spec){ .router_s = 1800, .nat64 = prefix, .nat64_bits = 96,
-							.nat64_s = 800 }), PASS);
+		assert_int_equal(
+		    hear((struct ra_spec){ .router_s = 1800, .nat64 = prefix, .nat64_bits = 96, .nat64_s = 800 }), PASS);
 		put_udp6(&w, ADDRESS6(LOCAL_PREFIX + 8, GUEST_ID), ADDRESS6(prefix.high, 0x0a000001), 4000, 4000, 4);
 		GUEST_SENDS(i < 2 ? DROP_DST_NAT64_PRIVATE : PASS);
 	}
@@ -437,14 +453,20 @@ void broken_advertisements(void **state)
 	(void)state;
 	static const uint8_t zero[8] = { 14, 0 }, past[8] = { 14, 2 }, short_prefix[8] = { 3, 1 };
 	static const uint8_t odd_resolvers[16] = { 25, 2 }, long_pref64[24] = { 38, 3 };
-	const struct { const uint8_t *octets; uint32_t count; } rows[] = {
+	const struct {
+		const uint8_t *octets;
+		uint32_t count;
+	} rows[] = {
 		{ zero, 8 }, { past, 8 }, { zero, 1 }, { short_prefix, 8 }, { odd_resolvers, 16 }, { long_pref64, 24 },
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		start_world6(&w, false);
 		struct state6 before = w.state.ipv6;
-		enum verdict got = hear((struct ra_spec){ .router_s = 1800, .prefix = { LOCAL_PREFIX, 0 }, .valid_s = 600,
-							  .extra = rows[i].octets, .extra_octets = rows[i].count });
+		enum verdict got = hear((struct ra_spec){ .router_s = 1800,
+							  .prefix = { LOCAL_PREFIX, 0 },
+							  .valid_s = 600,
+							  .extra = rows[i].octets,
+							  .extra_octets = rows[i].count });
 		if (i < 3) { /* what is wrong with a single option is for its reader */
 			assert_int_equal(got, DROP_ND_MALFORMED);
 			assert_memory_equal(&before, &w.state.ipv6, sizeof before);
@@ -452,8 +474,10 @@ void broken_advertisements(void **state)
 	}
 	static const uint8_t unknown[800] = { [0] = 200, [1] = 100 };
 	start_world6(&w, false);
-	assert_int_equal(hear((struct ra_spec){ .router_s = 1800, .prefix = { LOCAL_PREFIX, 0 }, .valid_s = 600,
-						.extra = unknown, .extra_octets = 800 }), PASS);
+	assert_int_equal(
+	    hear((struct ra_spec){
+		.router_s = 1800, .prefix = { LOCAL_PREFIX, 0 }, .valid_s = 600, .extra = unknown, .extra_octets = 800 }),
+	    PASS);
 	IS_OWN(GUEST_SLAAC);
 	assert_int_equal(hear((struct ra_spec){ .router_s = 1800, .source_lla = GATEWAY_MAC }), PASS);
 }

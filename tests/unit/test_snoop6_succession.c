@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#define RIVAL_MAC 0x525400000002ULL
-#define RIVAL_LL  ADDRESS6(LINK_LOCAL_PREFIX, 0x505400fffe000002ULL)
+#define RIVAL_MAC  0x525400000002ULL
+#define RIVAL_LL   ADDRESS6(LINK_LOCAL_PREFIX, 0x505400fffe000002ULL)
 #define SHARED_MAC 0x00005e000201ULL
 
 #define GUEST_SENDS(wanted) expect_verdict(&w, from_guest(&w), wanted, __FILE__, __LINE__)
@@ -23,8 +23,12 @@ static bool router_lives, is_asked;
 
 static void put_claim(uint64_t mac, uint64_t link_address)
 {
-	put_nd_to_guest(&w, &(struct nd_spec){ .type = NA, .mac_from = mac, .from = ROUTER_LL, .to = GUEST_LL,
-					       .target = ROUTER_LL, .flags = NA_ROUTER | NA_SOLICITED | NA_OVERRIDE,
+	put_nd_to_guest(&w, &(struct nd_spec){ .type = NA,
+					       .mac_from = mac,
+					       .from = ROUTER_LL,
+					       .to = GUEST_LL,
+					       .target = ROUTER_LL,
+					       .flags = NA_ROUTER | NA_SOLICITED | NA_OVERRIDE,
 					       .target_lla = link_address });
 }
 
@@ -80,8 +84,12 @@ static enum verdict hear(struct ra_spec spec)
 	return to_guest(&w);
 }
 
-static const struct ra_spec rival = { .from = { LINK_LOCAL_PREFIX, 0x505400fffe000002ULL }, .mac = RIVAL_MAC, .router_s = 1800,
-				      .source_lla = RIVAL_MAC, .prefix = { LOCAL_PREFIX, 0 }, .valid_s = 86400 };
+static const struct ra_spec rival = { .from = { LINK_LOCAL_PREFIX, 0x505400fffe000002ULL },
+				      .mac = RIVAL_MAC,
+				      .router_s = 1800,
+				      .source_lla = RIVAL_MAC,
+				      .prefix = { LOCAL_PREFIX, 0 },
+				      .valid_s = 86400 };
 
 /* A neighbor that shouts for an hour, by both means: the router answers the guard each time, and keeps its place. */
 static void a_living_router_keeps_its_place(void **state)
@@ -171,7 +179,8 @@ static void claims_that_are_worth_nothing(void **state)
 	GUEST_GETS(DROP_ND_GATEWAY_SPOOF);
 	put_claim(RIVAL_MAC, 0x333300000001ULL);
 	GUEST_GETS(DROP_ND_GATEWAY_SPOOF);
-	put_nd_to_guest(&w, &(struct nd_spec){ .type = NS, .mac_from = RIVAL_MAC, .from = ROUTER_LL, .target = GUEST_LL });
+	put_nd_to_guest(&w,
+			&(struct nd_spec){ .type = NS, .mac_from = RIVAL_MAC, .from = ROUTER_LL, .target = GUEST_LL });
 	GUEST_GETS(DROP_ND_GATEWAY_SPOOF);
 	struct ra_spec news = rival;
 	news.router_s = 0;
@@ -238,7 +247,9 @@ static void a_shared_mac(void **state)
 	(void)state;
 	start_world6(&w, false);
 	w.snoop.ask = on_ask;
-	const struct ra_spec shares = { .source_lla = SHARED_MAC, .router_s = 1800, .prefix = { LOCAL_PREFIX, 0 }, .valid_s = 86400 };
+	const struct ra_spec shares = {
+		.source_lla = SHARED_MAC, .router_s = 1800, .prefix = { LOCAL_PREFIX, 0 }, .valid_s = 86400
+	};
 	assert_int_equal(hear(shares), PASS);
 	assert_int_equal(send_by(SHARED_MAC), PASS);
 	assert_int_equal(send_by(GATEWAY_MAC), PASS);
@@ -262,8 +273,12 @@ static void a_shared_mac(void **state)
 
 static enum verdict offer_of_rival(uint32_t id)
 {
-	return answer6(&w, (struct dhcp6_spec){ .type = ADVERTISE, .id = id, .mac_from = RIVAL_MAC, .ip_from = RIVAL_LL,
-						.address = GUEST_LEASED, .valid_s = 600 });
+	return answer6(&w, (struct dhcp6_spec){ .type = ADVERTISE,
+						.id = id,
+						.mac_from = RIVAL_MAC,
+						.ip_from = RIVAL_LL,
+						.address = GUEST_LEASED,
+						.valid_s = 600 });
 }
 
 static void put_checksum_of_udp(void)
@@ -317,13 +332,19 @@ static void a_silent_server_gives_way(void **state)
 		assert_int_equal(questions, form == WELL_FORMED ? 3 : 0);
 	}
 	assert_int_equal(ask6(&w, (struct dhcp6_spec){ .type = REQUEST, .id = 9, .address = GUEST_LEASED }), PASS);
-	assert_int_equal(answer6(&w, (struct dhcp6_spec){ .type = REPLY, .id = 9, .mac_from = RIVAL_MAC, .ip_from = RIVAL_LL,
-							  .address = GUEST_LEASED, .valid_s = 600 }), PASS);
+	assert_int_equal(answer6(&w, (struct dhcp6_spec){ .type = REPLY,
+							  .id = 9,
+							  .mac_from = RIVAL_MAC,
+							  .ip_from = RIVAL_LL,
+							  .address = GUEST_LEASED,
+							  .valid_s = 600 }),
+			 PASS);
 	assert_true(w.state.ipv6.server.mac == RIVAL_MAC && w.state.ipv6.server.questions == 0);
 	/* The old one is back, and is the other one now. */
 	assert_int_equal(ask6(&w, (struct dhcp6_spec){ .type = RENEW, .id = 10, .address = GUEST_LEASED }), PASS);
-	assert_int_equal(answer6(&w, (struct dhcp6_spec){ .type = REPLY, .id = 10, .address = GUEST_LEASED, .valid_s = 600 }),
-			 DROP_DHCP6_ROGUE_SERVER);
+	assert_int_equal(
+	    answer6(&w, (struct dhcp6_spec){ .type = REPLY, .id = 10, .address = GUEST_LEASED, .valid_s = 600 }),
+	    DROP_DHCP6_ROGUE_SERVER);
 }
 
 /* It answers: nobody is let in, whatever the guest sends that no server answers. */
@@ -336,8 +357,10 @@ static void a_living_server_keeps_its_place(void **state)
 	w.now_ms += 20000;
 	for (uint32_t i = 0; i < 20; i++) {
 		assert_int_equal(solicit(8, WELL_FORMED), PASS);
-		assert_int_equal(answer6(&w, (struct dhcp6_spec){ .type = ADVERTISE, .id = 8, .address = GUEST_LEASED,
-								  .valid_s = 600 }), PASS);
+		assert_int_equal(
+		    answer6(&w,
+			    (struct dhcp6_spec){ .type = ADVERTISE, .id = 8, .address = GUEST_LEASED, .valid_s = 600 }),
+		    PASS);
 		ask6(&w, (struct dhcp6_spec){ .type = SOLICIT, .id = 9, .no_ia = true });
 		ask6(&w, (struct dhcp6_spec){ .type = RENEW, .id = 11, .address = GUEST_LEASED });
 		ask6(&w, (struct dhcp6_spec){ .type = CONFIRM, .id = 12, .address = GUEST_LEASED });
@@ -350,7 +373,9 @@ static void a_living_server_keeps_its_place(void **state)
 	set_add(&w.config.servers6, ROUTER_LL);
 	lease6(&w, GUEST_LEASED, 86400, 7);
 	ask6(&w, (struct dhcp6_spec){ .type = RENEW, .id = 8, .address = GUEST_LEASED });
-	struct dhcp6_spec other_card = { .type = REPLY, .id = 8, .mac_from = RIVAL_MAC, .address = GUEST_LEASED, .valid_s = 600 };
+	struct dhcp6_spec other_card = {
+		.type = REPLY, .id = 8, .mac_from = RIVAL_MAC, .address = GUEST_LEASED, .valid_s = 600
+	};
 	assert_int_equal(answer6(&w, other_card), DROP_DHCP6_ROGUE_SERVER);
 	mac_set_add(&w.config.gateway_macs, GATEWAY_MAC);
 	mac_set_add(&w.config.gateway_macs, RIVAL_MAC);
@@ -366,8 +391,13 @@ static enum verdict tell(struct address from, struct address named, uint8_t type
 		option[4 + k] = (uint8_t)(named.high >> (56 - 8 * k));
 		option[12 + k] = (uint8_t)(named.low >> (56 - 8 * k));
 	}
-	struct dhcp6_spec spec = { .type = type, .id = 77, .no_ia = true, .extra = option, .extra_octets = sizeof option,
-				   .ip_from = type == 36 ? from : ROUTER_LL, .ip_to = type == 36 ? DHCP6_SERVERS : from };
+	struct dhcp6_spec spec = { .type = type,
+				   .id = 77,
+				   .no_ia = true,
+				   .extra = option,
+				   .extra_octets = sizeof option,
+				   .ip_from = type == 36 ? from : ROUTER_LL,
+				   .ip_to = type == 36 ? DHCP6_SERVERS : from };
 	return type == 36 ? ask6(&w, spec) : answer6(&w, spec);
 }
 
@@ -385,11 +415,13 @@ static void addresses_are_registered(void **state)
 	assert_int_equal(tell(GUEST_SLAAC, GUEST_SLAAC, 36), PASS);
 	assert_int_equal(tell(GUEST_SLAAC, VICTIM_LEASED, 37), DROP_DHCP6_NO_TRANSACTION);
 	assert_int_equal(tell(GUEST_SLAAC, GUEST_SLAAC, 37), PASS);
-	assert_int_equal(answer6(&w, (struct dhcp6_spec){ .type = REPLY, .id = 77, .address = GUEST_LEASED, .valid_s = 600 }),
-			 DROP_DHCP6_NO_TRANSACTION);
+	assert_int_equal(
+	    answer6(&w, (struct dhcp6_spec){ .type = REPLY, .id = 77, .address = GUEST_LEASED, .valid_s = 600 }),
+	    DROP_DHCP6_NO_TRANSACTION);
 	/* They do not push out what is being asked. */
 	for (uint32_t id = 1; id <= 4; id++, w.now_ms++)
-		assert_int_equal(ask6(&w, (struct dhcp6_spec){ .type = SOLICIT, .id = id, .ia = { { .iaid = id } } }), PASS);
+		assert_int_equal(ask6(&w, (struct dhcp6_spec){ .type = SOLICIT, .id = id, .ia = { { .iaid = id } } }),
+				 PASS);
 	assert_int_equal(tell(GUEST_SLAAC, GUEST_SLAAC, 36), PASS);
 	assert_int_equal(ask6(&w, (struct dhcp6_spec){ .type = SOLICIT, .id = 5, .ia = { { .iaid = 5 } } }), PASS);
 	for (uint32_t id = 2; id <= 5; id++)
@@ -398,13 +430,19 @@ static void addresses_are_registered(void **state)
 
 static void servers_that_may_be_written_to(void **state)
 {
-	static const uint8_t unicast[20] = { 0, 12, 0, 16, 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0x50, 0x54, 0, 0xff, 0xfe, 0, 0, 1 };
+	static const uint8_t unicast[20] = { 0, 12, 0,    16,   0xfe, 0x80, 0,    0, 0, 0,
+					     0, 0,  0x50, 0x54, 0,    0xff, 0xfe, 0, 0, 1 };
 	(void)state;
 	for (int allowed = 0; allowed < 2; allowed++) {
 		start();
 		assert_int_equal(ask6(&w, (struct dhcp6_spec){ .type = REQUEST, .id = 7 }), PASS);
-		assert_int_equal(answer6(&w, (struct dhcp6_spec){ .type = REPLY, .id = 7, .address = GUEST_LEASED, .valid_s = 600,
-								  .extra = unicast, .extra_octets = allowed ? 20 : 0 }), PASS);
+		assert_int_equal(answer6(&w, (struct dhcp6_spec){ .type = REPLY,
+								  .id = 7,
+								  .address = GUEST_LEASED,
+								  .valid_s = 600,
+								  .extra = unicast,
+								  .extra_octets = allowed ? 20 : 0 }),
+				 PASS);
 		struct dhcp6_spec renewal = { .type = RENEW, .id = 8, .address = GUEST_LEASED, .ip_to = ROUTER_LL };
 		enum verdict wanted = allowed ? PASS : DROP_DHCP6_ADDRESSING;
 		assert_int_equal(ask6(&w, renewal), wanted);
@@ -420,8 +458,11 @@ static void servers_that_may_be_written_to(void **state)
 		assert_int_equal(ask6(&w, renewal), DROP_DHCP6_ADDRESSING);
 		if (!allowed)
 			continue;
-		assert_int_equal(answer6(&w, (struct dhcp6_spec){ .type = REPLY, .id = 8, .address = GUEST_LEASED, .valid_s = 600,
-								  .ip_to = GUEST_LEASED }), PASS);
+		assert_int_equal(
+		    answer6(&w,
+			    (struct dhcp6_spec){
+				.type = REPLY, .id = 8, .address = GUEST_LEASED, .valid_s = 600, .ip_to = GUEST_LEASED }),
+		    PASS);
 		w.now_ms += 600 * 1000;
 		renewal.ip_to = ROUTER_LL;
 		renewal.ip_from = GUEST_LL;
@@ -432,11 +473,17 @@ static void servers_that_may_be_written_to(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_living_router_keeps_its_place), cmocka_unit_test(its_address_moves),
-		cmocka_unit_test(another_router_takes_over), cmocka_unit_test(claims_that_are_worth_nothing),
-		cmocka_unit_test(the_host_keeps_its_addresses), cmocka_unit_test(a_slow_router), cmocka_unit_test(a_shared_mac),
-		cmocka_unit_test(a_silent_server_gives_way), cmocka_unit_test(a_living_server_keeps_its_place),
-		cmocka_unit_test(addresses_are_registered), cmocka_unit_test(servers_that_may_be_written_to),
+		cmocka_unit_test(a_living_router_keeps_its_place),
+		cmocka_unit_test(its_address_moves),
+		cmocka_unit_test(another_router_takes_over),
+		cmocka_unit_test(claims_that_are_worth_nothing),
+		cmocka_unit_test(the_host_keeps_its_addresses),
+		cmocka_unit_test(a_slow_router),
+		cmocka_unit_test(a_shared_mac),
+		cmocka_unit_test(a_silent_server_gives_way),
+		cmocka_unit_test(a_living_server_keeps_its_place),
+		cmocka_unit_test(addresses_are_registered),
+		cmocka_unit_test(servers_that_may_be_written_to),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,7 +12,7 @@
 
 struct world w;
 
-#define OPAQUE_LL ADDRESS6(LINK_LOCAL_PREFIX, 0x1a2b3c4d5e6f7081ULL)
+#define OPAQUE_LL  ADDRESS6(LINK_LOCAL_PREFIX, 0x1a2b3c4d5e6f7081ULL)
 #define VICTIM_IID 0x505400fffe00000bULL
 
 static uint8_t asked[QUESTION_MAX];
@@ -77,8 +77,12 @@ static void put_solicitation(struct address from)
 
 static void put_advertisement(struct address from)
 {
-	put_nd(&w, &(struct nd_spec){ .type = NA, .from = from, .to = ROUTER_LL, .target = from,
-				      .flags = NA_SOLICITED | NA_OVERRIDE, .target_lla = GUEST_MAC });
+	put_nd(&w, &(struct nd_spec){ .type = NA,
+				      .from = from,
+				      .to = ROUTER_LL,
+				      .target = from,
+				      .flags = NA_SOLICITED | NA_OVERRIDE,
+				      .target_lla = GUEST_MAC });
 }
 
 static void put_router_solicitation(struct address from)
@@ -104,8 +108,9 @@ static void put_echo(struct address from)
 /* Whatever the guest sends from it: the frame is lost, the guard asks, and half a second later the address is the guest's. */
 static void every_use_is_a_claim(void **state)
 {
-	void (*const link_local[])(struct address) = { put_data, put_solicitation, put_advertisement,
-						       put_router_solicitation, put_group_report, put_renewal };
+	void (*const link_local[])(struct address) = { put_data,          put_solicitation,
+						       put_advertisement, put_router_solicitation,
+						       put_group_report,  put_renewal };
 	void (*const wider[])(struct address) = { put_data, put_solicitation, put_advertisement, put_echo };
 	(void)state;
 	for (size_t i = 0; i < 6 + 4; i++) {
@@ -136,7 +141,9 @@ static void a_neighbor_that_has_it_keeps_it(void **state)
 		put_data(GUEST_PRIVACY);
 		GUEST_SENDS(DROP_IP6_SRC_UNBOUND);
 		assert_true(asked_for(GUEST_PRIVACY));
-		put_nd_to_guest(&w, &(struct nd_spec){ .type = dad ? NS : NA, .mac_from = VICTIM_MAC, .target = GUEST_PRIVACY,
+		put_nd_to_guest(&w, &(struct nd_spec){ .type = dad ? NS : NA,
+						       .mac_from = VICTIM_MAC,
+						       .target = GUEST_PRIVACY,
 						       .from = dad ? UNSPECIFIED6 : GUEST_PRIVACY });
 		GUEST_GETS(PASS);
 		assert_int_equal(w.last_event.kind, EVENT_LEASE_LOST);
@@ -163,9 +170,16 @@ static void a_neighbor_that_has_it_keeps_it(void **state)
 static void what_is_no_claim(void **state)
 {
 	static const struct address others[] = {
-		{ LINK_LOCAL_PREFIX, VICTIM_IID }, { LOCAL_PREFIX, VICTIM_IID }, { LINK_LOCAL_PREFIX, 0x505400fffe000001ULL },
-		{ LOCAL_PREFIX, 0x0200fffffe000000ULL }, { LOCAL_PREFIX, 0 }, { LOCAL_PREFIX, 0xfdffffffffffff80ULL },
-		{ 0xfd65000000000000ULL, 9 }, { 0x2606470047000000ULL, 0x1111 }, { 0, 0xffffc0a8400aULL }, { 0, 1 },
+		{ LINK_LOCAL_PREFIX, VICTIM_IID },
+		{ LOCAL_PREFIX, VICTIM_IID },
+		{ LINK_LOCAL_PREFIX, 0x505400fffe000001ULL },
+		{ LOCAL_PREFIX, 0x0200fffffe000000ULL },
+		{ LOCAL_PREFIX, 0 },
+		{ LOCAL_PREFIX, 0xfdffffffffffff80ULL },
+		{ 0xfd65000000000000ULL, 9 },
+		{ 0x2606470047000000ULL, 0x1111 },
+		{ 0, 0xffffc0a8400aULL },
+		{ 0, 1 },
 	};
 	(void)state;
 	start(true);
@@ -204,7 +218,8 @@ static void identifiers_of_other_macs(void **state)
 		enum verdict wanted = mac == GUEST_MAC ? PASS : DROP_ND_TARGET_RESERVED;
 		assert_int_equal(solicit_dad(&w, local), wanted);
 		assert_int_equal(solicit_dad(&w, wide), wanted);
-		assert_int_equal(solicit_dad(&w, ADDRESS6(LOCAL_PREFIX, interface_id_of(mac) ^ 1ULL << 57)), DROP_ND_TARGET_RESERVED);
+		assert_int_equal(solicit_dad(&w, ADDRESS6(LOCAL_PREFIX, interface_id_of(mac) ^ 1ULL << 57)),
+				 DROP_ND_TARGET_RESERVED);
 	}
 	assert_int_equal(solicit_dad(&w, ADDRESS6(LOCAL_PREFIX, interface_id_of(0x535400000007ULL))), PASS);
 	assert_int_equal(solicit_dad(&w, ADDRESS6(LOCAL_PREFIX, 0x505400fffd00000bULL)), PASS);
@@ -321,10 +336,14 @@ static void a_refused_claim_heals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_use_is_a_claim), cmocka_unit_test(a_neighbor_that_has_it_keeps_it),
-		cmocka_unit_test(what_is_no_claim), cmocka_unit_test(identifiers_of_other_macs),
-		cmocka_unit_test(the_guard_asks_for_a_router), cmocka_unit_test(a_flood_of_sources),
-		cmocka_unit_test(a_question_that_cannot_leave), cmocka_unit_test(a_refused_claim_heals),
+		cmocka_unit_test(every_use_is_a_claim),
+		cmocka_unit_test(a_neighbor_that_has_it_keeps_it),
+		cmocka_unit_test(what_is_no_claim),
+		cmocka_unit_test(identifiers_of_other_macs),
+		cmocka_unit_test(the_guard_asks_for_a_router),
+		cmocka_unit_test(a_flood_of_sources),
+		cmocka_unit_test(a_question_that_cannot_leave),
+		cmocka_unit_test(a_refused_claim_heals),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

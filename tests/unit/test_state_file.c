@@ -108,17 +108,27 @@ static void every_truncation_is_seen(void **unused)
 static void sealed_nonsense_is_no_state(void **unused)
 {
 	static const char *const bodies[] = {
-		"", "lease\n", "mac 52:54:00:00:00:0a\n", "lease a b c\n", "x y\n", "\n", "mac\n",
+		"",
+		"lease\n",
+		"mac 52:54:00:00:00:0a\n",
+		"lease a b c\n",
+		"x y\n",
+		"\n",
+		"mac\n",
 		"mac 52:54:00:00:00:0a\nboot boot-1\nconfig 000000000000002a\n",
-		"mac 52:54:00:00:00:0a\nboot boot-1\nconfig 000000000000002a\nkey 1 2\nlease 1.2.3.4 24 bound 9999999999 9\n",
-		"mac 52:54:00:00:00:0a\nboot boot-1\nconfig 000000000000002a\nkey 1 2\nlease 10.0.0.1 33 bound never never 0 0 "
+		"mac 52:54:00:00:00:0a\nboot boot-1\nconfig 000000000000002a\nkey 1 2\nlease 1.2.3.4 24 bound "
+		"9999999999 9\n",
+		"mac 52:54:00:00:00:0a\nboot boot-1\nconfig 000000000000002a\nkey 1 2\nlease 10.0.0.1 33 bound never "
+		"never 0 0 "
 		"- 0:0:0:0:0:0 - -\n",
-		"mac 52:54:00:00:00:0a\nboot boot-1\nconfig 000000000000002a\nkey 1 2\nlease fd00::1 24 bound never never 0 0 "
+		"mac 52:54:00:00:00:0a\nboot boot-1\nconfig 000000000000002a\nkey 1 2\nlease fd00::1 24 bound never "
+		"never 0 0 "
 		"- 0:0:0:0:0:0 - -\n",
 		"mac 52:54:00:00:00:0a\nboot boot-1\nconfig 000000000000002a\nkey 1 2\nclient 1 never 5\n",
 		"mac 52:54:00:00:00:0a\nboot boot-1\nconfig 000000000000002a\nkey 1\n",
 		"boot boot-1\nmac 52:54:00:00:00:0a\nconfig 000000000000002a\nkey 1 2\n",
-		"mac 52:54:00:00:00:0a\nboot boot-1\nconfig 000000000000002a\nkey 1 2\n1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7\n",
+		"mac 52:54:00:00:00:0a\nboot boot-1\nconfig 000000000000002a\nkey 1 2\n1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 "
+		"7\n",
 	};
 	(void)unused;
 	for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {

@@ -21,8 +21,11 @@ static void what_is_not_settled_stays_behind(void **unused)
 	s->bindings[3] = binding6((struct address){ PREFIX, 3 }, ORIGIN_STATIC, 0, NEVER_EXPIRES);
 	s->bindings[4] = binding6((struct address){ PREFIX, 4 }, ORIGIN_SLAAC, start.now_ms - DAD_MS + 1, 1600000);
 	s->bindings[5] = binding6((struct address){ PREFIX, 5 }, ORIGIN_SLAAC, start.now_ms - DAD_MS, 1600000);
-	s->prefixes[2] = (struct prefix6){ .prefix = { 0xfd00000000000000ULL, 5 }, .length = 64, .on_link = 1,
-					   .is_static = 1, .expires_ms = NEVER_EXPIRES };
+	s->prefixes[2] = (struct prefix6){ .prefix = { 0xfd00000000000000ULL, 5 },
+					   .length = 64,
+					   .on_link = 1,
+					   .is_static = 1,
+					   .expires_ms = NEVER_EXPIRES };
 	save_state_file(&file, &state, start, true);
 	assert_null(load());
 	assert_int_equal(loaded.ipv6.transactions[0].deadline_ms + loaded.ipv6.request_ids[0].until_ms, 0);
@@ -92,12 +95,13 @@ static void full_tables_come_back(void **unused)
 	for (uint32_t i = 0; i < BINDINGS6_MAX; i++)
 		s->bindings[i] = binding6((struct address){ PREFIX, 0x1000 + i }, ORIGIN_SLAAC, 900000, 1600000);
 	for (uint32_t i = 0; i < PREFIXES_MAX; i++)
-		s->prefixes[i] = (struct prefix6){ .prefix = { PREFIX + i, 0 }, .length = 64, .expires_ms = 1600000,
-						   .autonomous = 1 };
+		s->prefixes[i] =
+		    (struct prefix6){ .prefix = { PREFIX + i, 0 }, .length = 64, .expires_ms = 1600000, .autonomous = 1 };
 	for (uint32_t i = 0; i < ROUTERS6_MAX; i++)
 		s->routers[i] = (struct router6){ .address = { LINK_LOCAL_PREFIX, i + 1 },
-						   .macs = { { ROUTER_MAC + i }, .count = 1 }, .expires_ms = 1600000,
-						   .locked_ms = 1700000 };
+						  .macs = { { ROUTER_MAC + i }, .count = 1 },
+						  .expires_ms = 1600000,
+						  .locked_ms = 1700000 };
 	for (uint32_t i = 0; i < RESOLVERS6_MAX; i++)
 		s->resolvers[i] = (struct resolver6){ { PREFIX, 0x5300 + i }, 1600000 };
 	for (uint32_t i = 0; i < CLIENT_IDS_MAX; i++)
@@ -114,8 +118,8 @@ static void full_tables_come_back(void **unused)
 static void a_server_of_a_wider_address_comes_back(void **unused)
 {
 	(void)unused;
-	state.ipv6.server = (struct learned_server6){ .address = { 0xfd00001000000002ULL, 2 },
-							.mac = ROUTER_MAC, .until_ms = 1700000 };
+	state.ipv6.server =
+	    (struct learned_server6){ .address = { 0xfd00001000000002ULL, 2 }, .mac = ROUTER_MAC, .until_ms = 1700000 };
 	save_state_file(&file, &state, start, true);
 	assert_null(load());
 	assert_true(loaded.ipv6.server.address.high == 0xfd00001000000002ULL && loaded.ipv6.server.until_ms == 1700000);
@@ -125,16 +129,17 @@ static void a_server_of_a_wider_address_comes_back(void **unused)
 static void every_word_of_ipv6_is_checked(void **unused)
 {
 	static const char *const lines[][8] = {
-		{ "router6 fe80::1 2:0:0:0:0:1 2000000 1800000000000 never never", "router6 2001:db8::1 2:0:0:0:0:1 2 2 3 3",
-		  "router6 fe80::1 0:0:0:0:0:0 2 2 3 3", "router6 fe80::1 1:0:0:0:0:0 2 2 3 3",
-		  "router6 fe80::1 2:0:0:0:0:1 2 2 3", "router6 - 2:0:0:0:0:1 2 2 3 3",
-		  "router6 fe80::1 2:0:0:0:0:1 never 2 3 3" },
-		{ "server6 fe80::1 2:0:0:0:0:1 2 2", "server6 10.0.0.1 2:0:0:0:0:1 2 2", "server6 fe80::1 2:0:0:0:0:1 2 x",
-		  "server6 fe80::1 2:0:0:0:0:1 2 2 2" },
+		{ "router6 fe80::1 2:0:0:0:0:1 2000000 1800000000000 never never",
+		  "router6 2001:db8::1 2:0:0:0:0:1 2 2 3 3", "router6 fe80::1 0:0:0:0:0:0 2 2 3 3",
+		  "router6 fe80::1 1:0:0:0:0:0 2 2 3 3", "router6 fe80::1 2:0:0:0:0:1 2 2 3",
+		  "router6 - 2:0:0:0:0:1 2 2 3 3", "router6 fe80::1 2:0:0:0:0:1 never 2 3 3" },
+		{ "server6 fe80::1 2:0:0:0:0:1 2 2", "server6 10.0.0.1 2:0:0:0:0:1 2 2",
+		  "server6 fe80::1 2:0:0:0:0:1 2 x", "server6 fe80::1 2:0:0:0:0:1 2 2 2" },
 		{ "resolver6 fd00::1 2 2", "resolver6 10.0.0.1 2 2", "resolver6 ff02::1 2 2", "resolver6 - 2 2",
 		  "resolver6 fd00::1 2" },
 		{ "translator6 64:ff9b:1:: 48 2 2", "translator6 64:ff9b:1:: 49 2 2",
-		  "translator6 64:ff9b:1:: 4294967344 2 2", "translator6 10.0.0.0 32 2 2", "translator6 64:ff9b:1:: 48 2" },
+		  "translator6 64:ff9b:1:: 4294967344 2 2", "translator6 10.0.0.0 32 2 2",
+		  "translator6 64:ff9b:1:: 48 2" },
 		{ "prefix6 2001:db8:: 64 slaac on-link 2 2", "prefix6 2001:db8:: 63 slaac on-link 2 2",
 		  "prefix6 2001:db8:: 129 - on-link 2 2", "prefix6 fe80:: 64 slaac - 2 2",
 		  "prefix6 10.0.0.0 24 - on-link 2 2", "prefix6 2001:db8:: 64 on-link slaac 2 2",
@@ -143,8 +148,8 @@ static void every_word_of_ipv6_is_checked(void **unused)
 		  "address6 fe80::5 slaac 2 2 1", "address6 10.0.0.5 slaac 2 2 1", "address6 2001:db8::5 dhcp 2 2 1",
 		  "address6 2001:db8::5 slaac 2 2 1000001", "address6 2001:db8::5 slaac 2 2" },
 		{ "lease6 2001:db8::5 2 2 1 f - ffffffff", "lease6 fe80::5 2 2 1 f - 1", "lease6 10.0.0.5 2 2 1 f - 1",
-		  "lease6 2001:db8::5 2 2 1000001 f - 1",
-		  "lease6 2001:db8::5 2 2 1 g - 1", "lease6 2001:db8::5 2 2 1 f x 1" },
+		  "lease6 2001:db8::5 2 2 1000001 f - 1", "lease6 2001:db8::5 2 2 1 g - 1",
+		  "lease6 2001:db8::5 2 2 1 f x 1" },
 		{ "wanted6 f 2001:db8::5 128 address leased 2000000 1800000000000 1", "wanted6 g - 0 address - 2 2 1",
 		  "wanted6 f - 129 address - 2 2 1", "wanted6 f - 0 lease - 2 2 1", "wanted6 f - 0 address no 2 2 1",
 		  "wanted6 f - 0 address - 2 2 1000001", "wanted6 f - 0 address - 2 2" },
@@ -166,10 +171,14 @@ static void every_word_of_ipv6_is_checked(void **unused)
 /* More lines than any table holds: the first are kept, nothing is written beyond. */
 static void more_lines_than_entries(void **unused)
 {
-	static const char *const forms[][2] = { /* a number stands between */
-		{ "router6 fe80::", " 2:0:0:0:0:1 never never never never\n" }, { "resolver6 fd00::", " never never\n" },
-		{ "translator6 2001:db8:", ":: 48 never never\n" }, { "prefix6 2001:db8:", ":: 64 slaac - never never\n" },
-		{ "client6 ", " never never\n" }, { "address6 2001:db8:1::", " slaac never never 1\n" },
+	static const char *const forms[][2] = {
+		/* a number stands between */
+		{ "router6 fe80::", " 2:0:0:0:0:1 never never never never\n" },
+		{ "resolver6 fd00::", " never never\n" },
+		{ "translator6 2001:db8:", ":: 48 never never\n" },
+		{ "prefix6 2001:db8:", ":: 64 slaac - never never\n" },
+		{ "client6 ", " never never\n" },
+		{ "address6 2001:db8:1::", " slaac never never 1\n" },
 	};
 	static char body[32768];
 	(void)unused;

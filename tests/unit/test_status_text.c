@@ -16,53 +16,57 @@ enum { TEXT_MAX = 64 << 10, KEYS_MAX = 64, KINDS = 11 };
 
 /* As a guard writes it; ' stands for ". */
 static const char good[] =
-	"{'version':'0.1.0','pid':4711,'name':'web1','mac':'02:00:00:00:00:05','started':'2026-11-24T04:14:36.183Z',"
-	"'uptime':11100,'guest':'fd:4','uplink':'tap:u0','ipv6':'guard','isolation':true,'inbound':'any','stateful':false,"
-	"'reject':true,'policy':{'allow':2,'block':1},"
-	"'anchors':{'host':[],'servers':[],'resolvers':['9.9.9.9'],'macs':['02:00:00:00:00:01']},"
-	"'exposes':[{'expose':'8080:80','state':'in-place'},{'expose':'22:22','state':'failed','why':'port is taken'}],"
-	"'addresses':[{'address':'192.168.77.12','origin':'dhcp','state':'bound','seconds':552,'server':'192.168.77.1'},"
-	"{'address':'fe80::5','origin':'link-local','state':'tentative','seconds':null,'server':null}],"
-	"'servers':[{'address':'192.168.77.1','mac':'02:00:00:00:00:01','seconds':552}],'routers':[],"
-	"'passed':{'guest':{'frames':12345,'octets':1200000},'uplink':{'frames':20,'octets':3000}},"
-	"'rates':{'seconds':10,'guest':{'frames':12,'octets':1500,'drops':120},'uplink':{'frames':3,'octets':12,'drops':0}},"
-	"'drops':[{'side':'guest','reason':'dst-private','meaning':'no rule allows it','count':4242,'seconds':2,"
-	"'frame':'IPv4 192.168.77.12 > 10.0.0.1'},"
-	"{'side':'uplink','reason':'queue-full','meaning':'the other side is full','count':1,'seconds':null,'frame':null}],"
-	"'flows':{'established':3,'closing':0},'rejections':7,'asking':null,'gateway':null,"
-	"'capture':{'file':'/tmp/x.pcapng','frames':17,'octets':1,'lost':2},"
-	"'claims':{'segment':'bridge 1:2','seen_by':'all','conflicts':[{'address':'192.168.77.12','holder':'this','guard':'web2',"
-	"'pid':99,'user':0,'seconds':3},{'address':'fe80::9','holder':'other','guard':'w\\u00e9b','pid':98,'user':1,'seconds':4}]},"
-	"'state_file':{'file':'/tmp/x.state','kept':'void','what':'it cannot be written','failed':3},'events':{'told':1,'withheld':0,'lost':5}}";
+    "{'version':'0.1.0','pid':4711,'name':'web1','mac':'02:00:00:00:00:05','started':'2026-11-24T04:14:36.183Z',"
+    "'uptime':11100,'guest':'fd:4','uplink':'tap:u0','ipv6':'guard','isolation':true,'inbound':'any','stateful':false,"
+    "'reject':true,'policy':{'allow':2,'block':1},"
+    "'anchors':{'host':[],'servers':[],'resolvers':['9.9.9.9'],'macs':['02:00:00:00:00:01']},"
+    "'exposes':[{'expose':'8080:80','state':'in-place'},{'expose':'22:22','state':'failed','why':'port is taken'}],"
+    "'addresses':[{'address':'192.168.77.12','origin':'dhcp','state':'bound','seconds':552,'server':'192.168.77.1'},"
+    "{'address':'fe80::5','origin':'link-local','state':'tentative','seconds':null,'server':null}],"
+    "'servers':[{'address':'192.168.77.1','mac':'02:00:00:00:00:01','seconds':552}],'routers':[],"
+    "'passed':{'guest':{'frames':12345,'octets':1200000},'uplink':{'frames':20,'octets':3000}},"
+    "'rates':{'seconds':10,'guest':{'frames':12,'octets':1500,'drops':120},'uplink':{'frames':3,'octets':12,'drops':0}}"
+    ","
+    "'drops':[{'side':'guest','reason':'dst-private','meaning':'no rule allows it','count':4242,'seconds':2,"
+    "'frame':'IPv4 192.168.77.12 > 10.0.0.1'},"
+    "{'side':'uplink','reason':'queue-full','meaning':'the other side is full','count':1,'seconds':null,'frame':null}],"
+    "'flows':{'established':3,'closing':0},'rejections':7,'asking':null,'gateway':null,"
+    "'capture':{'file':'/tmp/x.pcapng','frames':17,'octets':1,'lost':2},"
+    "'claims':{'segment':'bridge "
+    "1:2','seen_by':'all','conflicts':[{'address':'192.168.77.12','holder':'this','guard':'web2',"
+    "'pid':99,'user':0,'seconds':3},{'address':'fe80::9','holder':'other','guard':'w\\u00e9b','pid':98,'user':1,'"
+    "seconds':4}]},"
+    "'state_file':{'file':'/tmp/x.state','kept':'void','what':'it cannot be "
+    "written','failed':3},'events':{'told':1,'withheld':0,'lost':5}}";
 
 static const char page[] =
-	"web1  02:00:00:00:00:05  pid 4711, user alice, up 3 h 5 min\n"
-	"has an address, traffic flows; drops 120/s: dst-private; 192.168.77.12 is wanted by web2 too\n"
-	"\n"
-	"address    192.168.77.12  dhcp, 9 min left, from 192.168.77.1\n"
-	"           fe80::5  link-local, tentative, for ever\n"
-	"claims     192.168.77.12 is also wanted by web2 (guard 99), 3 s ago\n"
-	"           fe80::9 is held by w??b (guard 98), 4 s ago\n"
-	"trusts     DHCP server 192.168.77.1  02:00:00:00:00:01  learned, 9 min left\n"
-	"           resolver 9.9.9.9\n"
-	"           gateway 02:00:00:00:00:01\n"
-	"policy     2 allow, 1 block; inbound any; isolation on; IPv6 guard; reject\n"
-	"traffic    from the VM     12 frames/s  12.0 kbit/s    120 drops/s; 12.3 k frames\n"
-	"           to   the VM      3 frames/s     96 bit/s      0 drops/s; 20 frames\n"
-	"flows      established 3\n"
-	"exposes    8080:80  in-place\n"
-	"           22:22  failed: port is taken\n"
-	"capture    /tmp/x.pcapng: 17 frames, 2 lost\n"
-	"state      /tmp/x.state: it cannot be written\n"
-	"events     5 lost: what they are written to does not take them\n"
-	"ports      guest fd:4, uplink tap:u0\n"
-	"\n"
-	"drops\n"
-	"       2 s ago  from the VM   4242  dst-private\n"
-	"    no rule allows it\n"
-	"    IPv4 192.168.77.12 > 10.0.0.1\n"
-	"             ?  to the VM        1  queue-full\n"
-	"    the other side is full\n";
+    "web1  02:00:00:00:00:05  pid 4711, user alice, up 3 h 5 min\n"
+    "has an address, traffic flows; drops 120/s: dst-private; 192.168.77.12 is wanted by web2 too\n"
+    "\n"
+    "address    192.168.77.12  dhcp, 9 min left, from 192.168.77.1\n"
+    "           fe80::5  link-local, tentative, for ever\n"
+    "claims     192.168.77.12 is also wanted by web2 (guard 99), 3 s ago\n"
+    "           fe80::9 is held by w??b (guard 98), 4 s ago\n"
+    "trusts     DHCP server 192.168.77.1  02:00:00:00:00:01  learned, 9 min left\n"
+    "           resolver 9.9.9.9\n"
+    "           gateway 02:00:00:00:00:01\n"
+    "policy     2 allow, 1 block; inbound any; isolation on; IPv6 guard; reject\n"
+    "traffic    from the VM     12 frames/s  12.0 kbit/s    120 drops/s; 12.3 k frames\n"
+    "           to   the VM      3 frames/s     96 bit/s      0 drops/s; 20 frames\n"
+    "flows      established 3\n"
+    "exposes    8080:80  in-place\n"
+    "           22:22  failed: port is taken\n"
+    "capture    /tmp/x.pcapng: 17 frames, 2 lost\n"
+    "state      /tmp/x.state: it cannot be written\n"
+    "events     5 lost: what they are written to does not take them\n"
+    "ports      guest fd:4, uplink tap:u0\n"
+    "\n"
+    "drops\n"
+    "       2 s ago  from the VM   4242  dst-private\n"
+    "    no rule allows it\n"
+    "    IPv4 192.168.77.12 > 10.0.0.1\n"
+    "             ?  to the VM        1  queue-full\n"
+    "    the other side is full\n";
 
 static char text[TEXT_MAX];
 
@@ -88,9 +92,10 @@ static void a_page(void **unused)
 	sheet.length = 0;
 	write_table_head(&sheet, true);
 	write_table_row(&sheet, status, "alice");
-	assert_string_equal(text, "VM                    PID USER       ADDRESS              OUT/s       IN/s DROP/s  STATE\n"
-				  "web1                 4711 alice      192.168.77.12    12.0 kbit     96 bit    120  "
-				  "has an address, traffic flows; drops 120/s: dst-private; 192.168.77.12 is wanted by web2 too\n");
+	assert_string_equal(
+	    text, "VM                    PID USER       ADDRESS              OUT/s       IN/s DROP/s  STATE\n"
+		  "web1                 4711 alice      192.168.77.12    12.0 kbit     96 bit    120  "
+		  "has an address, traffic flows; drops 120/s: dst-private; 192.168.77.12 is wanted by web2 too\n");
 	json_decref(status);
 }
 
@@ -141,14 +146,16 @@ static void how_it_stands(void **unused)
 	json_object_set_new(six, "ipv6", json_string("off"));
 	assert_string_equal(format_situation(six).text, "has no address; drops 120/s: dst-private");
 	json_decref(six);
-	stands("rates", "{'guest':{'frames':1}}", "has an address, sends and hears nothing; drops now and then: dst-private");
+	stands("rates", "{'guest':{'frames':1}}",
+	       "has an address, sends and hears nothing; drops now and then: dst-private");
 	stands("rates", "{'guest':{'frames':1,'silent':1},'uplink':{'frames':1,'silent':4}}",
 	       "has an address, sends and hears nothing; drops now and then: dst-private");
 	stands("rates", "{'guest':{'frames':1,'silent':1},'uplink':{'frames':1,'silent':3}}",
 	       "has an address, traffic flows; drops now and then: dst-private");
 	stands("rates", "{'guest':{'frames':1,'silent':5},'uplink':{'frames':1,'silent':5}}",
 	       "has an address, traffic flows; drops now and then: dst-private");
-	stands("rates", "{'uplink':{'frames':1}}", "has an address, hears and sends nothing; drops now and then: dst-private");
+	stands("rates", "{'uplink':{'frames':1}}",
+	       "has an address, hears and sends nothing; drops now and then: dst-private");
 	stands("claims", "{'conflicts':[{'address':'10.0.0.5','holder':'other','guard':'web1'}]}",
 	       "has an address, traffic flows; drops 120/s: dst-private; 10.0.0.5 is held by web1");
 	json_t *fresh = parse("{'passed':{'guest':{'frames':0}},'drops':[]}");
@@ -166,7 +173,8 @@ static void what_two_have(void **unused)
 		"{'name':'e','claims':{'segment':null},'addresses':[{'address':'10.0.0.6'},{'address':7},3]}",
 		"{'name':'f','claims':{'segment':'x'},'addresses':[{'address':'10.0.0.9'},{'address':'10.0.0.7'}]}",
 		"{'name':'g','claims':{'segment':'x'},'addresses':[{'address':'10.0.0.9'}]}", /* of strangers both */
-		"{'name':'h','claims':[],'addresses':{}}", "7",
+		"{'name':'h','claims':[],'addresses':{}}",
+		"7",
 		"{'name':'i','claims':{'segment':'x'},'addresses':[{'address':'10.0.0.1','shared':true}]}",
 		"{'name':'j','claims':{'segment':'x'},'addresses':[{'address':'10.0.0.1','shared':true}]}",
 		"{'name':'k','claims':{'segment':'x'},'addresses':[{'address':'10.0.0.2','shared':true}]}", /* only one says so */
@@ -232,14 +240,22 @@ static json_t *spoilt_value(int kind)
 	static char huge[100000];
 	json_t *list;
 	switch (kind) {
-	case 0: return json_null();
-	case 1: return json_true();
-	case 2: return json_string("\033[2J\033]0;title\a\r\n\x7f\302\233 %s%n");
-	case 3: return json_integer(INT64_MAX);
-	case 4: return json_integer(INT64_MIN);
-	case 5: return json_real(1e300);
-	case 6: return json_object();
-	case 7: return json_array();
+	case 0:
+		return json_null();
+	case 1:
+		return json_true();
+	case 2:
+		return json_string("\033[2J\033]0;title\a\r\n\x7f\302\233 %s%n");
+	case 3:
+		return json_integer(INT64_MAX);
+	case 4:
+		return json_integer(INT64_MIN);
+	case 5:
+		return json_real(1e300);
+	case 6:
+		return json_object();
+	case 7:
+		return json_array();
 	case 8:
 		memset(huge, 'x', sizeof huge - 1);
 		return json_string(huge);
@@ -248,8 +264,10 @@ static json_t *spoilt_value(int kind)
 		for (int i = 0; i < 1000; i++)
 			json_array_append_new(list, json_pack("{s:s, s:i}", "address", "\033[2J", "seconds", i));
 		return list;
-	case 10: return json_pack("{s:s, s:{s:s}}", "\033[2J", "\033[2J", "guest", "octets", "\n");
-	default: return NULL;
+	case 10:
+		return json_pack("{s:s, s:{s:s}}", "\033[2J", "\033[2J", "guest", "octets", "\n");
+	default:
+		return NULL;
 	}
 }
 
@@ -259,7 +277,8 @@ static size_t keys_of(const json_t *object, char *keys[KEYS_MAX])
 	const char *key;
 	const json_t *value;
 	size_t count = 0;
-	json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+	json_object_foreach((json_t *)(uintptr_t)object, key, value)
+	{
 		assert_true(count < KEYS_MAX);
 		keys[count] = strdup(key);
 		assert_non_null(keys[count++]);
@@ -285,7 +304,8 @@ static int spoil(json_t *root, json_t *node)
 		shown += spoil(root, before);
 		free(keys[i]);
 	}
-	json_array_foreach(node, i, value) {
+	json_array_foreach(node, i, value)
+	{
 		json_t *before = json_incref(value);
 		for (int kind = 0; kind < KINDS; kind++, shown++) {
 			json_array_set_new(node, i, spoilt_value(kind));
@@ -328,7 +348,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_page),
-		cmocka_unit_test(how_it_stands), cmocka_unit_test(what_two_have),
+		cmocka_unit_test(how_it_stands),
+		cmocka_unit_test(what_two_have),
 		cmocka_unit_test(amounts_and_spans),
 		cmocka_unit_test(whatever_a_guard_says),
 		cmocka_unit_test(what_does_not_fit_is_left_out),

@@ -30,8 +30,8 @@ static void captures(void **unused)
 	assert_string_equal(options.captures[1].path, "two.pcap");
 	assert_int_equal(options.captures[1].side, SIDE_OF_FRAME);
 	assert_false(decides_something(&options));
-	TAKEN("replay", MAC, "--guest-pcap", "g", "--uplink-pcap", "u", "--diff", "new", "--frames", "none", "--json", "--site",
-	      "2001:db8:1::/48,2001:db8:2::/48");
+	TAKEN("replay", MAC, "--guest-pcap", "g", "--uplink-pcap", "u", "--diff", "new", "--frames", "none", "--json",
+	      "--site", "2001:db8:1::/48,2001:db8:2::/48");
 	assert_int_equal(options.captures[0].side, SIDE_GUEST);
 	assert_int_equal(options.captures[1].side, SIDE_UPLINK);
 	assert_string_equal(options.diff, "new");
@@ -43,7 +43,8 @@ static void captures(void **unused)
 	REFUSED("--vm-mac-address: missing; whose frames are the VM's?", "replay", "--allow", "any", "f");
 	REFUSED("--uplink: not with `softnet replay`", "replay", "--uplink", "slirp", "f");
 	REFUSED("--site: \"10.0.0.0/48\": expected an IPv6 prefix of 48 bits", "replay", "--site", "10.0.0.0/48", "f");
-	REFUSED("--site: \"2001:db8::/64\": expected an IPv6 prefix of 48 bits", "replay", "--site", "2001:db8::/64", "f");
+	REFUSED("--site: \"2001:db8::/64\": expected an IPv6 prefix of 48 bits", "replay", "--site", "2001:db8::/64",
+		"f");
 	REFUSED("--diff: only with `softnet status`, `watch` or `replay`", TART, "--diff", "f");
 }
 
@@ -53,8 +54,8 @@ static void files(void **unused)
 	TAKEN(TART);
 	assert_true(options.pcap_size == 64 << 20);
 	assert_int_equal(options.pcap_files, 2);
-	TAKEN(TART, "--name", "ci-7.b_c", "--events", "e.json", "--events", "stderr", "--pcap", "c.pcapng", "--frames", "all",
-	      "--pcap-size", "2G", "--pcap-files", "9", "--metrics", "m.prom");
+	TAKEN(TART, "--name", "ci-7.b_c", "--events", "e.json", "--events", "stderr", "--pcap", "c.pcapng", "--frames",
+	      "all", "--pcap-size", "2G", "--pcap-files", "9", "--metrics", "m.prom");
 	assert_string_equal(options.name, "ci-7.b_c");
 	assert_int_equal(options.event_count, 2);
 	assert_string_equal(options.events[1], "stderr");
@@ -74,20 +75,20 @@ static void wrong_values(void **unused)
 	(void)unused;
 	REFUSED("\"f\": expected another file for each of --events, --pcap, --metrics and --state", TART, "--pcap", "f",
 		"--events", "f");
-	REFUSED("\"stderr\": expected another file for each of --events, --pcap, --metrics and --state", TART, "--events",
-		"stderr", "--events", "stderr");
+	REFUSED("\"stderr\": expected another file for each of --events, --pcap, --metrics and --state", TART,
+		"--events", "stderr", "--events", "stderr");
 	REFUSED("--name: \"a b\": expected 1 to 63 letters, digits, dots, dashes and underscores", TART, "--name", "a b");
 	REFUSED("--name: \"\": expected 1 to 63 letters, digits, dots, dashes and underscores", TART, "--name", "");
 	REFUSED("--events: \"\": expected the path of a file, stderr or syslog", TART, "--events", "");
-	REFUSED("--events: \"5\": more than 4", TART, "--events", "1", "--events", "2", "--events", "3", "--events", "4",
-		"--events", "5");
+	REFUSED("--events: \"5\": more than 4", TART, "--events", "1", "--events", "2", "--events", "3", "--events",
+		"4", "--events", "5");
 	REFUSED("--frames: \"some\": expected drops, all or none", TART, "--pcap", "c", "--frames", "some");
 	REFUSED("--frames: \"none\": expected drops or all", TART, "--pcap", "c", "--frames", "none");
 	REFUSED("--frames: expected --pcap with it", TART, "--frames", "all");
 	REFUSED("--pcap-files: expected --pcap with it", TART, "--pcap-files", "3");
 	REFUSED("--pcap-files: \"0\": expected a number from 1 to 1000", TART, "--pcap", "c", "--pcap-files", "0");
-	static const char *const sizes[] = { "", "K", "1K", "1023K", "1025G", "9999999999999999G", "1T", "64MM", "-1M", "1.5G",
-					     "1048575" };
+	static const char *const sizes[] = { "",   "K",    "1K",  "1023K", "1025G",  "9999999999999999G",
+					     "1T", "64MM", "-1M", "1.5G",  "1048575" };
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		char line[80];
 		snprintf(line, sizeof line, "--pcap-size: \"%s\": expected a size from 1M to 1024G", sizes[i]);

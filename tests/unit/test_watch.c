@@ -22,8 +22,8 @@ static json_t *status_with(int number, int octets)
 {
 	char name[16];
 	snprintf(name, sizeof name, "vm-%02d", number);
-	return json_pack("{s:s, s:i, s:{s:{s:i, s:i}}, s:[{s:s, s:s, s:i, s:i, s:s}]}", "name", name, "pid", 100 + number, "passed",
-			 "guest", "frames", 1, "octets", octets, "drops", "side", "guest", "reason",
+	return json_pack("{s:s, s:i, s:{s:{s:i, s:i}}, s:[{s:s, s:s, s:i, s:i, s:s}]}", "name", name, "pid", 100 + number,
+			 "passed", "guest", "frames", 1, "octets", octets, "drops", "side", "guest", "reason",
 			 number % 2 == 0 ? "even" : "odd", "count", 5, "seconds", GUARDS - number, "frame", name);
 }
 
@@ -69,13 +69,15 @@ static void the_history_is_a_guards_own(void **unused)
 		views[0].status = status_with(0, octets[i]);
 		note_change(&scene, &none, &one, 1000 * (i + 1));
 	}
-	contains(composed(&one), "history    from the VM [. #] up to 8000 bit/s\n           to   the VM [   ] up to 0 bit/s\n");
+	contains(composed(&one),
+		 "history    from the VM [. #] up to 8000 bit/s\n           to   the VM [   ] up to 0 bit/s\n");
 	json_object_set_new(views[0].status, "pid", json_integer(7));
 	note_change(&scene, &none, &one, 6000);
 	contains(composed(&one), "from the VM [] up to 0 bit/s\n");
 	for (uint64_t i = 0; i < 2 * HISTORY_MAX; i++)
 		note_change(&scene, &one, &one, 7000 + 1000 * i);
-	contains(compose_screen(&scene, &one, 24, COLUMNS_MAX), "from the VM [                                        ");
+	contains(compose_screen(&scene, &one, 24, COLUMNS_MAX),
+		 "from the VM [                                        ");
 }
 
 static void a_guard_that_goes_is_named(void **unused)
@@ -100,7 +102,8 @@ static void the_latest_drops_of_many(void **unused)
 	(void)unused;
 	const char *text = composed(&many);
 	contains(text, "vm-00 ");
-	contains(text, "\nlatest drops\n       1 s ago  from vm-39       5  odd\n    vm-39\n       2 s ago  from vm-38       5  even\n");
+	contains(text, "\nlatest drops\n       1 s ago  from vm-39       5  odd\n    vm-39\n       2 s ago  from vm-38 "
+		       "      5  even\n");
 	int above = 0;
 	for (const char *c = text; c < strstr(text, "latest drops"); c++)
 		above += *c == '\n';
@@ -169,11 +172,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-		T(the_history_is_a_guards_own),
-		T(a_guard_that_goes_is_named),
-		T(the_latest_drops_of_many),
-		T(those_that_are_silent_leave_room),
-		T(it_fits_every_terminal),
+		T(the_history_is_a_guards_own),      T(a_guard_that_goes_is_named), T(the_latest_drops_of_many),
+		T(those_that_are_silent_leave_room), T(it_fits_every_terminal),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

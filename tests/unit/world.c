@@ -54,8 +54,13 @@ void start_world(struct world *w, bool anchored)
 	assert_true(compile_policy(&w->config.policy, NULL, 0));
 	w->state.hash_key[0] = 1;
 	clear_flows(&flows, w->state.hash_key);
-	w->snoop = (struct snoop){ .config = &w->config, .state = &w->state, .buckets = &w->buckets, .flows = &flows,
-				   .claim = on_claim, .event = on_event, .context = w };
+	w->snoop = (struct snoop){ .config = &w->config,
+				   .state = &w->state,
+				   .buckets = &w->buckets,
+				   .flows = &flows,
+				   .claim = on_claim,
+				   .event = on_event,
+				   .context = w };
 	fill_buckets(&w->config, &w->buckets, w->now_ms);
 }
 
@@ -233,8 +238,13 @@ void lease(struct world *w, uint32_t address, uint32_t seconds)
 {
 	put_client_message(w, &(struct dhcp_spec){ .type = 1 });
 	assert_int_equal(from_guest(w), PASS);
-	struct dhcp_spec answer = { .type = 2, .yiaddr = address, .server = GATEWAY_IP, .lease_s = seconds,
-				    .mask = 0xffffff00, .router = GATEWAY_IP, .resolver = GATEWAY_IP };
+	struct dhcp_spec answer = { .type = 2,
+				    .yiaddr = address,
+				    .server = GATEWAY_IP,
+				    .lease_s = seconds,
+				    .mask = 0xffffff00,
+				    .router = GATEWAY_IP,
+				    .resolver = GATEWAY_IP };
 	put_server_message(w, &answer);
 	assert_int_equal(to_guest(w), PASS);
 	put_client_message(w, &(struct dhcp_spec){ .type = 3, .requested = address, .server = GATEWAY_IP });
@@ -251,9 +261,9 @@ bool is_reason_of_names(enum verdict verdict)
 
 bool is_ipv6_reason(enum verdict verdict)
 {
-	static const char *const starts[] = { "ip6-m", "ip6-e", "ip6-r", "ip6-f", "ip6-s", "ip6-g", "icmp6-", "ra-", "nd-",
-					      "mld-", "dhcp6-", "binding-limit", "dst-local-net", "dst-nat64-",
-					      "rate-nd" };
+	static const char *const starts[] = { "ip6-m",  "ip6-e",         "ip6-r",         "ip6-f",      "ip6-s",
+					      "ip6-g",  "icmp6-",        "ra-",           "nd-",        "mld-",
+					      "dhcp6-", "binding-limit", "dst-local-net", "dst-nat64-", "rate-nd" };
 	for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++)
 		if (strncmp(verdict_name(verdict), starts[i], strlen(starts[i])) == 0)
 			return true;

@@ -11,8 +11,13 @@
 #define FOREIGN_MAC 0x020000000099ULL
 
 enum {
-	GUEST_IP = 0xc0a8400a, VICTIM_IP = 0xc0a8400b, GATEWAY_IP = 0xc0a84001, OTHER_IP = 0xc0a8404d,
-	SUBNET_BROADCAST = 0xc0a840ff, GLOBAL_IP = 0x01010101, XID = 0x11223344
+	GUEST_IP = 0xc0a8400a,
+	VICTIM_IP = 0xc0a8400b,
+	GATEWAY_IP = 0xc0a84001,
+	OTHER_IP = 0xc0a8404d,
+	SUBNET_BROADCAST = 0xc0a840ff,
+	GLOBAL_IP = 0x01010101,
+	XID = 0x11223344
 };
 
 struct world {
@@ -46,17 +51,17 @@ void put_bytes(struct world *w, const void *bytes, uint32_t n);
 
 /* A whole DHCP message with its headers. Fields left 0 are 0 on the wire. */
 struct dhcp_spec {
-	uint8_t op, type;              /* op 0: by direction; type 0: no option 53 */
-	uint32_t xid;                  /* 0: XID */
+	uint8_t op, type; /* op 0: by direction; type 0: no option 53 */
+	uint32_t xid;     /* 0: XID */
 	uint32_t ciaddr, yiaddr, giaddr, requested, server;
-	uint32_t lease_s;              /* 0: option 51 absent; UINT32_MAX: infinite */
-	uint64_t chaddr;               /* 0: GUEST_MAC */
-	uint32_t ip_from, ip_to;       /* to 0: broadcast */
-	uint64_t mac_from, mac_to;     /* 0: guest or gateway; broadcast */
+	uint32_t lease_s;          /* 0: option 51 absent; UINT32_MAX: infinite */
+	uint64_t chaddr;           /* 0: GUEST_MAC */
+	uint32_t ip_from, ip_to;   /* to 0: broadcast */
+	uint64_t mac_from, mac_to; /* 0: guest or gateway; broadcast */
 	uint8_t hops;
 	bool rapid_commit;
 	uint32_t mask, router, resolver;
-	const uint8_t *extra;          /* further options, before END */
+	const uint8_t *extra; /* further options, before END */
 	uint32_t extra_octets;
 };
 void put_client_message(struct world *w, const struct dhcp_spec *spec);

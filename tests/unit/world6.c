@@ -7,7 +7,13 @@
 
 #include <cmocka.h>
 
-enum { ETHERNET = 14, FIXED_HEADER = 40, NEXT_AT = ETHERNET + 6, LENGTH_AT = ETHERNET + 4, HOP_LIMIT_AT = ETHERNET + 7 };
+enum {
+	ETHERNET = 14,
+	FIXED_HEADER = 40,
+	NEXT_AT = ETHERNET + 6,
+	LENGTH_AT = ETHERNET + 4,
+	HOP_LIMIT_AT = ETHERNET + 7
+};
 
 void start_world6(struct world *w, bool anchored)
 {

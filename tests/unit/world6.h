@@ -23,7 +23,7 @@
 #define DHCP6_SERVERS ADDRESS6(0xff02000000000000ULL, 0x10002)
 
 enum { RS = 133, RA = 134, NS = 135, NA = 136, REDIRECT = 137, ECHO = 128 };
-enum { NA_ROUTER = 0x80, NA_SOLICITED = 0x40, NA_OVERRIDE = 0x20 }; /* RFC 4861 4.4, the first octet */
+enum { NA_ROUTER = 0x80, NA_SOLICITED = 0x40, NA_OVERRIDE = 0x20 };              /* RFC 4861 4.4, the first octet */
 enum { PREFIX_ON_LINK = 0x80, PREFIX_AUTONOMOUS = 0x40, PREFIX_NEITHER = 0x01 }; /* 4.6.2; 1 is a reserved bit */
 
 /* As start_world(), with the IPv6 guard on. anchored: the router's link-local address is the host's, too. */
@@ -55,8 +55,8 @@ void put_icmp6_to_guest(struct world *w, uint64_t mac, struct address from, stru
  */
 void set_hop_limit(struct world *w, uint8_t hop_limit);
 void insert_header(struct world *w, uint8_t type, const uint8_t *header, uint32_t octets);
-void insert_options(struct world *w, uint8_t type, uint32_t octets);      /* Hop-by-Hop or Destination Options, PadN */
-void insert_fragment(struct world *w, uint32_t offset, bool more);        /* offset in octets */
+void insert_options(struct world *w, uint8_t type, uint32_t octets); /* Hop-by-Hop or Destination Options, PadN */
+void insert_fragment(struct world *w, uint32_t offset, bool more);   /* offset in octets */
 void insert_router_alert(struct world *w);
 
 /* Neighbor Discovery. What is 0 is left at what a well-formed message has; an option with 0 is absent. */
@@ -66,7 +66,7 @@ struct nd_spec {
 	uint64_t mac_from, mac_to;       /* guest or router by direction; by destination */
 	uint8_t flags;                   /* of an NA */
 	uint64_t source_lla, target_lla;
-	const uint8_t *extra;            /* further options */
+	const uint8_t *extra; /* further options */
 	uint32_t extra_octets;
 };
 /* Corrects the checksum of an ICMPv6 message that no extension header precedes. */
@@ -77,18 +77,18 @@ void put_nd_to_guest(struct world *w, const struct nd_spec *spec);
 
 /* A router advertisement. Lifetimes in seconds; UINT32_MAX: for ever. */
 struct ra_spec {
-	struct address from;             /* ROUTER_LL */
-	uint64_t mac;                    /* GATEWAY_MAC */
+	struct address from; /* ROUTER_LL */
+	uint64_t mac;        /* GATEWAY_MAC */
 	uint16_t router_s;
-	struct address prefix;           /* unset: no Prefix Information */
-	uint8_t prefix_length, flags;    /* 64; both flags */
-	uint32_t valid_s, preferred_s;   /* preferred 0: half of valid */
+	struct address prefix;         /* unset: no Prefix Information */
+	uint8_t prefix_length, flags;  /* 64; both flags */
+	uint32_t valid_s, preferred_s; /* preferred 0: half of valid */
 	struct address resolver;
 	uint32_t resolver_s;
-	struct address nat64;            /* PREF64 */
+	struct address nat64; /* PREF64 */
 	uint32_t nat64_bits, nat64_s;
 	uint64_t source_lla;
-	const uint8_t *extra;            /* further options */
+	const uint8_t *extra; /* further options */
 	uint32_t extra_octets;
 };
 void put_ra(struct world *w, const struct ra_spec *spec);

@@ -142,9 +142,10 @@ void lease6(struct world *w, struct address address, uint32_t valid_s, uint32_t 
 {
 	uint32_t before = id ^ 0x800000;
 	assert_int_equal(ask6(w, (struct dhcp6_spec){ .type = SOLICIT, .id = before }), PASS);
-	assert_int_equal(answer6(w, (struct dhcp6_spec){ .type = ADVERTISE, .id = before, .address = address,
-							 .valid_s = valid_s }), PASS);
+	assert_int_equal(
+	    answer6(w, (struct dhcp6_spec){ .type = ADVERTISE, .id = before, .address = address, .valid_s = valid_s }),
+	    PASS);
 	assert_int_equal(ask6(w, (struct dhcp6_spec){ .type = REQUEST, .id = id, .address = address }), PASS);
-	assert_int_equal(answer6(w, (struct dhcp6_spec){ .type = REPLY, .id = id, .address = address,
-							 .valid_s = valid_s }), PASS);
+	assert_int_equal(
+	    answer6(w, (struct dhcp6_spec){ .type = REPLY, .id = id, .address = address, .valid_s = valid_s }), PASS);
 }

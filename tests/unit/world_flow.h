@@ -9,12 +9,12 @@ enum { FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16 };
 struct call {
 	bool v6, to_guest;
 	uint8_t protocol;
-	uint8_t flags;             /* of TCP */
-	uint8_t type;              /* of ICMP; 0: echo request */
-	bool reply;                /* ICMP echo reply */
+	uint8_t flags;                  /* of TCP */
+	uint8_t type;                   /* of ICMP; 0: echo request */
+	bool reply;                     /* ICMP echo reply */
 	uint16_t guest_port, peer_port; /* ICMP echo: guest_port is the identifier */
-	struct address peer;       /* unset: GLOBAL_IP, GLOBAL_IP6 */
-	uint32_t data;             /* octets behind the transport header */
+	struct address peer;            /* unset: GLOBAL_IP, GLOBAL_IP6 */
+	uint32_t data;                  /* octets behind the transport header */
 };
 
 /* Anchored, both families bound for a day, and 20 s later. `inbound` counts with `stateful`. */
@@ -35,9 +35,9 @@ enum verdict make_call(struct world *w, const struct call *c);
 struct error_spec {
 	bool v6, to_guest;
 	struct address from, to;
-	uint8_t type, code;        /* 0, 0: destination unreachable, port */
+	uint8_t type, code; /* 0, 0: destination unreachable, port */
 	const struct world *quoted;
-	uint32_t octets;           /* 0: all */
+	uint32_t octets; /* 0: all */
 };
 void put_error(struct world *w, const struct error_spec *e);
 

@@ -2,10 +2,16 @@
 #include "core/names/read/dns.h"
 
 enum {
-	LABELS_MAX = 128,        /* RFC 1035 3.1: 255 octets of labels of two octets, and the root */
-	PARAMETERS_MAX = 64,     /* of a service; seven are registered */
-	PARAMETER_IPV4HINT = 4, PARAMETER_ECH = 5, PARAMETER_IPV6HINT = 6, /* RFC 9460 14.3.2 */
-	FLAG_RESPONSE = 0x8000, FLAG_TRUNCATED = 0x0200, FLAG_RECURSION = 0x0100, OPCODE = 0x7800, RESPONSE_CODE = 0x000f
+	LABELS_MAX = 128,    /* RFC 1035 3.1: 255 octets of labels of two octets, and the root */
+	PARAMETERS_MAX = 64, /* of a service; seven are registered */
+	PARAMETER_IPV4HINT = 4,
+	PARAMETER_ECH = 5,
+	PARAMETER_IPV6HINT = 6, /* RFC 9460 14.3.2 */
+	FLAG_RESPONSE = 0x8000,
+	FLAG_TRUNCATED = 0x0200,
+	FLAG_RECURSION = 0x0100,
+	OPCODE = 0x7800,
+	RESPONSE_CODE = 0x000f
 };
 
 struct header {

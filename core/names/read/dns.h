@@ -8,14 +8,12 @@
 
 enum { DNS_HEADER = 12, DNS_RECORDS_MAX = 256, DNS_ADDRESSES_MAX = 128, DNS_CHAIN_MAX = 8, DNS_ALIASES_MAX = 16 };
 
-enum dns_type {
-	DNS_A = 1, DNS_CNAME = 5, DNS_AAAA = 28, DNS_SRV = 33, DNS_OPT = 41, DNS_SVCB = 64, DNS_HTTPS = 65
-};
+enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_AAAA = 28, DNS_SRV = 33, DNS_OPT = 41, DNS_SVCB = 64, DNS_HTTPS = 65 };
 enum { DNS_CLASS_IN = 1 };
 
 struct dns_question {
-	struct name name;      /* in lower case */
-	bool is_host;          /* it has the form of a host name */
+	struct name name; /* in lower case */
+	bool is_host;     /* it has the form of a host name */
 	uint16_t type, class;
 };
 
@@ -31,7 +29,7 @@ bool parse_dns_query(const struct frame *frame, uint32_t at, uint32_t end, struc
 
 struct dns_address {
 	struct address address;
-	uint32_t ttl_s;        /* the least of the records that lead to it */
+	uint32_t ttl_s; /* the least of the records that lead to it */
 };
 
 struct dns_answer {
@@ -39,7 +37,7 @@ struct dns_answer {
 	uint8_t response_code;
 	bool has_question, is_truncated;
 	struct dns_question question;
-	bool has_ech;          /* an HTTPS or SVCB record brings keys to hide the name with (RFC 9848) */
+	bool has_ech; /* an HTTPS or SVCB record brings keys to hide the name with (RFC 9848) */
 	uint32_t address_count;
 	struct dns_address addresses[DNS_ADDRESSES_MAX];
 	/* Names that the question's name stands for: targets of CNAME, and of SRV, HTTPS and SVCB as many as there is room for. */

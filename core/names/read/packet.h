@@ -8,9 +8,9 @@ struct name_packet {
 	const struct frame *frame;
 	struct flow_key key;
 	bool to_guest, is_fragment;
-	uint8_t flags;                       /* TCP: enum segment_flags, and more */
-	uint32_t sequence, acknowledged;     /* TCP */
-	uint32_t at, end;                    /* of the payload, in the frame */
+	uint8_t flags;                   /* TCP: enum segment_flags, and more */
+	uint32_t sequence, acknowledged; /* TCP */
+	uint32_t at, end;                /* of the payload, in the frame */
 };
 
 enum { SEGMENT_URGENT = 32 };
@@ -21,7 +21,8 @@ INLINE uint32_t octets_in(const struct name_packet *p)
 }
 
 /* To the transport header. False: neither TCP nor UDP. A later fragment has no ports. */
-INLINE bool find_transport(const struct frame *frame, struct name_packet *p, struct address *source, struct address *destination)
+INLINE bool find_transport(const struct frame *frame, struct name_packet *p, struct address *source,
+			   struct address *destination)
 {
 	struct ethernet eth;
 	struct ipv4 ip4;

@@ -2,8 +2,14 @@
 #include "core/names/read/quic.h"
 
 enum {
-	LONG_HEADER = 0x80, FIXED_BIT = 0x40,
-	FRAME_PADDING = 0, FRAME_PING = 1, FRAME_ACK = 2, FRAME_ACK_ECN = 3, FRAME_CRYPTO = 6, FRAME_CLOSE = 0x1c
+	LONG_HEADER = 0x80,
+	FIXED_BIT = 0x40,
+	FRAME_PADDING = 0,
+	FRAME_PING = 1,
+	FRAME_ACK = 2,
+	FRAME_ACK_ECN = 3,
+	FRAME_CRYPTO = 6,
+	FRAME_CLOSE = 0x1c
 };
 
 /* RFC 9000 16: the first two bits tell the length. */

@@ -9,10 +9,10 @@
 #define QUIC_VERSION_2 0x6b3343cfu
 
 enum {
-	CONNECTION_ID_MAX = 20,      /* RFC 9000 17.2 */
-	QUIC_DATAGRAM_MIN = 1200,    /* RFC 9000 14.1: of a client's datagram with an Initial packet */
-	QUIC_COALESCED_MAX = 4,      /* packets in a datagram: one of each kind (RFC 9000 12.2) */
-	CRYPTO_MAX = 8192            /* octets of hellos in a connection */
+	CONNECTION_ID_MAX = 20,   /* RFC 9000 17.2 */
+	QUIC_DATAGRAM_MIN = 1200, /* RFC 9000 14.1: of a client's datagram with an Initial packet */
+	QUIC_COALESCED_MAX = 4,   /* packets in a datagram: one of each kind (RFC 9000 12.2) */
+	CRYPTO_MAX = 8192         /* octets of hellos in a connection */
 };
 
 struct connection_id {
@@ -25,8 +25,8 @@ enum quic_kind {
 	QUIC_ZERO_RTT,
 	QUIC_HANDSHAKE,
 	QUIC_RETRY,
-	QUIC_SHORT,                  /* short header: data of an open connection */
-	QUIC_OTHER_VERSION,          /* long header of a version that is not read here, version negotiation included */
+	QUIC_SHORT,         /* short header: data of an open connection */
+	QUIC_OTHER_VERSION, /* long header of a version that is not read here, version negotiation included */
 	QUIC_BROKEN
 };
 
@@ -34,8 +34,8 @@ struct quic_packet {
 	enum quic_kind kind;
 	uint32_t version;
 	struct connection_id destination, source;
-	uint32_t at, end;            /* offsets in the frame; what can not be told goes to the end of the datagram */
-	uint32_t packet_number_at;   /* of INITIAL, ZERO_RTT and HANDSHAKE: behind the length */
+	uint32_t at, end;          /* offsets in the frame; what can not be told goes to the end of the datagram */
+	uint32_t packet_number_at; /* of INITIAL, ZERO_RTT and HANDSHAKE: behind the length */
 };
 
 /* The packet that starts at `at` of a datagram that ends at `end`. */
@@ -48,8 +48,8 @@ INLINE bool same_connection_id(const struct connection_id *a, const struct conne
 
 /* An Initial packet of a client, decrypted. */
 struct quic_opened {
-	uint32_t octets;             /* of frames */
-	uint32_t packet_number;      /* as it stands there: its lowest octets */
+	uint32_t octets;        /* of frames */
+	uint32_t packet_number; /* as it stands there: its lowest octets */
 	uint32_t packet_number_octets;
 };
 
@@ -77,8 +77,8 @@ void clear_crypto(struct crypto_stream *);
 
 enum crypto_reading {
 	CRYPTO_TAKEN,
-	CRYPTO_CONFLICT,             /* other octets in a place that is taken */
-	CRYPTO_REFUSED               /* a frame that has no place in an Initial packet, broken, or beyond the room */
+	CRYPTO_CONFLICT, /* other octets in a place that is taken */
+	CRYPTO_REFUSED   /* a frame that has no place in an Initial packet, broken, or beyond the room */
 };
 
 /* Adds what the frames of an opened Initial packet bring. */

@@ -2,12 +2,21 @@
 #include "core/names/read/tls.h"
 
 enum {
-	RECORD_HEADER = 5, HANDSHAKE_HEADER = 4, RECORD_MAX = 16384, /* RFC 8446 5.1 */
+	RECORD_HEADER = 5,
+	HANDSHAKE_HEADER = 4,
+	RECORD_MAX = 16384,      /* RFC 8446 5.1 */
 	ANY_HELLO_MAX = 1 << 18, /* every field at its longest: 2 + 32 + 33 + 2 + 65534 + 256 + 65537 */
-	CHANGE_CIPHER_SPEC = 20, ALERT = 21, HANDSHAKE = 22, APPLICATION_DATA = 23,
-	CLIENT_HELLO = 1, SERVER_HELLO = 2,
-	SERVER_NAME = 0, EARLY_DATA = 42, ENCRYPTED_SERVER_NAME = 0xffce,
-	ECH_FIRST_DRAFT = 0xfe08, ECH = 0xfe0d, /* drafts counted upwards to what became the RFC */
+	CHANGE_CIPHER_SPEC = 20,
+	ALERT = 21,
+	HANDSHAKE = 22,
+	APPLICATION_DATA = 23,
+	CLIENT_HELLO = 1,
+	SERVER_HELLO = 2,
+	SERVER_NAME = 0,
+	EARLY_DATA = 42,
+	ENCRYPTED_SERVER_NAME = 0xffce,
+	ECH_FIRST_DRAFT = 0xfe08,
+	ECH = 0xfe0d, /* drafts counted upwards to what became the RFC */
 	HOST_NAME = 0
 };
 

@@ -6,23 +6,23 @@
 #include "core/names/read/name.h"
 
 enum {
-	HELLO_MAX = 16384,           /* octets: of the handshake message, and of the stream up to its end */
+	HELLO_MAX = 16384, /* octets: of the handshake message, and of the stream up to its end */
 	HELLO_RECORDS_MAX = 16,
 	HELLO_EXTENSIONS_MAX = 64
 };
 
 enum reading {
 	READING_WHOLE,
-	READING_NEEDS_MORE,          /* nothing wrong so far */
-	READING_REFUSED              /* broken, ambiguous, or something else */
+	READING_NEEDS_MORE, /* nothing wrong so far */
+	READING_REFUSED     /* broken, ambiguous, or something else */
 };
 
 struct hello {
-	struct name name;            /* in lower case */
-	bool has_name;               /* exactly one, and a host's */
-	bool has_ech;                /* the name may be another one (RFC 9849), or so it looks */
-	bool has_early_data;         /* what follows may be encrypted before the server has answered */
-	uint32_t end;                /* where the hello ends: offset in what was read */
+	struct name name;    /* in lower case */
+	bool has_name;       /* exactly one, and a host's */
+	bool has_ech;        /* the name may be another one (RFC 9849), or so it looks */
+	bool has_early_data; /* what follows may be encrypted before the server has answered */
+	uint32_t end;        /* where the hello ends: offset in what was read */
 };
 
 /* A handshake message of its own, as QUIC carries it, from `at` on. What is behind it is not read. */
@@ -38,11 +38,11 @@ enum reading read_hello_records(const struct frame *stream, uint32_t at, struct 
 
 /* What a client's record behind its hello says. */
 enum next_record {
-	NEXT_UNKNOWN,                /* not enough of it is there */
-	NEXT_SKIPPED,                /* says nothing: change cipher spec, or an alert */
-	NEXT_HELLO,                  /* another hello */
-	NEXT_DATA,                   /* encrypted data: early, or the end of hellos */
-	NEXT_HANDSHAKE,              /* the handshake goes on: no hello can come any more */
+	NEXT_UNKNOWN,   /* not enough of it is there */
+	NEXT_SKIPPED,   /* says nothing: change cipher spec, or an alert */
+	NEXT_HELLO,     /* another hello */
+	NEXT_DATA,      /* encrypted data: early, or the end of hellos */
+	NEXT_HANDSHAKE, /* the handshake goes on: no hello can come any more */
 	NEXT_BROKEN
 };
 

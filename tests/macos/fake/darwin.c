@@ -126,8 +126,8 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
 	int type = 0;
 	ssize_t sent = __real_sendmsg(fd, message, flags);
 	int cause = errno;
-	if (sent < 0 && cause == EAGAIN && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){ sizeof type }) == 0 &&
-	    type == SOCK_DGRAM)
+	if (sent < 0 && cause == EAGAIN &&
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &(socklen_t){ sizeof type }) == 0 && type == SOCK_DGRAM)
 		cause = ENOBUFS;
 	errno = cause;
 	return sent;

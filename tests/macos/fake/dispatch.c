@@ -93,8 +93,9 @@ intptr_t dispatch_semaphore_wait(dispatch_semaphore_t semaphore, dispatch_time_t
 	pthread_mutex_lock(&semaphore->lock);
 	semaphore->waiting++;
 	while (semaphore->value == 0 && error == 0)
-		error = until == DISPATCH_TIME_FOREVER ? pthread_cond_wait(&semaphore->news, &semaphore->lock) :
-			pthread_cond_timedwait(&semaphore->news, &semaphore->lock, &limit);
+		error = until == DISPATCH_TIME_FOREVER
+			    ? pthread_cond_wait(&semaphore->news, &semaphore->lock)
+			    : pthread_cond_timedwait(&semaphore->news, &semaphore->lock, &limit);
 	semaphore->waiting--;
 	if (error == 0)
 		semaphore->value--;

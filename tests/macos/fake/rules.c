@@ -19,7 +19,8 @@ static int take_port(uint8_t protocol, uint8_t family, uint16_t port)
 	struct sockaddr_in ipv4 = { .sin_family = AF_INET, .sin_port = htons(port) };
 	struct sockaddr_in6 ipv6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
 	int fd = socket(family, (protocol == IPPROTO_TCP ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
-	const struct sockaddr *address = family == AF_INET ? (const struct sockaddr *)&ipv4 : (const struct sockaddr *)&ipv6;
+	const struct sockaddr *address = family == AF_INET ? (const struct sockaddr *)&ipv4
+							   : (const struct sockaddr *)&ipv6;
 	socklen_t length = family == AF_INET ? sizeof ipv4 : sizeof ipv6;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ protocol == IPPROTO_TCP }, sizeof(int));
 	if (family == AF_INET6)
@@ -48,10 +49,10 @@ static void check_rule(interface_ref v, uint8_t protocol, uint8_t family)
 static void answer(interface_ref v, vmnet_interface_completion_handler_t handler, vmnet_return_t status)
 {
 	dispatch_async(v->answers, ^{
-		if (fault("rules-late", 0, NULL))
-			usleep(LATE_US);
-		if (handler != NULL)
-			handler(status);
+	  if (fault("rules-late", 0, NULL))
+		  usleep(LATE_US);
+	  if (handler != NULL)
+		  handler(status);
 	});
 }
 
@@ -80,7 +81,8 @@ vmnet_return_t vmnet_interface_add_ip_port_forwarding_rule(interface_ref v, uint
 	if (fault("rule-refused", external_port, &status))
 		return status;
 	status = add_rule(v, protocol, family, external_port);
-	record("rule add protocol=%u port=%u to=%s port=%u status=%u", protocol, external_port, text, internal_port, status);
+	record("rule add protocol=%u port=%u to=%s port=%u status=%u", protocol, external_port, text, internal_port,
+	       status);
 	answer(v, handler, status);
 	return VMNET_SUCCESS;
 }

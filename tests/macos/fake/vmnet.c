@@ -66,9 +66,9 @@ static void call_back(interface_ref v)
 	v->callbacks++;
 	v->is_spent = true;
 	dispatch_async(v->queue, ^{
-		callback(VMNET_INTERFACE_PACKETS_AVAILABLE, NULL);
-		Block_release(callback);
-		finish_callback(v);
+	  callback(VMNET_INTERFACE_PACKETS_AVAILABLE, NULL);
+	  Block_release(callback);
+	  finish_callback(v);
 	});
 }
 
@@ -206,15 +206,15 @@ interface_ref vmnet_start_interface(xpc_object_t wish, dispatch_queue_t queue,
 	if (status == VMNET_SUCCESS)
 		start_watcher(v);
 	dispatch_async(queue, ^{
-		xpc_object_t parameters = status == VMNET_SUCCESS ? describe(v, !is_bridged) : NULL;
-		if (fault("start-late", 0, NULL))
-			usleep(LATE_US);
-		if (fault("start-never", 0, NULL))
-			unanswered = Block_copy(handler);
-		else
-			handler(status, parameters);
-		if (parameters != NULL)
-			xpc_release(parameters);
+	  xpc_object_t parameters = status == VMNET_SUCCESS ? describe(v, !is_bridged) : NULL;
+	  if (fault("start-late", 0, NULL))
+		  usleep(LATE_US);
+	  if (fault("start-never", 0, NULL))
+		  unanswered = Block_copy(handler);
+	  else
+		  handler(status, parameters);
+	  if (parameters != NULL)
+		  xpc_release(parameters);
 	});
 	return v;
 }
@@ -323,8 +323,7 @@ static void tear_down(interface_ref v)
 	record("stopped callbacks=%u reads=%u writes=%u", v->callbacks, v->reads, v->writes);
 }
 
-vmnet_return_t vmnet_stop_interface(interface_ref v, dispatch_queue_t queue,
-				    vmnet_interface_completion_handler_t handler)
+vmnet_return_t vmnet_stop_interface(interface_ref v, dispatch_queue_t queue, vmnet_interface_completion_handler_t handler)
 {
 	unsigned status = VMNET_SUCCESS;
 	check_running(v, "vmnet_stop_interface");
@@ -339,11 +338,11 @@ vmnet_return_t vmnet_stop_interface(interface_ref v, dispatch_queue_t queue,
 	pthread_mutex_unlock(&v->lock);
 	poke(v);
 	dispatch_async(queue, ^{
-		tear_down(v);
-		if (fault("stop-never", 0, NULL))
-			unanswered = Block_copy(handler);
-		else
-			handler(VMNET_SUCCESS);
+	  tear_down(v);
+	  if (fault("stop-never", 0, NULL))
+		  unanswered = Block_copy(handler);
+	  else
+		  handler(VMNET_SUCCESS);
 	});
 	return VMNET_SUCCESS;
 }

@@ -21,13 +21,13 @@ struct vmnet_interface {
 	unsigned reads, writes; /* calls so far */
 
 	pthread_t watcher;
-	int poke;               /* an eventfd that makes the watcher look again */
+	int poke; /* an eventfd that makes the watcher look again */
 
-	pthread_mutex_t lock;   /* of what follows */
+	pthread_mutex_t lock; /* of what follows */
 	bool has_watcher, is_stopped;
-	unsigned callbacks;     /* so far */
-	unsigned running;       /* of them, now: more than one only at the end, with the fault "late-callback" */
-	bool is_spent;          /* fault "edge": no other one until vmnet_read() found nothing left */
+	unsigned callbacks; /* so far */
+	unsigned running;   /* of them, now: more than one only at the end, with the fault "late-callback" */
+	bool is_spent;      /* fault "edge": no other one until vmnet_read() found nothing left */
 	dispatch_queue_t queue;
 	vmnet_interface_event_callback_t callback;
 	dispatch_queue_t answers; /* where the framework tells of rules */

@@ -3,17 +3,17 @@
 #include "octets.h"
 
 struct hello_form {
-	const char *name;           /* NULL: no such extension */
-	const char *second_name;    /* in the same list */
-	const char *name_twice;     /* in a second extension of the type */
+	const char *name;        /* NULL: no such extension */
+	const char *second_name; /* in the same list */
+	const char *name_twice;  /* in a second extension of the type */
 	uint8_t name_type;
-	uint16_t extra_type;        /* one more extension; 0: none */
-	uint32_t padding;           /* octets of another one, in front of the name; 0: none */
-	uint32_t cut_extensions;    /* the last octets are not there, whatever the lengths say */
+	uint16_t extra_type;     /* one more extension; 0: none */
+	uint32_t padding;        /* octets of another one, in front of the name; 0: none */
+	uint32_t cut_extensions; /* the last octets are not there, whatever the lengths say */
 	uint8_t session;
-	uint16_t version;           /* 0: 0x0303 */
+	uint16_t version; /* 0: 0x0303 */
 	bool odd_suites, no_extensions;
-	int list_longer;            /* what the length of the list of names is wrong by */
+	int list_longer; /* what the length of the list of names is wrong by */
 };
 
 static inline void put_one_name(struct octets *o, const char *name, uint8_t type)

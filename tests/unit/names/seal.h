@@ -31,19 +31,20 @@ static inline void seal_expand(const uint8_t secret[32], const char *label, uint
 }
 
 struct initial_form {
-	uint32_t version;         /* 0: 1 */
-	const char *id;           /* whose keys; in hexadecimal */
-	const char *destination;  /* NULL: the same */
+	uint32_t version;        /* 0: 1 */
+	const char *id;          /* whose keys; in hexadecimal */
+	const char *destination; /* NULL: the same */
 	uint32_t number;
-	uint32_t number_octets;   /* 0: 4 */
-	uint32_t octets;          /* padded to so many; 0: 1200 */
+	uint32_t number_octets; /* 0: 4 */
+	uint32_t octets;        /* padded to so many; 0: 1200 */
 	bool no_fixed_bit;
 };
 
 /* Appends a packet with these frames. */
 static inline void put_initial(struct octets *o, const struct initial_form *f, const struct octets *frames)
 {
-	static const char *const salts[] = { "38762cf7f55934b34d179ae6a4c80cadccbb7f0a", "0dede3def700a6db819381be6e269dcbf9bd2ed9" };
+	static const char *const salts[] = { "38762cf7f55934b34d179ae6a4c80cadccbb7f0a",
+					     "0dede3def700a6db819381be6e269dcbf9bd2ed9" };
 	bool second = f->version == QUIC_VERSION_2;
 	struct octets salt = { .length = 0 }, id = { .length = 0 }, head = { .length = 0 }, plain = { .length = 0 };
 	struct hmac_sha256_ctx hmac;

@@ -149,8 +149,12 @@ static void questions(void **state)
 static void odd_labels(void **state)
 {
 	(void)state;
-	static const char *const odd[] = { "0a6769746875622e636f6d00", "0667697400756203636f6d00", "04a0a1a2a303636f6d00",
-					   "00", "0131013200", "05612a622e6300" };
+	static const char *const odd[] = { "0a6769746875622e636f6d00",
+					   "0667697400756203636f6d00",
+					   "04a0a1a2a303636f6d00",
+					   "00",
+					   "0131013200",
+					   "05612a622e6300" };
 	for (uint32_t i = 0; i < sizeof odd / sizeof *odd; i++) {
 		start(0x0100, 1, 0, 0, 0);
 		put_hex(&o, odd[i]);
@@ -277,8 +281,11 @@ static void services(void **state)
 	(void)state;
 	start(0x8180, 1, 1, 0, 0);
 	put_question("www.example.com", DNS_HTTPS);
-	put_record(NULL, DNS_HTTPS, 300, "000100" "00010003026832" "000400080101010102020202"
-					 "0006001020010db8000000000000000000000007");
+	put_record(NULL, DNS_HTTPS, 300,
+		   "000100"
+		   "00010003026832"
+		   "000400080101010102020202"
+		   "0006001020010db8000000000000000000000007");
 	assert_true(parse_answer());
 	assert_int_equal(answer.address_count, 3);
 	assert_false(answer.has_ech);
@@ -286,17 +293,27 @@ static void services(void **state)
 	assert_int_equal(answer.addresses[2].address.low, 7);
 	start(0x8180, 1, 1, 0, 0);
 	put_question("www.example.com", DNS_HTTPS);
-	put_record(NULL, DNS_HTTPS, 300, "0001" "0161076578616d706c6500" "00050003000001");
+	put_record(NULL, DNS_HTTPS, 300,
+		   "0001"
+		   "0161076578616d706c6500"
+		   "00050003000001");
 	assert_true(parse_answer());
 	assert_true(answer.has_ech);
 	assert_name(&answer.aliases[0].name, "a.example");
 	static const char *const broken[] = {
-		"000100" "0004000101",                               /* three octets of an address */
-		"000100" "000400080101010102020202" "00010003026832", /* out of order */
-		"000100" "00010003026832" "00010003026832",           /* twice */
-		"000100" "00040000",                                 /* no address at all */
-		"0001c00c" "00010003026832",                         /* compressed */
-		"0001",                                              /* no target */
+		"000100"
+		"0004000101", /* three octets of an address */
+		"000100"
+		"000400080101010102020202"
+		"00010003026832", /* out of order */
+		"000100"
+		"00010003026832"
+		"00010003026832", /* twice */
+		"000100"
+		"00040000", /* no address at all */
+		"0001c00c"
+		"00010003026832", /* compressed */
+		"0001",           /* no target */
 	};
 	for (uint32_t i = 0; i < sizeof broken / sizeof *broken; i++) {
 		start(0x8180, 1, 1, 0, 0);
@@ -306,7 +323,9 @@ static void services(void **state)
 	}
 	start(0x8180, 1, 1, 0, 0);
 	put_question("_http._tcp.example.com", DNS_SRV);
-	put_record(NULL, DNS_SRV, 300, "0000000001bb" "0161076578616d706c6500");
+	put_record(NULL, DNS_SRV, 300,
+		   "0000000001bb"
+		   "0161076578616d706c6500");
 	assert_true(parse_answer());
 	assert_name(&answer.aliases[0].name, "a.example");
 }
@@ -385,9 +404,9 @@ static void zones(void **state)
 		const char *name, *zone;
 		bool is_below;
 	} cases[] = {
-		{ "a.example.com", "example.com", true },     { "a.b.example.com", "example.com", true },
-		{ "example.com", "example.com", false },      { "aexample.com", "example.com", false },
-		{ ".example.com", "example.com", false },     { "com", "example.com", false },
+		{ "a.example.com", "example.com", true },    { "a.b.example.com", "example.com", true },
+		{ "example.com", "example.com", false },     { "aexample.com", "example.com", false },
+		{ ".example.com", "example.com", false },    { "com", "example.com", false },
 		{ "a.example.com", "b.example.com", false },
 	};
 	for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {

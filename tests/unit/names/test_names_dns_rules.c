@@ -11,7 +11,9 @@
 
 static struct names_world nw;
 
-static const struct named_rule two_names[] = { { .name = "api.example.com" }, { .name = "*.github.com" }, { .name = NULL } };
+static const struct named_rule two_names[] = { { .name = "api.example.com" },
+					       { .name = "*.github.com" },
+					       { .name = NULL } };
 
 static enum verdict call(uint32_t peer, uint16_t port)
 {
@@ -42,9 +44,9 @@ static void questions(void **state)
 		{ "a.b.github.com", DNS_A, PASS },
 		{ "github.com", DNS_A, DROP_DNS_NAME },
 		{ "xgithub.com", DNS_A, DROP_DNS_NAME },
-		{ "api.example.com", 16, DROP_DNS_NAME },   /* TXT */
+		{ "api.example.com", 16, DROP_DNS_NAME }, /* TXT */
 		{ "api.example.com", 255, DROP_DNS_NAME },
-		{ "api.example.com", 10, DROP_DNS_NAME },   /* NULL */
+		{ "api.example.com", 10, DROP_DNS_NAME }, /* NULL */
 		{ "com", 2, DROP_DNS_NAME },
 		{ "4.3.2.1.in-addr.arpa", 12, DROP_DNS_NAME },
 	};
@@ -131,8 +133,8 @@ static void answers_that_do_not_match(void **state)
 static void private_answers(void **state)
 {
 	(void)state;
-	static const uint32_t private[] = { 0x0a000001, 0xa9fea9fe, 0x7f000001, 0, 0xc0a80101, 0x64400001, GUEST_IP, 0xffffffff,
-					    0xe0000001 };
+	static const uint32_t private[] = { 0x0a000001, 0xa9fea9fe, 0x7f000001, 0,         0xc0a80101,
+					    0x64400001, GUEST_IP,   0xffffffff, 0xe0000001 };
 	for (uint32_t i = 0; i < sizeof private / sizeof *private; i++) {
 		start_names_world(&nw, two_names);
 		assert_int_equal(ask(&nw, "api.example.com", DNS_A), PASS);
@@ -147,7 +149,8 @@ static void private_answers(void **state)
 		rule_for(CLASS_ALLOWED, OUTWARD, address_of_ipv4(0x0a000001), 128),
 		{ .class = CLASS_ALLOWED, .directions = OUTWARD, .alias = ALIAS_DNS },
 	};
-	rules[1].only = (struct qualifier){ .has_protocol = 1, .protocol = TCP, .has_ports = 1, .first_port = 22, .last_port = 22 };
+	rules[1].only =
+	    (struct qualifier){ .has_protocol = 1, .protocol = TCP, .has_ports = 1, .first_port = 22, .last_port = 22 };
 	set_rules(&nw.w, rules, 3);
 	resolve(&nw, "api.example.com", 0x0a000001);
 	assert_int_equal(call(0x0a000001, 443), DROP_NAME_UNBOUND);
@@ -202,7 +205,8 @@ static void chains_and_services(void **state)
 	assert_int_equal(ask(&nw, "cdn.example", DNS_A), DROP_DNS_NAME);
 	assert_int_equal(ask(&nw, "api.example.com", DNS_A), PASS);
 	/* A CNAME to cdn.example, which may be asked for now, and is api.example.com. */
-	assert_int_equal(answer_in_hex("api.example.com", DNS_A, 1, "c00c000500010000003c000d0363646e076578616d706c6500"), PASS);
+	assert_int_equal(
+	    answer_in_hex("api.example.com", DNS_A, 1, "c00c000500010000003c000d0363646e076578616d706c6500"), PASS);
 	resolve(&nw, "cdn.example", CDN_IP);
 	assert_int_equal(call(CDN_IP, 443), PASS);
 	assert_int_equal(ask(&nw, "a.cdn.example", DNS_A), DROP_DNS_NAME);
@@ -211,10 +215,15 @@ static void chains_and_services(void **state)
 	/* Hints of HTTPS records are addresses; keys that hide names are not for the guest. */
 	assert_int_equal(ask(&nw, "api.example.com", DNS_HTTPS), PASS);
 	assert_int_equal(answer_in_hex("api.example.com", DNS_HTTPS, 1,
-				       "c00c004100010000003c000b" "000100" "0004000418181818"), PASS);
+				       "c00c004100010000003c000b"
+				       "000100"
+				       "0004000418181818"),
+			 PASS);
 	assert_int_equal(call(OTHER_CDN_IP, 443), PASS);
 	assert_int_equal(ask(&nw, "api.example.com", DNS_HTTPS), PASS);
-	static const char with_ech[] = "c00c004100010000003c0008" "000100" "0005000100";
+	static const char with_ech[] = "c00c004100010000003c0008"
+				       "000100"
+				       "0005000100";
 	assert_int_equal(answer_in_hex("api.example.com", DNS_HTTPS, 1, with_ech), DROP_DNS_ECH);
 	nw.names->settings.ech_passes = true;
 	assert_int_equal(answer_in_hex("api.example.com", DNS_HTTPS, 1, with_ech), PASS);
@@ -253,7 +262,8 @@ static void many_addresses(void **state)
 static void all_addresses(void **state)
 {
 	(void)state;
-	static const struct named_rule five[] = { { .name = "*.a.example" }, { .name = "*.b.example" }, { .name = "*.c.example" }, { .name = "*.d.example" },
+	static const struct named_rule five[] = { { .name = "*.a.example" }, { .name = "*.b.example" },
+						  { .name = "*.c.example" }, { .name = "*.d.example" },
 						  { .name = "*.e.example" }, { .name = NULL } };
 	start_names_world(&nw, five);
 	for (uint32_t i = 0; i < BOUND_MAX; i++) {
@@ -286,7 +296,8 @@ static void many_questions(void **state)
 static void live_changes(void **state)
 {
 	(void)state;
-	static const struct named_rule wider[] = { { .name = "*.example.com" }, { .name = NULL } }, none[] = { { .name = NULL } };
+	static const struct named_rule wider[] = { { .name = "*.example.com" }, { .name = NULL } },
+				       none[] = { { .name = NULL } };
 	start_names_world(&nw, two_names);
 	resolve(&nw, "api.example.com", CDN_IP);
 	resolve(&nw, "a.github.com", OTHER_CDN_IP);
@@ -331,7 +342,9 @@ static void questions_over_tcp(void **state)
 		for (uint32_t at = 0; at < o.length; at += size) {
 			uint32_t n = o.length - at < size ? o.length - at : size;
 			bool is_last = at + n == o.length;
-			struct tcp_segment s = { .peer = RESOLVER_IP, .port = 53, .sequence = at, .data = o.bytes + at, .octets = n };
+			struct tcp_segment s = {
+				.peer = RESOLVER_IP, .port = 53, .sequence = at, .data = o.bytes + at, .octets = n
+			};
 			if (at / size >= NAMES_HELD_MAX)
 				break; /* more pieces than are kept: the flow has ended */
 			enum verdict verdict = move_segment(&nw, &s);
@@ -346,8 +359,13 @@ static void questions_over_tcp(void **state)
 		struct octets a = { .length = 0 };
 		put_value(&a, q.length, 2);
 		put_octets(&a, q.bytes, q.length);
-		struct tcp_segment s = { .to_guest = true, .peer = RESOLVER_IP, .port = 53, .sequence = 10, .acknowledged = o.length,
-				     .data = a.bytes + 10, .octets = a.length - 10 };
+		struct tcp_segment s = { .to_guest = true,
+					 .peer = RESOLVER_IP,
+					 .port = 53,
+					 .sequence = 10,
+					 .acknowledged = o.length,
+					 .data = a.bytes + 10,
+					 .octets = a.length - 10 };
 		assert_int_equal(move_segment(&nw, &s), DROP_HELLO_ORDER);
 		s.sequence = 0, s.data = a.bytes, s.octets = 10;
 		assert_int_equal(move_segment(&nw, &s), PASS);
@@ -372,20 +390,13 @@ static void questions_over_tcp(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(questions),
-		cmocka_unit_test(messages_that_are_none),
-		cmocka_unit_test(addresses_open),
-		cmocka_unit_test(answers_that_do_not_match),
-		cmocka_unit_test(private_answers),
-		cmocka_unit_test(translated_answers),
-		cmocka_unit_test(chains_and_services),
-		cmocka_unit_test(many_names_one_address),
-		cmocka_unit_test(many_addresses),
-		cmocka_unit_test(all_addresses),
-		cmocka_unit_test(many_questions),
-		cmocka_unit_test(live_changes),
-		cmocka_unit_test(blocked_addresses),
-		cmocka_unit_test(questions_over_tcp),
+		cmocka_unit_test(questions),           cmocka_unit_test(messages_that_are_none),
+		cmocka_unit_test(addresses_open),      cmocka_unit_test(answers_that_do_not_match),
+		cmocka_unit_test(private_answers),     cmocka_unit_test(translated_answers),
+		cmocka_unit_test(chains_and_services), cmocka_unit_test(many_names_one_address),
+		cmocka_unit_test(many_addresses),      cmocka_unit_test(all_addresses),
+		cmocka_unit_test(many_questions),      cmocka_unit_test(live_changes),
+		cmocka_unit_test(blocked_addresses),   cmocka_unit_test(questions_over_tcp),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,10 +50,10 @@ static void refused(void **state)
 {
 	(void)state;
 	static const char *const texts[] = {
-		"GET / HTTP/1.1\r\n\r\n",                                           /* no Host */
-		"GET / HTTP/1.1\r\nHost: a.example\r\nHost: b.example\r\n\r\n",     /* two */
+		"GET / HTTP/1.1\r\n\r\n",                                       /* no Host */
+		"GET / HTTP/1.1\r\nHost: a.example\r\nHost: b.example\r\n\r\n", /* two */
 		"GET / HTTP/1.1\r\nHost: a.example\r\nHost: a.example\r\n\r\n",
-		"GET http://b.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n",        /* the target comes first */
+		"GET http://b.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n", /* the target comes first */
 		"GET http://b.example@a.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n",
 		"GET http://a.example HTTP/1.1\r\nHost: a.example\r\n\r\n",
 		"GET https://a.example/ HTTP/1.1\r\nHost: a.example\r\n\r\n",
@@ -61,10 +61,10 @@ static void refused(void **state)
 		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 		"GET / HTTP/1.2\r\nHost: a.example\r\n\r\n",
 		"GET /\r\nHost: a.example\r\n\r\n",
-		"GET / HTTP/1.1\nHost: a.example\n\n",                              /* bare LF */
+		"GET / HTTP/1.1\nHost: a.example\n\n", /* bare LF */
 		"GET / HTTP/1.1\rX\r\nHost: a.example\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost : a.example\r\n\r\n",
-		"GET / HTTP/1.1\r\n Host: b.example\r\nHost: a.example\r\n\r\n",    /* folded */
+		"GET / HTTP/1.1\r\n Host: b.example\r\nHost: a.example\r\n\r\n", /* folded */
 		"GET / HTTP/1.1\r\nX: y\r\n\tz\r\nHost: a.example\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: a.example, b.example\r\n\r\n",
 		"GET / HTTP/1.1\r\nHost: a.example:443:80\r\n\r\n",

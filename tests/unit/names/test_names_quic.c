@@ -21,7 +21,8 @@ static struct quic_packet parse(uint32_t at)
 	return p;
 }
 
-static bool open_packet(const struct connection_id *id, const struct quic_packet *p, uint8_t *plain, struct quic_opened *opened)
+static bool open_packet(const struct connection_id *id, const struct quic_packet *p, uint8_t *plain,
+			struct quic_opened *opened)
 {
 	struct frame frame = exact_frame(o.bytes, o.length);
 	bool is_open = client_initial_opener()(id, p, frame.bytes, plain, opened);
@@ -62,7 +63,8 @@ static void examples_of_the_rfcs(void **state)
 		for (uint32_t at = 0; at < o.length; at += at < 64 ? 1 : 97) { /* whatever is changed, it does not open */
 			o.bytes[at] ^= 0x10;
 			struct quic_packet changed = parse(0);
-			assert_true(changed.kind != QUIC_INITIAL || !open_packet(&p.destination, &changed, plain, &opened));
+			assert_true(changed.kind != QUIC_INITIAL ||
+				    !open_packet(&p.destination, &changed, plain, &opened));
 			o.bytes[at] ^= 0x10;
 		}
 		struct connection_id other = p.destination;
@@ -108,17 +110,17 @@ static void kinds(void **state)
 		{ "00", QUIC_SHORT, 1 },
 		{ "c0000000", QUIC_BROKEN, 4 },
 		{ "c00000000100000000", QUIC_INITIAL, 9 },
-		{ "c0000000010000000204", QUIC_BROKEN, 10 },        /* longer than there is */
-		{ "c0000000010000010400", QUIC_INITIAL, 10 },       /* with a token */
-		{ "d000000001000001aabb", QUIC_ZERO_RTT, 9 },       /* something behind the packet */
+		{ "c0000000010000000204", QUIC_BROKEN, 10 },  /* longer than there is */
+		{ "c0000000010000010400", QUIC_INITIAL, 10 }, /* with a token */
+		{ "d000000001000001aabb", QUIC_ZERO_RTT, 9 }, /* something behind the packet */
 		{ "e00000000100000199", QUIC_HANDSHAKE, 9 },
 		{ "f0000000010000aa", QUIC_RETRY, 8 },
 		{ "c06b3343cf0000aa", QUIC_RETRY, 8 },
 		{ "d06b3343cf00000000", QUIC_INITIAL, 9 },
 		{ "e06b3343cf000000", QUIC_ZERO_RTT, 8 },
 		{ "f06b3343cf000000", QUIC_HANDSHAKE, 8 },
-		{ "80000000010000000000", QUIC_BROKEN, 10 },        /* without the fixed bit */
-		{ "c0000000000000", QUIC_OTHER_VERSION, 7 },        /* version negotiation */
+		{ "80000000010000000000", QUIC_BROKEN, 10 }, /* without the fixed bit */
+		{ "c0000000000000", QUIC_OTHER_VERSION, 7 }, /* version negotiation */
 		{ "c0ff00001d0000", QUIC_OTHER_VERSION, 7 },
 		{ "c051303436500000", QUIC_OTHER_VERSION, 8 },
 		{ "c00000000115000000000000000000000000000000000000000000000000000000", QUIC_BROKEN, 33 },
@@ -131,7 +133,9 @@ static void kinds(void **state)
 		assert_int_equal(p.end, cases[i].end);
 	}
 	o.length = 0;
-	put_hex(&o, "c00000000100000000" "e00000000100000199" "40aa");
+	put_hex(&o, "c00000000100000000"
+		    "e00000000100000199"
+		    "40aa");
 	struct frame frame = { o.bytes, o.length };
 	assert_true(has_handshake_packet(&frame, 0, o.length));
 	assert_false(has_handshake_packet(&frame, 0, 9));
@@ -153,17 +157,41 @@ static void frames_in_any_order(void **state)
 {
 	(void)state;
 	clear_crypto(&crypto);
-	assert_int_equal(add("06" "04" "02" "6566" "00" "01"), CRYPTO_TAKEN);
+	assert_int_equal(add("06"
+			     "04"
+			     "02"
+			     "6566"
+			     "00"
+			     "01"),
+			 CRYPTO_TAKEN);
 	assert_int_equal(crypto.prefix, 0);
-	assert_int_equal(add("0201000000" "06" "00" "03" "616263"), CRYPTO_TAKEN);
+	assert_int_equal(add("0201000000"
+			     "06"
+			     "00"
+			     "03"
+			     "616263"),
+			 CRYPTO_TAKEN);
 	assert_int_equal(crypto.prefix, 3);
-	assert_int_equal(add("06" "02" "03" "636465"), CRYPTO_TAKEN); /* overlaps on both sides, the same octets */
+	assert_int_equal(add("06"
+			     "02"
+			     "03"
+			     "636465"),
+			 CRYPTO_TAKEN); /* overlaps on both sides, the same octets */
 	assert_int_equal(crypto.prefix, 6);
 	assert_int_equal(crypto.end, 6);
 	assert_memory_equal(crypto.octets, "abcdef", 6);
-	assert_int_equal(add("06" "01" "01" "58"), CRYPTO_CONFLICT);
+	assert_int_equal(add("06"
+			     "01"
+			     "01"
+			     "58"),
+			 CRYPTO_CONFLICT);
 	assert_memory_equal(crypto.octets, "abcdef", 6);
-	assert_int_equal(add("1c4001000461626364" "06" "06" "01" "67"), CRYPTO_TAKEN); /* what looks like a frame in a reason */
+	assert_int_equal(add("1c4001000461626364"
+			     "06"
+			     "06"
+			     "01"
+			     "67"),
+			 CRYPTO_TAKEN); /* what looks like a frame in a reason */
 	assert_int_equal(crypto.prefix, 7);
 }
 
@@ -171,18 +199,18 @@ static void frames_refused(void **state)
 {
 	(void)state;
 	static const char *const wrong[] = {
-		"",                   /* an empty packet */
-		"04",                 /* RESET_STREAM */
-		"08",                 /* STREAM */
-		"1d0000",             /* CONNECTION_CLOSE of an application */
-		"4006000161",         /* a type in more octets than it needs */
-		"060002aa",           /* cut */
+		"",           /* an empty packet */
+		"04",         /* RESET_STREAM */
+		"08",         /* STREAM */
+		"1d0000",     /* CONNECTION_CLOSE of an application */
+		"4006000161", /* a type in more octets than it needs */
+		"060002aa",   /* cut */
 		"06",
-		"06600001aa",         /* offset 8192 */
+		"06600001aa", /* offset 8192 */
 		"06ffffffffffffffff01aa",
 		"0600ffffffffffffffffaa",
 		"02010000",
-		"0201003fff000000",   /* more ranges than there are */
+		"0201003fff000000", /* more ranges than there are */
 		"020100ffffffffffffffff00",
 		"1c000005aabb",
 	};

@@ -63,13 +63,15 @@ static void refused(void **state)
 		put_hello(&message, &cases[i].form);
 		put_records(&o, message.bytes, message.length, 16384);
 		assert_int_equal(send_at(&nw, 0, o.bytes, o.length), cases[i].verdict);
-		assert_int_equal(nw.last_event.kind, cases[i].verdict == DROP_HELLO_MALFORMED ? NAME_LEARNED : NAME_REFUSED);
+		assert_int_equal(nw.last_event.kind,
+				 cases[i].verdict == DROP_HELLO_MALFORMED ? NAME_LEARNED : NAME_REFUSED);
 		o.length = 0; /* the connection has ended for good */
 		put_tls(&o, "good.example");
 		assert_int_equal(send_at(&nw, 0, o.bytes, o.length), cases[i].verdict);
 		assert_int_equal(nw.sent.count, 0);
 	}
-	static const char *const others[] = { "SSH-2.0-x\r\n", "GET / HTTP/1.1\r\n", "\x80\x2e\x01\x03\x01", "\x17\x03\x03" };
+	static const char *const others[] = { "SSH-2.0-x\r\n", "GET / HTTP/1.1\r\n", "\x80\x2e\x01\x03\x01",
+					      "\x17\x03\x03" };
 	for (uint32_t i = 0; i < sizeof others / sizeof *others; i++) {
 		start();
 		assert_int_equal(send_at(&nw, 0, others[i], (uint32_t)strlen(others[i])), DROP_HELLO_MALFORMED);
@@ -114,7 +116,8 @@ static void out_of_order(void **state)
 	put_tls(&o, "good.example");
 	assert_int_equal(send_at(&nw, 50, o.bytes + 50, o.length - 50), DROP_HELLO_ORDER);
 	assert_int_equal(send_at(&nw, 0, o.bytes, 50), HELD);
-	assert_int_equal(send_at(&nw, 0, o.bytes, 50), DROP_HELLO_ORDER); /* nobody has answered: it is sent again, and waits already */
+	assert_int_equal(send_at(&nw, 0, o.bytes, 50),
+			 DROP_HELLO_ORDER); /* nobody has answered: it is sent again, and waits already */
 	assert_int_equal(send_at(&nw, 20, o.bytes + 20, o.length - 20), HELD); /* overlaps, with the same octets */
 	assert_int_equal(nw.sent.count, 2);
 	assert_int_equal(send_at(&nw, 0, o.bytes, o.length), PASS); /* lost on the way: the same once more */
@@ -144,7 +147,8 @@ static void other_octets_later(void **state)
 	start();
 	assert_int_equal(send_at(&nw, 0, o.bytes, o.length), PASS);
 	acknowledge(&nw, o.length);
-	assert_int_equal(send_at(&nw, 0, evil.bytes, evil.length), PASS); /* the server has all of it: it looks at it no more */
+	assert_int_equal(send_at(&nw, 0, evil.bytes, evil.length),
+			 PASS); /* the server has all of it: it looks at it no more */
 }
 
 /* Urgent octets are taken out of the stream by some servers. */
@@ -190,14 +194,16 @@ static void two_beginnings(void **state)
 	put_tls(&evil, "evil.example");
 	start();
 	struct tcp_segment s = { .flags = SYN, .sequence = 0u - o.length };
-	assert_int_equal(move_segment(&nw, &s), PASS); /* as a second one: where it would end is where the first one begins */
+	assert_int_equal(move_segment(&nw, &s),
+			 PASS); /* as a second one: where it would end is where the first one begins */
 	assert_int_equal(send_at(&nw, 0u - o.length, o.bytes, o.length), DROP_NAME_UNBOUND);
 	assert_int_equal(acknowledge(&nw, 0), PASS); /* RFC 5961 4: the server speaks of the first */
 	assert_int_equal(send_at(&nw, 0, evil.bytes, evil.length), DROP_NAME_UNBOUND);
 	assert_int_equal(send_at(&nw, 0, o.bytes, o.length), DROP_NAME_UNBOUND);
 	s = (struct tcp_segment){ .to_guest = true, .flags = SYN | ACK };
 	assert_int_equal(move_segment(&nw, &s), PASS);
-	assert_int_equal(send_at(&nw, 0u - o.length, o.bytes, o.length), PASS); /* before its first octet: the server has no use for it */
+	assert_int_equal(send_at(&nw, 0u - o.length, o.bytes, o.length),
+			 PASS); /* before its first octet: the server has no use for it */
 	assert_int_equal(send_at(&nw, 0, evil.bytes, evil.length), DROP_NAME_DENIED);
 }
 
@@ -299,7 +305,8 @@ static void early_data(void **state)
 static void requests(void **state)
 {
 	(void)state;
-	static const char good[] = "GET / HTTP/1.1\r\nHost: web.example\r\n\r\n", evil[] = "GET / HTTP/1.1\r\nHost: x.example\r\n\r\n";
+	static const char good[] = "GET / HTTP/1.1\r\nHost: web.example\r\n\r\n",
+			  evil[] = "GET / HTTP/1.1\r\nHost: x.example\r\n\r\n";
 	for (int i = 0; i < 3; i++) {
 		start_names_world(&nw, rules);
 		resolve(&nw, "web.example", CDN_IP);

@@ -139,15 +139,17 @@ static void whatever_is_sent(void **state)
 		start();
 		for (int i = 0; i < 12; i++) {
 			const struct octets *from = next_random() % 4 == 0 ? &evil : &good;
-			uint32_t at = next_random() % 3 ? next_random() % 5 * 20 : 0, n = 1 + next_random() % (from->length - at);
+			uint32_t at = next_random() % 3 ? next_random() % 5 * 20 : 0,
+				 n = 1 + next_random() % (from->length - at);
 			if (next_random() % 4 == 0)
 				n = from->length - at;
 			nw.sent.count = 0;
 			send_at(&nw, at, from->bytes + at, n);
 			for (uint32_t f = 0; f < nw.sent.count; f++) {
 				const struct octets *frame = &nw.sent.frames[f];
-				uint32_t offset = ((uint32_t)frame->bytes[38] << 24 | frame->bytes[39] << 16 | frame->bytes[40] << 8 |
-						   frame->bytes[41]) + 15u;
+				uint32_t offset = ((uint32_t)frame->bytes[38] << 24 | frame->bytes[39] << 16 |
+						   frame->bytes[40] << 8 | frame->bytes[41]) +
+						  15u;
 				for (uint32_t k = 54; k < frame->length; k++, offset++) {
 					assert_true(offset < sizeof seen);
 					assert_true(!is_seen[offset] || seen[offset] == frame->bytes[k]);
@@ -174,12 +176,8 @@ static void whatever_is_sent(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(silence),
-		cmocka_unit_test(long_hellos),
-		cmocka_unit_test(many_that_wait),
-		cmocka_unit_test(many_flows),
-		cmocka_unit_test(live_changes),
-		cmocka_unit_test(whatever_is_sent),
+		cmocka_unit_test(silence),    cmocka_unit_test(long_hellos),  cmocka_unit_test(many_that_wait),
+		cmocka_unit_test(many_flows), cmocka_unit_test(live_changes), cmocka_unit_test(whatever_is_sent),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

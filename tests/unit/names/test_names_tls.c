@@ -124,7 +124,7 @@ static void other_records(void **state)
 		{ "16", READING_NEEDS_MORE },
 		{ "1603", READING_NEEDS_MORE },
 		{ "1602", READING_REFUSED },
-		{ "802e010301", READING_REFUSED },   /* SSL 2 */
+		{ "802e010301", READING_REFUSED }, /* SSL 2 */
 		{ "17030300010000", READING_REFUSED },
 		{ "15", READING_REFUSED },
 		{ "1603010000", READING_REFUSED },   /* empty */
@@ -134,8 +134,12 @@ static void other_records(void **state)
 		{ "1603010001011603010001001403030001", READING_REFUSED }, /* another type between */
 		{ "16030100010117", READING_REFUSED },
 		{ "474554202f20485454502f312e31", READING_REFUSED },
-		{ "1603010004" "01004000", READING_REFUSED }, /* a message of 16 KiB and its header are too much */
-		{ "1603010004" "01003ffc", READING_NEEDS_MORE },
+		{ "1603010004"
+		  "01004000",
+		  READING_REFUSED }, /* a message of 16 KiB and its header are too much */
+		{ "1603010004"
+		  "01003ffc",
+		  READING_NEEDS_MORE },
 	};
 	for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		o.length = 0;
@@ -222,11 +226,11 @@ static void next_records(void **state)
 		{ "1503030002", NEXT_SKIPPED, 7 },
 		{ "1703030100", NEXT_DATA, 261 },
 		{ "160303000410", NEXT_HANDSHAKE, 9 },
-		{ "160303000101", NEXT_HELLO, 6 },         /* the rest in the next record */
+		{ "160303000101", NEXT_HELLO, 6 }, /* the rest in the next record */
 		{ "160303000401", NEXT_UNKNOWN, 0 },
 		{ "16030300040100", NEXT_UNKNOWN, 0 },
 		{ "160303000401000010", NEXT_HELLO, 9 },
-		{ "160303000401010000", NEXT_HELLO, 9 },   /* 64 KiB: some servers take it */
+		{ "160303000401010000", NEXT_HELLO, 9 }, /* 64 KiB: some servers take it */
 		{ "16030300040104ffff", NEXT_HANDSHAKE, 9 },
 		{ "1603030000", NEXT_BROKEN, 0 },
 		{ "1803030000", NEXT_BROKEN, 0 },
@@ -247,14 +251,9 @@ static void next_records(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(example_of_the_rfc),
-		cmocka_unit_test(servers),
-		cmocka_unit_test(over_records),
-		cmocka_unit_test(what_follows),
-		cmocka_unit_test(other_records),
-		cmocka_unit_test(forms),
-		cmocka_unit_test(zero_in_a_name),
-		cmocka_unit_test(next_records),
+		cmocka_unit_test(example_of_the_rfc), cmocka_unit_test(servers),       cmocka_unit_test(over_records),
+		cmocka_unit_test(what_follows),       cmocka_unit_test(other_records), cmocka_unit_test(forms),
+		cmocka_unit_test(zero_in_a_name),     cmocka_unit_test(next_records),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,7 +79,8 @@ static void one_datagram(void **state)
 		assert_int_equal(send_hex("40aabbcc"), DROP_QUIC_INITIAL); /* nothing before the hello */
 		datagram.length = frames.length = 0;
 		put_crypto(&frames, &good, 0, good.length);
-		put_initial(&datagram, &(struct initial_form){ .id = ID, .version = second ? QUIC_VERSION_2 : 1 }, &frames);
+		put_initial(&datagram, &(struct initial_form){ .id = ID, .version = second ? QUIC_VERSION_2 : 1 },
+			    &frames);
 		assert_int_equal(send_it(), PASS);
 		assert_int_equal(nw.last_event.kind, NAME_SEEN);
 		assert_int_equal(nw.last_event.naming, NAMED_IN_QUIC);
@@ -174,7 +175,8 @@ static void sent_again(void **state)
 	assert_int_equal(send_part(ID, 4, &evil, 0, evil.length), DROP_HELLO_CONFLICT);
 	assert_int_equal(send_part(ID, 5, &good, 100, 200), PASS);
 	/* With the id that the server has chosen, but with the keys of the first one (RFC 9001 5.2). */
-	assert_int_equal(send_form(&(struct initial_form){ .id = ID, .destination = OTHER, .number = 6 }, "0200000000"), PASS);
+	assert_int_equal(send_form(&(struct initial_form){ .id = ID, .destination = OTHER, .number = 6 }, "0200000000"),
+			 PASS);
 	datagram.length = frames.length = 0;
 	put_crypto(&frames, &evil, 0, evil.length);
 	put_initial(&datagram, &(struct initial_form){ .id = ID, .destination = OTHER, .number = 7 }, &frames);
@@ -256,7 +258,8 @@ static void second_hellos(void **state)
 		put_octets(&both, is_evil ? evil.bytes : good.bytes, good.length);
 		assert_int_equal(send_part(ID, 0, &both, 0, good.length), PASS);
 		assert_int_equal(send_part(ID, 1, &both, good.length, good.length + 300), HELD);
-		assert_int_equal(send_part(ID, 2, &both, good.length + 300, both.length), is_evil ? DROP_NAME_DENIED : HELD);
+		assert_int_equal(send_part(ID, 2, &both, good.length + 300, both.length),
+				 is_evil ? DROP_NAME_DENIED : HELD);
 		assert_int_equal(nw.sent.count, is_evil ? 1 : 3);
 	}
 }
@@ -297,16 +300,11 @@ static void many_hellos(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_datagram),
-		cmocka_unit_test(refused),
-		cmocka_unit_test(in_pieces),
-		cmocka_unit_test(sent_again),
-		cmocka_unit_test(other_connections),
-		cmocka_unit_test(one_id_from_two_ports),
-		cmocka_unit_test(cut_numbers),
-		cmocka_unit_test(second_hellos),
-		cmocka_unit_test(by_address_alone),
-		cmocka_unit_test(many_hellos),
+		cmocka_unit_test(one_datagram),      cmocka_unit_test(refused),
+		cmocka_unit_test(in_pieces),         cmocka_unit_test(sent_again),
+		cmocka_unit_test(other_connections), cmocka_unit_test(one_id_from_two_ports),
+		cmocka_unit_test(cut_numbers),       cmocka_unit_test(second_hellos),
+		cmocka_unit_test(by_address_alone),  cmocka_unit_test(many_hellos),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

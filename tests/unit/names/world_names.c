@@ -54,7 +54,9 @@ void start_names_world(struct names_world *nw, const struct named_rule *rules)
 	struct rule closed[] = {
 		rule_for(CLASS_BLOCKED, OUTWARD, address_of_ipv4(0), 96),
 		rule_for(CLASS_BLOCKED, OUTWARD, (struct address){ 0, 0 }, 0),
-		{ .class = CLASS_ALLOWED, .directions = OUTWARD, .alias = ALIAS_DNS,
+		{ .class = CLASS_ALLOWED,
+		  .directions = OUTWARD,
+		  .alias = ALIAS_DNS,
 		  .only = { .has_ports = 1, .first_port = 53, .last_port = 53 } },
 	};
 	set_rules(w, closed, 3);
@@ -108,7 +110,8 @@ enum verdict receive_frame(struct names_world *nw)
 	return to_guest(&nw->w);
 }
 
-static void put_udp_frame(struct names_world *nw, bool to_guest, uint32_t peer, uint16_t port, const void *data, uint32_t octets)
+static void put_udp_frame(struct names_world *nw, bool to_guest, uint32_t peer, uint16_t port, const void *data,
+			  uint32_t octets)
 {
 	struct world *w = &nw->w;
 	put_ethernet(w, to_guest ? GUEST_MAC : GATEWAY_MAC, to_guest ? GATEWAY_MAC : GUEST_MAC, 0x0800);
@@ -186,7 +189,8 @@ enum verdict move_segment(struct names_world *nw, const struct tcp_segment *s)
 	uint32_t peer = s->peer ? s->peer : CDN_IP;
 	uint16_t port = s->port ? s->port : 443, own = s->guest_port ? s->guest_port : GUEST_PORT;
 	uint8_t flags = s->flags ? s->flags : ACK;
-	uint32_t guest = GUEST_ISN + (flags & SYN && !s->to_guest ? 0 : 1), server = SERVER_ISN + (flags & SYN && s->to_guest ? 0 : 1);
+	uint32_t guest = GUEST_ISN + (flags & SYN && !s->to_guest ? 0 : 1),
+		 server = SERVER_ISN + (flags & SYN && s->to_guest ? 0 : 1);
 	put_ethernet(w, s->to_guest ? GUEST_MAC : GATEWAY_MAC, s->to_guest ? GATEWAY_MAC : GUEST_MAC, 0x0800);
 	put_ipv4(w, s->to_guest ? peer : GUEST_IP, s->to_guest ? GUEST_IP : peer, TCP, 0, 20 + s->octets);
 	put_number(w, s->to_guest ? port : own, 2);

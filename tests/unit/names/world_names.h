@@ -7,7 +7,7 @@
 enum { RESOLVER_IP = 0x09090909, CDN_IP = 0x17171717, OTHER_CDN_IP = 0x18181818, GUEST_PORT = 40000 };
 
 struct named_rule {
-	const char *name;     /* "*." in front: what is below */
+	const char *name; /* "*." in front: what is below */
 	uint8_t naming, protocol;
 	uint16_t port;
 };
@@ -47,10 +47,10 @@ void resolve(struct names_world *, const char *name, uint32_t address);
 /* One segment. sequence counts from the guest's first octet behind the SYN, or from the server's. */
 struct tcp_segment {
 	bool to_guest;
-	uint8_t flags;        /* 0: ACK */
-	uint32_t peer;        /* 0: CDN_IP */
-	uint16_t port;        /* 0: 443 */
-	uint16_t guest_port;  /* 0: GUEST_PORT */
+	uint8_t flags;       /* 0: ACK */
+	uint32_t peer;       /* 0: CDN_IP */
+	uint16_t port;       /* 0: 443 */
+	uint16_t guest_port; /* 0: GUEST_PORT */
 	uint32_t sequence, acknowledged;
 	const void *data;
 	uint32_t octets;

@@ -28,12 +28,12 @@ void _os_log_impl(void *image, os_log_t, os_log_type_t, const char *format, uint
 
 extern struct mach_header __dso_handle;
 
-#define os_log_with_type(log, type, format, ...)                                                                            \
-	do {                                                                                                                \
-		if (os_log_type_enabled(log, type)) {                                                                       \
-			OS_LOG_SECTION static const char os_log_format[] = format;                                          \
-			_Alignas(16) uint8_t os_log_room[__builtin_os_log_format_buffer_size(format, ##__VA_ARGS__)];       \
-			_os_log_impl(&__dso_handle, log, type, os_log_format,                                               \
-				     __builtin_os_log_format(os_log_room, format, ##__VA_ARGS__), sizeof os_log_room);      \
-		}                                                                                                           \
+#define os_log_with_type(log, type, format, ...) \
+	do { \
+		if (os_log_type_enabled(log, type)) { \
+			OS_LOG_SECTION static const char os_log_format[] = format; \
+			_Alignas(16) uint8_t os_log_room[__builtin_os_log_format_buffer_size(format, ##__VA_ARGS__)]; \
+			_os_log_impl(&__dso_handle, log, type, os_log_format, \
+				     __builtin_os_log_format(os_log_room, format, ##__VA_ARGS__), sizeof os_log_room); \
+		} \
 	} while (0)

@@ -55,7 +55,7 @@ typedef void (^vmnet_interface_completion_handler_t)(vmnet_return_t);
 
 xpc_object_t vmnet_copy_shared_interface_list(void) SINCE(10.15);
 interface_ref vmnet_start_interface(xpc_object_t wish, dispatch_queue_t, vmnet_start_interface_completion_handler_t)
-	SINCE(10.10);
+    SINCE(10.10);
 vmnet_return_t vmnet_interface_set_event_callback(interface_ref, interface_event_t, dispatch_queue_t,
 						  vmnet_interface_event_callback_t) SINCE(10.10);
 vmnet_return_t vmnet_read(interface_ref, struct vmpktdesc *, int *count) SINCE(10.10);
@@ -68,6 +68,6 @@ vmnet_return_t vmnet_interface_add_ip_port_forwarding_rule(interface_ref, uint8_
 							   vmnet_interface_completion_handler_t) SINCE(11.0);
 vmnet_return_t vmnet_interface_remove_ip_port_forwarding_rule(interface_ref, uint8_t protocol, uint16_t external_port,
 							      uint8_t family, vmnet_interface_completion_handler_t)
-	SINCE(11.0);
+    SINCE(11.0);
 
 #undef SINCE

@@ -8,8 +8,8 @@ typedef struct fake_queue *dispatch_queue_t;
 typedef struct fake_semaphore *dispatch_semaphore_t;
 typedef uint64_t dispatch_time_t;
 
-#define NSEC_PER_SEC 1000000000ULL
-#define DISPATCH_TIME_NOW 0ULL
+#define NSEC_PER_SEC          1000000000ULL
+#define DISPATCH_TIME_NOW     0ULL
 #define DISPATCH_TIME_FOREVER (~0ULL)
 #define DISPATCH_QUEUE_SERIAL NULL
 
