@@ -3,8 +3,8 @@
 #include "core/learn/snoop.h"
 
 /*
- * The judge alone, for tests and for whoever asks before anything is charged: changes nothing (core/judge/judge.h). Compiled once,
- * in core/judge.c.
+ * The judge alone, for tests and for callers that ask before anything is charged: changes nothing (core/judge/judge.h).
+ * Compiled once, in core/judge.c.
  */
 struct decision judge_frame(const struct config *, const struct state *, enum direction, const struct frame *,
 			    uint64_t now_ms);

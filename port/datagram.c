@@ -68,7 +68,7 @@ static int datagram_watch(struct port *port, struct pollfd *fds)
 
 /*
  * fd:N. The peer is a hypervisor that holds the other end of a socketpair: when that is closed nobody can ever open it
- * again, so the port is gone. Linux tells only whoever sends.
+ * again, so the port is gone. Linux tells it only to a sender.
  */
 
 static bool fd_receive(struct port *port, struct packet *packets, uint32_t max, uint32_t *got)
@@ -173,7 +173,7 @@ struct port *port_open_pair(const struct port_settings *settings, int *peer_fd, 
 }
 
 /*
- * unixgram:PATH on the guest's side. We own PATH; the guest is whoever sends first, by the path it sends from, until
+ * unixgram:PATH on the guest's side. We own PATH; the guest is the first sender, known by the path it sends from, until
  * that path is dead. Another local process that writes to PATH meanwhile is not heard.
  */
 

@@ -278,7 +278,7 @@ static bool stream_send(struct port *port, const struct packet *packets, uint32_
 
 static bool hung_up(int fd)
 {
-	struct pollfd p = { .fd = fd, .events = POLLHUP }; /* macOS tells of it only whoever asks */
+	struct pollfd p = { .fd = fd, .events = POLLHUP }; /* macOS tells it only to a caller that asks */
 	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR));
 }
 

@@ -225,7 +225,7 @@ static void vmnet_segment(const struct port *port, struct segment_id *segment)
 	copy_text(segment->text, sizeof segment->text, ((const struct vmnet *)(const void *)port)->segment);
 }
 
-/* Whoever may start softnet with vmnet may be there; the kernel does not say who is. */
+/* Everybody who may start softnet with vmnet may be there; the kernel does not say who is. */
 static bool vmnet_is_port_of(const struct port *port, uint32_t number, const uid_t *user)
 {
 	(void)port;

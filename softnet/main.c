@@ -185,7 +185,7 @@ static struct port *open_uplink(void)
 	return port;
 }
 
-/* Before anything else is opened: what is printed from here on must not reach whoever holds the other end. */
+/* Before anything else is opened: what is printed from here on must not reach the other end. */
 static bool open_control_fd(struct usage_error *error)
 {
 	prepare_control(&relay.control, live_methods, &relay);
@@ -236,7 +236,7 @@ static void prepare_command(void)
 		warning("run: no {fd} in the command: it cannot know its network socket");
 }
 
-/* Whoever types this as root may not expect that somebody else writes. */
+/* A user who types this as root may not expect that another user writes. */
 __attribute__((format(printf, 1, 2))) static _Noreturn void die_of_file(const char *format, ...)
 {
 	char line[400], who[64] = "";

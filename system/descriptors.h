@@ -11,6 +11,6 @@ int duplicate_above_2(int fd);
 int move_above_2(int fd);
 /*
  * The terminal that is open as `fd`, opened once more as `flags` say; -1: it is none, or cannot be. O_NONBLOCK belongs to the
- * description, which others share: whoever wants it needs a description of his own.
+ * description, which others share: a caller that wants it needs its own description.
  */
 int open_terminal_again(int fd, int flags);

@@ -2,7 +2,7 @@
  * macOS: bootpd reads its settings from the preferences of Internet Sharing. They are everybody's: locked while they
  * are changed, merged with what stands there, and left alone where nothing would change. Not yet run on a Mac.
  *
- * Unless told to ignore it, bootpd looks a client up by its identifier (option 61) alone. Then whoever copies another
+ * Unless told to ignore it, bootpd looks a client up by its identifier (option 61) alone. Then a VM that copies another
  * VM's, or is a clone with the same one, is leased that VM's address. The MAC address cannot be copied: the guard sees
  * to that.
  */

@@ -166,5 +166,5 @@ bool platform_has_no_capabilities(void)
 void platform_log(enum log_level level, const char *line)
 {
 	(void)level;
-	(void)line; /* whoever starts the guard has its stderr, and the journal takes that */
+	(void)line; /* the caller has the guard's stderr, and the journal takes that */
 }

@@ -74,7 +74,10 @@ bool platform_is_set_id(void)
 	return issetugid() != 0;
 }
 
-/* The kernel does not tell: it names whoever wrote to the terminal. A command that gets it twice is better than one that misses it. */
+/*
+ * The kernel does not tell: it names the process that wrote to the terminal. A command that gets it twice is better than one
+ * that misses it.
+ */
 bool platform_signal_from_terminal(const siginfo_t *info)
 {
 	(void)info;

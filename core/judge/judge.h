@@ -13,7 +13,7 @@
 
 /* --- guest to uplink --------------------------------------------------------------------------------------------- */
 
-/* RFC 5227 2.1.1: a probe claims nothing, but whoever probes an address at the same time gives it up. */
+/* RFC 5227 2.1.1: a probe claims nothing, but another host that probes the address at the same time gives it up. */
 INLINE bool may_probe(const struct state *state, struct address target, uint64_t now_ms)
 {
 	if (owns_address4(state, target, now_ms))

@@ -34,7 +34,7 @@ struct binding {
 	struct address server;  /* server identifier, option 54 */
 	uint32_t state;         /* enum binding_state */
 	uint32_t prefix_length; /* of its subnet, 0..32 */
-	uint16_t server_port;   /* that the ACK came from: 67, but for a few servers */
+	uint16_t server_port;   /* that the ACK came from: 67 with most servers */
 	uint8_t ends_grace;     /* the first frame from it ends the grace of what it has replaced */
 	uint8_t has_public_id;
 	uint32_t public_id; /* transaction id of the last exchange by broadcast: everybody has heard it */
@@ -64,7 +64,7 @@ struct transaction {
 	uint8_t done;         /* answered; kept for a while so that duplicates of the ACK pass */
 	uint8_t prefers_ipv6; /* an offer said that the network does (option 108) */
 	uint8_t broadcast;    /* the last message was for all to hear */
-	uint8_t secret;       /* its id was never broadcast: only whoever received the message knows it */
+	uint8_t secret;       /* its id was never broadcast: only the receiver of the message knows it */
 	uint8_t reserved[5];
 	uint64_t vouched_mac; /* a MAC that was believed for knowing the id; MAC_NONE: none */
 };
@@ -88,7 +88,7 @@ struct past {
 	uint32_t reserved;
 };
 
-/* Questions without an answer: evidence that whoever was asked is gone. */
+/* Questions without an answer: evidence that the machine that was asked is gone. */
 struct silence {
 	uint64_t since_ms; /* the first question that is unanswered yet */
 	uint64_t last_ms;  /* the last question, answered or not; 0: never */

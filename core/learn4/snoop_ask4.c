@@ -35,7 +35,7 @@ static bool ask(struct snoop *snoop, struct address router, uint64_t mac, uint64
 	       snoop->ask(snoop->context, frame, make_arp_question(snoop->config->vm_mac, mac, sender, router, frame));
 }
 
-/* The server's kernel takes the MAC of whoever asks for it (RFC 826), and then it need not ask. */
+/* The server's kernel takes the MAC of a machine that asks for it (RFC 826), and then it need not ask. */
 void tell_servers4(struct snoop *snoop, const struct binding *b, uint64_t now_ms)
 {
 	uint8_t frame[QUESTION_MAX];

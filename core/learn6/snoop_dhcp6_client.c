@@ -167,7 +167,7 @@ static bool names_unknown_address(struct state *state, const struct dhcp6 *m, ui
  * CONFIRM asks whether old addresses fit the link; the answer tells no lifetime, so they stay unknown until they are
  * renewed. A RENEW of an address that the guard knows nothing of may be real: it may have restarted while the guest kept
  * its lease. Neither gives a right before a Reply does. A REBIND is believed by servers that did not give the lease, and
- * some of them give it to whoever asks, though another client holds it (dnsmasq).
+ * some of them give it to any client that asks, though another one holds it (dnsmasq).
  */
 static enum verdict ask(struct snoop *s, const struct dhcp6 *m, uint64_t client_id, uint64_t now_ms)
 {

@@ -9,7 +9,7 @@ bool has_good_checksum6(const struct frame *frame, const struct ipv6 *ip, uint8_
 
 /* By Router Solicitation: three times, 4 s apart, then once a minute, however often it is called. */
 void ask_for_router(struct snoop *, uint64_t now_ms);
-/* Asks for all routers whose MAC is wanted: those that are named, and whoever else is there. */
+/* Asks for all routers whose MAC is wanted: those that are named, and any others. */
 void seek_routers6(struct snoop *, uint64_t now_ms);
 
 /* With a wrong checksum nobody listens: no objection would come, and none would be heard. */

@@ -13,7 +13,7 @@
 
 enum {
 	QUESTION_INTERVAL_MS = 1000, /* RetransTimer, RFC 4861 10 */
-	SILENT_INTERVAL_MS = 4000,   /* for whoever succeeds: it may not have heard the last one */
+	SILENT_INTERVAL_MS = 4000,   /* for the successor: it may not have heard the last one */
 	QUESTIONS_MAX = 8
 };
 

@@ -43,7 +43,7 @@ struct bound {
 	uint8_t reserved[2];
 };
 
-/* Zeroed, but for the key: random, so that nobody can aim at a chain. */
+/* All zero except the key. The key is random, so that nobody can aim at a chain. */
 struct name_book {
 	uint64_t hash_key[2];
 	struct question questions[QUESTIONS_MAX];

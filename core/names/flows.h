@@ -93,7 +93,7 @@ struct name_flow *find_name_flow(struct name_flows *, const uint64_t hash_key[2]
 /* A new one, ASKED. NULL: no room. */
 struct name_flow *make_name_flow(struct name_flows *, const uint64_t hash_key[2], const struct flow_key *,
 				 uint64_t now_ms);
-/* Whoever calls has seen to its frames and its address. */
+/* The caller has seen to its frames and its address. */
 void remove_name_flow(struct name_flows *, const uint64_t hash_key[2], struct name_flow *);
 
 /* To the end of the list of the class. One that is HOLDING waits since it became so. */

@@ -39,7 +39,7 @@ bool admit_flow(struct names *, struct name_flow *, const struct name *, enum na
 enum verdict judge_hello(struct names *, struct name_flow *, const struct hello *, enum naming, uint64_t now_ms);
 /* Nothing of it passes any more; what waits is dropped. Gives the reason. */
 enum verdict refuse_flow(struct names *, struct name_flow *, enum verdict reason, uint64_t now_ms);
-/* What waits is dropped. The flow ends by that, but for one of QUIC that is named: the connection it has goes on. */
+/* What waits is dropped. That ends the flow, except a QUIC flow with a name: its connection goes on. */
 enum verdict end_waiting(struct names *, struct name_flow *, enum verdict reason, uint64_t now_ms);
 /* Keeps the frame for the flow, if need be in the place of an older one; has_left: a copy of what goes on. */
 bool keep_for_flow(struct names *, struct name_flow *, const struct name_packet *, bool has_left, uint64_t now_ms);

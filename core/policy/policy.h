@@ -51,7 +51,7 @@ struct rule {
 	uint8_t alias;      /* enum alias; address and prefix_length count with ALIAS_NONE only */
 	uint8_t directions; /* OUTWARD, INWARD or both */
 	struct qualifier only;
-	uint16_t origin; /* the caller's number of it, handed back by whoever asks which rule decided */
+	uint16_t origin; /* the caller's number of it: given back to callers that ask which rule decided */
 	uint16_t reserved[3];
 };
 

@@ -33,7 +33,7 @@ INLINE void read_route_octet(struct route_reader *r, uint8_t octet)
 		set_add(&r->routers, address_of_ipv4(r->router));
 }
 
-/* Adds them, but for the guest's own address, by which some say that a destination is on the link. Broken: none. */
+/* Adds all except the guest's own address: some servers say by it that a destination is on the link. Broken: none. */
 INLINE void add_routers(const struct route_reader *r, struct address guest, struct address_set *routers)
 {
 	for (uint32_t i = 0; !r->is_broken && r->router_octets == 0 && i < r->routers.count; i++)

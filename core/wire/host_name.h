@@ -1,6 +1,6 @@
 /*
  * The name that a guest gives itself in DHCP: options 12 and 81 (RFC 2132 3.14, RFC 4702), 39 in DHCPv6 (RFC 4704). Servers put
- * it into DNS, so it acts on whoever asks for that name. User space only, but for the names in the config.
+ * it into DNS, so it acts on everybody who asks for that name. User space only, except the names in the config.
  */
 #pragma once
 #include "core/wire/frame.h"

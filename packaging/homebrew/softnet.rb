@@ -1,4 +1,4 @@
-# For a tap. OWNER is whoever publishes softnet; at a release `url` and `sha256` of its archive come in. Until then: --HEAD.
+# For a tap. OWNER is the publisher of softnet; at a release `url` and `sha256` of its archive come in. Until then: --HEAD.
 class Softnet < Formula
   desc "Lets through only what a virtual machine has the right to send and receive"
   homepage "https://github.com/OWNER/softnet"
@@ -25,7 +25,7 @@ class Softnet < Formula
       another program in the place of this one, so give root to a copy that is root's (again after each upgrade):
         sudo install -d -o root -g wheel -m 0755 /usr/local/libexec/softnet
         sudo install -o root -g wheel -m 4755 #{opt_bin}/softnet /usr/local/libexec/softnet/softnet
-      Put that folder first in the PATH of whoever starts Tart. Without the set-user-id bit (0755 in the line above), a
+      Put that folder first in the PATH of the user who starts Tart. Without the set-user-id bit (0755 in the line above), a
       rule of sudo does, too, for these words alone; by visudo:
         Cmnd_Alias SOFTNET = /usr/local/libexec/softnet/softnet --help, \\
             /usr/local/libexec/softnet/softnet --sudo-escalation-*, \\

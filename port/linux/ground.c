@@ -81,7 +81,7 @@ static void filter_feed(struct ground_watch *w, unsigned bridge)
 
 static void drain_feed(struct ground_watch *w)
 {
-	enum { AT_ONCE = 1000 }; /* whoever polls comes back for more */
+	enum { AT_ONCE = 1000 }; /* the caller polls again for more */
 	for (int i = 0; i < AT_ONCE; i++) {
 		char message;
 		ssize_t got = recv(w->fd, &message, sizeof message, 0); /* the rest of it is not missed */

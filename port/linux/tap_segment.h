@@ -6,6 +6,6 @@ void read_tap_segment(unsigned index, struct segment_id *);
 
 /*
  * Whether another interface is on the same segment, and a tap that this user may open (ip tuntap add ... user NAME);
- * NULL: whoever.
+ * NULL: any user.
  */
 bool is_tap_of(unsigned own_index, unsigned index, const uid_t *user);

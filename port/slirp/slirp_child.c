@@ -73,7 +73,7 @@ static void hear(struct last_words *words, const char *text, size_t n)
 
 static bool judge_is_gone(int control, int wait_ms)
 {
-	struct pollfd p = { .fd = control, .events = POLLHUP }; /* macOS tells of it only whoever asks */
+	struct pollfd p = { .fd = control, .events = POLLHUP }; /* macOS tells it only to a caller that asks */
 	return poll(&p, 1, wait_ms) > 0 && (p.revents & (POLLHUP | POLLERR));
 }
 

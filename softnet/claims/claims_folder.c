@@ -180,7 +180,7 @@ const char *open_claims_folder(struct claims_folder *f)
 	*f = (struct claims_folder){ .own = -1, .file = -1, .user = getuid() };
 	f->root = open_root_folder(path);
 	if (is_nobody(geteuid()))
-		return "whoever is nobody could change what it says";
+		return "any process of user nobody could change it";
 	f->own = open_own_of_all(f, path);
 	f->is_for_all = f->own >= 0;
 	if (f->own < 0 && f->user == geteuid()) /* root makes nothing in what is a user's */

@@ -23,7 +23,7 @@ enum claim_kind {
 	CLAIM_NONE,
 	CLAIM_HELD,
 	CLAIM_SHARED, /* --shared-ip: with all that share it, and nobody else */
-	CLAIM_WANTED  /* a note for whoever holds it */
+	CLAIM_WANTED  /* a note for the guard that holds it */
 };
 
 struct claim {

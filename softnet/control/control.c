@@ -29,7 +29,7 @@ static void hang_up(struct client *c, const char *why)
 	close_client(c);
 }
 
-/* Root takes a place of somebody else: else whoever has the guard's user could keep root from looking. */
+/* Root takes somebody else's place: else processes of the guard's user could keep root from looking. */
 static struct client *find_place(struct control *control, bool is_root)
 {
 	struct client *place = NULL;

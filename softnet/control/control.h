@@ -35,7 +35,7 @@ void prepare_control(struct control *, const struct rpc_method *, void *context)
 bool take_control_descriptor(struct control *, int fd, struct usage_error *);
 /* Listens at the path with mode 0600. Replaces a socket that nobody has open, never another file. */
 bool listen_control(struct control *, const char *path, struct usage_error *);
-/* Nobody connects any more; whoever is connected stays. */
+/* No new client may connect; those that are connected stay. */
 void close_listener(struct control *);
 void close_control(struct control *);
 

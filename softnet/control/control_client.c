@@ -155,7 +155,7 @@ bool move_octets(struct client *c)
 		return false;
 	if ((wanted_events(c) & POLLIN) != 0 && !fill(c))
 		return false;
-	/* Whoever has sent its last word may still read; half a line is no request. */
+	/* A client that has sent its last word may still read; half a line is no request. */
 	return !c->has_spoken_out || has_request(c) || c->call.request != NULL || octets_in(&c->out) > 0;
 }
 

@@ -159,7 +159,7 @@ static const char *enter_folder(struct registry *registry, struct control *contr
 	if (folder < 0)
 		return why != NULL ? why : strerror(cause);
 	if (is_made && which == 0)
-		fchmod(folder, 0755); /* whoever looks for guards may know that root has some */
+		fchmod(folder, 0755); /* everybody may know that root has guards */
 	remove_dead(folder, path);
 	if (!fits(snprintf(registry->entry, sizeof registry->entry, "%s/%ld.sock", path, (long)getpid())))
 		why = "its path is too long";
@@ -180,7 +180,7 @@ void enter_registry(struct registry *registry, struct control *control)
 		return;
 	registry->is_tried = true;
 	if (is_nobody(geteuid())) {
-		info("not listed among the running guards: whoever is nobody could stand in for it");
+		info("not listed among the running guards: any process of user nobody could pose as it");
 		return;
 	}
 	for (int which = 0; which < REGISTRY_FOLDERS; which++) {

@@ -9,7 +9,7 @@ enum metrics_form {
 
 /*
  * An array of objects as guard.status gives them; what is missing there, or is no count, gives no sample. The text is
- * printable ASCII whoever wrote the objects, and free()d by the caller. NULL: no memory.
+ * printable ASCII, whatever the objects hold, and free()d by the caller. NULL: no memory.
  */
 char *metrics_text(const json_t *guards, enum metrics_form);
 

@@ -1,4 +1,4 @@
-/* One way for all events: time and name are added, one bucket holds most of them, and each goes to whoever listens. */
+/* One way for all events: time and name are added, one bucket holds most of them, and each goes to all listeners. */
 #include "softnet/events/announce.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -71,7 +71,7 @@ void announce_first_drop(struct drop_events *events, struct announcer *a, const 
 void announce_drops(struct drop_events *events, struct announcer *a, const struct counters *counters, bool is_last,
 		    uint64_t now_ms)
 {
-	if (!is_heard(a)) { /* whoever begins to listen is told what happens from then on; the status knows the rest */
+	if (!is_heard(a)) { /* a new listener is told what happens from then on; the status knows the rest */
 		memcpy(events->told, counters->verdicts, sizeof events->told);
 		return;
 	}

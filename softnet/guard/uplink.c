@@ -16,11 +16,11 @@
 
 enum {
 	READINGS_APART_MS = 100, /* a link that flaps costs no more */
-	PATIENCE_MS = 5000,      /* whoever makes a bridge again gives it its address a moment later */
+	PATIENCE_MS = 5000,      /* a bridge that is made again gets its address a moment later */
 	NEWS_TEXT = 400
 };
 
-/* An event for each change, but for those of a link that flaps. */
+/* An event for each change, except those of a link that flaps. */
 static const struct rate news_rate = { 100, 8 };
 
 void start_uplink(struct uplink_watch *w, struct port *port, struct anchors *anchors, uint64_t now_ms)

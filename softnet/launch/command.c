@@ -105,7 +105,7 @@ int start_command(struct command *command)
 	struct start_failure failure;
 	struct arrived_signal arrived;
 	ssize_t got = -1;
-	while (next_signal(&arrived)) /* whoever asked to stop before there was a command did not mean the command */
+	while (next_signal(&arrived)) /* sent before there was a command, so not meant for it */
 		if (arrived.number != SIGCHLD && arrived.number != SIGUSR1 && arrived.number != SIGUSR2)
 			return 128 + arrived.number;
 	if (tell_keeper(command, 0))

@@ -44,7 +44,7 @@ int start_command(struct command *);
 
 /*
  * Hands a signal on. The guard stays until the command ends, because a VM that shuts down still wants its network.
- * Whoever asks again 5 s or more after the first time gets the command killed.
+ * Asking again, 5 s or more after the first time, kills the command.
  */
 void signal_command(struct command *, const struct arrived_signal *, uint64_t now_ms);
 

@@ -1,4 +1,4 @@
-/* The other end of live control. Whoever answers may be hostile: what it says is bounded, and nobody waits for it for long. */
+/* The other end of live control. The process there may be hostile: its words are bounded, and nobody waits long for it. */
 #include "softnet/look/guard_client.h"
 #include <errno.h>
 #include <poll.h>

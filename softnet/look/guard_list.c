@@ -1,7 +1,7 @@
 /*
  * All running guards that the caller may ask. Root asks those of every user: whatever their folders hold and say is a
- * stranger's. So the owner of a folder is looked at, no link is followed to it, whoever answers there must be its owner,
- * and nobody can have more than a few folders with so many entries.
+ * stranger's. So the owner of a folder is looked at, no link is followed to it, the process that answers there must be its
+ * owner's, and nobody can have more than a few folders with so many entries.
  */
 #include "softnet/look/guard_list.h"
 #include <dirent.h>

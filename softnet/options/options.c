@@ -189,7 +189,7 @@ static enum wanted find_question(int argc, char **argv)
 	return WANT_GUARD;
 }
 
-/* An address that could never be used is an error of whoever wrote it. */
+/* An address that could never be used is a mistake in the command. */
 static bool check_static_ipv6(const struct options *options, struct usage_error *error)
 {
 	char text[ADDRESS_TEXT];
@@ -212,7 +212,7 @@ static bool check_exposes(const struct options *options, struct usage_error *err
 	return true;
 }
 
-/* --inbound none says that nobody opens, so what opens something is an error of whoever wrote both. */
+/* --inbound none says that nobody opens, so an option that opens something contradicts it. */
 static bool check_inbound(const struct options *options, struct usage_error *error)
 {
 	char text[RULE_TEXT];

@@ -65,7 +65,7 @@ bool decides_something(const struct options *options)
 	return false;
 }
 
-/* Not a policy file: whoever wrote the capture would have it opened. */
+/* Not a policy file: the author of the capture could have any file opened. */
 bool may_stand_in_capture(const char *option_name)
 {
 	bool is_policy = strcmp(option_name, "policy") == 0;

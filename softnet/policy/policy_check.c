@@ -98,7 +98,7 @@ static void print_rule(const struct written_rule *rule, FILE *to)
 	fprintf(to, "%s %s\n", rule->class == CLASS_ALLOWED ? "allow" : "block", format_rule(&rule->text, text));
 }
 
-/* The tuple is written as a rule is, but for the length of the prefix. */
+/* The tuple is written as a rule is, without the length of the prefix. */
 static void print_tuple(const struct rule_text *tuple, FILE *to)
 {
 	char text[RULE_TEXT];

@@ -236,7 +236,7 @@ static void replay_frames(void)
 	} while (!ferror(replay.to) && read_head(source));
 }
 
-/* Whoever has read enough closes the pipe. */
+/* A reader that has read enough closes the pipe. */
 static int finish(void)
 {
 	bool is_written = !ferror(replay.to) && fflush(replay.to) == 0;

@@ -29,7 +29,7 @@ enum { RULE_TEXT = 88 };
 
 /*
  * The normal form: prefixes always with their length and without host bits, "in " or "out " in front, IPv6 in brackets
- * where a qualifier follows; the rest as it was written. Whoever sets a policy compares what it gets back.
+ * where a qualifier follows; the rest as it was written. A client that sets a policy compares what it gets back.
  */
 const char *format_rule(const struct rule_text *, char text[RULE_TEXT]);
 

@@ -165,7 +165,7 @@ void follow_address(struct exposes *exposes, const struct config *config, const 
 
 /* Live control */
 
-/* Whoever changes the list may have made room for those that failed. */
+/* A change of the list may have made room for those that failed. */
 static void try_again(struct exposes *exposes)
 {
 	for (uint32_t i = 0; i < exposes->count; i++)

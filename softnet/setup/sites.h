@@ -6,7 +6,7 @@
 #include "core/judge/config.h"
 
 struct site_watch {
-	struct site_set *set; /* the config's; whoever owns that gives us this member */
+	struct site_set *set; /* the config's; its owner gives us this member */
 	int fd;               /* readable when addresses have changed; -1: nobody tells */
 	bool is_stale;        /* the last reading failed, and that was said */
 	bool is_cut;          /* there were more than fit, and that was said */

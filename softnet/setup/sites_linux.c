@@ -24,7 +24,7 @@ bool platform_drain_addresses(int fd)
 	for (int i = 0; i < AT_ONCE; i++) {
 		char message;
 		ssize_t got = recv(fd, &message, sizeof message, 0); /* the rest of it is not missed */
-		/* ENOBUFS: some were lost. They do not matter: whoever reads the addresses now sees what they said. */
+		/* ENOBUFS: some were lost. They do not matter: reading the addresses now shows what they said. */
 		if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 			return true;
 		if (got <= 0 && !(got < 0 && (errno == EINTR || errno == ENOBUFS)))

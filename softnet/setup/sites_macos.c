@@ -21,7 +21,7 @@ bool platform_drain_addresses(int fd)
 {
 	enum { AT_ONCE = 1000 }; /* the loop comes back for more */
 	for (int i = 0; i < AT_ONCE; i++) {
-		char message[2048]; /* what it says does not matter: whoever reads the addresses now sees it */
+		char message[2048]; /* what it says does not matter: the addresses are read again */
 		ssize_t got = read(fd, message, sizeof message);
 		if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 			return true;

@@ -23,9 +23,9 @@ bool choose_identities(const char *user, const char *group, struct identities *,
 bool is_nobody(uid_t);
 
 /*
- * Does something with a file, before privileges are dropped, with the rights of whoever called softnet or sudo: what is wrong
- * with the file is told, so nobody may have a file read that is not theirs to read. Reading belongs to it: some files in /proc
- * look who reads. Gives what `act` gives; false too where that cannot be; errno says why.
+ * Does something with a file, before privileges are dropped, with the rights of the user who called softnet or sudo. What
+ * is wrong with the file is told, so nobody may have a file read that is not theirs to read. Reading belongs to it: some
+ * files in /proc look who reads. Gives what `act` gives; false too where that cannot be; errno says why.
  */
 bool do_as_caller(bool (*act)(void *), void *context);
 

@@ -287,7 +287,7 @@ static void users_keep_apart(void **unused)
 	assert_false(enters_as(STRANGER));
 	assert_int_equal(chown(theirs, STRANGER + 1, 0), 0);
 	assert_false(enters_as(STRANGER));
-	assert_false(enters_as(65534)); /* whoever is nobody shares it with everybody */
+	assert_false(enters_as(65534)); /* all processes of nobody share it */
 }
 
 int main(void)

@@ -101,7 +101,7 @@ static bool read_question(struct reader *r, uint32_t message, struct dns_questio
 	return r->ok;
 }
 
-/* A resource record: data covers its RDATA and nothing else, but for names, which may point back. */
+/* A resource record: data covers its RDATA and nothing else. Only names may point back. */
 struct record {
 	struct domain owner;
 	uint16_t type, class;

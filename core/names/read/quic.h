@@ -1,6 +1,6 @@
 /*
  * QUIC version 1 and 2 (RFC 9000, RFC 9369), as far as the hello of a client goes: packet headers, and the frames of opened
- * Initial packets. Whoever opens them brings the cryptography: there is none in core.
+ * Initial packets. The caller brings the cryptography to open them: there is none in core.
  */
 #pragma once
 #include "core/names/read/tls.h"
