@@ -50,6 +50,7 @@ check           clang-format          clang-format  the suite lint
 check           clang-tidy            -
 check           cppcheck              cppcheck
 check           mandoc                -           the man page; macOS has it
+check           groff-base            groff       the man page, as Linux shows it
 check           sudo                  -           softnet for macOS gets root by it
 check           libcap2-bin           -           setcap(8), for a program with capabilities of its file
 check?          dsniff                -           attacks with the tools that attackers use

@@ -34,7 +34,7 @@ const struct option_line option_lines[] = {
 	{ "block", "RULE,...", 0, GIVE_OFTEN, NULL, "do not let it pass; see RULES", take_block },
 	{ "policy", "FILE", 0, GIVE_OFTEN, NULL, "more rules, one a line behind `allow` or `block`", take_policy },
 	{ "inbound", "any|established|none", 0, GIVE_ONCE, NULL,
-	  "who may open towards the VM where no rule speaks of it (any)", take_inbound },
+	  "who may begin a connection to the VM, if no rule decides (any)", take_inbound },
 	{ "reject", NULL, 0, GIVE_ONCE, NULL, "tell the VM at once when rules refuse what it sends", take_reject },
 	{ "isolation", "on|off", 0, GIVE_ONCE, NULL,
 	  "only routers as next hop, no traffic with other VMs (on, unless --allow 0.0.0.0/0)", take_isolation },

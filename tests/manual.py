@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""The manual on a terminal of 80 columns, as groff and as mandoc show it: without a warning, with no line that is wider, and
+with every row of a table on one line, each cell below its heading.
+
+    tests/manual.py MANUAL
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+
+WIDTH = 80
+RENDERERS = {
+    "groff": ["groff", "-mandoc", "-Tascii", "-P-bcou", "-ww", f"-rLL={WIDTH}n"],
+    "mandoc": ["mandoc", "-T", "ascii", "-W", "warning", "-O", f"width={WIDTH}"],
+}
+
+
+def render(command, manual):
+    """The lines of the page, and what the renderer has to complain about."""
+    run = subprocess.run([*command, manual], capture_output=True, text=True, timeout=60)
+    lines = [re.sub(".\b", "", line).rstrip() for line in run.stdout.splitlines()]
+    complaints = run.stderr.splitlines()
+    return lines, complaints if complaints or run.returncode == 0 else [f"exit status {run.returncode}"]
+
+
+def cell_text(cell):
+    """What a cell looks like: without macros that choose a font, and with plain dashes."""
+    return re.sub(r"^(?:Em|Cm|Li|Ar|Sy) ", "", cell.strip()).replace("\\-", "-")
+
+
+def tables(source):
+    """Each table of the source: its rows, which are lists of cells."""
+    for body in re.findall(r"^\.Bl -column .*\n((?:.*\n)*?)\.El$", source, re.MULTILINE):
+        yield [[cell_text(cell) for cell in line.removeprefix(".It ").split(" Ta ")] for line in body.splitlines()]
+
+
+def cells_of(line):
+    """Where the cells of a shown row begin, and what is in them: two spaces or more are between them."""
+    return [(found.start(), found.group()) for found in re.finditer(r"\S+(?: \S+)*", line)]
+
+
+def table_faults(rows, lines):
+    """Rows that are not on a line of their own, or whose cells do not begin where those of the first row do. Lines that
+    belong to the table are taken away, for the next table may have the same headings.
+    """
+    columns = None
+    for row in rows:
+        found = next((i for i, line in enumerate(lines) if [text for _, text in cells_of(line)] == row), None)
+        if found is None:
+            yield f"a row of a table is not on one line, or its cells touch: {' | '.join(row)}"
+            continue
+        at = [at for at, _ in cells_of(lines[found])]
+        columns = columns or at
+        if at != columns:
+            yield f"a row of a table is not below its headings: {' | '.join(row)}"
+        del lines[:found + 1]
+
+
+def faults_of(name, manual, source):
+    lines, complaints = render(RENDERERS[name], manual)
+    yield from complaints
+    yield from (f"a line of {len(line)} columns: {line.strip()}" for line in lines if len(line) > WIDTH)
+    for rows in tables(source):
+        yield from table_faults(rows, lines)
+
+
+def main():
+    manual = sys.argv[1]
+    missing = [name for name in RENDERERS if shutil.which(name) is None]
+    if missing:
+        print(f"not installed: {', '.join(missing)}")
+        return 77
+    with open(manual, encoding="utf-8") as file:
+        source = file.read()
+    assert len(list(tables(source))) >= 2, "no tables found: the form of the manual has changed"
+    faults = [f"{name}: {fault}" for name in RENDERERS for fault in faults_of(name, manual, source)]
+    print("\n".join(faults) or "the manual fits on 80 columns")
+    return 1 if faults else 0
+
+
+sys.exit(main())
