@@ -38,6 +38,11 @@ bool means_away(int error)
 	       error == EDESTADDRREQ;
 }
 
+bool means_refused(int error)
+{
+	return error == EACCES || error == EPERM;
+}
+
 int batch_receive(struct batch *batch, int fd, struct packet *packets, uint32_t max, uint32_t *got)
 {
 	*got = 0;
@@ -68,6 +73,10 @@ int batch_send(int fd, const struct packet *packets, uint32_t n, const struct so
 		if (means_full(errno) || means_away(errno)) {
 			result->full += n - at;
 			return means_full(errno) ? 0 : errno;
+		}
+		if (means_refused(errno)) {
+			result->failed += n - at;
+			return errno;
 		}
 		result->failed++; /* EMSGSIZE and whatever else is about this one frame */
 		at++;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "port/io.h"
+#include "port/socket_rights.h"
 
 struct datagram {
 	struct port port;
@@ -19,6 +19,7 @@ struct datagram {
 	socklen_t peer_length;
 	int probe; /* connects to the peer to ask whether it is still there */
 	bool told_unnamed;
+	int refusal; /* errno of the last frame that it could not be sent */
 
 	/* The uplink side of a path. */
 	bool lost;
@@ -82,7 +83,7 @@ static bool fd_send(struct port *port, const struct packet *packets, uint32_t n,
 {
 	*result = (struct send_result){ 0 };
 	int error = batch_send(datagram_of(port)->fd, packets, n, NULL, 0, result);
-	return error == 0 || port_gone(port, "the other end of the socket is gone: %s", strerror(error));
+	return !means_away(error) || port_gone(port, "the other end of the socket is gone: %s", strerror(error));
 }
 
 static bool parse_descriptor(const char *text, int *fd)
@@ -193,6 +194,31 @@ static bool peer_is_dead(const struct datagram *d)
 	return dead;
 }
 
+/* It is there; that it cannot be answered is known only when something is sent. */
+static void hear_peer(struct datagram *d)
+{
+	if (!means_refused(d->refusal)) {
+		d->refusal = 0;
+		d->port.away[0] = '\0';
+	}
+}
+
+/* What became of sending to it; 0: it takes frames. Told when it changes. */
+static void note_refusal(struct datagram *d, int error)
+{
+	if (error == d->refusal)
+		return;
+	d->refusal = error;
+	d->port.away[0] = '\0';
+	if (means_refused(error))
+		explain_refusal_of_path(d->peer.sun_path, error, d->port.away);
+	else if (error != 0)
+		snprintf(d->port.away, sizeof d->port.away, "nobody is at %.108s: %s; waiting for the guest",
+			 d->peer.sun_path, strerror(error));
+	if (error != 0)
+		port_tell(&d->port, "%s", d->port.away);
+}
+
 /* Is this datagram from the guest? *asked bounds the question about the old peer to one for each batch. */
 static bool from_our_guest(struct datagram *d, const struct sockaddr_un *source, socklen_t length, bool *asked)
 {
@@ -203,14 +229,18 @@ static bool from_our_guest(struct datagram *d, const struct sockaddr_un *source,
 		d->told_unnamed = true;
 		return false;
 	}
-	if (same_peer(d, source, length))
+	if (same_peer(d, source, length)) {
+		hear_peer(d);
 		return true;
+	}
 	if (d->peer_length && (*asked || !peer_is_dead(d))) {
 		*asked = true;
 		return false;
 	}
+	d->peer = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	memcpy(&d->peer, source, length);
 	d->peer_length = length;
+	hear_peer(d);
 	return true;
 }
 
@@ -236,7 +266,7 @@ static bool guest_send(struct port *port, const struct packet *packets, uint32_t
 	struct datagram *d = datagram_of(port);
 	*result = (struct send_result){ 0 };
 	if (d->peer_length)
-		(void)batch_send(d->fd, packets, n, &d->peer, d->peer_length, result);
+		note_refusal(d, batch_send(d->fd, packets, n, &d->peer, d->peer_length, result));
 	else
 		result->full = n;
 	return true;
@@ -252,13 +282,13 @@ static const struct port_kind unixgram_guest = {
 	.close = datagram_close,
 };
 
-static struct port *open_guest_path(const struct sockaddr_un *address, const struct port_settings *settings,
-				    struct port_error *error)
+static struct port *open_guest_path(const struct sockaddr_un *address, const struct socket_rights *rights,
+				    const struct port_settings *settings, struct port_error *error)
 {
 	int fd = unix_socket(SOCK_DGRAM);
 	if (fd < 0)
 		return resource_error(error, "cannot make a socket: %s", strerror(errno));
-	if (!unix_bind(fd, SOCK_DGRAM, address, error)) {
+	if (!bind_with_rights(fd, SOCK_DGRAM, address, rights, error)) {
 		close(fd);
 		return NULL;
 	}
@@ -269,6 +299,7 @@ static struct port *open_guest_path(const struct sockaddr_un *address, const str
 	}
 	copy_text(d->own_path, sizeof(d->own_path), address->sun_path);
 	d->probe = unix_socket(SOCK_DGRAM);
+	snprintf(d->port.away, sizeof d->port.away, "nobody has sent to %.108s yet", d->own_path);
 	return &d->port;
 }
 
@@ -335,7 +366,7 @@ static bool uplink_send(struct port *port, const struct packet *packets, uint32_
 		return true;
 	}
 	int error = batch_send(d->fd, packets, n, NULL, 0, result);
-	if (error)
+	if (means_away(error))
 		uplink_lost(d, error);
 	return true;
 }
@@ -351,7 +382,7 @@ static const struct port_kind unixgram_uplink = {
 	.close = datagram_close,
 };
 
-static struct port *open_uplink_path(const struct sockaddr_un *address, bool greets,
+static struct port *open_uplink_path(const struct sockaddr_un *address, bool greets, const struct socket_rights *rights,
 				     const struct port_settings *settings, struct port_error *error)
 {
 	char path[sizeof(address->sun_path) + 24];
@@ -363,7 +394,7 @@ static struct port *open_uplink_path(const struct sockaddr_un *address, bool gre
 	int fd = unix_socket(SOCK_DGRAM);
 	if (fd < 0)
 		return resource_error(error, "cannot make a socket: %s", strerror(errno));
-	if (!unix_bind(fd, SOCK_DGRAM, &own, error)) {
+	if (!bind_with_rights(fd, SOCK_DGRAM, &own, rights, error)) {
 		close(fd);
 		return NULL;
 	}
@@ -384,23 +415,38 @@ static struct port *open_uplink_path(const struct sockaddr_un *address, bool gre
 	return &d->port;
 }
 
+/* PATH[,vfkit][,owner=USER][,group=GROUP][,mode=MODE] */
+static bool parse_argument(const char *argument, enum port_side side, bool *greets, struct socket_rights *rights,
+			   struct port_error *error)
+{
+	for (const char *rest = strchr(argument, ','); rest && *rest == ','; rest += strcspn(rest, ",")) {
+		rest++;
+		size_t length = strcspn(rest, ",");
+		bool is_vfkit = length == 5 && strncmp(rest, "vfkit", length) == 0;
+		*greets |= is_vfkit;
+		if (is_vfkit && side == GUEST_SIDE)
+			return usage_error(error, "\"unixgram:%.120s\": \",vfkit\" is for the uplink's side",
+					   argument) != NULL;
+		if (!is_vfkit && !take_socket_right(rights, rest, length, error))
+			return false;
+	}
+	return true;
+}
+
 static struct port *unixgram_open(const char *argument, const struct port_settings *settings, struct port_error *error)
 {
 	struct sockaddr_un address;
-	const char *comma = strchr(argument, ',');
-	bool greets = comma && strcmp(comma, ",vfkit") == 0;
-	if (comma && (!greets || settings->side == GUEST_SIDE))
-		return usage_error(
-		    error, "\"unixgram:%.120s\": nothing but \",vfkit\" may follow the path, on the uplink's side",
-		    argument);
-	if (!unix_address(&address, argument, strcspn(argument, ","), error))
+	struct socket_rights rights = { .has_owner = false };
+	bool greets = false;
+	if (!parse_argument(argument, settings->side, &greets, &rights, error) ||
+	    !unix_address(&address, argument, strcspn(argument, ","), error))
 		return NULL;
-	return settings->side == GUEST_SIDE ? open_guest_path(&address, settings, error)
-					    : open_uplink_path(&address, greets, settings, error);
+	return settings->side == GUEST_SIDE ? open_guest_path(&address, &rights, settings, error)
+					    : open_uplink_path(&address, greets, &rights, settings, error);
 }
 
 const struct port_kind unixgram_port = {
 	.name = "unixgram",
-	.form = "unixgram:PATH[,vfkit]",
+	.form = "unixgram:PATH[,vfkit][,owner=USER][,group=GROUP][,mode=MODE]",
 	.open = unixgram_open,
 };

@@ -63,11 +63,14 @@ void batch_free(struct batch *);
 /* Is the errno of a send or receive about a receiver that is full, a peer that is not there, or the frame? */
 bool means_full(int error);
 bool means_away(int error);
+/* ... or about rights: it may not be sent to. */
+bool means_refused(int error);
 
 /* Gives 0 and *got frames, or an errno that is not about an empty queue (then *got is 0). */
 int batch_receive(struct batch *, int fd, struct packet *, uint32_t max, uint32_t *got);
 /*
- * Sends the frames and adds them up in the result. Gives 0, or the errno that means_away(): the rest was counted full.
+ * Sends the frames and adds them up in the result. Gives 0, or the errno that means_away(), when the rest was counted full,
+ * or that means_refused(), when it was counted failed.
  * `to` is NULL on a connected socket.
  */
 int batch_send(int fd, const struct packet *, uint32_t n, const struct sockaddr_un *to, socklen_t to_length,
@@ -81,6 +84,8 @@ int datagrams_receive(struct batch *, int fd, struct packet *, uint32_t max);
 int datagrams_send(int fd, const struct packet *, uint32_t n, const struct sockaddr_un *to, socklen_t to_length);
 /* Writes to a stream without SIGPIPE: octets, or -1 with errno. */
 ssize_t stream_write(int fd, struct iovec *, int count);
+/* Changes the owner and group of a socket of ours in the file system, and of nothing else; -1 leaves one. Sets errno. */
+bool give_socket(const char *path, uid_t, gid_t);
 /* No SIGPIPE where that is a property of the socket. */
 void no_sigpipe(int fd);
 /* For child processes: close `lowest` and all above; end when the parent ends; a name in ps; no way up, no core. */

@@ -1,9 +1,11 @@
 /* What Linux does in its own way: many datagrams in one call, and children that end with their parent. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "port/io.h"
 
@@ -58,6 +60,21 @@ ssize_t stream_write(int fd, struct iovec *parts, int count)
 {
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = (size_t)count };
 	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* By a descriptor of it: whoever may write to the folder may have put another file there. */
+bool give_socket(const char *path, uid_t owner, gid_t group)
+{
+	struct stat status;
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	bool is_ours = fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode) && status.st_uid == geteuid();
+	bool is_given = is_ours && fchownat(fd, "", owner, group, AT_EMPTY_PATH) == 0;
+	int cause = is_ours ? errno : EEXIST;
+	close(fd);
+	errno = cause;
+	return is_given;
 }
 
 void no_sigpipe(int fd)

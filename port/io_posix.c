@@ -59,6 +59,11 @@ ssize_t stream_write(int fd, struct iovec *parts, int count)
 	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+bool give_socket(const char *path, uid_t owner, gid_t group)
+{
+	return lchown(path, owner, group) == 0;
+}
+
 void no_sigpipe(int fd)
 {
 #ifdef SO_NOSIGPIPE

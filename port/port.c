@@ -33,10 +33,11 @@ const struct port_kind *const *port_kinds(void)
 
 static struct port *unknown_kind(const char *text, struct port_error *error)
 {
-	char forms[160] = "";
+	char forms[240] = "";
 	for (size_t i = 0; kinds[i]; i++) {
 		size_t at = strlen(forms);
-		snprintf(forms + at, sizeof(forms) - at, "%s%s", i ? ", " : "", kinds[i]->form);
+		snprintf(forms + at, sizeof(forms) - at, "%s%.*s", i ? ", " : "", (int)strcspn(kinds[i]->form, "["),
+			 kinds[i]->form);
 	}
 	return usage_error(error, "unknown port \"%.60s\" (known: %s)", text, forms);
 }
@@ -170,15 +171,21 @@ bool unix_address(struct sockaddr_un *address, const char *path, size_t length, 
 	return true;
 }
 
-bool unix_alive(int type, const struct sockaddr_un *address)
+/* 0: somebody has it open; ECONNREFUSED or ENOENT: nobody; else it cannot be known, for this reason. */
+static int ask_path(int type, const struct sockaddr_un *address)
 {
 	int probe = unix_socket(type);
 	if (probe < 0)
-		return true; /* unknown: leave the other side's things alone */
-	bool alive = connect(probe, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
-		     (errno != ECONNREFUSED && errno != ENOENT);
+		return errno;
+	int error = connect(probe, (const struct sockaddr *)address, sizeof(*address)) == 0 ? 0 : errno;
 	close(probe);
-	return alive;
+	return error;
+}
+
+bool unix_alive(int type, const struct sockaddr_un *address)
+{
+	int error = ask_path(type, address);
+	return error != ECONNREFUSED && error != ENOENT; /* unknown: leave the other side's things alone */
 }
 
 bool unix_bind(int fd, int type, const struct sockaddr_un *address, struct port_error *error)
@@ -195,7 +202,15 @@ bool unix_bind(int fd, int type, const struct sockaddr_un *address, struct port_
 		resource_error(error, "cannot bind %s: a file that is not a socket stands there", address->sun_path);
 		return false;
 	}
-	if (unix_alive(type, address)) {
+	int answer = ask_path(type, address);
+	if (answer == EACCES || answer == EPERM) {
+		resource_error(error,
+			       "cannot bind %s: a socket of user %u stands there, and user %u may not ask whether "
+			       "somebody uses it; remove it if nobody does",
+			       address->sun_path, (unsigned)status.st_uid, (unsigned)geteuid());
+		return false;
+	}
+	if (answer != ECONNREFUSED && answer != ENOENT) {
 		resource_error(error, "cannot bind %s: another process has it open", address->sun_path);
 		return false;
 	}

@@ -92,7 +92,7 @@ struct send_result {
 /* The sentence that a user reads when a port cannot be had. usage: the text was wrong (exit 2), else the resource (1). */
 struct port_error {
 	bool usage;
-	char text[256];
+	char text[384];
 };
 
 struct port;
@@ -146,9 +146,9 @@ struct port_kind {
 
 struct port {
 	const struct port_kind *kind;
-	char name[128]; /* as the user wrote it */
+	char name[224]; /* as the user wrote it */
 	char gone[160]; /* why service/receive/send said false */
-	char away[160]; /* why no frame can pass now, though they may again; "": nothing is known to stand in the way */
+	char away[240]; /* why no frame can pass now, though they may again; "": nothing is known to stand in the way */
 };
 
 /*

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "port/io.h"
+#include "port/socket_rights.h"
 
 /*
  * How this works. One connection at a time, or none (fd -1). What was read stands in `in` between in_begin and in_end;
@@ -415,16 +415,17 @@ struct port *stream_open_fd(int fd, const struct port_settings *settings, struct
 	return &s->port;
 }
 
-static bool start_listening(struct stream *s, struct port_error *error)
+static bool start_listening(struct stream *s, const struct socket_rights *rights, struct port_error *error)
 {
 	int fd = unix_socket(SOCK_STREAM);
 	if (fd < 0)
 		return resource_error(error, "cannot make a socket: %s", strerror(errno)) != NULL;
-	if (!unix_bind(fd, SOCK_STREAM, &s->address, error)) {
+	if (!bind_with_rights(fd, SOCK_STREAM, &s->address, rights, error)) {
 		close(fd);
 		return false;
 	}
 	s->listener = fd;
+	snprintf(s->port.away, sizeof s->port.away, "nobody has connected to %s yet", s->address.sun_path);
 	return listen(fd, ACCEPT_MAX) == 0 ||
 	       resource_error(error, "cannot listen on %s: %s", s->address.sun_path, strerror(errno));
 }
@@ -438,13 +439,33 @@ static bool start_connecting(struct stream *s, struct port_error *error)
 	return true;
 }
 
+/* PATH[,owner=USER][,group=GROUP][,mode=MODE], the options where we listen. */
+static bool parse_argument(struct stream *s, const char *argument, struct socket_rights *rights, struct port_error *error)
+{
+	size_t length = strcspn(argument, ",");
+	if (!unix_address(&s->address, argument, length, error))
+		return false;
+	for (const char *rest = argument + length; *rest == ','; rest += strcspn(rest, ",")) {
+		rest++;
+		if (s->role == CONNECTS)
+			return usage_error(error,
+					   "\"stream:%.120s\": nothing follows the path on the uplink's side, where "
+					   "the socket is the other program's",
+					   argument) != NULL;
+		if (!take_socket_right(rights, rest, strcspn(rest, ","), error))
+			return false;
+	}
+	return true;
+}
+
 static struct port *stream_open(const char *argument, const struct port_settings *settings, struct port_error *error)
 {
+	struct socket_rights rights = { .has_owner = false };
 	struct stream *s = stream_new(settings->side == GUEST_SIDE ? LISTENS : CONNECTS, settings, error);
 	if (!s)
 		return NULL;
-	if (unix_address(&s->address, argument, strlen(argument), error) &&
-	    (s->role == LISTENS ? start_listening(s, error) : start_connecting(s, error)))
+	if (parse_argument(s, argument, &rights, error) &&
+	    (s->role == LISTENS ? start_listening(s, &rights, error) : start_connecting(s, error)))
 		return &s->port;
 	stream_close(&s->port);
 	return NULL;
@@ -456,7 +477,7 @@ static struct port *stream_open(const char *argument, const struct port_settings
 
 const struct port_kind stream_port = {
 	.name = "stream",
-	.form = "stream:PATH",
+	.form = "stream:PATH[,owner=USER][,group=GROUP][,mode=MODE]",
 	.open = stream_open,
 	.segment = path_segment,
 	STREAM_FUNCTIONS,

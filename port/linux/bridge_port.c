@@ -98,6 +98,24 @@ int set_isolation(unsigned port_index, bool isolated)
 	return ask_kernel(&request, NULL, NULL);
 }
 
+int make_no_addresses(unsigned index)
+{
+	uint8_t mode = IN6_ADDR_GEN_MODE_NONE;
+	struct rtnetlink_request request = {
+		.header = { .nlmsg_len = NLMSG_LENGTH(sizeof request.link),
+			    .nlmsg_type = RTM_SETLINK,
+			    .nlmsg_flags = NLM_F_ACK },
+		.link = { .ifi_family = AF_UNSPEC, .ifi_index = (int)index },
+	};
+	struct rtattr *outer = put_attribute(&request, IFLA_AF_SPEC | NLA_F_NESTED, NULL, 0);
+	struct rtattr *inner = put_attribute(&request, AF_INET6 | NLA_F_NESTED, NULL, 0);
+	put_attribute(&request, IFLA_INET6_ADDR_GEN_MODE, &mode, sizeof mode);
+	const char *end = (char *)&request + request.header.nlmsg_len;
+	inner->rta_len = (unsigned short)(end - (char *)inner);
+	outer->rta_len = (unsigned short)(end - (char *)outer);
+	return ask_kernel(&request, NULL, NULL);
+}
+
 /* --- addresses --- */
 
 struct address_reader {

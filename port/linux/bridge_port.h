@@ -23,6 +23,8 @@ bool read_link(unsigned index, const char *name, struct link *);
 
 /* No frames between isolated ports. 0 or an errno. */
 int set_isolation(unsigned port_index, bool isolated);
+/* The kernel makes no IPv6 address for the interface by itself. 0 or an errno. */
+int make_no_addresses(unsigned index);
 
 /* The interface's own addresses. Link-local ones are apart. False: errno. */
 bool read_addresses(unsigned index, struct address_set *links, struct address_set *others);

@@ -89,11 +89,18 @@ static bool tap_send(struct port *port, const struct packet *packets, uint32_t n
 static bool setup_error(struct tap_setup *s, const char *what, const char *on)
 {
 	int error = errno;
+	char bridge[2 * IFNAMSIZ] = "", then[96] = "";
+	if (s->bridge[0])
+		snprintf(bridge, sizeof(bridge), "master %s ", s->bridge);
+	if (s->bridge[0])
+		snprintf(then, sizeof(then), "%s%s%s; then use tap:%s",
+			 s->settings->isolation ? " && bridge link set dev " : "",
+			 s->settings->isolation ? s->name : "", s->settings->isolation ? " isolated on" : "", s->name);
 	if (error == EPERM || error == EACCES)
 		resource_error(s->error,
 			       "cannot %s %s: %s (run as root or with CAP_NET_ADMIN; or, once, as root: "
-			       "ip tuntap add dev %s mode tap user $USER && ip link set %s up)",
-			       what, on, strerror(error), s->name, s->name);
+			       "ip tuntap add dev %s mode tap user $USER && ip link set %s %sup%s)",
+			       what, on, strerror(error), s->name, s->name, bridge, then);
 	else
 		resource_error(s->error, "cannot %s %s: %s", what, on, strerror(error));
 	return false;
@@ -120,7 +127,10 @@ static int attach_tap(struct tap_setup *s)
 		int error = errno;
 		close(fd);
 		errno = error;
-		setup_error(s, error == EBUSY ? "open (another process has it)" : "open", s->name);
+		if (error == EINVAL && !s->created)
+			resource_error(s->error, "cannot open %s: it is an interface, but no tap", s->name);
+		else
+			setup_error(s, error == EBUSY ? "open (another process has it)" : "open", s->name);
 		return -1;
 	}
 	/* A hypervisor that had this tap before may have left offloads on: frames would come without checksums. */
@@ -140,6 +150,25 @@ static bool set_mtu(struct tap_setup *s)
 	if (!s->created || ioctl(s->control, SIOCSIFMTU, &request) == 0)
 		return true;
 	return setup_error(s, "set the MTU of", s->name);
+}
+
+/*
+ * The host's own IPv6 on an interface that is the guest's wire: what the kernel sends there would be taken for the guest's,
+ * or for the network's, and what a router tells the guest would give the host an address. Where /proc/sys cannot be written,
+ * at least no address is made, and so nothing is sent.
+ */
+static void silence_host(const struct tap_setup *s)
+{
+	char path[64];
+	if (!s->created)
+		return;
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", s->name);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool done = fd >= 0 && write(fd, "1", 1) == 1;
+	if (fd >= 0)
+		close(fd);
+	if (!done)
+		(void)make_no_addresses(if_nametoindex(s->name));
 }
 
 static bool bring_up(struct tap_setup *s)
@@ -263,6 +292,8 @@ static struct port *tap_open(const char *argument, const struct port_settings *s
 	struct tap *t = calloc(1, sizeof(*t));
 	int fd = attach_tap(&s);
 	bool done = false;
+	if (fd >= 0)
+		silence_host(&s);
 	if (fd >= 0 && set_mtu(&s) && (!s.bridge[0] || join_bridge(&s)) && bring_up(&s)) {
 		done = t && batch_new(&t->batch, settings->max_frame, false);
 		if (!done)

@@ -73,14 +73,28 @@ static pid_t number_before(const char *name, const char *ending)
 	return parse_number(digits, 1, INT_MAX, &number) ? (pid_t)number : 0;
 }
 
-bool is_registry_entry(const char *name)
+pid_t registry_number(const char *name)
 {
-	return number_before(name, ".sock") > 0;
+	return number_before(name, ".sock");
 }
 
-static bool exists(pid_t pid)
+bool process_exists(pid_t pid)
 {
-	return pid != getpid() && (kill(pid, 0) == 0 || errno == EPERM);
+	return kill(pid, 0) == 0 || errno == EPERM;
+}
+
+static bool is_anothers(pid_t pid)
+{
+	return pid != getpid() && process_exists(pid);
+}
+
+/* A guard that was killed left a link to the path that is our own now: nobody but us can be meant by it. */
+static bool leads_to(int folder, const char *name, const char *target)
+{
+	char text[PATH_MAX];
+	bool is_asked = target[0] != '\0' && registry_number(name) > 0;
+	ssize_t length = is_asked ? readlinkat(folder, name, text, sizeof text) : -1;
+	return length >= 0 && (size_t)length == strlen(target) && memcmp(text, target, (size_t)length) == 0;
 }
 
 /* Asked last, for other process namespaces may share the folder. */
@@ -90,7 +104,7 @@ static bool is_dead(int folder, const char *path, const char *name)
 	struct port_error unused;
 	struct stat status;
 	pid_t newborn = number_before(name, ".new"), pid = newborn > 0 ? newborn : number_before(name, ".sock");
-	if (pid == 0 || exists(pid) || fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+	if (pid == 0 || is_anothers(pid) || fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
 		return false;
 	if (newborn > 0)
 		return status.st_mtime < time(NULL) - NEWBORN_S;
@@ -99,7 +113,8 @@ static bool is_dead(int folder, const char *path, const char *name)
 	       unix_address(&address, whole, strlen(whole), &unused) && !unix_alive(SOCK_STREAM, &address);
 }
 
-static void remove_dead(int folder, const char *path)
+/* target: what our own entry will lead to; "": it will be a socket. */
+static void remove_dead(int folder, const char *path, const char *target)
 {
 	const struct dirent *entry;
 	int own = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -107,23 +122,32 @@ static void remove_dead(int folder, const char *path)
 	if (list == NULL && own >= 0)
 		close(own);
 	for (int i = 0; list != NULL && i < ENTRIES_MAX && (entry = readdir(list)) != NULL; i++)
-		if (is_dead(folder, path, entry->d_name))
+		if (leads_to(folder, entry->d_name, target) || is_dead(folder, path, entry->d_name))
 			unlinkat(folder, entry->d_name, 0);
 	if (list != NULL)
 		closedir(list);
 }
 
-/* Its path was given for others to find: it may be relative to where we stand now. */
-static bool link_to_control(struct registry *registry, const char *path)
+/* Its path was given for others to find: it may be relative to where we stand now. "": it is too long. */
+static void find_target(const struct control *control, char target[PATH_MAX])
 {
-	char target[PATH_MAX], here[PATH_MAX];
-	int length = path[0] == '/' ? snprintf(target, sizeof target, "%s", path)
+	char here[PATH_MAX];
+	const char *path = control->listener >= 0 ? control->path : NULL;
+	int length = path == NULL     ? 0
+		     : path[0] == '/' ? snprintf(target, PATH_MAX, "%s", path)
 		     : getcwd(here, sizeof here) != NULL
-			 ? snprintf(target, sizeof target, "%s/%s", here[1] != '\0' ? here : "", path)
+			 ? snprintf(target, PATH_MAX, "%s/%s", here[1] != '\0' ? here : "", path)
 			 : -1;
-	registry->is_link = length > 0 && length < (int)sizeof target && symlink(target, registry->entry) == 0 &&
-			    lstat(registry->entry, &registry->link) == 0;
-	return registry->is_link;
+	if (length <= 0 || length >= PATH_MAX)
+		target[0] = '\0';
+}
+
+static const char *link_to(struct registry *registry, const char *target)
+{
+	if (target[0] == '\0')
+		return "its path is too long";
+	registry->is_link = symlink(target, registry->entry) == 0 && lstat(registry->entry, &registry->link) == 0;
+	return registry->is_link ? NULL : strerror(errno);
 }
 
 /* Under the other name first. */
@@ -152,6 +176,7 @@ static const char *listen_there(struct registry *registry, struct control *contr
 static const char *enter_folder(struct registry *registry, struct control *control, int which, const char *path)
 {
 	const char *why;
+	char target[PATH_MAX];
 	struct stat other;
 	bool is_made = mkdir(path, 0700) == 0;
 	int cause = errno;
@@ -160,13 +185,14 @@ static const char *enter_folder(struct registry *registry, struct control *contr
 		return why != NULL ? why : strerror(cause);
 	if (is_made && which == 0)
 		fchmod(folder, 0755); /* everybody may know that root has guards */
-	remove_dead(folder, path);
+	find_target(control, target);
+	remove_dead(folder, path, target);
 	if (!fits(snprintf(registry->entry, sizeof registry->entry, "%s/%ld.sock", path, (long)getpid())))
 		why = "its path is too long";
 	else if (lstat(registry->entry, &other) == 0)
 		why = "another guard has our number";
 	else if (control->listener >= 0)
-		why = link_to_control(registry, control->path) ? NULL : strerror(errno);
+		why = link_to(registry, target);
 	else
 		why = listen_there(registry, control, folder, path);
 	close(folder);

@@ -21,8 +21,9 @@ extern const char *registry_prefix;
 bool registry_folder(int which, uid_t, char path[REGISTRY_PATH]);
 /* A folder that is the user's and that nobody else can write to. -1: *why says what is wrong, NULL: it is not there. */
 int open_registry_folder(const char *path, uid_t owner, const char **why);
-/* PID.sock */
-bool is_registry_entry(const char *name);
+/* The number of PID.sock; 0: it is no such name. */
+pid_t registry_number(const char *name);
+bool process_exists(pid_t);
 
 /* Once: the guard is found from now on, by the listener that it has or by one of its own. Never fatal. */
 void enter_registry(struct registry *, struct control *);

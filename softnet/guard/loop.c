@@ -150,6 +150,16 @@ static void tell_of_gateway(struct relay *r)
 	announce_gateway(&r->announcer, r->gateway.router, hint, r->now_ms);
 }
 
+/* Ports have no clock to say it themselves. */
+static void follow_absence(struct relay *r)
+{
+	for (int side = 0; side < DIRECTIONS; side++)
+		if (r->port[side]->away[0] == '\0')
+			r->away_since_ms[side] = 0;
+		else if (r->away_since_ms[side] == 0)
+			r->away_since_ms[side] = r->now_ms;
+}
+
 /* What needs no precision. */
 static enum relay_end tick(struct relay *r)
 {
@@ -252,6 +262,7 @@ static enum relay_end turn(struct relay *r)
 	if (end != RELAY_GOES_ON)
 		return end;
 	follow_uplink(r, r->has_uplink_news);
+	follow_absence(r);
 	follow_state(r);
 	serve_control(&r->control, r->now_ms);
 	return tick(r);
@@ -264,6 +275,7 @@ enum relay_end run_relay(struct relay *r)
 	take_sample(&r->counters, r->now_ms);
 	announce_start(&r->announcer, r->snoop.config->vm_mac, r->port[FROM_GUEST]->name, r->port[TO_GUEST]->name,
 		       r->now_ms);
+	follow_absence(r);
 	follow_state(r);
 	do
 		end = turn(r);

@@ -12,6 +12,8 @@ struct guard_call {
 	char path[GUARD_PATH];
 	bool has_owner; /* the guard must be that user's; what is somebody else's is not spoken to */
 	uid_t owner;
+	dev_t device; /* of the socket, where guard_list.c has looked */
+	ino_t inode;
 	size_t answer_max; /* octets of a line */
 
 	/* Afterwards: one of these two is not NULL. */

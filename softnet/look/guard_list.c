@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "port/io.h"
+#include "system/log.h"
 #include "system/platform.h"
 #include "softnet/control/registry.h"
 
@@ -25,7 +26,39 @@ enum {
 	STRANGER_STATUS = 96 << 10, /* of others: all that root has to keep of one user */
 };
 
-static void add_call(struct guard_list *list, const char *path, const uid_t *owner)
+/* The process that an entry is called after; 0: it is no entry, but a path of --control. */
+static pid_t number_of_call(const struct guard_call *call)
+{
+	const char *slash = strrchr(call->path, '/');
+	return call->has_owner && slash != NULL ? registry_number(slash + 1) : 0;
+}
+
+/* Its guard was killed: what stands there is nobody's, or somebody else's who came behind it. */
+static bool is_left_over(const struct guard_call *call)
+{
+	pid_t number = number_of_call(call);
+	return number > 0 && !process_exists(number);
+}
+
+/*
+ * Another entry of the same user that leads to the same socket, as guards leave them that are killed and started again with
+ * --control PATH: it is asked once, by the entry whose process lives. Only of the same user, or one could hide another's.
+ */
+static bool is_asked_already(struct guard_list *list, const char *path, uid_t owner, const struct stat *socket)
+{
+	for (size_t i = 0; i < list->call_count; i++) {
+		struct guard_call *call = &list->calls[i];
+		if (!call->has_owner || call->owner != owner || call->device != socket->st_dev ||
+		    call->inode != socket->st_ino)
+			continue;
+		if (is_left_over(call))
+			copy_text(call->path, sizeof call->path, path);
+		return true;
+	}
+	return false;
+}
+
+static struct guard_call *add_call(struct guard_list *list, const char *path, const uid_t *owner)
 {
 	struct guard_call *call = &list->calls[list->call_count++];
 	*call = (struct guard_call){ .has_owner = owner != NULL,
@@ -33,6 +66,7 @@ static void add_call(struct guard_list *list, const char *path, const uid_t *own
 				     .answer_max = owner != NULL && *owner != getuid() ? STRANGER_STATUS : STATUS_MAX,
 				     .fd = -1 };
 	copy_text(call->path, sizeof call->path, path);
+	return call;
 }
 
 static void add_folder(struct guard_list *list, const char *path, uid_t owner)
@@ -40,19 +74,26 @@ static void add_folder(struct guard_list *list, const char *path, uid_t owner)
 	const char *why;
 	const struct dirent *entry;
 	char whole[GUARD_PATH];
+	struct stat socket;
 	int n = 0, most = owner == getuid() ? FOLDER_MAX : STRANGERS_MAX, fd = open_registry_folder(path, owner, &why);
 	DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
 	if (folder == NULL && fd >= 0)
 		close(fd);
 	while (folder != NULL && (entry = readdir(folder)) != NULL) {
 		int length = snprintf(whole, sizeof whole, "%s/%s", path, entry->d_name);
-		if (!is_registry_entry(entry->d_name) || length >= (int)sizeof whole)
+		if (registry_number(entry->d_name) == 0 || length >= (int)sizeof whole)
 			continue;
 		if (n == most || list->call_count == GUARDS_MAX) {
 			list->is_cut = true;
 			break;
 		}
-		add_call(list, whole, &owner);
+		if (stat(whole, &socket) < 0)
+			socket.st_dev = socket.st_ino = 0;
+		if (socket.st_ino != 0 && is_asked_already(list, whole, owner, &socket))
+			continue;
+		struct guard_call *call = add_call(list, whole, &owner);
+		call->device = socket.st_dev;
+		call->inode = socket.st_ino;
 		n++;
 	}
 	if (folder != NULL)
@@ -194,6 +235,19 @@ static void take_answers(struct guard_list *list, const char *name)
 	qsort(list->views, list->count, sizeof *list->views, compare_views);
 }
 
+/* Entries of guards of our own that were killed go, and nothing is said of them. */
+static void sweep(struct guard_list *list)
+{
+	for (size_t i = 0; i < list->call_count; i++) {
+		struct guard_call *call = &list->calls[i];
+		if (!call->has_owner || call->owner != getuid() || call->answer != NULL || !is_left_over(call))
+			continue;
+		call->is_dead |= call->is_connected && call->user != call->owner; /* the path is another user's now */
+		if (call->is_dead)
+			unlink(call->path);
+	}
+}
+
 bool ask_guards(const struct options *options, struct guard_list *list, int timeout_ms, const int *until,
 		struct usage_error *error)
 {
@@ -208,6 +262,7 @@ bool ask_guards(const struct options *options, struct guard_list *list, int time
 	char *request = write_request("guard.status", NULL);
 	list->is_whole = call_guards(list->calls, list->call_count, request, timeout_ms, until);
 	free(request);
+	sweep(list);
 	take_answers(list, options->name);
 	return true;
 }
@@ -224,7 +279,7 @@ void forget_guards(struct guard_list *list)
 const char *why_silent(const struct guard_list *list, size_t i)
 {
 	const struct guard_call *call = &list->calls[i];
-	bool is_gone = !call->is_connected && call->has_owner && call->is_dead;
+	bool is_gone = call->has_owner && call->is_dead;
 	if (call->answer == NULL)
 		return is_gone ? NULL : call->why;
 	if (json_is_object(json_object_get(call->answer, "result")))
@@ -253,4 +308,21 @@ bool root_has_guards(void)
 	bool has_some = list.call_count > 0;
 	free(list.calls);
 	return has_some;
+}
+
+void tell_silent(const struct guard_list *list)
+{
+	for (size_t i = 0; i < list->call_count; i++)
+		if (why_silent(list, i) != NULL)
+			warning("%s: %s", list->calls[i].path, why_silent(list, i));
+	if (list->is_cut)
+		warning("there are more guards than can be shown");
+}
+
+void tell_nothing(const struct options *options)
+{
+	if (options->name != NULL)
+		warning("no guard answers for a VM \"%s\"", options->name);
+	else if (options->control_path == NULL)
+		warning("no guard answers%s", root_has_guards() ? "; root has guards, which only root may ask" : "");
 }

@@ -30,5 +30,9 @@ void forget_guards(struct guard_list *);
 const char *why_silent(const struct guard_list *, size_t call);
 /* The name of the user; static. */
 const char *user_name(uid_t);
+/* Says on standard error which guards did not answer. */
+void tell_silent(const struct guard_list *);
+/* Says that none was found, and where there may be some. */
+void tell_nothing(const struct options *);
 /* Where nothing is found: true when root has guards, which the caller may not ask. */
 bool root_has_guards(void);

@@ -69,23 +69,6 @@ static bool print_text(const struct guard_list *list, const struct options *opti
 	return is_printed;
 }
 
-static void tell_silent(const struct guard_list *list)
-{
-	for (size_t i = 0; i < list->call_count; i++)
-		if (why_silent(list, i) != NULL)
-			warning("%s: %s", list->calls[i].path, why_silent(list, i));
-	if (list->is_cut)
-		warning("there are more guards than can be shown");
-}
-
-static void tell_nothing(const struct options *options)
-{
-	if (options->name != NULL)
-		warning("no guard answers for a VM \"%s\"", options->name);
-	else if (options->control_path == NULL)
-		warning("no guard answers%s", root_has_guards() ? "; root has guards, which only root may ask" : "");
-}
-
 int show_status(const struct options *options, FILE *to, struct usage_error *error)
 {
 	struct guard_list list;

@@ -189,13 +189,21 @@ static bool may_make_addresses(const json_t *status)
 static const char made_by_mac[] = "but those of IPv6 that its MAC address makes";
 static const char may_have_address[] = "has the addresses of IPv6 that its MAC address makes";
 
+static struct word away_for(const json_t *status, const char *side)
+{
+	const json_t *seconds = side_of(status, "away_for", side);
+	return json_is_integer(seconds)
+		   ? word(" for %s", format_span(number_of(json_object_get(status, "away_for"), side)).text)
+		   : word("%s", "");
+}
+
 static struct word situation_of(const json_t *status)
 {
 	const json_t *asking = json_object_get(status, "asking"), *away = json_object_get(status, "away");
 	if (json_is_string(json_object_get(away, "uplink")))
-		return word("the network is away: %s", word_of(away, "uplink").text);
+		return word("the network is away%s: %s", away_for(status, "uplink").text, word_of(away, "uplink").text);
 	if (json_is_string(json_object_get(away, "guest")))
-		return word("the VM is away: %s", word_of(away, "guest").text);
+		return word("the VM is away%s: %s", away_for(status, "guest").text, word_of(away, "guest").text);
 	if (json_is_object(asking))
 		return word("asks for an address and gets no answer for %s: %s",
 			    format_span(number_of(asking, "seconds")).text, word_of(asking, "hint").text);
@@ -388,6 +396,8 @@ void write_drop(struct sheet *sheet, const json_t *drop, const char *who, bool w
 		write_to(sheet, "    %s\n", word_of(drop, "meaning").text);
 	if (json_is_string(json_object_get(drop, "frame")))
 		write_to(sheet, "    %s\n", word_of(drop, "frame").text);
+	if (json_is_string(json_object_get(drop, "rule")))
+		write_to(sheet, "    rule: %s\n", word_of(drop, "rule").text);
 }
 
 static void write_drops(struct sheet *sheet, const json_t *status)

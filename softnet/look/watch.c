@@ -136,6 +136,12 @@ int watch_guards(const struct options *options, struct usage_error *error)
 	if (!ask_guards(options, &watch.list, TIMEOUT_MS, NULL,
 			error)) /* what is wrong with the options is told on no screen */
 		return EXIT_USAGE;
+	if (watch.list.count == 0 && (options->name != NULL || options->control_path != NULL)) {
+		tell_silent(&watch.list); /* a name that is wrong would be waited for without end */
+		tell_nothing(options);
+		forget_guards(&watch.list);
+		return EXIT_RUNTIME;
+	}
 	watch.options = options;
 	watch.has_shown = watch.list.count > 0;
 	watch.is_new = true;

@@ -4,6 +4,7 @@
 #include "softnet/setup/anchors_json.h"
 #include "softnet/methods/control_methods.h"
 #include "softnet/describe/describe.h"
+#include "softnet/hints/deciding.h"
 #include "softnet/counts/state_json.h"
 
 enum { MS = 1000 };
@@ -15,6 +16,18 @@ static json_t *json_away(const struct relay *r)
 	for (int side = 0; side < DIRECTIONS; side++)
 		json_object_set_new(away, side_names[side],
 				    r->port[side]->away[0] != '\0' ? json_text(r->port[side]->away) : json_null());
+	return away;
+}
+
+/* For how many seconds, to a second. */
+static json_t *json_away_for(const struct relay *r)
+{
+	json_t *away = json_object();
+	for (int side = 0; side < DIRECTIONS; side++) {
+		uint64_t since_ms = r->port[side]->away[0] != '\0' ? r->away_since_ms[side] : 0;
+		json_object_set_new(away, side_names[side],
+				    since_ms > 0 ? json_number((r->now_ms - since_ms) / MS) : json_null());
+	}
 	return away;
 }
 
@@ -62,18 +75,22 @@ static int compare_counts(const void *a, const void *b)
 	return left->count < right->count ? 1 : left->count > right->count ? -1 : 0;
 }
 
-static json_t *json_drop(const struct drop_count *drop, const struct specimen *last, uint64_t now_ms)
+static json_t *json_drop(const struct relay *r, const struct drop_count *drop)
 {
-	char text[DESCRIPTION_TEXT];
+	char text[DESCRIPTION_TEXT], rule[DECIDING_TEXT];
+	struct trust trust = trust_of(r);
+	const struct specimen *last = &r->counters.last[drop->side][drop->verdict];
 	const char *frame = last->kept > 0 ? describe_frame(last->bytes, last->kept, last->length, text) : NULL;
 	return json_pack(
-	    "{s:s, s:s, s:s, s:o, s:o, s:s?}", "side", side_names[drop->side], "reason", verdict_name(drop->verdict),
-	    "meaning", verdict_meaning(drop->verdict), "count", json_number(drop->count), "seconds",
-	    last->dropped_ms > 0 ? json_number((now_ms - last->dropped_ms) / MS) : json_null(), "frame", frame);
+	    "{s:s, s:s, s:s, s:o, s:o, s:s?, s:s?}", "side", side_names[drop->side], "reason",
+	    verdict_name(drop->verdict), "meaning", verdict_meaning(drop->verdict), "count", json_number(drop->count),
+	    "seconds", last->dropped_ms > 0 ? json_number((r->now_ms - last->dropped_ms) / MS) : json_null(), "frame",
+	    frame, "rule", find_deciding(&trust, r->rules, (enum direction)drop->side, drop->verdict, last, rule));
 }
 
-static json_t *json_drops(const struct counters *counters, uint64_t now_ms)
+static json_t *json_drops(const struct relay *r)
 {
+	const struct counters *counters = &r->counters;
 	struct drop_count drops[(int)DIRECTIONS * (int)VERDICTS];
 	size_t n = 0;
 	json_t *list = json_array();
@@ -83,8 +100,7 @@ static json_t *json_drops(const struct counters *counters, uint64_t now_ms)
 				drops[n++] = (struct drop_count){ side, verdict, counters->verdicts[side][verdict] };
 	qsort(drops, n, sizeof *drops, compare_counts);
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list,
-				      json_drop(&drops[i], &counters->last[drops[i].side][drops[i].verdict], now_ms));
+		json_array_append_new(list, json_drop(r, &drops[i]));
 	return list;
 }
 
@@ -170,10 +186,9 @@ static json_t *json_network(const struct relay *r)
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "addresses",
 			 json_addresses(r->snoop.config, r->snoop.state, r->now_ms), "servers",
 			 json_servers(r->snoop.state, r->now_ms), "routers", json_routers(r->snoop.state, r->now_ms),
-			 "passed", passed, "rates", json_rates(&r->counters, r->now_ms), "drops",
-			 json_drops(&r->counters, r->now_ms), "flows", json_flows(r->snoop.flows), "rejections",
-			 json_number(r->rejections.sent), "questions", json_number(r->questions.sent), "metrics",
-			 json_metrics_file(&r->metrics));
+			 "passed", passed, "rates", json_rates(&r->counters, r->now_ms), "drops", json_drops(r),
+			 "flows", json_flows(r->snoop.flows), "rejections", json_number(r->rejections.sent),
+			 "questions", json_number(r->questions.sent), "metrics", json_metrics_file(&r->metrics));
 }
 
 /* null: nothing is asked, or all is answered. */
@@ -205,6 +220,7 @@ json_t *json_status(const struct relay *r)
 	json_t *status = json_identity(r), *settings = json_settings(r), *network = json_network(r);
 	bool is_whole = json_object_update(status, settings) == 0 && json_object_update(status, network) == 0 &&
 			json_object_set_new(status, "away", json_away(r)) == 0 &&
+			json_object_set_new(status, "away_for", json_away_for(r)) == 0 &&
 			json_object_set_new(status, "ground", json_ground(&r->uplink.ground)) == 0 &&
 			json_object_set_new(status, "asking", json_asking(r)) == 0 &&
 			json_object_set_new(status, "gateway", json_gateway(r)) == 0 &&

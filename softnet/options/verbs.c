@@ -20,8 +20,8 @@ static const struct verb verbs[] = {
 	{ WANT_GUARD, "", NULL, NULL },
 	{ WANT_RUN, "run", NULL, NULL },
 	{ WANT_CHECK, "policy", "check", NULL },
-	{ WANT_SHOW, "policy", "show", " control " },
-	{ WANT_SET, "policy", "set", " control allow block policy " },
+	{ WANT_SHOW, "policy", "show", " vm control " },
+	{ WANT_SET, "policy", "set", " vm control allow block policy " },
 	{ WANT_STATUS, "status", NULL, " vm control json openmetrics " },
 	{ WANT_WATCH, "watch", NULL, " vm control " },
 	{ WANT_REPLAY, "replay", NULL,
@@ -134,9 +134,13 @@ bool take_operands(char **words, bool has_separator, struct options *options, st
 /* `softnet policy show` and `set` speak to a guard that has options of its own. */
 static bool check_policy_client(const struct options *options, struct usage_error *error)
 {
-	if (options->control_path == NULL)
-		return refuse(error, "--control: missing; the PATH that the guard was given");
-	bool says_nothing = (options->seen & (options->seen - 1)) == 0; /* but --control */
+	const char *verb = options->wanted == WANT_SET ? "set" : "show";
+	if (options->control_path == NULL && options->name == NULL)
+		return refuse(error,
+			      "policy %s: expected --vm NAME, or --control and the PATH that the guard was given", verb);
+	if (options->control_path != NULL && options->name != NULL)
+		return refuse(error, "--vm: not together with --control");
+	bool says_nothing = (options->seen & (options->seen - 1)) == 0; /* but which guard */
 	return options->wanted == WANT_SHOW || !says_nothing ||
 	       refuse(error,
 		      "policy set: expected --allow, --block or --policy with it; an empty FILE takes all rules away");

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "port/io.h"
-#include "softnet/look/guard_client.h"
+#include "softnet/look/guard_list.h"
 #include "system/process/privileges.h"
 
 enum { ANSWER_MAX = 1 << 20, TIMEOUT_MS = 10 * 1000 };
@@ -53,24 +53,45 @@ static bool print_answer(const json_t *answer, FILE *to, struct usage_error *err
 	return true;
 }
 
+/* Where the one guard of --vm listens. A change must never reach another VM of the same name. */
+static bool find_guard(const struct options *options, struct guard_call *call, struct usage_error *error)
+{
+	struct guard_list list;
+	if (!ask_guards(options, &list, TIMEOUT_MS, NULL, error))
+		return false;
+	if (list.count == 1)
+		copy_text(call->path, sizeof call->path, list.views[0].path);
+	size_t count = list.count;
+	forget_guards(&list);
+	if (count > 1)
+		return refuse(error,
+			      "--vm: \"%s\": %zu guards are called so; give the MAC address or the PID that "
+			      "`softnet status` shows",
+			      options->name, count);
+	return count == 1 || refuse(error, "--vm: no guard answers for a VM \"%s\"%s", options->name,
+				    root_has_guards() ? "; root has guards, which only root may ask" : "");
+}
+
 bool ask_for_policy(const struct options *options, FILE *to, struct usage_error *error)
 {
 	struct guard_call call = { .answer_max = ANSWER_MAX };
 	struct sockaddr_un address;
 	struct port_error cause;
 	const char *path = options->control_path;
-	if (!unix_address(&address, path, strlen(path), &cause))
+	if (path != NULL && !unix_address(&address, path, strlen(path), &cause))
 		return refuse(error, "--control: %s", cause.text);
 	if (!become_caller())
 		return refuse(error, "--control: cannot become its caller again: %s", strerror(errno));
-	copy_text(call.path, sizeof call.path, path);
+	copy_text(call.path, sizeof call.path, path != NULL ? path : "");
+	if (path == NULL && !find_guard(options, &call, error))
+		return false;
 	char *request = request_of(options);
 	call_guards(&call, 1, request, TIMEOUT_MS, NULL);
 	free(request);
 	bool is_done = call.answer != NULL
 			   ? print_answer(call.answer, to, error)
 			   : refuse(error, "--control: %s %s: %s",
-				    call.is_connected ? "no answer from" : "cannot connect to", path, call.why);
+				    call.is_connected ? "no answer from" : "cannot connect to", call.path, call.why);
 	forget_calls(&call, 1);
 	return is_done;
 }

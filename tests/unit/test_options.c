@@ -379,7 +379,15 @@ static void client_forms(void **unused)
 	TAKEN("policy", "set", "--control=/run/c", "--allow", "@host,10.0.0.1", "--block", "any");
 	assert_int_equal(options.wanted, WANT_SET);
 	assert_int_equal(options.rules.count, 3);
-	REFUSED("--control: missing; the PATH that the guard was given", "policy", "show");
+	TAKEN("policy", "show", "--vm", "web1");
+	assert_string_equal(options.name, "web1");
+	TAKEN("policy", "set", "--vm=web1", "--block", "any");
+	REFUSED("policy show: expected --vm NAME, or --control and the PATH that the guard was given", "policy", "show");
+	REFUSED("policy set: expected --vm NAME, or --control and the PATH that the guard was given", "policy", "set",
+		"--block", "any");
+	REFUSED("--vm: not together with --control", "policy", "show", "--vm", "a", "--control", "p");
+	REFUSED("policy set: expected --allow, --block or --policy with it; an empty FILE takes all rules away",
+		"policy", "set", "--vm=web1");
 	REFUSED("--allow: not with `softnet policy show`", "policy", "show", "--control=/run/c", "--allow", "any");
 	REFUSED("policy set: expected --allow, --block or --policy with it; an empty FILE takes all rules away",
 		"policy", "set", "--control=/run/c");

@@ -181,7 +181,7 @@ static void an_unknown_kind_names_the_known_ones(void **state)
 	refuses("unixgra:x", &guest, true, "unixgra:x");
 	refuses("stream:", &guest, true, "path");
 	refuses("unixgram:", &uplink, true, "path");
-	refuses("unixgram:a,b", &uplink, true, "\"unixgram:a,b\"");
+	refuses("unixgram:a,b", &uplink, true, "\"b\" is no option of a socket");
 	refuses("unixgram:a,vfkit", &guest, true, "uplink");
 	char text[300] = "stream:/";
 	memset(text + 8, 'x', 200);

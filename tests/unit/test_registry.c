@@ -237,6 +237,26 @@ static void dead_entries_go_and_no_others(void **unused)
 	close(alive);
 }
 
+/* Guards that were killed, and started again with the same path, leave links to it: a row each, were they not taken away. */
+static void links_to_our_own_path_go(void **unused)
+{
+	struct usage_error error;
+	long first = dead_number(), second = dead_number(), other = dead_number();
+	(void)unused;
+	assert_int_equal(mkdir(folder, 0700), 0);
+	assert_int_equal(symlink(in(prefix, "socket"), entry_of(first, "sock")), 0);
+	assert_int_equal(symlink(in(prefix, "socket"), entry_of(second, "sock")), 0);
+	int elsewhere = listen_at(in(prefix, "other"));
+	assert_int_equal(symlink(in(prefix, "other"), entry_of(other, "sock")), 0); /* of another process namespace */
+	assert_true(listen_control(&control, in(prefix, "socket"), &error));
+	enter_registry(&registry, &control);
+	assert_true(answers(own));
+	assert_false(is_there(entry_of(first, "sock")) || is_there(entry_of(second, "sock")));
+	assert_true(is_there(entry_of(other, "sock")));
+	leave_registry(&registry);
+	close(elsewhere);
+}
+
 static void our_number_may_be_taken(void **unused)
 {
 	struct stat before, after;
@@ -294,10 +314,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-		T(an_entry_is_its_users_alone),   T(a_link_leads_to_the_socket_of_control),
-		T(folders_that_are_not_believed), T(the_next_folder_is_taken),
-		T(nowhere_is_no_fault),           T(dead_entries_go_and_no_others),
-		T(our_number_may_be_taken),       T(users_keep_apart),
+		T(an_entry_is_its_users_alone),
+		T(a_link_leads_to_the_socket_of_control),
+		T(folders_that_are_not_believed),
+		T(the_next_folder_is_taken),
+		T(nowhere_is_no_fault),
+		T(dead_entries_go_and_no_others),
+		T(links_to_our_own_path_go),
+		T(our_number_may_be_taken),
+		T(users_keep_apart),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

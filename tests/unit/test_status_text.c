@@ -28,7 +28,7 @@ static const char good[] =
     "'rates':{'seconds':10,'guest':{'frames':12,'octets':1500,'drops':120},'uplink':{'frames':3,'octets':12,'drops':0}}"
     ","
     "'drops':[{'side':'guest','reason':'dst-private','meaning':'no rule allows it','count':4242,'seconds':2,"
-    "'frame':'IPv4 192.168.77.12 > 10.0.0.1'},"
+    "'frame':'IPv4 192.168.77.12 > 10.0.0.1','rule':'block 10.0.0.0/8'},"
     "{'side':'uplink','reason':'queue-full','meaning':'the other side is full','count':1,'seconds':null,'frame':null}],"
     "'flows':{'established':3,'closing':0},'rejections':7,'asking':null,'gateway':null,"
     "'capture':{'file':'/tmp/x.pcapng','frames':17,'octets':1,'lost':2},"
@@ -65,6 +65,7 @@ static const char page[] =
     "       2 s ago  from the VM   4242  dst-private\n"
     "    no rule allows it\n"
     "    IPv4 192.168.77.12 > 10.0.0.1\n"
+    "    rule: block 10.0.0.0/8\n"
     "             ?  to the VM        1  queue-full\n"
     "    the other side is full\n";
 
@@ -131,6 +132,13 @@ static void how_it_stands(void **unused)
 	json_object_set_new(asks, "asking", json_pack("{s:i, s:s}", "seconds", 42, "hint", longest));
 	assert_non_null(strstr(format_situation(asks).text, longest));
 	json_decref(asks);
+	stands("away", "{'guest':null,'uplink':'nobody is there'}", "the network is away: nobody is there");
+	stands("away", "{'guest':'nobody has come','uplink':null}", "the VM is away: nobody has come");
+	json_t *lost = parse_alone();
+	json_object_set_new(lost, "away", parse("{'guest':'nobody has come','uplink':'it is closed; waiting'}"));
+	json_object_set_new(lost, "away_for", parse("{'guest':9,'uplink':3}"));
+	assert_string_equal(format_situation(lost).text, "the network is away for 3 s: it is closed; waiting");
+	json_decref(lost);
 	stands("addresses", "[]", "has no address; drops 120/s: dst-private");
 	stands("addresses", "[{'address':'fe80::5','origin':'link-local','state':'bound'}]",
 	       "has no address; drops 120/s: dst-private");
