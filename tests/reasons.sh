@@ -20,10 +20,11 @@ document() {
     cat <<'END'
 # Reasons
 
-Every frame that does not pass has exactly one reason. The counters of `SIGUSR1` and `-v`, the man page and this page
-take their names from one table, core/wire/verdict.h; this page is made from it by `tests/reasons.sh`. Names are stable: a
-name keeps its meaning. The direction is counted apart: `guest` is what the guest sent, `uplink` what the network sent.
-docs/filter.md says which rule gives which reason.
+Every frame that does not pass has exactly one reason. The counters of `SIGUSR1` and `-v`, the man
+page and this page take their names from one table, core/wire/verdict.h. `tests/reasons.sh` makes
+this page from it. Names are stable: a name keeps its meaning. The direction is counted apart:
+`guest` is what the guest sent, `uplink` what the network sent. docs/filter.md says which rule gives
+which reason.
 
 | reason | meaning |
 |---|---|
