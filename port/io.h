@@ -91,6 +91,8 @@ void no_sigpipe(int fd);
 /* For child processes: close `lowest` and all above; end when the parent ends; a name in ps; no way up, no core. */
 void close_from(int lowest);
 void end_with_parent(void);
+/* The same, asked politely, and kept over exec(2): for the command. */
+void ask_to_end_with_parent(void);
 void name_process(const char *name);
 void give_up_privileges_for_good(void);
 

@@ -97,6 +97,14 @@ void end_with_parent(void)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
+void ask_to_end_with_parent(void)
+{
+	pid_t parent = getppid();
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		raise(SIGTERM); /* it was gone before we had asked */
+}
+
 void name_process(const char *name)
 {
 	prctl(PR_SET_NAME, name);

@@ -86,6 +86,11 @@ void end_with_parent(void)
 	/* There is no such request here: the end of the control socket tells. */
 }
 
+void ask_to_end_with_parent(void)
+{
+	/* No such request here. */
+}
+
 void name_process(const char *name)
 {
 	(void)name;

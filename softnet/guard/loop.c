@@ -12,6 +12,7 @@
 #include "system/clock.h"
 #include "softnet/launch/escalation.h"
 #include "softnet/guard/keeping.h"
+#include "softnet/guard/rules_in_force.h"
 #include "system/log.h"
 
 enum { TICK_MS = 1000 };
@@ -39,6 +40,8 @@ static enum relay_end handle_signals(struct relay *r)
 			print_summary(&r->counters, r->questions.sent, r->snoop.state, r->now_ms);
 		else if (arrived.number == SIGCHLD)
 			continue; /* it has only woken us */
+		else if (arrived.number == SIGHUP && r->options->policy_file_count > 0 && !arrived.from_terminal)
+			reload_policy(r);
 		else if (r->command != NULL)
 			signal_command(r->command, &arrived, r->now_ms);
 		else if (arrived.number != SIGUSR2)

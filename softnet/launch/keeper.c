@@ -51,6 +51,7 @@ static pid_t start(char **words, int signal_fd, int result_fd, const sigset_t *i
 	close(signal_fd);
 	restore_signals();
 	restore_process();
+	ask_to_end_with_parent(); /* one that is killed can end nobody */
 	sigprocmask(SIG_SETMASK, inherited, NULL);
 	execvp(words[0], words);
 	tell_failure(result_fd, false);

@@ -19,7 +19,6 @@ json_t *json_status(const struct relay *);
 json_t *guard_status(struct rpc_call *);
 
 /* control_policy.c */
-int count_allowing(const struct rule_list *);
 json_t *policy_get(struct rpc_call *);
 json_t *policy_set(struct rpc_call *);
 /* control_expose.c */

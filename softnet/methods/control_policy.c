@@ -1,13 +1,7 @@
 /* The two methods of the original: read the rules, and replace them as a whole. */
 #include <string.h>
-#include "core/flows/flow.h"
+#include "softnet/guard/rules_in_force.h"
 #include "softnet/methods/control_methods.h"
-#include "system/log.h"
-#include "system/platform.h"
-#include "softnet/setup/setup.h"
-
-/* One is in force, unless the rules are still those of the start; the next ones are built in the other. */
-static struct rule_list lists[2];
 
 static json_t *rules_of_class(const struct rule_list *rules, enum destination_class class)
 {
@@ -23,14 +17,6 @@ static json_t *policy_of(const struct rule_list *rules)
 {
 	return json_pack("{s:o, s:o, s:i}", "allow", rules_of_class(rules, CLASS_ALLOWED), "block",
 			 rules_of_class(rules, CLASS_BLOCKED), "ruleCount", (int)rules->count);
-}
-
-int count_allowing(const struct rule_list *rules)
-{
-	int count = 0;
-	for (uint32_t i = 0; i < rules->count; i++)
-		count += rules->rule[i].class == CLASS_ALLOWED;
-	return count;
 }
 
 json_t *policy_get(struct rpc_call *call)
@@ -71,35 +57,16 @@ static bool check_arrays(struct rpc_call *call)
 	       rpc_refuse(call, RPC_BAD_PARAMETERS, "allow and block: more than %d rules", RULES_MAX) != NULL;
 }
 
-/* Between two frames: the whole of it, or nothing. */
-static bool put_in_force(struct relay *r, const struct rule_list *rules, struct usage_error *error)
-{
-	struct flows *flows = r->snoop.flows;
-	uint64_t key[2];
-	if (!apply_rules(r->options, rules, r->config, error))
-		return false;
-	if (!platform_random(key, sizeof key))
-		memcpy(key, flows->hash_key, sizeof key);
-	clear_flows(flows, key);
-	r->rules = rules;
-	begin_capture_section(&r->capture, r->now_ms);
-	info("live control: %u rules are in force", (unsigned)rules->count);
-	int allowing = count_allowing(rules);
-	announce_policy(&r->announcer, allowing, (int)rules->count - allowing, r->now_ms);
-	return true;
-}
-
 json_t *policy_set(struct rpc_call *call)
 {
 	struct relay *r = call->context;
-	struct rule_list *rules = r->rules == &lists[0] ? &lists[1] : &lists[0];
+	struct rule_list *rules = next_rules(r);
 	struct usage_error error;
-	rules->count = 0;
 	if (!check_arrays(call) || !read_rules(call, "allow", CLASS_ALLOWED, rules) ||
 	    !read_rules(call, "block", CLASS_BLOCKED, rules))
 		return NULL;
 	normalize_rules(rules);
-	if (!same_rules(rules, r->rules) && !put_in_force(r, rules, &error))
+	if (!same_rules(rules, r->rules) && !put_in_force(r, rules, "live control", &error))
 		return rpc_refuse(call, RPC_BAD_PARAMETERS, "%s", error.text);
 	return policy_of(rules);
 }

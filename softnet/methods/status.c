@@ -4,6 +4,7 @@
 #include "softnet/setup/anchors_json.h"
 #include "softnet/methods/control_methods.h"
 #include "softnet/describe/describe.h"
+#include "softnet/guard/rules_in_force.h"
 #include "softnet/hints/deciding.h"
 #include "softnet/counts/state_json.h"
 

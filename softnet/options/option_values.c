@@ -80,7 +80,27 @@ bool take_block(struct options *options, const char *value, struct usage_error *
 
 bool take_policy(struct options *options, const char *value, struct usage_error *error)
 {
-	return read_policy_file(value, &options->rules, error);
+	uint32_t before = options->rules.count;
+	if (options->policy_file_count == POLICY_FILES_MAX)
+		return refuse(error, "\"%s\": more than %d files", value, POLICY_FILES_MAX);
+	options->policy_files[options->policy_file_count++] = value;
+	bool is_read = read_policy_file(value, &options->rules, error);
+	for (uint32_t i = before; i < options->rules.count; i++)
+		options->rules.rule[i].is_from_file = true;
+	return is_read;
+}
+
+bool reread_rules(const struct options *options, struct rule_list *rules, struct usage_error *error)
+{
+	rules->count = 0;
+	for (uint32_t i = 0; i < options->rules.count; i++)
+		if (!options->rules.rule[i].is_from_file)
+			rules->rule[rules->count++] = options->rules.rule[i];
+	for (uint32_t i = 0; i < options->policy_file_count; i++)
+		if (!read_policy_file_again(options->policy_files[i], rules, error))
+			return false;
+	normalize_rules(rules);
+	return true;
 }
 
 bool take_inbound(struct options *options, const char *value, struct usage_error *error)

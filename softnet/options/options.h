@@ -26,7 +26,14 @@ enum wanted {
 /* Which frames are captured, or shown by replay. FRAMES_UNSAID: the default of the verb. */
 enum frames_wanted { FRAMES_UNSAID, FRAMES_DROPS, FRAMES_ALL, FRAMES_NONE };
 
-enum { EVENT_FILES_MAX = 4, CAPTURES_MAX = 16, VM_NAME_MAX = 63, SEGMENT_NAME_MAX = 48, PCAP_FILES_MAX = 1000 };
+enum {
+	POLICY_FILES_MAX = 64,
+	EVENT_FILES_MAX = 4,
+	CAPTURES_MAX = 16,
+	VM_NAME_MAX = 63,
+	SEGMENT_NAME_MAX = 48,
+	PCAP_FILES_MAX = 1000
+};
 
 /* A capture to replay. */
 struct capture_name {
@@ -72,6 +79,8 @@ struct options {
 	struct static_address statics[STATICS_MAX];
 	struct exposed exposes[EXPOSES_MAX];
 	struct rate rates[RATE_CLASSES_END];
+	const char *policy_files[POLICY_FILES_MAX];
+	uint32_t policy_file_count;
 	struct rule_list rules; /* normalized; as started, whatever live control says later */
 	bool inbound_given;
 	enum inbound inbound;
@@ -102,6 +111,9 @@ struct options {
 bool parse_options(int argc, char **argv, struct options *, struct usage_error *);
 void print_help(FILE *);
 void print_version(FILE *);
+
+/* The rules of --allow and --block, and those that the files of --policy hold now. False: the error names file and line. */
+bool reread_rules(const struct options *, struct rule_list *, struct usage_error *);
 
 /* Isolation as --isolation says, or as the rules imply. */
 bool wants_isolation(const struct options *);

@@ -71,13 +71,16 @@ struct reading {
 	const char *path;
 	char *text;
 	size_t size, length;
+	bool is_again;      /* nothing that could make us wait */
 	bool is_other_kind; /* of file; else errno says what is wrong */
 };
 
 static bool read_all(struct reading *r, int fd)
 {
 	struct stat status;
-	r->is_other_kind = fstat(fd, &status) < 0 || (!S_ISREG(status.st_mode) && !S_ISFIFO(status.st_mode));
+	bool may_be_pipe = !r->is_again;
+	r->is_other_kind = fstat(fd, &status) < 0 ||
+			   (!S_ISREG(status.st_mode) && (!S_ISFIFO(status.st_mode) || !may_be_pipe));
 	while (!r->is_other_kind && r->length < r->size) {
 		ssize_t got = read(fd, r->text + r->length, r->size - r->length);
 		if (got == 0)
@@ -92,7 +95,7 @@ static bool read_all(struct reading *r, int fd)
 static bool read_file(void *context)
 {
 	struct reading *r = context;
-	int fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int fd = open(r->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (r->is_again ? O_NONBLOCK : 0));
 	bool is_read = fd >= 0 && read_all(r, fd);
 	int cause = errno;
 	if (fd >= 0)
@@ -101,16 +104,30 @@ static bool read_file(void *context)
 	return is_read;
 }
 
+static bool take_file(struct reading *r, bool is_read, struct rule_list *list, struct usage_error *error)
+{
+	const char *path = r->path,
+		   *expected = r->is_again ? "expected a regular file" : "expected a regular file or a pipe";
+	if (!is_read)
+		return refuse_file(error, path, r->is_other_kind ? expected : strerror(errno));
+	if (r->length > POLICY_FILE_MAX)
+		return refuse(error, "%.*s: longer than %d octets", SHOWN_PATH, path, POLICY_FILE_MAX);
+	r->text[r->length] = '\0';
+	if (strlen(r->text) != r->length)
+		return refuse_file(error, path, "expected text: it holds an octet of zero");
+	return read_lines(r->text, path, list, error);
+}
+
+static char file_text[POLICY_FILE_MAX + 1];
+
 bool read_policy_file(const char *path, struct rule_list *list, struct usage_error *error)
 {
-	static char text[POLICY_FILE_MAX + 1];
-	struct reading r = { .path = path, .text = text, .size = sizeof text };
-	if (!do_as_caller(read_file, &r))
-		return refuse_file(error, path, r.is_other_kind ? "expected a regular file or a pipe" : strerror(errno));
-	if (r.length > POLICY_FILE_MAX)
-		return refuse(error, "%.*s: longer than %d octets", SHOWN_PATH, path, POLICY_FILE_MAX);
-	text[r.length] = '\0';
-	if (strlen(text) != r.length)
-		return refuse_file(error, path, "expected text: it holds an octet of zero");
-	return read_lines(text, path, list, error);
+	struct reading r = { .path = path, .text = file_text, .size = sizeof file_text };
+	return take_file(&r, do_as_caller(read_file, &r), list, error);
+}
+
+bool read_policy_file_again(const char *path, struct rule_list *list, struct usage_error *error)
+{
+	struct reading r = { .path = path, .text = file_text, .size = sizeof file_text, .is_again = true };
+	return take_file(&r, read_file(&r), list, error);
 }

@@ -210,7 +210,7 @@ bool add_rule(struct rule_list *list, const char *text, enum destination_class c
 		return false;
 	if (list->count >= RULES_MAX)
 		return refuse(error, "\"%.80s\": more than %d rules", text, RULES_MAX);
-	list->rule[list->count++] = (struct written_rule){ rule, class };
+	list->rule[list->count++] = (struct written_rule){ rule, class, false };
 	return true;
 }
 
@@ -251,6 +251,8 @@ void normalize_rules(struct rule_list *list)
 	for (uint32_t i = 0; i < count; i++)
 		if (i == 0 || compare_sortable(&sorted[i - 1], &sorted[i]) != 0)
 			list->rule[list->count++] = sorted[i].rule;
+		else
+			list->rule[list->count - 1].is_from_file &= sorted[i].rule.is_from_file;
 }
 
 bool same_rules(const struct rule_list *a, const struct rule_list *b)

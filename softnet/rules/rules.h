@@ -36,6 +36,7 @@ const char *format_rule(const struct rule_text *, char text[RULE_TEXT]);
 struct written_rule {
 	struct rule_text text;
 	enum destination_class class; /* CLASS_ALLOWED or CLASS_BLOCKED */
+	bool is_from_file;            /* of --policy, and not of an option as well */
 };
 
 /* As written; large, so never on the stack. */
