@@ -184,7 +184,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		if (length > n)
 			length = (uint32_t)n;
 		enum verdict verdict = decide_exactly(&snoop, direction, data, length, now_ms);
-		if ((verdict != PASS && verdict < FIRST_DROP) || verdict >= VERDICTS)
+		if ((verdict != PASS && (uint32_t)verdict < FIRST_DROP) || verdict >= VERDICTS)
 			abort();
 		check_state(&config, &state, statics, now_ms);
 		data += length;

@@ -16,7 +16,7 @@ import rawguest
 import services
 
 MAC = "52:54:00:00:00:0a"
-VARIANTS = "address", "thread"      # the sanitizers in it
+VARIANTS = "address", pytest.param("thread", marks=pytest.mark.long)     # the sanitizers in it
 
 
 def program(variant):

@@ -161,8 +161,12 @@ ATTACKS = {
 }
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=needs(name.split("-own")[0].replace("-dhcp", "")))
-                                  for name in ATTACKS])
+def case(name):
+    marks = [needs(name.split("-own")[0].replace("-dhcp", ""))]
+    return pytest.param(name, marks=[*marks, pytest.mark.long] if name in ("arp-scan", "yersinia", "ettercap-dhcp") else marks)
+
+
+@pytest.mark.parametrize("name", [case(name) for name in ATTACKS])
 def test_attack_does_not_get_out(scene, name):
     victim, attacker = scene.victim, scene.attacker
     commands, reasons = ATTACKS[name]

@@ -241,7 +241,15 @@ def must_count(counters, reasons, tools):
                 f"{reason} is not in {counters}; the tools said: {[tool.output()[-3:] for tool in tools]}"
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=needs(*PROGRAMS.get(name, ()))) for name in ATTACKS])
+LONG = "ettercap", "bettercap", "dos-new-ip6"
+
+
+def case(name, *long):
+    marks = [needs(*PROGRAMS.get(name, ()))]
+    return pytest.param(name, marks=[*marks, pytest.mark.long] if name in long else marks)
+
+
+@pytest.mark.parametrize("name", [case(name, *LONG) for name in ATTACKS])
 def test_attack_does_not_get_out(make_scene, name):
     scene = make_scene(True, False)
     commands, reasons = ATTACKS[name]
@@ -275,7 +283,7 @@ FROM_THE_SEGMENT = {
 ANCHORED = "redir6"
 
 
-@pytest.mark.parametrize("name", FROM_THE_SEGMENT)
+@pytest.mark.parametrize("name", [case(name, "parasites", "floods", "ipv6toolkit") for name in FROM_THE_SEGMENT])
 def test_attack_does_not_reach_the_guest(make_scene, name):
     """But for new addresses: that others may object to these is what duplicate address detection is for."""
     anchored = name == ANCHORED

@@ -324,6 +324,7 @@ def test_chains(guest):
     assert not guest.is_bound or counters.passed["guest"] > 100, counters       # the echo, where its headers are few
 
 
+@pytest.mark.parametrize("guest", [pytest.param("init", marks=pytest.mark.long), "bound"], indirect=True)
 def test_mutants(guest):
     print(f"SEED={SEED}")
     chance = random.Random(SEED)

@@ -74,6 +74,7 @@ def test_what_tshark_shows(segment, folder, softnet):
     assert f"softnet {netns.run(softnet, '--version').split()[1]}\n--vm-mac-address={MAC}\n".encode() in raw
 
 
+@pytest.mark.long
 def test_a_flood_is_bounded_and_a_folder_must_be_writable(segment, folder, softnet):
     folder.chmod(0o755)
     failed = segment.start([softnet, "--vm-mac-address", MAC, "--guest", "tap:g-x", "--uplink", "tap:u-x,bridge=br0",

@@ -93,6 +93,7 @@ def lan(segment, softnet):
 
 # --- DHCP: which address, MAC address, option or port -----------------------------------------------------------------
 
+@pytest.mark.long
 def test_the_router_is_not_the_host(lan):
     guest = asking(lan)
     hint = guest.wait_hint(f"its address {GATEWAY} is not this host's .{HOST}.")
@@ -114,6 +115,7 @@ def test_the_server_is_not_the_host(lan):
     guest.must_reach(INTERNET)
 
 
+@pytest.mark.long
 def test_the_server_is_not_the_named_one(segment, softnet):
     guest = asking(segment, "--dhcp-server", "192.168.77.9")
     guest.follow(guest.wait_hint(f"its address {GATEWAY} is none of --dhcp-server"))
@@ -122,6 +124,7 @@ def test_the_server_is_not_the_named_one(segment, softnet):
     guest.must_reach(INTERNET)
 
 
+@pytest.mark.long
 def test_the_server_is_not_the_gateway(segment, softnet):
     segment.dhcp_server.stop()
     other = machine(segment, "dhcp", "192.168.77.2", OTHER_MAC)
@@ -132,6 +135,7 @@ def test_the_server_is_not_the_gateway(segment, softnet):
     guest.must_reach(INTERNET)
 
 
+@pytest.mark.long
 def test_the_servers_mac_is_not_the_named_one(segment, softnet):
     guest = asking(segment, "--gateway", GATEWAY, "--gateway-mac", OTHER_MAC)
     guest.follow(guest.wait_hint(f"{GATEWAY_MAC} answers as the gateway {GATEWAY}, and is none of --gateway-mac"))
@@ -139,6 +143,7 @@ def test_the_servers_mac_is_not_the_named_one(segment, softnet):
     guest.must_reach(INTERNET)
 
 
+@pytest.mark.long
 def test_the_server_is_behind_a_relay(segment, softnet):
     """The server is named, but the guest hears the relay, which is the gateway."""
     segment.dhcp_server.stop()
@@ -157,6 +162,7 @@ def test_the_server_is_behind_a_relay(segment, softnet):
     guest.must_reach(INTERNET)
 
 
+@pytest.mark.long
 def test_the_server_says_two_things(segment, softnet):
     """Option 51 twice: no option of softnet's, but the server's."""
     segment.dhcp_server.stop()
@@ -180,6 +186,7 @@ def test_the_guests_mac_is_another(segment, softnet):
     guest.must_reach(INTERNET)
 
 
+@pytest.mark.long
 def test_dhcp_is_switched_off(segment, softnet):
     guest = asking(segment, "--no-dhcp", "--vm-ip", "fe80::5")
     guest.wait_hint(r"dhcp4-disabled\): they are not wanted \(--no-dhcp\): leave that option out")
@@ -196,6 +203,7 @@ def test_the_host_name_is_another(segment, softnet, sent, option):
     guest.must_lease()
 
 
+@pytest.mark.long
 def test_a_lease_that_is_not_listed(segment, softnet):
     guest = asking(segment, "--vm-ip", "192.168.77.200")
     hint = guest.wait_hint(r"dhcp4-bad-lease\): it leases 192.168.77.[0-9]+, which is not in --vm-ip")
@@ -235,6 +243,7 @@ def move_gateway(network, mac=OTHER_MAC):
     network.gateway.ip(f"link set eth0 address {mac}")
 
 
+@pytest.mark.long
 def test_the_gateway_has_another_mac_than_is_named(segment, softnet, folder):       # noqa: F811
     events = FOLDER / "events.jsonl"
     guest = Hinted(segment, "vm", "--gateway-mac", GATEWAY_MAC, "--events", str(events), walled=True)

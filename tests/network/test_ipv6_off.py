@@ -61,6 +61,7 @@ def make(segment, name, *options, **more):
     (["--allow", "10.0.0.0/8"], r"IPv6: off \(auto: "),
     (["--block", "10.0.0.0/8"], r"IPv6: off \(auto: "),
 ])
+@pytest.mark.long
 def test_dual_stack_guest_does_not_hang(segment, options, why):
     guest = make(segment, "vm", *options)
     guest.guard.wait_line(why)

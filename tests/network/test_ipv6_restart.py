@@ -99,6 +99,7 @@ def seconds_until_it_pings(guest, source, most):
     return round(time.monotonic() - begin, 1)
 
 
+@pytest.mark.long
 def test_forgotten_addresses_come_back(quiet_segment):
     """No state, no link that goes down and up, no advertisement for minutes: the guest just goes on."""
     guest = Guest6(quiet_segment, "vm", walled=True, ipv6={**OPAQUE, **PRIVACY})

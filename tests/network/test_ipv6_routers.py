@@ -58,6 +58,7 @@ def test_new_prefix_and_old_one_deprecated(segment):
         assert guest.guard.counters().dropped("guest") == 0
 
 
+@pytest.mark.long
 def test_prefix_that_runs_out(segment):
     """The guard takes the address away when the guest's kernel does: never before, and not much later."""
     router = radvd(segment, segment.gateway, PREFIX, valid=5, preferred=5, lifetime=30)
@@ -91,6 +92,7 @@ def test_prefix_that_runs_out(segment):
         guest.must_reach(GATEWAY_LINK_LOCAL + "%eth0")
 
 
+@pytest.mark.long
 def test_second_router_has_to_wait(segment, other):
     first = radvd(segment, segment.gateway, PREFIX, valid=5, preferred=5, lifetime=4)
     guest = Guest6(segment, "vm")

@@ -64,6 +64,7 @@ def test_router_is_replaced(segment, address):
     guest.guard.wait_line(f"gateway learned: .* at {OTHER_MAC}")
 
 
+@pytest.mark.long
 def test_living_router_keeps_its_place(segment):
     """A neighbour claims its address, and advertises itself, twenty times a second: not a packet is lost."""
     radvd(segment, segment.gateway, PREFIX, lifetime=1800)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/learn6/lease6.h"
+#include "amount.h"
 #include "test_dhcp6.h"
 
 #include <cmocka.h>
@@ -420,12 +421,12 @@ static void deliver(struct pending *p)
 /* Ten minutes at full rate, of whatever messages, with answers that come late, in another order, or not at all. */
 void ten_minutes_of_a_hostile_guest(void **state)
 {
-	enum { ROUNDS = 300 };
+	const int rounds = (int)amount(300);
 	static struct model server;
 	static struct pending queue[PENDING];
 	int reached = 0;
 	(void)state;
-	for (int round = 0; round < ROUNDS; round++) {
+	for (int round = 0; round < rounds; round++) {
 		memset(&server, 0, sizeof server);
 		memset(queue, 0, sizeof queue);
 		start_world6(&w, true); /* with its limits */
@@ -441,5 +442,5 @@ void ten_minutes_of_a_hostile_guest(void **state)
 		assert_in_range(server.most_prefixes, 0, DELEGATIONS_MAX);
 		reached += server.most >= LEASES6_MAX && (server.names_count || server.most_prefixes == DELEGATIONS_MAX);
 	}
-	assert_true(reached > ROUNDS / 2); /* else it would have been no attack */
+	assert_true(reached > rounds / 2); /* else it would have been no attack */
 }

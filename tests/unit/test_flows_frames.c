@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/judge/flow_facts.h"
+#include "amount.h"
 #include "test_flows.h"
 
 #include <cmocka.h>
@@ -258,7 +259,7 @@ void random_frames_have_facts_or_none(void **state)
 {
 	(void)state;
 	static const uint8_t protocols[] = { TCP, UDP, SCTP, ICMP4, ESP };
-	for (uint32_t i = 0; i < 200000; i++) {
+	for (uint32_t i = 0; i < amount(200000); i++) {
 		struct call c = { .v6 = i % 2,
 				  .to_guest = next_random() & 1,
 				  .protocol = protocols[next_random() % 5],

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "amount.h"
 #include "test_flows.h"
 
 #include <cmocka.h>
@@ -179,7 +180,7 @@ void a_long_run_equals_the_model(void **state)
 	(void)state;
 	static const uint64_t pauses_ms[] = { 0, 0, 0, 1, 59999, 60000, 119999, 120000, 299999, 300000, 7439999, 7440000 };
 	start_run();
-	for (uint32_t i = 0; i < 3000000; i++) {
+	for (uint32_t i = 0; i < amount(3000000); i++) {
 		step(next_random() % FEW, FEW);
 		if (next_random() % 8 == 0)
 			now_ms += next_random() % 16 ? next_random() % 20000 : pauses_ms[next_random() % 12];

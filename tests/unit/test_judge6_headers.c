@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "amount.h"
 #include "test_judge6.h"
 
 #include <cmocka.h>
@@ -130,7 +131,7 @@ void all_header_chains(void **state)
 	struct chain c = { .more = false };
 	uint32_t chains = KINDS;
 	bound6();
-	for (uint32_t length = 1; length <= CHAIN_MAX; length++, chains *= WALKABLE)
+	for (uint32_t length = 1; length <= (amount(4) < 4 ? CHAIN_MAX - 1 : CHAIN_MAX); length++, chains *= WALKABLE)
 		for (uint32_t number = 0; number < chains; number++) {
 			c.more = false;
 			bool fragment = make_chain(&c, length, number);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/policy/special.h"
+#include "amount.h"
 #include "test_policy.h"
 
 #include <cmocka.h>
@@ -168,7 +169,7 @@ static void set_random_rules(void)
 static void random_rules_equal_the_naive_reading(void **state)
 {
 	(void)state;
-	for (int round = 0; round < ROUNDS; round++) {
+	for (int round = 0; round < (int)amount(ROUNDS); round++) {
 		set_random_rules();
 		for (uint32_t i = 0; i < count; i++)
 			if (rule[i].alias == ALIAS_NONE)
@@ -185,7 +186,7 @@ static void every_edge_of_every_port_range(void **state)
 {
 	(void)state;
 	static const uint8_t protocols[] = { TCP, UDP, SCTP, ICMP4, ICMP6, ESP, 103 };
-	for (int round = 0; round < ROUNDS; round++) {
+	for (int round = 0; round < (int)amount(ROUNDS); round++) {
 		uint16_t port[MODEL_PORTS_MAX];
 		set_random_rules();
 		uint32_t ports = model_ports(rule, count, port);
@@ -240,7 +241,7 @@ static void one_rule_more_moves_one_way(void **state)
 {
 	(void)state;
 	static struct policy before;
-	for (int round = 0; round < ROUNDS; round++) {
+	for (int round = 0; round < (int)amount(ROUNDS); round++) {
 		set_random_rules();
 		before = policy;
 		struct rule more = random_rule();
@@ -265,7 +266,7 @@ static void order_and_repetition_change_nothing(void **state)
 	(void)state;
 	static struct policy first;
 	static struct rule mixed[3 * RULES];
-	for (int round = 0; round < ROUNDS; round++) {
+	for (int round = 0; round < (int)amount(ROUNDS); round++) {
 		set_random_rules();
 		first = policy;
 		uint32_t n = 0;
