@@ -7,8 +7,6 @@
 
 #include "core/flows/flow.h"
 #include "softnet/methods/control_methods.h"
-#include "system/log.h"
-#include "system/platform.h"
 #include "softnet/setup/setup.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -30,17 +28,6 @@ bool apply_rules(const struct options *from, const struct rule_list *rules, stru
 	(void)from;
 	applied++;
 	return compile_rules(rules, false, &to->policy, error);
-}
-
-bool platform_random(void *to, size_t octets)
-{
-	memset(to, 7, octets);
-	return true;
-}
-
-void info(const char *format, ...)
-{
-	(void)format;
 }
 
 void announce_policy(struct announcer *announcer, int allowing, int blocking, uint64_t now_ms)
