@@ -111,7 +111,7 @@ static bool find_sudo_caller(struct identity *caller)
 static bool choose_for_root(const char *user, const char *group, struct identities *ids, struct usage_error *error)
 {
 	static const char advice[] =
-	    ", and sudo was called by somebody; who is root all the same: env -u SUDO_UID softnet ...";
+	    ", and sudo was called by another user; to act as root all the same: env -u SUDO_UID softnet ...";
 	struct identity who = { .change = true, .uid = NOBODY, .gid = NOBODY };
 	bool has_group;
 	if (find_sudo_caller(&who)) {

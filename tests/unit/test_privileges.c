@@ -31,7 +31,7 @@ struct test_case {
 	unsigned command_uid;
 };
 
-#define BY_SUDO ", and sudo was called by somebody; who is root all the same: env -u SUDO_UID softnet ..."
+#define BY_SUDO ", and sudo was called by another user; to act as root all the same: env -u SUDO_UID softnet ..."
 
 static const struct test_case cases[] = {
 	{ "root becomes nobody, its command stays root", BY_ROOT, NULL, NULL, NULL, NULL, NOBODY, NOBODY, 0 },
