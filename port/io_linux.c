@@ -62,7 +62,7 @@ ssize_t stream_write(int fd, struct iovec *parts, int count)
 	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* By a descriptor of it: whoever may write to the folder may have put another file there. */
+/* By a descriptor of it: a user who may write to the folder may have put another file there. */
 bool give_socket(const char *path, uid_t owner, gid_t group)
 {
 	struct stat status;

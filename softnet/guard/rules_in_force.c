@@ -1,4 +1,4 @@
-/* Rules are built aside and swapped between two frames, whoever asks for it. */
+/* Rules are built aside and swapped between two frames, for every caller. */
 #include "softnet/guard/rules_in_force.h"
 #include <string.h>
 #include "core/flows/flow.h"
