@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "port/io.h"
+#include "system/guess.h"
 
 enum { CONNECT_PAUSE_MS = 50 };
 
@@ -31,15 +32,51 @@ const struct port_kind *const *port_kinds(void)
 	return kinds;
 }
 
+/* What is no kind of port here, but people look for. */
+static const char *advice_on(const char *name, size_t length)
+{
+	static const char *const known[][2] = {
+		{ "passt", "; passt is reached by stream:PATH, its --socket" },
+		{ "vmnet", "; vmnet is macOS' own" },
+		{ "unix", "; a socket is stream:PATH or unixgram:PATH" },
+		{ "socket", "; a socket is stream:PATH or unixgram:PATH" },
+		{ "bridge", "; a port of a bridge is tap:NAME,bridge=BR" },
+		{ "user", "; a network without root is slirp" },
+		{ "none", "; a VM without a network is --uplink slirp --vm-net-type host" },
+	};
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (strlen(known[i][0]) == length && strncmp(known[i][0], name, length) == 0)
+			return known[i][1];
+	return NULL;
+}
+
+static const char *name_of_kind(size_t i)
+{
+	return kinds[i] ? kinds[i]->name : NULL;
+}
+
 static struct port *unknown_kind(const char *text, struct port_error *error)
 {
-	char forms[240] = "";
+	char forms[240] = "", meant[80] = "";
+	size_t length = strcspn(text, ":");
+	const char *advice = advice_on(text, length), *guess = guess_word(text, length, name_of_kind);
 	for (size_t i = 0; kinds[i]; i++) {
 		size_t at = strlen(forms);
 		snprintf(forms + at, sizeof(forms) - at, "%s%.*s", i ? ", " : "", (int)strcspn(kinds[i]->form, "["),
 			 kinds[i]->form);
 	}
-	return usage_error(error, "unknown port \"%.60s\" (known: %s)", text, forms);
+	if (!advice && guess)
+		snprintf(meant, sizeof(meant), "; did you mean %s%s?", guess, text[length] == ':' ? ":" : "");
+	return usage_error(error, "unknown port \"%.60s\" (known: %s)%s", text, forms, advice ? advice : meant);
+}
+
+bool port_is_known(const char *text, struct port_error *error)
+{
+	size_t length = strcspn(text, ":");
+	for (size_t i = 0; kinds[i]; i++)
+		if (strlen(kinds[i]->name) == length && strncmp(kinds[i]->name, text, length) == 0)
+			return true;
+	return unknown_kind(text, error) != NULL;
 }
 
 struct port *port_open(const char *text, const struct port_settings *settings, struct port_error *error)

@@ -158,6 +158,8 @@ struct port {
 struct port *port_open(const char *text, const struct port_settings *, struct port_error *error);
 /* A connected datagram socketpair: the port on one end; *peer_fd (inheritable, above 2) is for the hypervisor. */
 struct port *port_open_pair(const struct port_settings *, int *peer_fd, struct port_error *error);
+/* Whether there is such a kind; the error says which there are. */
+bool port_is_known(const char *text, struct port_error *error);
 /* One line per kind for --help, NULL behind the last. */
 const struct port_kind *const *port_kinds(void);
 

@@ -21,6 +21,7 @@
 #include "system/lease_time.h"
 #include "system/log.h"
 #include "softnet/guard/loop.h"
+#include "softnet/options/help.h"
 #include "softnet/options/options.h"
 #include "system/platform.h"
 #include "softnet/policy/policy_check.h"
@@ -30,8 +31,10 @@
 #include "softnet/control/registry.h"
 #include "softnet/replay/replay.h"
 #include "softnet/launch/resolvers.h"
+#include "softnet/setup/free_ports.h"
 #include "softnet/setup/setup.h"
 #include "system/process/signals.h"
+#include "system/process/terminal.h"
 #include "softnet/look/status_client.h"
 #include "softnet/look/watch.h"
 
@@ -171,6 +174,9 @@ static struct port *open_uplink(void)
 {
 	struct port_settings settings = settings_for(UPLINK_SIDE);
 	struct port_error error = { false, "" };
+	char taken[TAKEN_TEXT];
+	if (is_kind(uplink_text(&options), "slirp") && find_taken(options.exposes, options.expose_count, taken) != NULL)
+		die("--expose: %s", taken);
 	if (geteuid() == 0)
 		prepare_bootpd();
 	struct port *port = port_open(uplink_text(&options), &settings, &error);
@@ -434,12 +440,13 @@ int main(int argc, char **argv)
 	if (!parse_options(argc, argv, &options, &error))
 		die_usage("%s", error.text);
 	if (options.wanted == WANT_HELP)
-		print_help(stdout);
+		print_help(stdout, options.help_of, has_colours(STDOUT_FILENO));
 	if (options.wanted == WANT_VERSION)
 		print_version(stdout);
 	if (options.wanted == WANT_CHECK)
 		warn_of_directions(&options);
-	if (options.wanted == WANT_CHECK && !check_policy(&options, stdout, &error))
+	struct check_manner how = { isatty(STDOUT_FILENO) != 0, has_colours(STDOUT_FILENO) };
+	if (options.wanted == WANT_CHECK && !check_policy(&options, stdout, how, &error))
 		die_usage("%s", error.text);
 	if ((options.wanted == WANT_SHOW || options.wanted == WANT_SET) && !ask_for_policy(&options, stdout, &error))
 		die("%s", error.text);

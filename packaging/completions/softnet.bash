@@ -18,7 +18,7 @@ _softnet()
 		COMPREPLY=($(compgen -f -- "$cur"))
 		return ;;
 	--vm)
-		COMPREPLY=($(compgen -W "$(softnet status --json 2>/dev/null | grep -o '"vm": *"[^"]*"' | cut -d'"' -f4)" -- "$cur"))
+		COMPREPLY=($(compgen -W "$(softnet status --json 2>/dev/null | grep -o '^    "name": *"[^"]*"' | cut -d'"' -f4)" -- "$cur"))
 		return ;;
 	esac
 	[[ $verb == -* ]] && verb=

@@ -9,6 +9,7 @@
 #include "system/log.h"
 #include "softnet/counts/metrics.h"
 #include "system/process/privileges.h"
+#include "system/process/terminal.h"
 #include "softnet/look/status_text.h"
 
 enum { TIMEOUT_MS = 2000, SHEET_MAX = 512 << 10 };
@@ -48,7 +49,7 @@ static void print_doubles(struct sheet *sheet, const struct guard_list *list)
 
 static bool print_text(const struct guard_list *list, const struct options *options, FILE *to)
 {
-	struct sheet sheet = { .text = malloc(SHEET_MAX), .size = SHEET_MAX };
+	struct sheet sheet = { .text = malloc(SHEET_MAX), .size = SHEET_MAX, .is_coloured = has_colours(fileno(to)) };
 	bool has_pages = list->count == 1 || options->name != NULL;
 	if (sheet.text == NULL)
 		return false;

@@ -228,6 +228,24 @@ struct word format_situation(const json_t *status)
 	return word("%s%s", situation_of(status).text, format_claims(status).text);
 }
 
+static const char *colour_of(const json_t *status)
+{
+	const json_t *away = json_object_get(status, "away");
+	bool is_away = json_is_string(json_object_get(away, "uplink")) ||
+		       json_is_string(json_object_get(away, "guest"));
+	bool is_in_vain = json_is_object(json_object_get(status, "asking")) ||
+			  json_is_object(json_object_get(status, "gateway"));
+	if (is_away || is_in_vain)
+		return "\033[31m";
+	return recent_drop(status) != NULL ? "\033[33m" : has_address(status) ? "\033[32m" : "";
+}
+
+static void write_situation(struct sheet *sheet, const json_t *status)
+{
+	const char *colour = sheet->is_coloured ? colour_of(status) : "";
+	write_to(sheet, "%s%s%s\n", colour, format_situation(status).text, colour[0] != '\0' ? "\033[0m" : "");
+}
+
 /* --- a page --- */
 
 /* The label of a section stands before its first line only. */
@@ -419,7 +437,8 @@ void write_summary(struct sheet *sheet, const json_t *status, const char *user)
 	write_to(sheet, "%.63s%s%.20s  pid %.20s%s%.32s, up %s\n", name.text, has_name ? "  " : "",
 		 has_name ? mac.text : "", word_of(status, "pid").text, user != NULL ? ", user " : "",
 		 user != NULL ? user : "", format_span(number_of(status, "uptime")).text);
-	write_to(sheet, "%s\n\n", format_situation(status).text);
+	write_situation(sheet, status);
+	write_to(sheet, "\n");
 	write_addresses(sheet, status);
 	write_claims(sheet, status);
 	write_trusted(sheet, status);
@@ -463,7 +482,8 @@ void write_table_row(struct sheet *sheet, const json_t *status, const char *user
 	write_to(sheet, "%-17.63s %7.10s ", word_of(status, "name").text, word_of(status, "pid").text);
 	if (user != NULL)
 		write_to(sheet, "%-10.32s ", user);
-	write_to(sheet, "%-15.40s %10s %10s %6s  %s\n", main_address(status).text,
+	write_to(sheet, "%-15.40s %10s %10s %6s  ", main_address(status).text,
 		 format_bits(number_of(out, "octets")).text, format_bits(number_of(in, "octets")).text,
-		 format_amount(number_of(out, "drops") + number_of(in, "drops")).text, format_situation(status).text);
+		 format_amount(number_of(out, "drops") + number_of(in, "drops")).text);
+	write_situation(sheet, status);
 }

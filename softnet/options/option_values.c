@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <string.h>
 #include "softnet/rules/policy_file.h"
+#include "system/guess.h"
 
 enum { ITEM_TEXT_MAX = 128 };
 
@@ -127,13 +128,24 @@ bool take_expose(struct options *options, const char *value, struct usage_error 
 	return rest == NULL || refuse_list(error, value);
 }
 
+/* The rest of it is known when it is opened. */
+static bool check_kind(const char *value, struct usage_error *error)
+{
+	struct port_error cause;
+	return *value == '\0' || port_is_known(value, &cause) || refuse(error, "%s", cause.text);
+}
+
 bool take_guest(struct options *options, const char *value, struct usage_error *error)
 {
+	if (!check_kind(value, error))
+		return false;
 	return keep_text(&options->guest, value, "KIND:ARGUMENT, see --help", error);
 }
 
 bool take_uplink(struct options *options, const char *value, struct usage_error *error)
 {
+	if (!check_kind(value, error))
+		return false;
 	return keep_text(&options->uplink, value, "KIND or KIND:ARGUMENT, see --help", error);
 }
 
@@ -310,6 +322,11 @@ static const char *const rate_names[RATE_CLASSES_END] = {
 #undef X
 };
 
+static const char *name_of_rate(size_t i)
+{
+	return i >= RATE_CLASSES_END ? NULL : rate_names[i] != NULL ? rate_names[i] : "";
+}
+
 static bool is_rate(const char *name)
 {
 	for (int i = 0; i < RATE_CLASSES_END; i++)
@@ -359,6 +376,9 @@ bool take_rate(struct options *options, const char *value, struct usage_error *e
 	if (equals == NULL || slash == NULL || slash < equals || strchr(text, ',') != NULL)
 		return refuse_value(error, value, "one NAME=PERSECOND/BURST; --rate may be repeated");
 	*equals = *slash = '\0';
+	const char *guess = guess_word(text, strlen(text), name_of_rate);
+	if (!is_rate(text) && guess != NULL)
+		return refuse(error, "\"%.60s\": no such rate; did you mean %s?", value, guess);
 	if (!is_rate(text))
 		return refuse_value(error, value, "a rate that --help names");
 	if (!parse_thousandths(equals + 1, &rate.refill) || !parse_number(slash + 1, 0, 1000000, &burst))

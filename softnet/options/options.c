@@ -4,6 +4,7 @@
 #include <string.h>
 #include "system/lease_time.h"
 #include "softnet/options/option_values.h"
+#include "system/guess.h"
 #include "system/platform.h"
 
 const struct option_line option_lines[] = {
@@ -70,7 +71,8 @@ const struct option_line option_lines[] = {
 	{ "pcap-size", "OCTETS[K|M|G]", 0, GIVE_ONCE, NULL, "largest size of a capture file (64M)", take_pcap_size },
 	{ "pcap-files", "N", 0, GIVE_ONCE, NULL, "how many of them are kept (2)", take_pcap_files },
 	{ "metrics", "FILE", 0, GIVE_ONCE, NULL, "keep counters there, for Prometheus' node_exporter", take_metrics },
-	{ "vm", "NAME|MAC|PID", 0, GIVE_ONCE, "Of softnet status, watch and replay", "only this VM's guard", take_vm },
+	{ "vm", "NAME|MAC|PID", 0, GIVE_ONCE, "Of softnet status, watch, policy and replay", "only this VM's guard",
+	  take_vm },
 	{ "json", NULL, 0, GIVE_ONCE, NULL, "for programs", take_json },
 	{ "openmetrics", NULL, 0, GIVE_ONCE, NULL, "status: for Prometheus", take_openmetrics },
 	{ "guest-pcap", "FILE", 0, GIVE_OFTEN, NULL, "capture of what the VM sent", take_guest_pcap },
@@ -139,9 +141,18 @@ static bool is_spelled_out(const char *word, const struct option_line *line)
 	       (strncmp(word + 2, line->name, length) == 0 && (word[2 + length] == '\0' || word[2 + length] == '='));
 }
 
+static const char *name_of_option(size_t i)
+{
+	return i >= OPTION_LINES ? NULL : option_lines[i].help != NULL ? option_lines[i].name : "";
+}
+
 static bool refuse_word(const char *word, struct usage_error *error)
 {
-	size_t length = strcspn(word, "="); /* the name is at fault, not its value */
+	size_t dashes = strspn(word, "-"), length = strcspn(word, "="); /* the name is at fault, not its value */
+	const char *guess = guess_word(word + dashes, length - dashes, name_of_option);
+	if (guess != NULL)
+		return refuse(error, "%.*s: unknown option; did you mean --%s?", length > 60 ? 60 : (int)length, word,
+			      guess);
 	return refuse(error, "%.*s: unknown option; softnet --help lists them", length > 60 ? 60 : (int)length, word);
 }
 
@@ -173,9 +184,11 @@ static bool take_words(int argc, char **argv, struct options *options, struct us
 	}
 }
 
-/* --help, -h, -vh ...: asked for wherever it stands, but not in the command of `softnet run`. */
+/* --help, help, -h, -vh ...: asked for wherever it stands, but not in the command of `softnet run`. */
 static enum wanted find_question(int argc, char **argv)
 {
+	if (argc > 1 && strcmp(argv[1], "help") == 0)
+		return WANT_HELP;
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		const char *word = argv[i];
 		bool is_cluster = word[0] == '-' && word[1] != '\0' && word[1 + strspn(word + 1, "vhV")] == '\0';
@@ -252,9 +265,14 @@ static bool check_guest(const struct options *options, struct usage_error *error
 		return refuse(error, "--guest: not together with --vm-fd");
 	if (options->wanted == WANT_GUARD && options->vm_fd < 0 && options->guest == NULL)
 		return refuse(error, "--vm-fd: missing; give --vm-fd or --guest, or see softnet --help");
-	if (options->wanted == WANT_GUARD && options->vm_mac == MAC_NONE)
-		return refuse(error, "--vm-mac-address: missing; softnet --help lists the options");
 	return true;
+}
+
+/* Asked last: whoever starts from nothing hears first of what is there and wrong. */
+static bool check_mac(const struct options *options, struct usage_error *error)
+{
+	return options->wanted != WANT_GUARD || options->vm_mac != MAC_NONE ||
+	       refuse(error, "--vm-mac-address: missing; it is the one that the hypervisor gives to the VM");
 }
 
 static int count_shared4(const struct options *options)
@@ -281,7 +299,7 @@ static bool check_together(const struct options *options, struct usage_error *er
 			      "expected --no-dhcp with it",
 			      BINDINGS4_MAX - 1);
 	return check_control_fd(options, error) && check_inbound(options, error) && check_static_ipv6(options, error) &&
-	       check_exposes(options, error);
+	       check_exposes(options, error) && check_mac(options, error);
 }
 
 static void set_defaults(struct options *options)
@@ -305,6 +323,8 @@ bool parse_options(int argc, char **argv, struct options *options, struct usage_
 {
 	set_defaults(options);
 	options->wanted = find_question(argc, argv);
+	if (options->wanted == WANT_HELP)
+		return find_topic(argc, argv, &options->help_of, error);
 	if (options->wanted != WANT_GUARD)
 		return true;
 	int verbs = take_verb(argc, argv, options, error);

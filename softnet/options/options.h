@@ -51,9 +51,10 @@ struct static_address {
 
 struct options {
 	enum wanted wanted;
-	char **command;   /* WANT_RUN: what stands behind "--" */
-	char **tuples;    /* WANT_CHECK: what stands behind the options */
-	const char *name; /* of the VM, or NULL; WANT_STATUS, WANT_WATCH: of the one to show */
+	enum wanted help_of; /* WANT_HELP: which verb; WANT_HELP: the program */
+	char **command;      /* WANT_RUN: what stands behind "--" */
+	char **tuples;       /* WANT_CHECK: what stands behind the options */
+	const char *name;    /* of the VM, or NULL; WANT_STATUS, WANT_WATCH: of the one to show */
 	int verbose;
 	uint64_t vm_mac;        /* MAC_NONE: not given */
 	int vm_fd;              /* -1: not given */
@@ -109,8 +110,6 @@ struct options {
  * one line. Strings in options point into argv.
  */
 bool parse_options(int argc, char **argv, struct options *, struct usage_error *);
-void print_help(FILE *);
-void print_version(FILE *);
 
 /* The rules of --allow and --block, and those that the files of --policy hold now. False: the error names file and line. */
 bool reread_rules(const struct options *, struct rule_list *, struct usage_error *);
@@ -134,6 +133,9 @@ bool wants_ipv6_with(const struct options *, const struct rule_list *, const cha
 
 /* verbs.c: the first words, and what each verb takes. take_verb() gives how many words there are, or -1. */
 int take_verb(int argc, char **argv, struct options *, struct usage_error *);
+/* The verb that help is asked for: WANT_HELP where none is named. False: a word that is none. */
+bool find_topic(int argc, char **argv, enum wanted *, struct usage_error *);
+bool verb_takes(enum wanted, const char *option_name);
 /* What stands behind the options: `words`, which may be none. */
 bool take_operands(char **words, bool has_separator, struct options *, struct usage_error *);
 /* False: an option that the verb does not take. */

@@ -1,6 +1,7 @@
 /* The first words of the command line, and which options go with them. */
 #include <string.h>
 #include "softnet/options/option_values.h"
+#include "system/guess.h"
 
 /* Options, with blanks around each. */
 #define OF_DECISION \
@@ -72,6 +73,21 @@ bool may_stand_in_capture(const char *option_name)
 	return !is_policy && (is_listed(OF_DECISION, option_name) || is_listed(OF_SEEN, option_name));
 }
 
+static const char *name_of_verb(size_t i)
+{
+	static const char help[] = "help";
+	return i == 0 ? help : i < VERBS ? verbs[i].first : NULL;
+}
+
+static bool refuse_verb(const char *word, struct usage_error *error)
+{
+	const char *guess = guess_word(word, strlen(word), name_of_verb);
+	if (guess != NULL)
+		return refuse(error, "\"%.60s\": no such verb; did you mean `softnet %s`?", word, guess);
+	return refuse_value(error, word,
+			    "an option, or `run`, `policy`, `status`, `watch` or `replay` as the first word");
+}
+
 int take_verb(int argc, char **argv, struct options *options, struct usage_error *error)
 {
 	if (argc <= 1)
@@ -84,10 +100,27 @@ int take_verb(int argc, char **argv, struct options *options, struct usage_error
 		options->wanted = verb->wanted;
 		return verb->second != NULL ? 2 : 1;
 	}
-	if (strcmp(argv[1], "policy") != 0)
+	if (strcmp(argv[1], "policy") == 0)
+		refuse_value(error, argc > 2 ? argv[2] : "policy", "softnet policy check, show or set, and options");
+	else if (argv[1][0] == '-' || argv[1][0] == '\0')
 		return 0;
-	refuse_value(error, argc > 2 ? argv[2] : "policy", "softnet policy check, show or set, and options");
+	else
+		refuse_verb(argv[1], error);
 	return -1;
+}
+
+bool find_topic(int argc, char **argv, enum wanted *topic, struct usage_error *error)
+{
+	struct options found = { .wanted = WANT_HELP };
+	bool is_verb = argc > 1 && strcmp(argv[1], "help") == 0;
+	argc -= is_verb;
+	argv += is_verb;
+	*topic = WANT_HELP;
+	if (argc <= 1 || argv[1][0] == '-')
+		return true;
+	bool is_found = take_verb(argc, argv, &found, error) > 0;
+	*topic = found.wanted;
+	return is_found || !is_verb; /* of a line that is wrong, --help has the whole */
 }
 
 static bool take_captures(char **words, struct options *options, struct usage_error *error)
@@ -181,13 +214,18 @@ static bool check_needed(const struct options *options, struct usage_error *erro
 	return true;
 }
 
+bool verb_takes(enum wanted wanted, const char *name)
+{
+	const struct verb *verb = find_verb(wanted);
+	return verb->takes != NULL ? is_listed(verb->takes, name) : !is_listed(OF_CLIENTS, name);
+}
+
 bool check_verb(const struct options *options, struct usage_error *error)
 {
 	const struct verb *verb = find_verb(options->wanted);
 	for (int line = 0; line < option_line_count; line++) {
 		const char *name = option_lines[line].name;
-		bool is_taken = verb->takes != NULL ? is_listed(verb->takes, name) : !is_listed(OF_CLIENTS, name);
-		if ((options->seen >> line & 1) == 0 || is_taken)
+		if ((options->seen >> line & 1) == 0 || verb_takes(options->wanted, name))
 			continue;
 		if (verb->takes == NULL)
 			return refuse(error, "--%s: only with `softnet status`, `watch` or `replay`", name);

@@ -9,7 +9,7 @@
 #include "core/judge/judge.h"
 #include "softnet/setup/setup.h"
 
-#define EXPECTED_TUPLE "[in|out] ADDRESS[:PROTO[/PORT]]"
+#define EXPECTED_TUPLE "[in|out] ADDRESS[:PROTO[/PORT]], with one protocol: tcp/PORT or udp/PORT"
 
 enum { TUPLE_TEXT = 96, NO_RULE_NAMES_IT = 255 /* reserved, RFC 3692 */ };
 
@@ -99,17 +99,33 @@ static void print_rule(const struct written_rule *rule, FILE *to)
 }
 
 /* The tuple is written as a rule is, without the length of the prefix. */
-static void print_tuple(const struct rule_text *tuple, FILE *to)
+static const char *format_tuple(const struct rule_text *tuple, char text[RULE_TEXT])
 {
-	char text[RULE_TEXT];
 	format_rule(tuple, text);
 	char *slash = strstr(text, is_ipv4(tuple->address) ? "/32" : "/128");
-	fprintf(to, "%.*s%s\t", (int)(slash - text), text, slash + (is_ipv4(tuple->address) ? 3 : 4));
+	char *behind = slash + (is_ipv4(tuple->address) ? 3 : 4);
+	memmove(slash, behind, strlen(behind) + 1);
+	return text;
+}
+
+enum { VERDICT_WIDTH = 18 };
+
+/* width: of the widest tuple. */
+static void print_verdict(const struct rule_text *tuple, uint8_t verdict, struct check_manner how, int width, FILE *to)
+{
+	char text[RULE_TEXT];
+	const char *name = verdict == PASS ? "pass" : verdict_name(verdict);
+	const char *colour = !how.is_coloured ? "" : verdict == PASS ? "\033[32m" : "\033[31m";
+	format_tuple(tuple, text);
+	if (how.is_table)
+		fprintf(to, "%-*s  %s%-*s%s  ", width, text, colour, VERDICT_WIDTH, name,
+			how.is_coloured ? "\033[0m" : "");
+	else
+		fprintf(to, "%s\t%s\t", text, name);
 }
 
 static void print_answer(const struct answer *answer, const struct rule_list *rules, FILE *to)
 {
-	fprintf(to, "%s\t", answer->verdict == PASS ? "pass" : verdict_name(answer->verdict));
 	switch (answer->decided_by) {
 	case BY_DEFAULT:
 		fputs("default\n", to);
@@ -138,12 +154,31 @@ static char **take_tuple(char **words, char text[TUPLE_TEXT])
 	return words + 1;
 }
 
-bool check_policy(struct options *options, FILE *to, struct usage_error *error)
+/* Before anything is printed, so that an error stands alone. Gives the width of the widest one. */
+static bool measure_tuples(char **words, int *width, struct usage_error *error)
 {
+	char text[TUPLE_TEXT], written[RULE_TEXT];
+	struct rule_text tuple;
+	*width = 0;
+	while (*words != NULL) {
+		words = take_tuple(words, text);
+		if (!parse_tuple(text, &tuple, error))
+			return false;
+		int length = (int)strlen(format_tuple(&tuple, written));
+		*width = length > *width ? length : *width;
+	}
+	return true;
+}
+
+bool check_policy(struct options *options, FILE *to, struct check_manner how, struct usage_error *error)
+{
+	int width;
 	static struct config config;
 	static struct state state;
 	struct anchors nobody;
 	char text[TUPLE_TEXT];
+	if (!measure_tuples(options->tuples, &width, error))
+		return false;
 	memset(&nobody, 0, sizeof nobody);
 	options->strict_anchors = false; /* it asks for what the uplink knows, and there is none */
 	if (!make_config(options, &nobody, &config, error) || !make_state(options, &state, 0, error))
@@ -161,7 +196,7 @@ bool check_policy(struct options *options, FILE *to, struct usage_error *error)
 		struct contact c = contact_of(&tuple, tuple.protocol);
 		struct answer answer = tuple.has_protocol ? answer_for(&config, &state, &c)
 							  : answer_for_all(&config, &state, &tuple);
-		print_tuple(&tuple, to);
+		print_verdict(&tuple, answer.verdict, how, width, to);
 		print_answer(&answer, &options->rules, to);
 	}
 	return true;

@@ -5,6 +5,10 @@
 
 /*
  * Prints the normalized rules and, for each of options->tuples, what the judge would say of it and which rule decides.
- * False: the options or a tuple cannot be; what was right until then has been printed.
+ * False: the options or a tuple cannot be; nothing has been printed.
  */
-bool check_policy(struct options *, FILE *to, struct usage_error *);
+struct check_manner {
+	bool is_table;    /* aligned for people; else tabs between, for programs */
+	bool is_coloured; /* green for what passes, red for what does not */
+};
+bool check_policy(struct options *, FILE *to, struct check_manner, struct usage_error *);

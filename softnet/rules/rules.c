@@ -4,12 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "softnet/rules/rule_fault.h"
+#include "system/log.h"
 
 enum { RULE_TEXT_MAX = 128 };
-
-#define EXPECTED_TARGET "a CIDR, an address, any, @host, @gateway, @dns, @lan or @global"
-#define EXPECTED_QUALIFIER \
-	"a port, a range LOW-HIGH, tcp/PORT, udp/PORT or a protocol (tcp, udp, sctp, icmp, esp, gre) behind the colon"
 
 static const struct {
 	const char *name;
@@ -138,9 +136,9 @@ bool parse_rule(const char *text, struct rule_text *rule, struct usage_error *er
 		return refuse_value(error, text, EXPECTED_TARGET);
 	memcpy(copy, target, length + 1);
 	if (!split_target(copy, &qualifier) || !parse_target(copy, rule))
-		return refuse_value(error, text, EXPECTED_TARGET);
+		return refuse_target(text, target, error);
 	if (qualifier != NULL && !parse_qualifier(qualifier, rule))
-		return refuse_value(error, text, EXPECTED_QUALIFIER);
+		return refuse_qualifier(text, qualifier, error);
 	return true;
 }
 
@@ -214,13 +212,23 @@ bool add_rule(struct rule_list *list, const char *text, enum destination_class c
 	return true;
 }
 
+/* For rules that a person writes. */
+static void warn_of_port(const char *text)
+{
+	const char *cure = doubtful_port(text);
+	if (cure != NULL)
+		warning("\"%.80s\" is one address, and no port; write %s", text, cure);
+}
+
 bool add_rules(struct rule_list *list, const char *text, enum destination_class class, struct usage_error *error)
 {
 	char item[RULE_TEXT_MAX];
 	const char *rest = text;
-	while (next_item(&rest, item, sizeof item))
+	while (next_item(&rest, item, sizeof item)) {
 		if (!add_rule(list, item, class, error))
 			return false;
+		warn_of_port(item);
+	}
 	return rest == NULL || refuse_value(error, text, "a comma list of rules without empty items");
 }
 

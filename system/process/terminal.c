@@ -15,11 +15,22 @@
 
 enum { PIECE = 256, LEAVE_MS = 200, OF_A_LINE = 8 };
 
-bool open_terminal(struct terminal *terminal)
+static bool can_be_drawn_on(int fd)
 {
 	const char *kind = getenv("TERM");
+	return isatty(fd) && kind != NULL && kind[0] != '\0' && strcmp(kind, "dumb") != 0;
+}
+
+bool has_colours(int fd)
+{
+	const char *no = getenv("NO_COLOR"); /* https://no-color.org: present and not empty */
+	return can_be_drawn_on(fd) && (no == NULL || no[0] == '\0');
+}
+
+bool open_terminal(struct terminal *terminal)
+{
 	*terminal = (struct terminal){ .fd = -1, .key_fd = -1 };
-	if (!isatty(STDOUT_FILENO) || kind == NULL || kind[0] == '\0' || strcmp(kind, "dumb") == 0)
+	if (!can_be_drawn_on(STDOUT_FILENO))
 		return false;
 	terminal->size = ROWS_MAX * (COLUMNS_MAX + OF_A_LINE) + PIECE;
 	terminal->screen = malloc(terminal->size);

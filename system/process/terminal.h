@@ -21,6 +21,9 @@ struct terminal {
 	size_t begin, end, size;
 };
 
+/* A terminal that shows colours, whose user has not said otherwise (NO_COLOR). */
+bool has_colours(int fd);
+
 /* Standard output, where that is a terminal that can be drawn on. */
 bool open_terminal(struct terminal *);
 void enter_screen(struct terminal *);

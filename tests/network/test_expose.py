@@ -236,11 +236,33 @@ def test_static_address_is_exposed_at_once(network, echo, slirp):
 
 # --- what goes wrong --------------------------------------------------------------------------------------------------
 
-def test_busy_port_is_named_and_the_guard_goes_on(network, echo, slirp):
-    """Without -v too."""
+def test_a_port_that_is_taken_is_an_error_at_the_start(network, echo):
     echo(network.host, "127.0.0.1", 2007)
+    for text, line in (("2006:7,127.0.0.1:2007:7", '"127.0.0.1:2007:7": tcp port 2007 on 127.0.0.1'),
+                       ("2005-2009:7-11", '"2005-2009:7-11": tcp port 2007 on 0.0.0.0'),
+                       ("udp/127.0.0.1:2005-2008:7-10", '"udp/127.0.0.1:2005-2008:7-10": udp port 2007 on 127.0.0.1')):
+        softnet = network.start([services.softnet_path(), "--vm-mac-address", test_slirp.MAC, "--guest", "tap:g-busy",
+                                 "--uplink", "slirp", "--expose", text])
+        assert softnet.popen.wait(10) == 1
+        assert softnet.output() == [f"softnet: --expose: {line}: Address already in use"]
+
+
+def test_a_port_that_becomes_free_is_waited_for(network, echo):
+    """A guard that was killed a moment ago, say."""
+    busy = services.Echo(network.host, "127.0.0.1", 2007)
+    softnet = network.start([services.softnet_path(), "-v", "--vm-mac-address", test_slirp.MAC, "--guest", "tap:g-busy",
+                             "--uplink", "slirp", "--expose", "2007:7"])
+    busy.close()
+    softnet.wait_line("gateway MAC addresses", 10)
+
+
+def test_busy_port_is_named_and_the_guard_goes_on(network, echo, slirp):
+    """Taken between the start and the lease. Without -v too."""
+    def take(softnet):
+        netns.wait_for(lambda: has_worker(softnet), 10, "slirp")
+        echo(network.host, "127.0.0.1", 2007)
     guest, softnet = slirp("--expose", "2006:7,127.0.0.1:2007:7,udp/127.0.0.1:2005-2008:7-10,203.0.113.9:2009:7",
-                           verbose=False)
+                           verbose=False, before_lease=take)
     echo(guest)
     for line in (r'"127.0.0.1:2007:7" is not in place: tcp port 2007 on 127.0.0.1: Address already in use',
                  r'"udp/127.0.0.1:2005-2008:7-10" is not in place: udp port 2007 on 127.0.0.1: Address already in use',
@@ -253,8 +275,10 @@ def test_busy_port_is_named_and_the_guard_goes_on(network, echo, slirp):
 
 
 def test_busy_port_is_tried_again_with_the_next_lease(network, slirp):
-    busy = services.Echo(network.host, "127.0.0.1", 2007)
-    guest, softnet = slirp("--expose", "2007:7")
+    taken = []
+    guest, softnet = slirp("--expose", "2007:7", before_lease=lambda _: taken.append(
+        services.Echo(network.host, "127.0.0.1", 2007)))
+    [busy] = taken
     seen = services.Echo(guest, "0.0.0.0", 7)
     with contextlib.closing(seen):
         softnet.wait_line("is not in place: tcp port 2007", 10)
@@ -264,6 +288,11 @@ def test_busy_port_is_tried_again_with_the_next_lease(network, slirp):
         softnet.client.signal(signal.SIGUSR1)
         wait_until_exposed(network, "127.0.0.1", 2007)
         assert seen.clients
+
+
+def has_worker(softnet):
+    with contextlib.suppress(OSError, IndexError):
+        return worker_of(softnet)
 
 
 def worker_of(softnet):

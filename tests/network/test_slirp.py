@@ -27,7 +27,8 @@ def slirp(network):
     network.host.ip("address add 1.1.1.1/32 dev lo")
     servers = []
 
-    def start(*options, ipv6=False, verbose=True, resolver=ipv6_peers.INTERNET):
+    def start(*options, ipv6=False, verbose=True, resolver=ipv6_peers.INTERNET,
+              before_lease=None):
         guest = network.namespace("guest", ipv6=ipv6)
         resolvers = network.logs / "resolv.conf"
         resolvers.write_text(f"nameserver {resolver}\n" if resolver else "")
@@ -41,6 +42,8 @@ def slirp(network):
                        "softnet's tap")
         network.host.ip("link set g-slirp netns guest")
         guest.ip(f"link set g-slirp name eth0 address {MAC} up")
+        if before_lease:
+            before_lease(softnet)
         softnet.client = services.udhcpc(network, guest)
         return guest, softnet
 

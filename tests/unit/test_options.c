@@ -1,5 +1,6 @@
 /* The command line: what each option leaves behind, and the exact line for each that is wrong. */
 #include "command_line.h"
+#include "softnet/options/help.h"
 
 static void tart_form(void **unused)
 {
@@ -332,7 +333,7 @@ static void wrong_words(void **unused)
 {
 	(void)unused;
 	REFUSED("--nonsense: unknown option; softnet --help lists them", "--nonsense=7", TART);
-	REFUSED("--allo: unknown option; softnet --help lists them", TART, "--allo", "@host"); /* no abbreviations */
+	REFUSED("--allo: unknown option; did you mean --allow?", TART, "--allo", "@host"); /* no abbreviations */
 	REFUSED("--help: takes no value", "--help=yes");
 }
 
@@ -340,7 +341,7 @@ static void wrong_forms(void **unused)
 {
 	(void)unused;
 	REFUSED("-x: unknown option; softnet --help lists them", "-x");
-	REFUSED("-vm-fd: unknown option; softnet --help lists them", "-vm-fd", "0");
+	REFUSED("-vm-fd: unknown option; did you mean --vm-fd?", "-vm-fd", "0");
 	REFUSED("--no-dhcp: takes no value", "--no-dhcp=1");
 	REFUSED("--vm-fd: expected a value: FD", MAC, "--vm-fd");
 	REFUSED("--allow: expected a value: RULE,...", TART, "--allow", "--block", "@host");
@@ -415,7 +416,7 @@ static void missing_and_twice(void **unused)
 	(void)unused;
 	assert_false(parse((const char *const[]){ NULL }));
 	assert_string_equal(error.text, "--vm-fd: missing; give --vm-fd or --guest, or see softnet --help");
-	REFUSED("--vm-mac-address: missing; softnet --help lists the options", "--vm-fd", "0");
+	REFUSED("--vm-mac-address: missing; it is the one that the hypervisor gives to the VM", "--vm-fd", "0");
 	REFUSED("--vm-mac-address: given twice", TART, MAC);
 	REFUSED("--vm-fd: given twice", TART, "--vm-fd", "3");
 	REFUSED("--mtu: given twice", TART, "--mtu", "1500", "--mtu", "1500");
@@ -438,15 +439,12 @@ static const char *const bad_values[][3] = {
 	{ "--vm-mac-address", "01:00:5e:00:00:01",
 	  "\"01:00:5e:00:00:01\": expected a unicast MAC address: not zero, first octet even" },
 	{ "--vm-net-type", "bridged", "\"bridged\": expected host or nat" },
-	{ "--allow", "10.0.0.0/33",
-	  "\"10.0.0.0/33\": expected a CIDR, an address, any, @host, @gateway, @dns, @lan or @global" },
+	{ "--allow", "10.0.0.0/33", "\"10.0.0.0/33\": behind the slash stands a length of 0 to 32 bits" },
 	{ "--allow", "10.0.0.0/8,", "\"10.0.0.0/8,\": expected a comma list of rules without empty items" },
 	{ "--block", "", "\"\": expected a comma list of rules without empty items" },
-	{ "--block", "in @hosts",
-	  "\"in @hosts\": expected a CIDR, an address, any, @host, @gateway, @dns, @lan or @global" },
-	{ "--block", "@dns:tcp/0",
-	  "\"@dns:tcp/0\": expected a port, a range LOW-HIGH, tcp/PORT, udp/PORT or a protocol (tcp, udp, sctp, icmp, "
-	  "esp, gre) behind the colon" },
+	{ "--block",
+	  "in @hosts", "\"in @hosts\": did you mean @host? A target is a CIDR, an address, any, @host, @gateway, @dns, @lan or @global" },
+	{ "--block", "@dns:tcp/0", "\"@dns:tcp/0\": a port is 1 to 65535" },
 	{ "--policy", "/no/such/file", "/no/such/file: No such file or directory" },
 	{ "--policy", "/", "/: expected a regular file or a pipe" },
 	{ "--policy", "/dev/null", "/dev/null: expected a regular file or a pipe" },
@@ -551,7 +549,7 @@ static void help_names_every_option(void **unused)
 	(void)unused;
 	FILE *to = open_memstream(&text, &length);
 	assert_non_null(to);
-	print_help(to);
+	print_help(to, WANT_HELP, false);
 	fclose(to);
 	for (int i = 0; i < option_line_count; i++) {
 		char name[64];

@@ -135,7 +135,7 @@ static void what_means_nothing_is_refused_by_name(void **unused)
 		char culprit[80];
 		if (parse_rule(bad[i], &rule, &error))
 			fail_msg("\"%s\" was taken", bad[i]);
-		snprintf(culprit, sizeof culprit, "\"%s\": expected ", bad[i]);
+		snprintf(culprit, sizeof culprit, "\"%s\": ", bad[i]);
 		if (strncmp(error.text, culprit, strlen(culprit)) != 0)
 			fail_msg("\"%s\": %s", bad[i], error.text);
 	}

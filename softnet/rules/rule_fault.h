@@ -1,0 +1,17 @@
+/* What is wrong with a rule, for the person who wrote it. */
+#pragma once
+#include "system/text.h"
+
+#define EXPECTED_TARGET "a CIDR, an address, any, @host, @gateway, @dns, @lan or @global"
+#define EXPECTED_QUALIFIER \
+	"a port, a range LOW-HIGH, tcp/PORT, udp/PORT or a protocol (tcp, udp, sctp, icmp, esp, gre) behind the colon"
+
+/* Always false. `text` is the rule; `target` what stands in it behind the direction. */
+bool refuse_target(const char *text, const char *target, struct usage_error *);
+bool refuse_qualifier(const char *text, const char *qualifier, struct usage_error *);
+
+/*
+ * fd00::1:22 is an address. Whoever meant port 22 of fd00::1 has forgotten the brackets; NULL, or what to write then, and
+ * then to be sure of the address: static.
+ */
+const char *doubtful_port(const char *rule);
