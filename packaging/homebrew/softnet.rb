@@ -5,15 +5,15 @@ class Softnet < Formula
   license "BSD-2-Clause"
   head "https://github.com/OWNER/softnet.git", branch: "main"
 
+  # Its static library goes into the program: one with the set-user-id bit must load nothing from Homebrew's folder.
+  depends_on "jansson" => :build
   depends_on "meson" => :build
   depends_on "ninja" => :build
   depends_on "pkgconf" => :build
-  # Its static library goes into the program: one with the set-user-id bit must load nothing from Homebrew's folder.
-  depends_on "jansson" => :build
   depends_on :macos
 
   def install
-    system "meson", "setup", "build", "-Dslirp=disabled", "-Debpf=disabled", "-Dtests=disabled", *std_meson_args
+    system "meson", "setup", "build", "-Dslirp=disabled", "-Dquic=disabled", "-Debpf=disabled", "-Dtests=disabled", *std_meson_args
     system "meson", "compile", "-C", "build", "--verbose"
     system "meson", "install", "-C", "build"
     pkgshare.install "packaging/macos/softnet.entitlements"

@@ -84,7 +84,7 @@ c = '$out/cc-$1'
 ar = '$ar'
 pkgconfig = 'pkg-config'
 [properties]
-pkg_config_libdir = '$out/jansson'
+pkg_config_libdir = '$out/libraries'
 [built-in options]
 c_args = ['-isystem', '$root/$here/sdk', '-Wunguarded-availability-new']
 c_link_args = ['-F$out/frameworks']
@@ -104,23 +104,32 @@ write_stub() { # library's file, name it is loaded by, header, folder of the hea
     file=$1 name=$2 header=$3 folder=$4
     shift 4
     mkdir -p "${file%/*}"
-    echo "#include <$header>" | "$out/cc-aarch64" -E -x c -isystem "$here/sdk" -I "$out/jansson" - >"$out/declared.i"
+    printf '#include <%s>\n' stdarg.h stddef.h stdint.h setjmp.h "$header" |
+        "$out/cc-aarch64" -E -x c -isystem "$here/sdk" -I "$folder" - >"$out/declared.i"
     "$here/stubs.py" "$name" "$folder" "$@" <"$out/declared.i" >"$file"
 }
 
-# Frameworks from our declarations, jansson from this machine's header: there is no library of a Mac here.
+# What pkg-config tells of a library of which only the header of this machine is there: name, folder's name, version.
+write_library() {
+    mkdir -p "$out/libraries/$1"
+    echo "#include <$1.h>" | cc -M -x c -include stdarg.h -include stddef.h -include stdint.h -include setjmp.h - |
+        tr ' ' '\n' | grep "/$1[a-z_]*\.h$" | xargs -I '{}' cp '{}' "$out/libraries/$1/"
+    write_stub "$out/libraries/$1/lib$1.tbd" "lib$1.dylib" "$1.h" "$out/libraries/$1"
+    printf 'Name: %s\nDescription: a stub\nVersion: %s\nCflags: -I%s\nLibs: -L%s -l%s\n' "$1" \
+        "$(pkg-config --modversion "$1")" "$out/libraries/$1" "$out/libraries/$1" "$1" >"$out/libraries/$1.pc"
+}
+
+# Frameworks from our declarations, libraries from this machine's headers: there is no library of a Mac here.
 write_stubs() {
     for framework in vmnet CoreFoundation SystemConfiguration; do
         write_stub "$out/frameworks/$framework.framework/$framework.tbd" \
             "/System/Library/Frameworks/$framework.framework/Versions/A/$framework" \
             "$framework/$framework.h" "$here/sdk/$framework"
     done
-    mkdir -p "$out/jansson"
-    echo '#include <jansson.h>' | cc -M -x c - | tr ' ' '\n' | grep '/jansson[a-z_]*\.h$' |
-        xargs -I '{}' cp '{}' "$out/jansson/"
-    write_stub "$out/jansson/libjansson.tbd" libjansson.4.dylib jansson.h "$out/jansson"
-    printf 'Name: jansson\nDescription: a stub\nVersion: %s\nCflags: -I%s\nLibs: -L%s -ljansson\n' \
-        "$(pkg-config --modversion jansson)" "$out/jansson" "$out/jansson" >"$out/jansson/jansson.pc"
+    write_library jansson
+    if pkg-config --exists cmocka; then
+        write_library cmocka
+    fi
 }
 
 # Source that must not compile, so that the check is known to see it.
@@ -156,6 +165,21 @@ build_for() {
     say "$1: compiled and linked without a warning"
 }
 
+# The unit tests that a Mac would run, linked too; for one architecture, for they hold nothing that differs.
+build_unit_tests() {
+    if ! pkg-config --exists cmocka; then
+        say "no unit test is compiled: cmocka is not installed"
+        return
+    fi
+    if [ ! -e "$out/unit/build.ninja" ]; then
+        (cd "$out" && meson setup unit "$root" --cross-file aarch64.ini --werror -Dslirp=disabled -Debpf=disabled \
+            -Dtests=enabled) >"$out/unit.log" 2>&1 || { tail -n 20 "$out/unit.log" >&2; fail "meson setup for unit tests"; }
+    fi
+    ninja -C "$out/unit" >"$out/unit.log" 2>&1 ||
+        { sed -n '/^FAILED/,$p' "$out/unit.log" | head -n 40 >&2; fail "the unit tests do not build"; }
+    say "$(find "$out/unit/tests" -name 'test_*' -type f -perm -u+x | wc -l) unit tests: compiled and linked without a warning"
+}
+
 # The uplink that is there where Homebrew's libslirp is: compiled against this machine's header, not linked.
 compile_slirp() {
     if ! pkg-config --exists slirp; then
@@ -166,7 +190,7 @@ compile_slirp() {
     cp "$(pkg-config --variable=includedir slirp)"/slirp/*.h "$out/slirp/slirp/"
     for source in port/slirp/*.c; do
         "$out/cc-aarch64" -c -std=gnu17 -O2 -Wall -Wextra -Wconversion -Wshadow -Wswitch-enum -Werror -D_GNU_SOURCE \
-            -DHAVE_SLIRP -isystem "$out/slirp" "$source" -o "$out/slirp/object.o" >"$out/slirp.log" 2>&1 ||
+            -DHAVE_SLIRP -I. -isystem "$out/slirp" "$source" -o "$out/slirp/object.o" >"$out/slirp.log" 2>&1 ||
             { head -n 40 "$out/slirp.log" >&2; fail "$source does not compile"; }
     done
     say "the slirp port compiles, too"
@@ -213,7 +237,7 @@ analyze() {
         return
     fi
     set -- clang --analyze --analyzer-output text -Xclang -analyzer-werror -target "arm64-apple-macos$os_version" \
-        -nostdlibinc -isystem "$headers" -isystem "$here/sdk" -std=gnu17 -D_GNU_SOURCE -DHAVE_VMNET
+        -nostdlibinc -I. -isystem "$headers" -isystem "$here/sdk" -std=gnu17 -D_GNU_SOURCE -DHAVE_VMNET
     echo 'int f(int *p) { return p == 0 ? *p : 0; }' >"$out/bite.c"
     ! "$@" "$out/bite.c" >/dev/null 2>&1 || fail "static analysis finds nothing where there is something"
     for source in port/vmnet*.c port/io_posix.c system/*_macos.c softnet/*/*_macos.c; do
@@ -236,6 +260,7 @@ check_that_it_bites
 say "what is Linux's alone, or too new and unguarded, does not compile"
 build_for aarch64
 build_for x86_64
+build_unit_tests
 compile_slirp
 make_universal
 check_imports

@@ -101,7 +101,7 @@ class RawGuest:
         def is_answer(frame):
             return len(frame) > 285 and frame[12:14] == b"\x08\x00" and frame[34:38] == b"\0\x43\0\x44" and \
                 frame[46:50] == xid.to_bytes(4, "big") and frame[282:285] == bytes([53, 1, wanted])
-        for _ in range(3):
+        for _ in range(10):     # bootpd may have to be started first
             self.send(request)
             with contextlib.suppress(netns.NetworkError):
                 return self.wait_frame(is_answer, 3)

@@ -110,7 +110,8 @@ static void listen_here(void)
 static int connect_here(void)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
 	strcpy(address.sun_path, path);
 	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
 	return fd;

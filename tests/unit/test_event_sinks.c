@@ -319,7 +319,8 @@ static void what_is_too_long_is_lost(void **unused)
 static int bound_log(void)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
 	unlink(path);
 	snprintf(name.sun_path, sizeof name.sun_path, "%s", path);
 	assert_int_equal(bind(fd, (struct sockaddr *)&name, sizeof name), 0);

@@ -26,10 +26,7 @@ static void pcap_that_is_none_is_refused(void **unused)
 
 static void what_is_compressed_is_said_to_be(void **unused)
 {
-	static const char *const fronts[] = { "\x1f\x8b\x08 ", "\x28\xb5\x2f\xfd",
-					      "\xfd"
-					      "7zXZ",
-					      "BZh9" };
+	static const char *const fronts[] = { "\x1f\x8b\x08 ", "\x28\xb5\x2f\xfd", "\3757zXZ", "BZh9" };
 	(void)unused;
 	for (size_t i = 0; i < sizeof fronts / sizeof *fronts; i++) {
 		written = 0;

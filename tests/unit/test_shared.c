@@ -110,7 +110,7 @@ static void a_shared_address_is_the_guests_and_others(void **state)
 {
 	(void)state;
 	for (int way = 0; way < 12; way++)
-		others_may_hold_it_too(way & 1, way / 4, way & 2, __LINE__);
+		others_may_hold_it_too(way & 1, (enum whose)(way / 4), way & 2, __LINE__);
 }
 
 /* Who has no such option can neither announce it nor send from it. */

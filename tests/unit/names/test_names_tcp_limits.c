@@ -147,8 +147,8 @@ static void whatever_is_sent(void **state)
 			send_at(&nw, at, from->bytes + at, n);
 			for (uint32_t f = 0; f < nw.sent.count; f++) {
 				const struct octets *frame = &nw.sent.frames[f];
-				uint32_t offset = ((uint32_t)frame->bytes[38] << 24 | frame->bytes[39] << 16 |
-						   frame->bytes[40] << 8 | frame->bytes[41]) +
+				uint32_t offset = ((uint32_t)frame->bytes[38] << 24 | (uint32_t)frame->bytes[39] << 16 |
+						   (uint32_t)frame->bytes[40] << 8 | frame->bytes[41]) +
 						  15u;
 				for (uint32_t k = 54; k < frame->length; k++, offset++) {
 					assert_true(offset < sizeof seen);
