@@ -44,13 +44,10 @@ static struct {
 } words; /* of the command line */
 static struct options options;
 static struct identities identities;
-static struct config config;
-static struct state state;
-static struct buckets buckets;
-static struct flows flows;
+static struct guard_memory memory;
 static struct registry registry;
 static struct command command;
-static struct relay relay = { .options = &options, .config = &config, .rules = &options.rules };
+static struct relay relay = { .options = &options, .memory = &memory, .rules = &options.rules };
 
 static void on_port_report(const struct port *port, const char *sentence)
 {
@@ -260,7 +257,7 @@ static void prepare_events(void)
 {
 	char mac[MAC_TEXT];
 	struct usage_error error;
-	const char *vm = options.name != NULL ? options.name : format_mac(config.vm_mac, mac);
+	const char *vm = options.name != NULL ? options.name : format_mac(options.vm_mac, mac);
 	if (!start_announcer(&relay.announcer, &relay.control, vm, options.events, options.event_count, clock_ms(),
 			     &error))
 		die_of_file("%s", error.text);
@@ -268,22 +265,16 @@ static void prepare_events(void)
 
 static void prepare_relay(struct port *guest, struct port *uplink)
 {
-	fill_buckets(&config, &buckets, clock_ms());
-	clear_flows(&flows, state.hash_key);
-	relay.snoop = (struct snoop){ .config = &config,
-				      .state = &state,
-				      .buckets = &buckets,
-				      .flows = &flows,
-				      .ask = on_question,
-				      .event = follow_event,
-				      .context = &relay };
+	relay.guard.ask = on_question;
+	relay.guard.event = follow_event;
+	relay.guard.context = &relay;
 	relay.questions.uplink = uplink;
 	start_rejections(&relay.rejections, options.reject, clock_ms());
 	relay.port[FROM_GUEST] = guest;
 	relay.port[TO_GUEST] = uplink;
 	relay.exposes = (struct exposes){ .count = options.expose_count,
 					  .uplink = uplink,
-					  .ipv6_off = config.ipv6_off,
+					  .ipv6_off = memory.config.ipv6_off,
 					  .tell = on_expose_failure,
 					  .context = &relay };
 	memcpy(relay.exposes.items, options.exposes, sizeof options.exposes);
@@ -308,7 +299,8 @@ static void start_metrics(void)
 static size_t describe_section(const void *context, char *text, size_t room)
 {
 	const struct relay *r = context;
-	return format_capture_options(&(struct in_force){ r->options, r->config, r->rules, &r->exposes }, text, room);
+	return format_capture_options(&(struct in_force){ r->options, r->guard.config, r->rules, &r->exposes }, text,
+				      room);
 }
 
 static void open_capture(void)
@@ -364,16 +356,16 @@ static int prepare(struct usage_error *error)
 	prepare_claims(&relay, &options, uplink);
 	if (uplink->kind->anchors != NULL)
 		uplink->kind->anchors(uplink, &relay.anchors);
-	if (!make_config(&options, &relay.anchors, &config, error) || !make_state(&options, &state, clock_ms(), error))
+	if (!make_guard(&relay.guard, &memory, &options, &relay.anchors, clock_ms(), error))
 		return EXIT_USAGE;
 	warn_of_directions(&options);
 	if (is_kind(uplink_text(&options), "slirp") && !options.host_only)
 		tell_of_resolvers(wants_ipv6(&options, NULL));
-	tell_anchors(&options, &relay.anchors, &config);
-	if (wants_ipv6(&options, NULL) && !start_sites(&relay.sites, &config.sites))
+	tell_anchors(&options, &relay.anchors, &memory.config);
+	if (wants_ipv6(&options, NULL) && !start_sites(&relay.sites, &memory.config.sites))
 		die("cannot read this host's addresses: %s", strerror(errno));
 	prepare_events();
-	start_keeping(&relay, &options, &config, &state);
+	start_keeping(&relay, &options, &memory.config, &memory.state);
 	prepare_relay(guest, uplink);
 	join_claims(&relay);
 	open_capture();

@@ -1,6 +1,6 @@
 /* What a guest has called its questions in DHCPv4: transaction ids. User space only. */
 #pragma once
-#include "core/learn/snoop.h"
+#include "core/guard.h"
 
 enum {
 	ANSWER_LIFE_MS = 64000,       /* the largest retransmission gap of RFC 2131 4.1 */

@@ -6,14 +6,14 @@
 
 #include <stddef.h>
 
-bool may_spend(struct snoop *snoop, enum rate_class class, uint64_t now_ms)
+bool may_spend(struct guard *guard, enum rate_class class, uint64_t now_ms)
 {
-	return take_token(&snoop->config->rates[class], &snoop->buckets->of[class], now_ms);
+	return take_token(&guard->config->rates[class], &guard->buckets->of[class], now_ms);
 }
 
-void report(const struct snoop *snoop, enum event_kind kind, const struct binding *b, const char *why)
+void report(const struct guard *guard, enum event_kind kind, const struct binding *b, const char *why)
 {
-	if (!snoop->event)
+	if (!guard->event)
 		return;
 	struct event event = { .kind = kind,
 			       .address = b->address,
@@ -21,7 +21,7 @@ void report(const struct snoop *snoop, enum event_kind kind, const struct bindin
 			       .mac = b->server_mac,
 			       .expires_ms = b->expires_ms,
 			       .why = why };
-	snoop->event(snoop->context, &event);
+	guard->event(guard->context, &event);
 }
 
 struct binding *find_lease(struct state *state, struct address a)
@@ -32,23 +32,23 @@ struct binding *find_lease(struct state *state, struct address a)
 	return NULL;
 }
 
-void remove_lease(struct snoop *snoop, struct binding *b, const char *why)
+void remove_lease(struct guard *guard, struct binding *b, const char *why)
 {
 	if (b->state == BINDING_STATIC || b->state == BINDING_NONE)
 		return;
 	struct binding gone = *b;
 	*b = (struct binding){ 0 };
-	if (snoop->release)
-		snoop->release(snoop->context, gone.address);
-	report(snoop, EVENT_LEASE_LOST, &gone, why);
+	if (guard->release)
+		guard->release(guard->context, gone.address);
+	report(guard, EVENT_LEASE_LOST, &gone, why);
 }
 
 /* Its time is over, and the guest has not given it back: it may still believe in it, as after a long sleep. */
-static void run_out(struct snoop *snoop, struct binding *b)
+static void run_out(struct guard *guard, struct binding *b)
 {
 	if (b->state == BINDING_BOUND)
-		snoop->state->past.ran_out = b->address;
-	remove_lease(snoop, b, "expired");
+		guard->state->past.ran_out = b->address;
+	remove_lease(guard, b, "expired");
 }
 
 bool is_leasable4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
@@ -81,15 +81,15 @@ bool add_static_binding4(struct state *state, struct address a, uint32_t prefix_
 	return false;
 }
 
-uint64_t expire_bindings4(struct snoop *snoop, uint64_t now_ms)
+uint64_t expire_bindings4(struct guard *guard, uint64_t now_ms)
 {
 	uint64_t next_ms = NEVER_EXPIRES;
 	for (uint32_t i = 0; i < BINDINGS4_MAX; i++) {
-		struct binding *b = &snoop->state->ipv4[i];
+		struct binding *b = &guard->state->ipv4[i];
 		if (b->state == BINDING_NONE)
 			continue;
 		if (!is_live(b, now_ms))
-			run_out(snoop, b);
+			run_out(guard, b);
 		else if (b->expires_ms < next_ms)
 			next_ms = b->expires_ms;
 	}
@@ -112,18 +112,18 @@ static uint32_t eviction_rank(const struct binding *b, uint64_t now_ms)
 	return 4;
 }
 
-static struct binding *room_for_lease(struct snoop *snoop, uint64_t now_ms)
+static struct binding *room_for_lease(struct guard *guard, uint64_t now_ms)
 {
-	struct binding *best = &snoop->state->ipv4[0];
+	struct binding *best = &guard->state->ipv4[0];
 	for (uint32_t i = 1; i < BINDINGS4_MAX; i++) {
-		struct binding *b = &snoop->state->ipv4[i];
+		struct binding *b = &guard->state->ipv4[i];
 		uint32_t rank = eviction_rank(b, now_ms), lowest = eviction_rank(best, now_ms);
 		if (rank < lowest || (rank == lowest && b->used_ms < best->used_ms))
 			best = b;
 	}
 	if (best->state == BINDING_STATIC)
 		return NULL;
-	remove_lease(snoop, best, is_live(best, now_ms) ? "replaced" : "expired");
+	remove_lease(guard, best, is_live(best, now_ms) ? "replaced" : "expired");
 	return best;
 }
 
@@ -136,17 +136,17 @@ static uint64_t expiry_of(const struct dhcp *ack, const struct transaction *t)
 	return expires_ms > CLOCK_ERROR_MS ? expires_ms - CLOCK_ERROR_MS : 0;
 }
 
-static void start_grace(struct snoop *snoop, uint64_t client_id, struct address kept, uint64_t now_ms)
+static void start_grace(struct guard *guard, uint64_t client_id, struct address kept, uint64_t now_ms)
 {
 	for (uint32_t i = 0; i < BINDINGS4_MAX; i++) {
-		struct binding *b = &snoop->state->ipv4[i];
+		struct binding *b = &guard->state->ipv4[i];
 		if (b->state != BINDING_BOUND || b->client_id != client_id || same_address(b->address, kept))
 			continue;
 		b->state = BINDING_GRACE;
 		b->ends_grace = 0;
 		if (b->expires_ms > now_ms + GRACE_MS)
 			b->expires_ms = now_ms + GRACE_MS;
-		report(snoop, EVENT_LEASE_GRACE, b, "replaced");
+		report(guard, EVENT_LEASE_GRACE, b, "replaced");
 	}
 }
 
@@ -159,22 +159,22 @@ void find_graces(struct state *state)
 				state->ipv4[i].ends_grace = 1;
 }
 
-void end_grace(struct snoop *snoop, struct binding *b)
+void end_grace(struct guard *guard, struct binding *b)
 {
 	b->ends_grace = 0;
 	for (uint32_t i = 0; i < BINDINGS4_MAX; i++) {
-		struct binding *old = &snoop->state->ipv4[i];
+		struct binding *old = &guard->state->ipv4[i];
 		if (old->state == BINDING_GRACE && old->client_id == b->client_id)
-			remove_lease(snoop, old, "replaced");
+			remove_lease(guard, old, "replaced");
 	}
 }
 
-void bind_lease(struct snoop *snoop, const struct dhcp *ack, const struct transaction *t, uint64_t server_mac,
+void bind_lease(struct guard *guard, const struct dhcp *ack, const struct transaction *t, uint64_t server_mac,
 		uint64_t now_ms)
 {
-	struct binding *b = find_lease(snoop->state, ack->yiaddr);
+	struct binding *b = find_lease(guard->state, ack->yiaddr);
 	if (!b)
-		b = room_for_lease(snoop, now_ms);
+		b = room_for_lease(guard, now_ms);
 	if (!b)
 		return;
 	bool renewed = b->state != BINDING_NONE && is_live(b, now_ms);
@@ -195,10 +195,10 @@ void bind_lease(struct snoop *snoop, const struct dhcp *ack, const struct transa
 	}
 	b->routers = ack->routers;
 	b->resolvers = ack->resolvers;
-	snoop->state->past = (struct past){ .had_lease = 1 };
-	start_grace(snoop, t->client_id, ack->yiaddr, now_ms);
-	find_graces(snoop->state);
-	report(snoop, renewed ? EVENT_LEASE_RENEWED : EVENT_LEASE_NEW, b, NULL);
+	guard->state->past = (struct past){ .had_lease = 1 };
+	start_grace(guard, t->client_id, ack->yiaddr, now_ms);
+	find_graces(guard->state);
+	report(guard, renewed ? EVENT_LEASE_RENEWED : EVENT_LEASE_NEW, b, NULL);
 }
 
 struct transaction *find_transaction(struct state *state, uint32_t id, uint64_t now_ms)
@@ -309,7 +309,7 @@ static struct client_id *find_client_id(struct client_id table[CLIENT_IDS_MAX], 
 	return NULL;
 }
 
-bool may_use_client_id(struct snoop *snoop, struct client_id table[CLIENT_IDS_MAX], enum rate_class class,
+bool may_use_client_id(struct guard *guard, struct client_id table[CLIENT_IDS_MAX], enum rate_class class,
 		       uint64_t hash, uint64_t now_ms)
 {
 	if (find_client_id(table, hash, now_ms))
@@ -317,7 +317,7 @@ bool may_use_client_id(struct snoop *snoop, struct client_id table[CLIENT_IDS_MA
 	uint32_t live = 0;
 	for (uint32_t i = 0; i < CLIENT_IDS_MAX; i++)
 		live += now_ms < table[i].until_ms;
-	return live < CLIENT_IDS_FREE || (live < CLIENT_IDS_MAX && may_spend(snoop, class, now_ms));
+	return live < CLIENT_IDS_FREE || (live < CLIENT_IDS_MAX && may_spend(guard, class, now_ms));
 }
 
 void remember_client_id(struct client_id table[CLIENT_IDS_MAX], uint64_t hash, uint64_t until_ms, uint64_t now_ms)

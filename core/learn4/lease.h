@@ -1,7 +1,7 @@
-/* Bindings and transactions: the operations on state that the snooper is made of. User space only. */
+/* Bindings and transactions of IPv4: the operations on state that the snooper is made of. User space only. */
 #pragma once
+#include "core/guard.h"
 #include "core/wire/dhcp.h"
-#include "core/learn/snoop.h"
 
 enum {
 	CLOCK_ERROR_MS = 100,           /* a lease is cut by this much, for what reading the clock once a turn costs */
@@ -11,25 +11,28 @@ enum {
 	CLIENT_ID_LIFE_MS = 3600 * 1000 /* without a lease; with one until that has run out */
 };
 
-/* True when the bucket of the class still had a token. */
-bool may_spend(struct snoop *snoop, enum rate_class class, uint64_t now_ms);
+/* True for an address that a server may lease: not the network's own machines, nor one that no host may have. */
+bool is_leasable4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms);
 
-void report(const struct snoop *snoop, enum event_kind kind, const struct binding *b, const char *why);
+/* True when the bucket of the class still had a token. */
+bool may_spend(struct guard *guard, enum rate_class class, uint64_t now_ms);
+
+void report(const struct guard *guard, enum event_kind kind, const struct binding *b, const char *why);
 
 /* The entry of the address, live or run out but not yet reused; NULL: none. */
 struct binding *find_lease(struct state *state, struct address a);
 
 /* Takes the address from the guest at once. Static bindings stay. */
-void remove_lease(struct snoop *snoop, struct binding *b, const char *why);
+void remove_lease(struct guard *guard, struct binding *b, const char *why);
 bool add_static_binding4(struct state *, struct address, uint32_t prefix_length, uint64_t now_ms);
 /* Ends what has run out. Gives the time when the next one does. */
-uint64_t expire_bindings4(struct snoop *, uint64_t now_ms);
+uint64_t expire_bindings4(struct guard *, uint64_t now_ms);
 
 /*
  * Binds what an ACK gave: updates the binding of the address, or makes one; an older lease of the same client goes into
  * its grace. Full: an expired entry goes, then one in grace, then the one that was used least recently; never a static one.
  */
-void bind_lease(struct snoop *snoop, const struct dhcp *ack, const struct transaction *t, uint64_t server_mac,
+void bind_lease(struct guard *guard, const struct dhcp *ack, const struct transaction *t, uint64_t server_mac,
 		uint64_t now_ms);
 
 /* The live transaction of the id; NULL: none. */
@@ -46,7 +49,7 @@ void close_transactions(struct state *state);
 void find_graces(struct state *state);
 
 /* The guest uses the address that has replaced another: that one is over. */
-void end_grace(struct snoop *snoop, struct binding *b);
+void end_grace(struct guard *guard, struct binding *b);
 
 /* DHCPv6 only. The ids of requests, and those among them that may not be used again; see struct request_id. */
 void remember_request_id(struct request_id table[REQUEST_IDS_MAX], uint32_t id, uint64_t now_ms);
@@ -60,7 +63,7 @@ enum { CLIENT_IDS_FREE = 4 }; /* each further one costs a token */
  * address to each, so this bounds how many of them a guest can hold at a time, whatever it sends. One that was sent is
  * remembered by remember_client_id().
  */
-bool may_use_client_id(struct snoop *snoop, struct client_id table[CLIENT_IDS_MAX], enum rate_class class,
+bool may_use_client_id(struct guard *guard, struct client_id table[CLIENT_IDS_MAX], enum rate_class class,
 		       uint64_t hash, uint64_t now_ms);
 void remember_client_id(struct client_id table[CLIENT_IDS_MAX], uint64_t hash, uint64_t until_ms, uint64_t now_ms);
 
@@ -73,5 +76,5 @@ struct dhcp_frame {
 	struct dhcp message;
 };
 
-enum verdict snoop_dhcp4_client(struct snoop *snoop, const struct dhcp_frame *f, uint64_t now_ms);
-enum verdict snoop_dhcp4_server(struct snoop *snoop, const struct dhcp_frame *f, uint64_t now_ms);
+enum verdict snoop_dhcp4_client(struct guard *guard, const struct dhcp_frame *f, uint64_t now_ms);
+enum verdict snoop_dhcp4_server(struct guard *guard, const struct dhcp_frame *f, uint64_t now_ms);

@@ -49,9 +49,9 @@ static void note_answer(struct silence *silence)
 	silence->count = silence->unicasts = 0;
 }
 
-static void tell(const struct snoop *snoop, enum event_kind kind, const struct locked *l, uint64_t old_mac)
+static void tell(const struct guard *guard, enum event_kind kind, const struct locked *l, uint64_t old_mac)
 {
-	if (!snoop->event)
+	if (!guard->event)
 		return;
 	struct event event = { .kind = kind,
 			       .address = l->address,
@@ -59,7 +59,7 @@ static void tell(const struct snoop *snoop, enum event_kind kind, const struct l
 			       .mac = l->macs.item[l->macs.count - 1],
 			       .old_mac = old_mac,
 			       .expires_ms = l->until_ms };
-	snoop->event(snoop->context, &event);
+	guard->event(guard->context, &event);
 }
 
 /* --- routers ------------------------------------------------------------------------------------------------------ */
@@ -81,37 +81,37 @@ struct router4 *entry_of_router4(struct state *state, struct address router, uin
 }
 
 /* The leases that made it a router; for the host's address all of them, for it is the router of each. */
-static uint64_t end_of_router(const struct snoop *snoop, struct address router, uint64_t now_ms)
+static uint64_t end_of_router(const struct guard *guard, struct address router, uint64_t now_ms)
 {
 	uint64_t until_ms = 0;
 	for (uint32_t i = 0; i < BINDINGS4_MAX; i++) {
-		const struct binding *b = &snoop->state->ipv4[i];
-		bool is_its = set_has(&b->routers, router) || set_has(&snoop->config->host, router);
+		const struct binding *b = &guard->state->ipv4[i];
+		bool is_its = set_has(&b->routers, router) || set_has(&guard->config->host, router);
 		if (is_live(b, now_ms) && is_its && b->expires_ms > until_ms)
 			until_ms = b->expires_ms;
 	}
 	return until_ms;
 }
 
-void extend_locks4(struct snoop *snoop, uint64_t until_ms, uint64_t now_ms)
+void extend_locks4(struct guard *guard, uint64_t until_ms, uint64_t now_ms)
 {
 	for (uint32_t i = 0; i < SERVERS4_MAX; i++) {
-		struct locked *l = &snoop->state->learned.servers[i];
+		struct locked *l = &guard->state->learned.servers[i];
 		if (is_locked(l, now_ms) && until_ms > l->until_ms)
 			l->until_ms = until_ms;
 	}
 	for (uint32_t i = 0; i < ROUTERS4_MAX; i++) {
-		struct locked *l = &snoop->state->learned.routers[i].lock;
-		uint64_t end_ms = end_of_router(snoop, l->address, now_ms);
+		struct locked *l = &guard->state->learned.routers[i].lock;
+		uint64_t end_ms = end_of_router(guard, l->address, now_ms);
 		if (is_locked(l, now_ms) && end_ms > l->until_ms)
 			l->until_ms = end_ms;
 	}
 }
 
-void learn_router4(struct snoop *snoop, struct address router, uint64_t mac, uint64_t now_ms)
+void learn_router4(struct guard *guard, struct address router, uint64_t mac, uint64_t now_ms)
 {
-	struct router4 *r = entry_of_router4(snoop->state, router, now_ms);
-	uint64_t until_ms = end_of_router(snoop, router, now_ms), old_mac = MAC_NONE;
+	struct router4 *r = entry_of_router4(guard->state, router, now_ms);
+	uint64_t until_ms = end_of_router(guard, router, now_ms), old_mac = MAC_NONE;
 	if (r == NULL)
 		return;
 	if (is_locked(&r->lock, now_ms))
@@ -123,7 +123,7 @@ void learn_router4(struct snoop *snoop, struct address router, uint64_t mac, uin
 	add_mac(&r->lock.macs, mac);
 	if (until_ms > r->lock.until_ms)
 		r->lock.until_ms = until_ms;
-	tell(snoop, old_mac == MAC_NONE ? EVENT_GATEWAY_LEARNED : EVENT_GATEWAY_CHANGED, &r->lock, old_mac);
+	tell(guard, old_mac == MAC_NONE ? EVENT_GATEWAY_LEARNED : EVENT_GATEWAY_CHANGED, &r->lock, old_mac);
 }
 
 bool reaches_router4(const struct binding *b, struct address router, uint64_t now_ms)
@@ -141,14 +141,14 @@ void note_router_question(struct router4 *r, uint64_t now_ms)
  * A question proves something if the router must have heard it, and has to answer: it went to all, or to the one MAC that
  * the router has, from an address that has to do with this router.
  */
-static bool must_be_answered(const struct snoop *snoop, const struct router4 *r, const struct arp *question,
+static bool must_be_answered(const struct guard *guard, const struct router4 *r, const struct arp *question,
 			     uint64_t to_mac, uint64_t now_ms)
 {
 	if (to_mac != MAC_BROADCAST && !(r->lock.macs.count == 1 && r->lock.macs.item[0] == to_mac))
 		return false;
 	bool any_reaches = false;
 	for (uint32_t i = 0; i < BINDINGS4_MAX; i++) {
-		const struct binding *b = &snoop->state->ipv4[i];
+		const struct binding *b = &guard->state->ipv4[i];
 		if (!reaches_router4(b, question->target, now_ms))
 			continue;
 		if (same_address(b->address, question->sender))
@@ -158,32 +158,32 @@ static bool must_be_answered(const struct snoop *snoop, const struct router4 *r,
 	return !any_reaches;
 }
 
-enum verdict snoop_router_arp(struct snoop *snoop, const struct frame *frame, uint64_t now_ms)
+enum verdict snoop_router_arp(struct guard *guard, const struct frame *frame, uint64_t now_ms)
 {
 	struct ethernet eth;
 	struct arp arp;
 	if (!parse_ethernet(frame, &eth) || !parse_arp(frame, ETHERNET_HEADER, &arp))
 		return DROP_ARP_MALFORMED;
-	bool is_question = eth.source == snoop->config->vm_mac;
-	struct router4 *r = entry_of_router4(snoop->state, is_question ? arp.target : arp.sender, now_ms);
+	bool is_question = eth.source == guard->config->vm_mac;
+	struct router4 *r = entry_of_router4(guard->state, is_question ? arp.target : arp.sender, now_ms);
 	if (r == NULL)
 		return PASS;
 	if (is_question) {
-		if (!is_locked(&r->lock, now_ms) || must_be_answered(snoop, r, &arp, eth.destination, now_ms))
+		if (!is_locked(&r->lock, now_ms) || must_be_answered(guard, r, &arp, eth.destination, now_ms))
 			note_router_question(r, now_ms);
 		return PASS;
 	}
 	/* The judge has asked the same, for any caller; here it decides what is written. */
 	uint32_t lesson =
-	    lesson_of_arp(snoop->state, ipv4_of_address(arp.sender), arp.sender_mac, arp.operation == ARP_REPLY, now_ms);
+	    lesson_of_arp(guard->state, ipv4_of_address(arp.sender), arp.sender_mac, arp.operation == ARP_REPLY, now_ms);
 	if (lesson == LESSON_ALIVE) {
 		note_answer(&r->asked);
 		r->rounds = 0;
 	}
 	if (lesson == LESSON_LEARN || lesson == LESSON_SUCCEED)
-		learn_router4(snoop, arp.sender, arp.sender_mac, now_ms);
+		learn_router4(guard, arp.sender, arp.sender_mac, now_ms);
 	if (lesson == LESSON_SUSPECT)
-		suspect_router4(snoop, r, now_ms);
+		suspect_router4(guard, r, now_ms);
 	return lesson == LESSON_SUSPECT || lesson == LESSON_SPOOF ? DROP_ARP_GATEWAY_SPOOF : PASS;
 }
 
@@ -247,10 +247,10 @@ static struct locked *entry_of_server(struct state *state, struct address server
 	return room;
 }
 
-void learn_server4(struct snoop *snoop, struct address server, uint64_t mac, uint64_t until_ms, uint64_t now_ms)
+void learn_server4(struct guard *guard, struct address server, uint64_t mac, uint64_t until_ms, uint64_t now_ms)
 {
-	struct locked *l = entry_of_server(snoop->state, server);
-	bool is_first = !has_learned_server4(snoop->state, now_ms), is_named = anchored_servers(snoop->config)->count > 0;
+	struct locked *l = entry_of_server(guard->state, server);
+	bool is_first = !has_learned_server4(guard->state, now_ms), is_named = anchored_servers(guard->config)->count > 0;
 	uint64_t old_mac = MAC_NONE;
 	if (same_address(l->address, server) && is_locked(l, now_ms))
 		old_mac = l->macs.item[l->macs.count - 1];
@@ -261,20 +261,20 @@ void learn_server4(struct snoop *snoop, struct address server, uint64_t mac, uin
 	if (until_ms > l->until_ms)
 		l->until_ms = until_ms;
 	if (is_new && (is_first || old_mac == MAC_NONE) && !is_named)
-		tell(snoop, is_first ? EVENT_SERVER_LEARNED : EVENT_SERVER_CHANGED, l, MAC_NONE);
+		tell(guard, is_first ? EVENT_SERVER_LEARNED : EVENT_SERVER_CHANGED, l, MAC_NONE);
 	else if (is_new && old_mac != MAC_NONE)
-		tell(snoop, EVENT_SERVER_CHANGED, l, old_mac);
-	note_answer(&snoop->state->learned.asked);
+		tell(guard, EVENT_SERVER_CHANGED, l, old_mac);
+	note_answer(&guard->state->learned.asked);
 }
 
-void unlearn_mac4(struct snoop *snoop, struct address machine, uint64_t mac)
+void unlearn_mac4(struct guard *guard, struct address machine, uint64_t mac)
 {
 	for (uint32_t i = 0; i < SERVERS4_MAX; i++)
-		if (same_address(snoop->state->learned.servers[i].address, machine))
-			remove_mac(&snoop->state->learned.servers[i].macs, mac);
+		if (same_address(guard->state->learned.servers[i].address, machine))
+			remove_mac(&guard->state->learned.servers[i].macs, mac);
 	for (uint32_t i = 0; i < ROUTERS4_MAX; i++)
-		if (same_address(snoop->state->learned.routers[i].lock.address, machine))
-			remove_mac(&snoop->state->learned.routers[i].lock.macs, mac);
+		if (same_address(guard->state->learned.routers[i].lock.address, machine))
+			remove_mac(&guard->state->learned.routers[i].lock.macs, mac);
 }
 
 void forget_silence4(struct state *state)

@@ -27,37 +27,37 @@ static struct address sender_for(const struct state *state, struct address route
 	return sender;
 }
 
-static bool ask(struct snoop *snoop, struct address router, uint64_t mac, uint64_t now_ms)
+static bool ask(struct guard *guard, struct address router, uint64_t mac, uint64_t now_ms)
 {
 	uint8_t frame[QUESTION_MAX];
-	struct address sender = sender_for(snoop->state, router, now_ms);
+	struct address sender = sender_for(guard->state, router, now_ms);
 	return !is_unset(sender) &&
-	       snoop->ask(snoop->context, frame, make_arp_question(snoop->config->vm_mac, mac, sender, router, frame));
+	       guard->ask(guard->context, frame, make_arp_question(guard->config->vm_mac, mac, sender, router, frame));
 }
 
 /* The server's kernel takes the MAC of a machine that asks for it (RFC 826), and then it need not ask. */
-void tell_servers4(struct snoop *snoop, const struct binding *b, uint64_t now_ms)
+void tell_servers4(struct guard *guard, const struct binding *b, uint64_t now_ms)
 {
 	uint8_t frame[QUESTION_MAX];
-	for (uint32_t i = 0; snoop->ask != NULL && i < SERVERS4_MAX; i++) {
-		const struct locked *l = &snoop->state->learned.servers[i];
+	for (uint32_t i = 0; guard->ask != NULL && i < SERVERS4_MAX; i++) {
+		const struct locked *l = &guard->state->learned.servers[i];
 		if (!is_locked(l, now_ms) || !reaches_router4(b, l->address, now_ms))
 			continue;
 		for (uint32_t k = 0; k < l->macs.count; k++)
-			snoop->ask(
-			    snoop->context, frame,
-			    make_arp_question(snoop->config->vm_mac, l->macs.item[k], b->address, l->address, frame));
+			guard->ask(
+			    guard->context, frame,
+			    make_arp_question(guard->config->vm_mac, l->macs.item[k], b->address, l->address, frame));
 	}
 }
 
-static void ask_round(struct snoop *snoop, struct router4 *r, uint64_t now_ms)
+static void ask_round(struct guard *guard, struct router4 *r, uint64_t now_ms)
 {
 	bool is_asked = true;
 	r->rounds--;
 	if (r->rounds == 0)
-		is_asked = ask(snoop, r->lock.address, MAC_BROADCAST, now_ms);
+		is_asked = ask(guard, r->lock.address, MAC_BROADCAST, now_ms);
 	for (uint32_t i = 0; r->rounds > 0 && i < r->lock.macs.count; i++)
-		is_asked &= ask(snoop, r->lock.address, r->lock.macs.item[i], now_ms);
+		is_asked &= ask(guard, r->lock.address, r->lock.macs.item[i], now_ms);
 	if (is_asked)
 		note_router_question(r, now_ms);
 }
@@ -67,49 +67,49 @@ static uint64_t next_round_ms(const struct router4 *r)
 	return r->run_ms + (uint64_t)(ROUNDS - r->rounds) * ROUND_MS;
 }
 
-uint64_t ask_routers4(struct snoop *snoop, uint64_t now_ms)
+uint64_t ask_routers4(struct guard *guard, uint64_t now_ms)
 {
 	uint64_t next_ms = NEVER_EXPIRES;
 	for (uint32_t i = 0; i < ROUTERS4_MAX; i++) {
-		struct router4 *r = &snoop->state->learned.routers[i];
+		struct router4 *r = &guard->state->learned.routers[i];
 		if (!is_locked(&r->lock, now_ms))
 			r->rounds = 0;
 		if (r->rounds > 0 && now_ms >= next_round_ms(r))
-			ask_round(snoop, r, now_ms);
+			ask_round(guard, r, now_ms);
 		if (r->rounds > 0 && next_round_ms(r) < next_ms)
 			next_ms = next_round_ms(r);
 	}
 	return next_ms;
 }
 
-void suspect_router4(struct snoop *snoop, struct router4 *r, uint64_t now_ms)
+void suspect_router4(struct guard *guard, struct router4 *r, uint64_t now_ms)
 {
 	r->run_ms = now_ms;
-	r->rounds = snoop->ask != NULL ? ROUNDS : 0;
-	ask_routers4(snoop, now_ms);
+	r->rounds = guard->ask != NULL ? ROUNDS : 0;
+	ask_routers4(guard, now_ms);
 }
 
-static void seek(struct snoop *snoop, struct address router, uint64_t now_ms)
+static void seek(struct guard *guard, struct address router, uint64_t now_ms)
 {
 	if (!is_ipv4(router) ||
-	    router_mac4(snoop->config, snoop->state, ipv4_of_address(router), MAC_NONE, now_ms) != ROUTER_UNLEARNED)
+	    router_mac4(guard->config, guard->state, ipv4_of_address(router), MAC_NONE, now_ms) != ROUTER_UNLEARNED)
 		return;
-	struct router4 *r = entry_of_router4(snoop->state, router, now_ms);
+	struct router4 *r = entry_of_router4(guard->state, router, now_ms);
 	bool is_due = r != NULL && (r->asked.last_ms == 0 || now_ms >= r->asked.last_ms + ROUND_MS);
-	if (is_due && ask(snoop, router, MAC_BROADCAST, now_ms))
+	if (is_due && ask(guard, router, MAC_BROADCAST, now_ms))
 		note_router_question(r, now_ms);
 }
 
-void seek_routers4(struct snoop *snoop, uint64_t now_ms)
+void seek_routers4(struct guard *guard, uint64_t now_ms)
 {
-	const struct config *config = snoop->config;
-	snoop->state->learned.sought_ms = now_ms;
-	if (snoop->ask == NULL)
+	const struct config *config = guard->config;
+	guard->state->learned.sought_ms = now_ms;
+	if (guard->ask == NULL)
 		return;
 	for (uint32_t i = 0; i < config->host.count; i++)
-		seek(snoop, config->host.item[i], now_ms);
+		seek(guard, config->host.item[i], now_ms);
 	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
-		for (uint32_t k = 0; is_live(&snoop->state->ipv4[i], now_ms) && k < snoop->state->ipv4[i].routers.count;
+		for (uint32_t k = 0; is_live(&guard->state->ipv4[i], now_ms) && k < guard->state->ipv4[i].routers.count;
 		     k++)
-			seek(snoop, snoop->state->ipv4[i].routers.item[k], now_ms);
+			seek(guard, guard->state->ipv4[i].routers.item[k], now_ms);
 }

@@ -75,7 +75,7 @@ static bool is_plain(const struct request *q)
 	return q->frame->is_heard && !q->message->is_odd;
 }
 
-static enum verdict discover(struct snoop *s, const struct request *q, uint64_t now_ms)
+static enum verdict discover(struct guard *s, const struct request *q, uint64_t now_ms)
 {
 	if (!is_from_nobody(q) || q->message->has_server)
 		return DROP_DHCP4_FORM;
@@ -90,7 +90,7 @@ static enum verdict discover(struct snoop *s, const struct request *q, uint64_t 
 }
 
 /* SELECTING names the server that offered; INIT-REBOOT names none. */
-static enum verdict request_new(struct snoop *s, const struct request *q, uint64_t now_ms)
+static enum verdict request_new(struct guard *s, const struct request *q, uint64_t now_ms)
 {
 	const struct dhcp *m = q->message;
 	if (!is_from_nobody(q) || !m->has_requested)
@@ -107,7 +107,7 @@ static enum verdict request_new(struct snoop *s, const struct request *q, uint64
 }
 
 /* What it shares is no lease. */
-static bool holds_a_lease(const struct snoop *s, uint64_t now_ms)
+static bool holds_a_lease(const struct guard *s, uint64_t now_ms)
 {
 	for (uint32_t i = 0; i < BINDINGS4_MAX; i++)
 		if (is_live(&s->state->ipv4[i], now_ms) && !is_shared(s->config, s->state->ipv4[i].address))
@@ -120,7 +120,7 @@ static bool holds_a_lease(const struct snoop *s, uint64_t now_ms)
  * restarted while the guest kept its lease, or the guest slept for longer than its lease. Once a lease was seen, only that
  * one can be meant. It gives no right before a matching ACK, and a guest that holds a lease has no need of it.
  */
-static bool may_resync(const struct snoop *s, struct address a, uint64_t now_ms)
+static bool may_resync(const struct guard *s, struct address a, uint64_t now_ms)
 {
 	struct state *state = s->state;
 	const struct binding *old = find_lease(state, a);
@@ -141,7 +141,7 @@ static bool is_private4(struct address a)
  * private address to another, and by a next hop as far as these are known, so that the datagram goes no farther than the
  * broadcast of the same message would by a relay.
  */
-static bool may_be_its_server(const struct snoop *s, const struct request *q, uint64_t now_ms)
+static bool may_be_its_server(const struct guard *s, const struct request *q, uint64_t now_ms)
 {
 	const struct config *config = s->config;
 	uint64_t mac = q->frame->destination_mac;
@@ -171,7 +171,7 @@ static bool is_secret_id(const struct state *state, uint32_t id, uint32_t bindin
  * what only the server may know. Nobody needs to answer for an address that is no lease of this client (RFC 2131 4.3.2), as
  * one that is shared.
  */
-static bool must_be_answered(const struct snoop *s, const struct request *q, uint32_t binding, uint64_t now_ms)
+static bool must_be_answered(const struct guard *s, const struct request *q, uint32_t binding, uint64_t now_ms)
 {
 	uint64_t mac = q->frame->destination_mac;
 	const struct binding *b = &s->state->ipv4[binding];
@@ -186,7 +186,7 @@ static bool must_be_answered(const struct snoop *s, const struct request *q, uin
 /*
  * RENEWING (unicast) and REBINDING (broadcast). systemd-networkd rebinds from 0.0.0.0, which RFC 2131 4.3.2 leaves open.
  */
-static enum verdict renew(struct snoop *s, const struct request *q, uint64_t now_ms)
+static enum verdict renew(struct guard *s, const struct request *q, uint64_t now_ms)
 {
 	const struct dhcp *m = q->message;
 	const struct config *config = s->config;
@@ -225,7 +225,7 @@ static enum verdict renew(struct snoop *s, const struct request *q, uint64_t now
 }
 
 /* The guest found its address in use. It must be one that it was just given. */
-static enum verdict decline(struct snoop *s, const struct request *q, uint64_t now_ms)
+static enum verdict decline(struct guard *s, const struct request *q, uint64_t now_ms)
 {
 	const struct dhcp *m = q->message;
 	if (!is_from_nobody(q) || !m->has_requested || !m->has_server)
@@ -251,7 +251,7 @@ static enum verdict decline(struct snoop *s, const struct request *q, uint64_t n
  * the ACK of a renewal that it sent just before is still on its way (RFC 2131 4.4.6). RFC 2131 table 5 wants
  * the server identifier, but systemd-networkd leaves it out; the address that the message goes to says as much.
  */
-static enum verdict release(struct snoop *s, const struct request *q, uint64_t now_ms)
+static enum verdict release(struct guard *s, const struct request *q, uint64_t now_ms)
 {
 	const struct dhcp *m = q->message;
 	struct binding *b = find_lease(s->state, m->ciaddr);
@@ -266,7 +266,7 @@ static enum verdict release(struct snoop *s, const struct request *q, uint64_t n
 	return PASS;
 }
 
-static enum verdict inform(struct snoop *s, const struct request *q, uint64_t now_ms)
+static enum verdict inform(struct guard *s, const struct request *q, uint64_t now_ms)
 {
 	const struct dhcp *m = q->message;
 	if (!same_address(q->frame->source, m->ciaddr) || !owns_address4(s->state, m->ciaddr, now_ms))
@@ -283,7 +283,7 @@ static enum verdict inform(struct snoop *s, const struct request *q, uint64_t no
  * PXE: from a boot server, which offered no address, the guest asks by what to boot. It has an address by then. The
  * answer binds nothing.
  */
-static enum verdict ask_boot_server(struct snoop *s, const struct request *q, uint64_t now_ms)
+static enum verdict ask_boot_server(struct guard *s, const struct request *q, uint64_t now_ms)
 {
 	const struct dhcp *m = q->message;
 	if (m->type != DHCPREQUEST)
@@ -300,7 +300,7 @@ static enum verdict ask_boot_server(struct snoop *s, const struct request *q, ui
 	return PASS;
 }
 
-static enum verdict judge_message(struct snoop *s, const struct request *q, uint64_t now_ms)
+static enum verdict judge_message(struct guard *s, const struct request *q, uint64_t now_ms)
 {
 	switch ((enum dhcp_type)q->message->type) {
 	case DHCPDISCOVER:
@@ -321,7 +321,7 @@ static enum verdict judge_message(struct snoop *s, const struct request *q, uint
 	return DROP_DHCP4_TYPE;
 }
 
-enum verdict snoop_dhcp4_client(struct snoop *s, const struct dhcp_frame *f, uint64_t now_ms)
+enum verdict snoop_dhcp4_client(struct guard *s, const struct dhcp_frame *f, uint64_t now_ms)
 {
 	const struct dhcp *m = &f->message;
 	bool to_boot_server = f->destination_port == BOOT_SERVER_PORT;

@@ -11,7 +11,7 @@
  * A trusted server or relay may name any server (RFC 2131 4.1, RFC 5107): it is the one that the guest's later messages may
  * go to. A selecting REQUEST has chosen one already.
  */
-static bool is_server_identifier(const struct snoop *s, const struct dhcp *m, const struct transaction *t, uint64_t now_ms)
+static bool is_server_identifier(const struct guard *s, const struct dhcp *m, const struct transaction *t, uint64_t now_ms)
 {
 	if (!m->has_server)
 		return t->kind == TRANSACTION_INFORM || t->kind == TRANSACTION_BOOT;
@@ -23,7 +23,7 @@ static bool is_server_identifier(const struct snoop *s, const struct dhcp *m, co
 /* Why the sender is believed. */
 enum credit { CREDIT_NONE, CREDIT_LOCK, CREDIT_SILENCE, CREDIT_SECRET };
 
-static enum credit credit_of(const struct snoop *s, const struct dhcp_frame *f, const struct transaction *t,
+static enum credit credit_of(const struct guard *s, const struct dhcp_frame *f, const struct transaction *t,
 			     uint64_t now_ms)
 {
 	uint32_t source = ipv4_of_address(f->source);
@@ -74,7 +74,7 @@ static bool static_only(const struct config *config, const struct state *state)
 	return false;
 }
 
-static enum verdict check_lease(struct snoop *s, const struct dhcp *m, uint64_t now_ms)
+static enum verdict check_lease(struct guard *s, const struct dhcp *m, uint64_t now_ms)
 {
 	struct binding *b = find_lease(s->state, m->yiaddr);
 	if (!is_leasable4(s->config, s->state, m->yiaddr, now_ms) || same_address(m->yiaddr, m->server) ||
@@ -97,7 +97,7 @@ static enum verdict check_lease(struct snoop *s, const struct dhcp *m, uint64_t 
  * First use: this server, and the router if it is the same machine, are the ones from now on until their leases are over. Who
  * was believed for another reason has its MAC learned beside those that the lock holds.
  */
-static void learn_anchors(struct snoop *s, const struct dhcp_frame *f, const struct binding *b, enum credit credit,
+static void learn_anchors(struct guard *s, const struct dhcp_frame *f, const struct binding *b, enum credit credit,
 			  uint64_t now_ms)
 {
 	const struct config *config = s->config;
@@ -122,7 +122,7 @@ static void learn_anchors(struct snoop *s, const struct dhcp_frame *f, const str
  * hides callers behind the server's address may bring one, to an address that the guest has. So to such an address
  * answers come from the port that the lease came from; else they go to all, or to the address that they give.
  */
-static bool is_server_port(const struct snoop *s, const struct dhcp_frame *f, const struct transaction *t, uint64_t now_ms)
+static bool is_server_port(const struct guard *s, const struct dhcp_frame *f, const struct transaction *t, uint64_t now_ms)
 {
 	if (f->source_port == DHCP_SERVER_PORT || t->kind == TRANSACTION_BOOT)
 		return true;
@@ -145,7 +145,7 @@ static enum verdict accept_no_lease(const struct dhcp *m, struct transaction *t)
 	return PASS;
 }
 
-static enum verdict accept_offer(struct snoop *s, const struct dhcp *m, struct transaction *t, uint64_t now_ms)
+static enum verdict accept_offer(struct guard *s, const struct dhcp *m, struct transaction *t, uint64_t now_ms)
 {
 	if (is_unset(m->yiaddr))
 		return accept_no_lease(m, t);
@@ -157,7 +157,7 @@ static enum verdict accept_offer(struct snoop *s, const struct dhcp *m, struct t
 	return PASS;
 }
 
-static enum verdict accept_ack(struct snoop *s, const struct dhcp_frame *f, struct transaction *t, enum credit credit,
+static enum verdict accept_ack(struct guard *s, const struct dhcp_frame *f, struct transaction *t, enum credit credit,
 			       uint64_t now_ms)
 {
 	const struct dhcp *m = &f->message;
@@ -190,7 +190,7 @@ static enum verdict accept_ack(struct snoop *s, const struct dhcp_frame *f, stru
 	return PASS;
 }
 
-static enum verdict accept_nak(struct snoop *s, struct transaction *t)
+static enum verdict accept_nak(struct guard *s, struct transaction *t)
 {
 	struct binding *b = find_lease(s->state, t->requested);
 	if (b && b->state == BINDING_BOUND)
@@ -206,7 +206,7 @@ static enum verdict accept_nak(struct snoop *s, struct transaction *t)
  * The ACK once more. From a second relay it is a copy that says nothing new, and no answer. From the server's own MAC, when
  * another one was believed for knowing the id, it tells that somebody has overheard it: what that one said is void.
  */
-static enum verdict accept_again(struct snoop *s, const struct dhcp_frame *f, struct transaction *t, uint64_t now_ms)
+static enum verdict accept_again(struct guard *s, const struct dhcp_frame *f, struct transaction *t, uint64_t now_ms)
 {
 	const struct dhcp *m = &f->message;
 	bool is_trusted = is_trusted_server4(s->config, s->state, ipv4_of_address(f->source), f->source_mac, now_ms);
@@ -227,7 +227,7 @@ static enum verdict accept_again(struct snoop *s, const struct dhcp_frame *f, st
 }
 
 /* The judge has seen to it that the message may come from a server, and names the guest and an exchange of its own. */
-enum verdict snoop_dhcp4_server(struct snoop *s, const struct dhcp_frame *f, uint64_t now_ms)
+enum verdict snoop_dhcp4_server(struct guard *s, const struct dhcp_frame *f, uint64_t now_ms)
 {
 	const struct dhcp *m = &f->message;
 	/* Some servers write the size of the field, 16. Below 6 the MAC address in it would not be whole. */

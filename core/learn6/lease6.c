@@ -9,14 +9,14 @@ uint64_t lifetime_from(uint64_t start_ms, uint32_t seconds)
 	return seconds == UINT32_MAX ? NEVER_EXPIRES : start_ms + (uint64_t)seconds * 1000;
 }
 
-void report6(const struct snoop *snoop, enum event_kind kind, const struct binding6 *b, const char *why)
+void report6(const struct guard *guard, enum event_kind kind, const struct binding6 *b, const char *why)
 {
-	if (!snoop->event)
+	if (!guard->event)
 		return;
 	struct event event = {
 		.kind = kind, .address = b->address, .server = b->server, .expires_ms = b->expires_ms, .why = why
 	};
-	snoop->event(snoop->context, &event);
+	guard->event(guard->context, &event);
 }
 
 struct binding6 *find_lease6(struct state *state, struct address a)
@@ -51,24 +51,24 @@ void remember_lost(struct state6 *state, struct address a, uint64_t until_ms)
 }
 
 /* The claim in the registry stays: the address is bound anew. */
-static void clear_lease6(struct snoop *snoop, struct binding6 *b, const char *why, uint64_t now_ms)
+static void clear_lease6(struct guard *guard, struct binding6 *b, const char *why, uint64_t now_ms)
 {
 	struct binding6 gone = *b;
 	*b = (struct binding6){ 0 };
-	settle_bindings6(&snoop->state->ipv6);
+	settle_bindings6(&guard->state->ipv6);
 	if (gone.origin == ORIGIN_DHCP)
-		remember_lost(&snoop->state->ipv6, gone.address, now_ms + LOST_LEASE_MS);
-	report6(snoop, EVENT_LEASE_LOST, &gone, why);
+		remember_lost(&guard->state->ipv6, gone.address, now_ms + LOST_LEASE_MS);
+	report6(guard, EVENT_LEASE_LOST, &gone, why);
 }
 
-void remove_lease6(struct snoop *snoop, struct binding6 *b, const char *why, uint64_t now_ms)
+void remove_lease6(struct guard *guard, struct binding6 *b, const char *why, uint64_t now_ms)
 {
 	struct address address = b->address;
 	if (b->origin == ORIGIN_STATIC || b->expires_ms == 0)
 		return;
-	clear_lease6(snoop, b, why, now_ms);
-	if (snoop->release)
-		snoop->release(snoop->context, address);
+	clear_lease6(guard, b, why, now_ms);
+	if (guard->release)
+		guard->release(guard->context, address);
 }
 
 static bool is_host_address6(struct address a)
@@ -122,29 +122,29 @@ static bool may_lose(const struct state6 *state, const struct binding6 *b, enum 
 	return b->origin == origin && now_ms < b->expires_ms && now_ms >= b->since_ms + EVICTION_AGE_MS;
 }
 
-static struct binding6 *room_for(struct snoop *snoop, enum origin6 origin, uint64_t now_ms)
+static struct binding6 *room_for(struct guard *guard, enum origin6 origin, uint64_t now_ms)
 {
-	bool full_share = has_full_share(snoop->state, origin, now_ms);
+	bool full_share = has_full_share(guard->state, origin, now_ms);
 	enum origin6 loser = full_share ? origin : ORIGIN_SLAAC;
 	struct binding6 *oldest = NULL;
 	for (uint32_t i = 0; i < BINDINGS6_MAX; i++) {
-		struct binding6 *b = &snoop->state->ipv6.bindings[i];
+		struct binding6 *b = &guard->state->ipv6.bindings[i];
 		if (!full_share && now_ms >= b->expires_ms) {
-			remove_lease6(snoop, b, "expired", now_ms);
+			remove_lease6(guard, b, "expired", now_ms);
 			return b;
 		}
-		if (may_lose(&snoop->state->ipv6, b, loser, now_ms) && (!oldest || b->used_ms < oldest->used_ms))
+		if (may_lose(&guard->state->ipv6, b, loser, now_ms) && (!oldest || b->used_ms < oldest->used_ms))
 			oldest = b;
 	}
 	if (oldest)
-		remove_lease6(snoop, oldest, "replaced", now_ms);
+		remove_lease6(guard, oldest, "replaced", now_ms);
 	return oldest;
 }
 
-struct binding6 *bind_address6(struct snoop *snoop, struct address a, enum origin6 origin, uint64_t expires_ms,
+struct binding6 *bind_address6(struct guard *guard, struct address a, enum origin6 origin, uint64_t expires_ms,
 			       uint64_t now_ms)
 {
-	struct binding6 *b = find_lease6(snoop->state, a);
+	struct binding6 *b = find_lease6(guard->state, a);
 	if (b && b->origin == ORIGIN_STATIC)
 		return b;
 	if (b && now_ms < b->expires_ms && b->origin == origin) {
@@ -152,8 +152,8 @@ struct binding6 *bind_address6(struct snoop *snoop, struct address a, enum origi
 		return b;
 	}
 	if (b)
-		clear_lease6(snoop, b, now_ms < b->expires_ms ? "replaced" : "expired", now_ms);
-	b = room_for(snoop, origin, now_ms);
+		clear_lease6(guard, b, now_ms < b->expires_ms ? "replaced" : "expired", now_ms);
+	b = room_for(guard, origin, now_ms);
 	if (!b)
 		return NULL;
 	bool leased = origin == ORIGIN_DHCP; /* on the server's word, as in IPv4; the guest may still decline */
@@ -164,7 +164,7 @@ struct binding6 *bind_address6(struct snoop *snoop, struct address a, enum origi
 				.valid_ms = now_ms + (leased ? 0 : DAD_MS),
 				.conflict_ms = now_ms + (leased ? LEASED_CONFLICT_MS : DAD_CONFLICT_MS),
 				.origin = origin };
-	settle_bindings6(&snoop->state->ipv6);
+	settle_bindings6(&guard->state->ipv6);
 	return b;
 }
 
@@ -203,15 +203,15 @@ bool add_static_binding6(struct state *state, struct address a, uint32_t prefix_
 	return false;
 }
 
-uint64_t expire_bindings6(struct snoop *snoop, uint64_t now_ms)
+uint64_t expire_bindings6(struct guard *guard, uint64_t now_ms)
 {
-	uint64_t next_ms = continue_doubts6(snoop, now_ms);
-	for (uint32_t i = 0; i < snoop->state->ipv6.bindings_end; i++) {
-		struct binding6 *b = &snoop->state->ipv6.bindings[i];
+	uint64_t next_ms = continue_doubts6(guard, now_ms);
+	for (uint32_t i = 0; i < guard->state->ipv6.bindings_end; i++) {
+		struct binding6 *b = &guard->state->ipv6.bindings[i];
 		if (b->expires_ms == 0)
 			continue;
 		if (now_ms >= b->expires_ms)
-			remove_lease6(snoop, b, "expired", now_ms);
+			remove_lease6(guard, b, "expired", now_ms);
 		else if (b->expires_ms < next_ms)
 			next_ms = b->expires_ms;
 	}

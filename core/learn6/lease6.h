@@ -1,6 +1,6 @@
 /* The IPv6 bindings: the operations on state6 that the snooper is made of. User space only. */
 #pragma once
-#include "core/learn/snoop.h"
+#include "core/guard.h"
 
 enum {
 	DAD_MS = 500,           /* RFC 6620 3.3.1: TENT_LT; the guest itself waits a second */
@@ -32,28 +32,28 @@ bool may_give_place(const struct state6 *state, const struct binding6 *b, uint64
  * Makes a binding, or renews the one of this address; a live one keeps its times of DAD. NULL: no room. It is reported when
  * it is new. server and client_id are the caller's to fill in, before report6().
  */
-struct binding6 *bind_address6(struct snoop *snoop, struct address a, enum origin6 origin, uint64_t expires_ms,
+struct binding6 *bind_address6(struct guard *guard, struct address a, enum origin6 origin, uint64_t expires_ms,
 			       uint64_t now_ms);
 
 /* That the guest goes on using the address is no claim to it until then. */
 void remember_lost(struct state6 *state, struct address a, uint64_t until_ms);
 
 /* Takes the address from the guest at once, a lease for long. Static bindings stay. */
-void remove_lease6(struct snoop *snoop, struct binding6 *b, const char *why, uint64_t now_ms);
+void remove_lease6(struct guard *guard, struct binding6 *b, const char *why, uint64_t now_ms);
 
-void report6(const struct snoop *snoop, enum event_kind kind, const struct binding6 *b, const char *why);
+void report6(const struct guard *guard, enum event_kind kind, const struct binding6 *b, const char *why);
 
 /* As add_static_binding(), for this family. */
 bool add_static_binding6(struct state *state, struct address a, uint32_t prefix_length, uint64_t now_ms);
 
 /* snoop_succession6.c: asks on for routers that are in doubt. Gives the time of the next question, or NEVER_EXPIRES. */
-uint64_t continue_doubts6(struct snoop *snoop, uint64_t now_ms);
+uint64_t continue_doubts6(struct guard *guard, uint64_t now_ms);
 
 /* It has given a sign of life. */
 void end_doubt6(struct router6 *r, uint64_t now_ms);
 
 /* As expire_bindings(), for this family. */
-uint64_t expire_bindings6(struct snoop *snoop, uint64_t now_ms);
+uint64_t expire_bindings6(struct guard *guard, uint64_t now_ms);
 
 /* Keeps a resolver until then; 0 forgets it. No room: it is ignored. */
 void remember_resolver6(struct state *state, struct address a, uint64_t expires_ms, uint64_t now_ms);
@@ -62,10 +62,10 @@ void remember_resolver6(struct state *state, struct address a, uint64_t expires_
 uint64_t lifetime_from(uint64_t start_ms, uint32_t seconds);
 
 /* snoop_nd.c: DAD and claims. snoop_router.c: advertisements. snoop_dhcp6.c: both directions of DHCPv6. */
-enum verdict snoop_dad(struct snoop *snoop, const struct frame *frame, uint64_t now_ms);
-enum verdict snoop_unbound(struct snoop *snoop, const struct frame *frame, uint64_t now_ms);
-enum verdict snoop_nd_conflict(struct snoop *snoop, const struct frame *frame, uint64_t now_ms);
-enum verdict snoop_router_claim(struct snoop *snoop, const struct frame *frame, uint64_t now_ms);
-enum verdict snoop_router(struct snoop *snoop, const struct frame *frame, uint64_t now_ms);
-enum verdict snoop_dhcp6_client(struct snoop *snoop, const struct frame *frame, uint64_t now_ms);
-enum verdict snoop_dhcp6_server(struct snoop *snoop, const struct frame *frame, uint64_t now_ms);
+enum verdict snoop_dad(struct guard *guard, const struct frame *frame, uint64_t now_ms);
+enum verdict snoop_unbound(struct guard *guard, const struct frame *frame, uint64_t now_ms);
+enum verdict snoop_nd_conflict(struct guard *guard, const struct frame *frame, uint64_t now_ms);
+enum verdict snoop_router_claim(struct guard *guard, const struct frame *frame, uint64_t now_ms);
+enum verdict snoop_router(struct guard *guard, const struct frame *frame, uint64_t now_ms);
+enum verdict snoop_dhcp6_client(struct guard *guard, const struct frame *frame, uint64_t now_ms);
+enum verdict snoop_dhcp6_server(struct guard *guard, const struct frame *frame, uint64_t now_ms);

@@ -44,7 +44,7 @@ bool has_identity(const struct transaction6 *t, uint64_t identity);
  * snoop_dhcp6_wanted.c: what a message may make a server lease is counted before it leaves. PASS: it may leave, and what
  * is new is counted.
  */
-enum verdict want_leases(struct snoop *s, const struct dhcp6 *message, uint64_t now_ms);
+enum verdict want_leases(struct guard *s, const struct dhcp6 *message, uint64_t now_ms);
 
 /* What an Advertise or a Reply tells of it. A Reply that was not accepted tells nothing. */
 void learn_offer(struct state *state, const struct transaction6 *t);
@@ -83,10 +83,10 @@ struct grants grants_of(const struct state *state, const struct dhcp6_frame *f, 
 			uint64_t now_ms);
 
 /* PASS where the guest may have all of the addresses, whether there is room for them or not. */
-enum verdict check_addresses(struct snoop *s, const struct grants *g, uint64_t now_ms);
+enum verdict check_addresses(struct guard *s, const struct grants *g, uint64_t now_ms);
 
 /* Binds all of them or none, and takes what is over. until_ms: the end of the one that lasts longest, or as it was. */
-enum verdict bind_grants(struct snoop *s, const struct grants *g, uint64_t *until_ms, uint64_t now_ms);
+enum verdict bind_grants(struct guard *s, const struct grants *g, uint64_t *until_ms, uint64_t now_ms);
 
 /* A copy of the Reply that was accepted, as far as the guard is concerned: what it says is so already. */
-bool tells_nothing_new(struct snoop *s, const struct dhcp6 *m, const struct grants *g, uint64_t now_ms);
+bool tells_nothing_new(struct guard *s, const struct dhcp6 *m, const struct grants *g, uint64_t now_ms);

@@ -34,7 +34,7 @@ static bool is_client_type(uint8_t type)
  * To all servers, from a link-local address; a registration comes from the address that it is about (RFC 9686 4.2). To one
  * server alone where that has said so (RFC 8415 18.2.2, 18.2.4, 18.2.7, 18.2.8).
  */
-static bool is_well_addressed(const struct snoop *s, const struct dhcp6_frame *f, uint64_t now_ms)
+static bool is_well_addressed(const struct guard *s, const struct dhcp6_frame *f, uint64_t now_ms)
 {
 	uint8_t type = f->message.type;
 	bool to_all = same_address(f->destination, all_servers) && f->destination_mac == MAC_OF_ALL_SERVERS;
@@ -44,7 +44,7 @@ static bool is_well_addressed(const struct snoop *s, const struct dhcp6_frame *f
 	       is_unicast_server6(s->config, s->state, f->destination, f->destination_mac, now_ms);
 }
 
-static enum verdict check_common(const struct snoop *s, const struct dhcp6_frame *f, uint64_t now_ms)
+static enum verdict check_common(const struct guard *s, const struct dhcp6_frame *f, uint64_t now_ms)
 {
 	const struct config *config = s->config;
 	const struct dhcp6 *m = &f->message;
@@ -118,7 +118,7 @@ static uint64_t hash_of_named(const struct state *state, const struct dhcp6 *m)
 }
 
 /* Each address that is declined is one that the server gives to nobody for a long time. */
-static bool may_decline(struct snoop *s, uint32_t count, uint64_t now_ms)
+static bool may_decline(struct guard *s, uint32_t count, uint64_t now_ms)
 {
 	for (uint32_t i = 0; i < count; i++)
 		if (!may_spend(s, RATE_OF_DECLINE, now_ms))
@@ -132,7 +132,7 @@ static bool may_decline(struct snoop *s, uint32_t count, uint64_t now_ms)
  * answer and are repeated until it comes (RFC 8415 18.2.7, 18.2.8); a repeated one must name what the first one
  * named, and takes away what the guest has got again in the meantime.
  */
-static enum verdict give_back(struct snoop *s, const struct dhcp6 *m, uint64_t client_id, uint64_t now_ms)
+static enum verdict give_back(struct guard *s, const struct dhcp6 *m, uint64_t client_id, uint64_t now_ms)
 {
 	uint64_t hash = hash_of_named(s->state, m);
 	struct transaction6 *t = find_transaction6(s->state, m->id, now_ms);
@@ -169,7 +169,7 @@ static bool names_unknown_address(struct state *state, const struct dhcp6 *m, ui
  * its lease. Neither gives a right before a Reply does. A REBIND is believed by servers that did not give the lease, and
  * some of them give it to any client that asks, though another one holds it (dnsmasq).
  */
-static enum verdict ask(struct snoop *s, const struct dhcp6 *m, uint64_t client_id, uint64_t now_ms)
+static enum verdict ask(struct guard *s, const struct dhcp6 *m, uint64_t client_id, uint64_t now_ms)
 {
 	bool must_know = m->type == DHCP6_REBIND || (m->type == DHCP6_RENEW && s->config->no_resync);
 	if (must_know && names_unknown_address(s->state, m, now_ms))
@@ -187,7 +187,7 @@ static enum verdict ask(struct snoop *s, const struct dhcp6 *m, uint64_t client_
 }
 
 /* RFC 9686 4.2: the guest tells which address it uses. Its own source, and nothing else. */
-static enum verdict tell_address(struct snoop *s, const struct dhcp6_frame *f, uint64_t client_id, uint64_t now_ms)
+static enum verdict tell_address(struct guard *s, const struct dhcp6_frame *f, uint64_t client_id, uint64_t now_ms)
 {
 	const struct dhcp6 *m = &f->message;
 	if (!same_address(m->registered, f->source))
@@ -223,7 +223,7 @@ static bool must_be_answered(struct state *state, const struct frame *frame, con
  * The answer goes to one address, and the server may have to ask for its MAC first. A guest that keeps silent then would make
  * the server seem silent; so the guard says it in a question of its own (RFC 4861 7.2.3).
  */
-static void tell_server(struct snoop *s, struct address client, uint64_t now_ms)
+static void tell_server(struct guard *s, struct address client, uint64_t now_ms)
 {
 	const struct learned_server6 *lock = &s->state->ipv6.server;
 	uint8_t question[QUESTION_MAX];
@@ -240,7 +240,7 @@ static void count_question(struct learned_server6 *lock, uint64_t now_ms)
 }
 
 /* The judge has seen to it that the source address is the guest's. */
-enum verdict snoop_dhcp6_client(struct snoop *s, const struct frame *frame, uint64_t now_ms)
+enum verdict snoop_dhcp6_client(struct guard *s, const struct frame *frame, uint64_t now_ms)
 {
 	struct dhcp6_frame f;
 	if (!parse_dhcp6_frame(frame, &f))

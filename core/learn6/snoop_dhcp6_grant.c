@@ -62,7 +62,7 @@ static bool static_only(const struct config *config, const struct state *state)
 	return false;
 }
 
-enum verdict check_addresses(struct snoop *s, const struct grants *g, uint64_t now_ms)
+enum verdict check_addresses(struct guard *s, const struct grants *g, uint64_t now_ms)
 {
 	bool only_static = static_only(s->config, s->state);
 	for (uint32_t i = 0; i < g->count; i++) {
@@ -84,7 +84,7 @@ static bool may_go(const struct binding6 *b, const struct grants *g, uint64_t no
 }
 
 /* False: they do not all find a place. leaving: how many older leases must go for them. */
-static bool find_room(struct snoop *s, const struct grants *g, uint32_t *leaving, uint64_t now_ms)
+static bool find_room(struct guard *s, const struct grants *g, uint32_t *leaving, uint64_t now_ms)
 {
 	uint32_t leases = 0, old_leases = 0, places = 0, wanted = 0;
 	for (uint32_t i = 0; i < BINDINGS6_MAX; i++) {
@@ -110,7 +110,7 @@ static bool find_room(struct snoop *s, const struct grants *g, uint32_t *leaving
 }
 
 /* All or none: what was claimed before a refusal is given back. */
-static bool claim_all(struct snoop *s, const struct grants *g, uint64_t now_ms)
+static bool claim_all(struct guard *s, const struct grants *g, uint64_t now_ms)
 {
 	for (uint32_t i = 0; s->claim && i < g->count; i++) {
 		if (g->item[i].valid_s == 0 || s->claim(s->context, g->item[i].address))
@@ -123,7 +123,7 @@ static bool claim_all(struct snoop *s, const struct grants *g, uint64_t now_ms)
 	return true;
 }
 
-static void let_oldest_go(struct snoop *s, const struct grants *g, uint64_t now_ms)
+static void let_oldest_go(struct guard *s, const struct grants *g, uint64_t now_ms)
 {
 	struct binding6 *oldest = NULL;
 	for (uint32_t i = 0; i < BINDINGS6_MAX; i++) {
@@ -136,7 +136,7 @@ static void let_oldest_go(struct snoop *s, const struct grants *g, uint64_t now_
 }
 
 /* What the guest loses, or holds by other means; so that the rest finds the places that find_room() counted. */
-static void make_room(struct snoop *s, const struct grants *g, uint32_t leaving, uint64_t now_ms)
+static void make_room(struct guard *s, const struct grants *g, uint32_t leaving, uint64_t now_ms)
 {
 	for (uint32_t i = 0; i < g->count; i++) {
 		struct binding6 *b = find_live(s->state, g->item[i].address, now_ms);
@@ -158,7 +158,7 @@ static uint64_t expiry_of(const struct grants *g, const struct grant *grant)
 }
 
 /* The time of its end; 0: it was not bound. */
-static uint64_t bind_grant(struct snoop *s, const struct grants *g, const struct grant *grant, uint64_t now_ms)
+static uint64_t bind_grant(struct guard *s, const struct grants *g, const struct grant *grant, uint64_t now_ms)
 {
 	bool renewed = find_live(s->state, grant->address, now_ms) != NULL;
 	struct binding6 *b = bind_address6(s, grant->address, ORIGIN_DHCP, expiry_of(g, grant), now_ms);
@@ -174,7 +174,7 @@ static uint64_t bind_grant(struct snoop *s, const struct grants *g, const struct
 	return b->expires_ms;
 }
 
-enum verdict bind_grants(struct snoop *s, const struct grants *g, uint64_t *until_ms, uint64_t now_ms)
+enum verdict bind_grants(struct guard *s, const struct grants *g, uint64_t *until_ms, uint64_t now_ms)
 {
 	uint32_t leaving;
 	enum verdict verdict = check_addresses(s, g, now_ms);
@@ -194,7 +194,7 @@ enum verdict bind_grants(struct snoop *s, const struct grants *g, uint64_t *unti
 	return PASS;
 }
 
-bool tells_nothing_new(struct snoop *s, const struct dhcp6 *m, const struct grants *g, uint64_t now_ms)
+bool tells_nothing_new(struct guard *s, const struct dhcp6 *m, const struct grants *g, uint64_t now_ms)
 {
 	for (uint32_t i = 0; i < g->count; i++) {
 		const struct binding6 *b = find_live(s->state, g->item[i].address, now_ms);

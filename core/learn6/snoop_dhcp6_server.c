@@ -20,7 +20,7 @@ static uint64_t refresh_of(const struct dhcp6 *m, uint64_t now_ms)
 }
 
 /* ::/64 has loopback and the mapped IPv4 addresses. A guest that is the resolver itself does not ask itself. */
-static void learn_resolvers(struct snoop *s, const struct dhcp6 *m, uint64_t until_ms, uint64_t now_ms)
+static void learn_resolvers(struct guard *s, const struct dhcp6 *m, uint64_t until_ms, uint64_t now_ms)
 {
 	for (uint32_t i = 0; i < m->resolvers.count; i++) {
 		struct address a = m->resolvers.item[i];
@@ -30,7 +30,7 @@ static void learn_resolvers(struct snoop *s, const struct dhcp6 *m, uint64_t unt
 }
 
 /* First use: this server is the one from now on, until what it leased is over. */
-static void learn_server(struct snoop *s, const struct dhcp6_frame *f, uint64_t until_ms, uint64_t now_ms)
+static void learn_server(struct guard *s, const struct dhcp6_frame *f, uint64_t until_ms, uint64_t now_ms)
 {
 	const struct config *config = s->config;
 	struct learned_server6 *lock = &s->state->ipv6.server;
@@ -53,7 +53,7 @@ static void learn_server(struct snoop *s, const struct dhcp6_frame *f, uint64_t 
 }
 
 /* What it says counts for questions to itself only; where else it would be believed is another matter (trust6.h). */
-static void learn_unicast(struct snoop *s, const struct dhcp6_frame *f, uint64_t until_ms, uint64_t now_ms)
+static void learn_unicast(struct guard *s, const struct dhcp6_frame *f, uint64_t until_ms, uint64_t now_ms)
 {
 	struct address a = f->message.unicast;
 	bool is_sane = is_link_local(a) || is_global6(a) || is_unique_local(a);
@@ -88,7 +88,7 @@ static bool answers(const struct dhcp6 *m, const struct transaction6 *t)
  * What a refused one says is not done, and the exchange goes on: a client repeats its message under the same id (RFC
  * 8415 18.2.10). So does one whose IAs were all refused, since another server may do better.
  */
-static enum verdict accept_reply(struct snoop *s, struct transaction6 *t, const struct grants *g, uint64_t now_ms)
+static enum verdict accept_reply(struct guard *s, struct transaction6 *t, const struct grants *g, uint64_t now_ms)
 {
 	const struct dhcp6 *m = &g->frame->message;
 	uint64_t until_ms = 0;
@@ -115,7 +115,7 @@ static enum verdict accept_reply(struct snoop *s, struct transaction6 *t, const 
 	return PASS;
 }
 
-static enum verdict accept_offer(struct snoop *s, const struct transaction6 *t, const struct grants *g, uint64_t now_ms)
+static enum verdict accept_offer(struct guard *s, const struct transaction6 *t, const struct grants *g, uint64_t now_ms)
 {
 	enum verdict verdict = check_addresses(s, g, now_ms);
 	if (verdict == PASS)
@@ -123,7 +123,7 @@ static enum verdict accept_offer(struct snoop *s, const struct transaction6 *t, 
 	return verdict;
 }
 
-enum verdict snoop_dhcp6_server(struct snoop *s, const struct frame *frame, uint64_t now_ms)
+enum verdict snoop_dhcp6_server(struct guard *s, const struct frame *frame, uint64_t now_ms)
 {
 	struct dhcp6_frame f;
 	if (!parse_dhcp6_frame(frame, &f))

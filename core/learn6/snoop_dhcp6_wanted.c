@@ -135,7 +135,7 @@ static struct wanted6 *place_for(struct state *state, const struct wants *wants,
 }
 
 /* Of this kind: how many places are wanted, and how many old ones must go for them. False: more than may. */
-static bool find_places(struct snoop *s, const struct wants *wants, bool is_prefix, uint32_t *wanted, uint32_t *leaving,
+static bool find_places(struct guard *s, const struct wants *wants, bool is_prefix, uint32_t *wanted, uint32_t *leaving,
 			uint64_t now_ms)
 {
 	uint32_t new = 0, live = 0, old = 0, most = is_prefix ? DELEGATIONS_MAX : LEASES6_MAX;
@@ -152,7 +152,7 @@ static bool find_places(struct snoop *s, const struct wants *wants, bool is_pref
 	return new == 0 || (new <= most &&go <= old);
 }
 
-static bool spend(struct snoop *s, enum rate_class class, uint32_t tokens, uint64_t now_ms)
+static bool spend(struct guard *s, enum rate_class class, uint32_t tokens, uint64_t now_ms)
 {
 	for (uint32_t i = 0; i < tokens; i++)
 		if (!may_spend(s, class, now_ms))
@@ -199,7 +199,7 @@ static void note_want(struct state *state, const struct wants *wants, const stru
 			touch(&state->ipv6.wanted[i], wants->message, now_ms);
 }
 
-enum verdict want_leases(struct snoop *s, const struct dhcp6 *m, uint64_t now_ms)
+enum verdict want_leases(struct guard *s, const struct dhcp6 *m, uint64_t now_ms)
 {
 	if (!may_lead_to_lease(m->type, m->rapid_commit))
 		return PASS;

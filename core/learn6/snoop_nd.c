@@ -52,7 +52,7 @@ static uint64_t end_of_prefix(const struct state *state, struct address a, uint6
 }
 
 /* The judge has found nothing against the address but that the guest does not hold it yet. asks: the guard itself claims it. */
-static enum verdict claim(struct snoop *s, struct address a, bool asks, uint64_t now_ms)
+static enum verdict claim(struct guard *s, struct address a, bool asks, uint64_t now_ms)
 {
 	uint8_t question[QUESTION_MAX];
 	uint64_t expires_ms = end_of_prefix(s->state, a, now_ms);
@@ -74,7 +74,7 @@ static enum verdict claim(struct snoop *s, struct address a, bool asks, uint64_t
 	return asked ? DROP_BINDING_LIMIT : DROP_IP6_SRC_UNBOUND;
 }
 
-enum verdict snoop_dad(struct snoop *s, const struct frame *frame, uint64_t now_ms)
+enum verdict snoop_dad(struct guard *s, const struct frame *frame, uint64_t now_ms)
 {
 	struct ethernet eth;
 	struct ipv6 ip;
@@ -85,7 +85,7 @@ enum verdict snoop_dad(struct snoop *s, const struct frame *frame, uint64_t now_
 }
 
 /* RFC 4861 6.3.7: three, 4 s apart; then now and then, for a guest that goes on. */
-void ask_for_router(struct snoop *s, uint64_t now_ms)
+void ask_for_router(struct guard *s, uint64_t now_ms)
 {
 	struct router_question *q = &s->state->ipv6.router_question;
 	uint8_t question[QUESTION_MAX];
@@ -102,7 +102,7 @@ void ask_for_router(struct snoop *s, uint64_t now_ms)
  * The guest uses an address that the guard has not seen it claim. The frame is lost; in the guest's name the guard asks who
  * has the address, as the guest would, and holds it as the guest's when nobody objects (RFC 6620 3.2.3).
  */
-enum verdict snoop_unbound(struct snoop *s, const struct frame *frame, uint64_t now_ms)
+enum verdict snoop_unbound(struct guard *s, const struct frame *frame, uint64_t now_ms)
 {
 	struct ipv6 ip;
 	if (!parse_ipv6(frame, ETHERNET_HEADER, &ip))
@@ -133,7 +133,7 @@ static void remember_claim(struct state6 *state, struct address a, uint64_t now_
  * A neighbor holds the address (RFC 4862 5.4.4), or is doing DAD for it (5.4.3). Of two that do, both give way; but only
  * while the guest's is surely not over, as what it took for its own by then would be lost to it without a word.
  */
-enum verdict snoop_nd_conflict(struct snoop *s, const struct frame *frame, uint64_t now_ms)
+enum verdict snoop_nd_conflict(struct guard *s, const struct frame *frame, uint64_t now_ms)
 {
 	struct ethernet eth;
 	struct ipv6 ip;

@@ -162,7 +162,7 @@ static void forget_old_routers(struct state6 *state, uint64_t now_ms)
 }
 
 /* Gives the end of the router's lock; not behind now_ms: it is not to be learned from. */
-static uint64_t learn_router(struct snoop *s, const struct advertisement *ra, uint64_t now_ms)
+static uint64_t learn_router(struct guard *s, const struct advertisement *ra, uint64_t now_ms)
 {
 	uint64_t locked_ms = lock_of(ra, now_ms);
 	struct router6 *r = entry_for(&s->state->ipv6, ra->router, now_ms);
@@ -239,7 +239,7 @@ static struct prefix6 *find_prefix(struct state6 *state, const struct announced_
 	return NULL;
 }
 
-static void learn_prefix(struct snoop *s, const struct announced_prefix *news, uint64_t now_ms)
+static void learn_prefix(struct guard *s, const struct announced_prefix *news, uint64_t now_ms)
 {
 	struct state6 *state = &s->state->ipv6;
 	struct prefix6 *p = find_prefix(state, news, now_ms);
@@ -286,12 +286,12 @@ static void learn_translator(struct state6 *state, const struct translator *news
 }
 
 /* A router that was only the first one heard is believed no longer than it is locked. */
-static uint64_t believed_until(const struct snoop *s, uint64_t end_ms, uint64_t locked_ms)
+static uint64_t believed_until(const struct guard *s, uint64_t end_ms, uint64_t locked_ms)
 {
 	return s->config->gateway_macs.count == 0 && end_ms > locked_ms ? locked_ms : end_ms;
 }
 
-static void learn_resolvers(struct snoop *s, const struct advertisement *ra, uint64_t locked_ms, uint64_t now_ms)
+static void learn_resolvers(struct guard *s, const struct advertisement *ra, uint64_t locked_ms, uint64_t now_ms)
 {
 	for (uint32_t i = 0; i < ra->resolver_count; i++) {
 		uint32_t seconds = (uint32_t)ra->resolvers[i].expires_ms;
@@ -304,7 +304,7 @@ static void learn_resolvers(struct snoop *s, const struct advertisement *ra, uin
  * The guest would send to the MAC of the option. A router that shares its address with others names the shared one and
  * sends from its own (VRRP): what it names at first is as good as itself; later it stays with these.
  */
-static bool may_name(const struct snoop *s, const struct advertisement *ra, uint64_t now_ms)
+static bool may_name(const struct guard *s, const struct advertisement *ra, uint64_t now_ms)
 {
 	uint64_t mac = ra->link_address;
 	if (mac == MAC_NONE || mac == ra->mac || mac_set_has(&s->config->gateway_macs, mac))
@@ -317,7 +317,7 @@ static bool may_name(const struct snoop *s, const struct advertisement *ra, uint
 	return s->config->gateway_macs.count == 0 && mac != s->config->vm_mac && !mac_is_group(mac);
 }
 
-enum verdict snoop_router(struct snoop *s, const struct frame *frame, uint64_t now_ms)
+enum verdict snoop_router(struct guard *s, const struct frame *frame, uint64_t now_ms)
 {
 	struct advertisement ra;
 	if (!parse_advertisement(frame, &ra))

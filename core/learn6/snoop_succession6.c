@@ -18,7 +18,7 @@ enum {
 };
 
 /* The guest's own, so that the answer finds its way: one that it uses, else the one that is made from its MAC. */
-static struct address source_of_questions(const struct snoop *s, uint64_t now_ms)
+static struct address source_of_questions(const struct guard *s, uint64_t now_ms)
 {
 	for (uint32_t i = 0; i < s->state->ipv6.bindings_end; i++) {
 		const struct binding6 *b = &s->state->ipv6.bindings[i];
@@ -28,7 +28,7 @@ static struct address source_of_questions(const struct snoop *s, uint64_t now_ms
 	return (struct address){ LINK_LOCAL_PREFIX, interface_id_of(s->config->vm_mac) };
 }
 
-static void ask_for(struct snoop *s, struct router6 *r, uint64_t now_ms)
+static void ask_for(struct guard *s, struct router6 *r, uint64_t now_ms)
 {
 	uint8_t question[QUESTION_MAX];
 	uint32_t length = make_neighbor_question(s->config->vm_mac, source_of_questions(s, now_ms), r->address, question);
@@ -40,7 +40,7 @@ static void ask_for(struct snoop *s, struct router6 *r, uint64_t now_ms)
 		s->ask(s->context, question, make_router_question(s->config->vm_mac, question));
 }
 
-static void begin_doubt(struct snoop *s, struct router6 *r, uint64_t now_ms)
+static void begin_doubt(struct guard *s, struct router6 *r, uint64_t now_ms)
 {
 	if (is_in_doubt6(r, now_ms))
 		return;
@@ -56,7 +56,7 @@ void end_doubt6(struct router6 *r, uint64_t now_ms)
 	r->questions = 0;
 }
 
-uint64_t continue_doubts6(struct snoop *s, uint64_t now_ms)
+uint64_t continue_doubts6(struct guard *s, uint64_t now_ms)
 {
 	uint64_t next_ms = NEVER_EXPIRES;
 	for (uint32_t i = 0; i < ROUTERS6_MAX; i++) {
@@ -88,7 +88,7 @@ static struct router6 *locked_router(struct state6 *state, struct address a, uin
 	return NULL;
 }
 
-static void take_macs(struct snoop *s, struct router6 *r, uint64_t mac, uint64_t link_address)
+static void take_macs(struct guard *s, struct router6 *r, uint64_t mac, uint64_t link_address)
 {
 	struct event event = {
 		.kind = EVENT_GATEWAY_LEARNED, .address = r->address, .mac = mac, .expires_ms = r->locked_ms
@@ -101,7 +101,7 @@ static void take_macs(struct snoop *s, struct router6 *r, uint64_t mac, uint64_t
 }
 
 /* Its address has another MAC now. What is said next from there is the router's own; the guard asks, so that it is said soon. */
-static void succeed(struct snoop *s, struct router6 *r, uint64_t mac, uint64_t link_address, uint64_t now_ms)
+static void succeed(struct guard *s, struct router6 *r, uint64_t mac, uint64_t link_address, uint64_t now_ms)
 {
 	uint8_t question[QUESTION_MAX];
 	take_macs(s, r, mac, link_address);
@@ -112,7 +112,7 @@ static void succeed(struct snoop *s, struct router6 *r, uint64_t mac, uint64_t l
 		       make_neighbor_question(s->config->vm_mac, source_of_questions(s, now_ms), r->address, question));
 }
 
-void seek_routers6(struct snoop *s, uint64_t now_ms)
+void seek_routers6(struct guard *s, uint64_t now_ms)
 {
 	uint8_t question[QUESTION_MAX];
 	struct address source = source_of_questions(s, now_ms);
@@ -128,7 +128,7 @@ void seek_routers6(struct snoop *s, uint64_t now_ms)
  * A named router that advertises nothing, or not yet: the first answer to the guard's own question teaches its MAC. The lock
  * has no end, since no lifetime was heard; as every other one it opens to a successor when the router is silent.
  */
-static void learn_named(struct snoop *s, const struct nd *nd, uint64_t mac, uint64_t link_address)
+static void learn_named(struct guard *s, const struct nd *nd, uint64_t mac, uint64_t link_address)
 {
 	struct router6 *r = &s->state->ipv6.routers[0];
 	for (uint32_t i = 1; i < ROUTERS6_MAX && r->locked_ms != 0; i++)
@@ -140,7 +140,7 @@ static void learn_named(struct snoop *s, const struct nd *nd, uint64_t mac, uint
 	take_macs(s, r, mac, link_address);
 }
 
-static enum verdict hear_advertisement(struct snoop *s, const struct frame *frame, uint64_t now_ms)
+static enum verdict hear_advertisement(struct guard *s, const struct frame *frame, uint64_t now_ms)
 {
 	struct ethernet eth;
 	struct ipv6 ip;
@@ -176,7 +176,7 @@ static bool announces_route(const struct frame *frame, const struct ipv6 *ip)
 	return read_be16(&r) > 0 && r.ok && has_good_checksum6(frame, ip, PROTOCOL_ICMP6);
 }
 
-static enum verdict hear_rival(struct snoop *s, const struct frame *frame, const struct ipv6 *ip, uint64_t now_ms)
+static enum verdict hear_rival(struct guard *s, const struct frame *frame, const struct ipv6 *ip, uint64_t now_ms)
 {
 	uint32_t worth = worth_of_claim6(s->config, &s->state->ipv6, 0, now_ms);
 	if (worth == CLAIM_REFUSED || !announces_route(frame, ip))
@@ -192,7 +192,7 @@ static enum verdict hear_rival(struct snoop *s, const struct frame *frame, const
 	return worth == CLAIM_SUCCEEDS ? snoop_router(s, frame, now_ms) : DROP_RA_UNTRUSTED;
 }
 
-enum verdict snoop_router_claim(struct snoop *s, const struct frame *frame, uint64_t now_ms)
+enum verdict snoop_router_claim(struct guard *s, const struct frame *frame, uint64_t now_ms)
 {
 	struct ipv6 ip;
 	if (!parse_ipv6(frame, ETHERNET_HEADER, &ip))

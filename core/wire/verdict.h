@@ -145,8 +145,8 @@
 enum direction { FROM_GUEST, TO_GUEST, DIRECTIONS };
 
 /*
- * PUNT: only the slow path (snoop.h) may decide; it answers PASS or a DROP. HELD: the frame waits, and leaves when it is known
- * which host it is for (names/names.h).
+ * PUNT: only the slow path (decide/snoop.c) may decide; it answers PASS or a DROP. HELD: the frame waits, and leaves when it is
+ * known which host it is for (names/names.h).
  */
 enum verdict {
 	PASS,

@@ -8,7 +8,7 @@
  * whatever way loses all, and claims again what its saved state has.
  */
 #pragma once
-#include "core/learn/snoop.h"
+#include "core/judge/state.h"
 #include "softnet/claims/claims_folder.h"
 
 enum { CONFLICTS_MAX = 8, BELLS_MAX = 4 };

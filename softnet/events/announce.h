@@ -3,7 +3,7 @@
  * docs/observability.md has the kinds. What nobody hears is not made: ask is_heard() first.
  */
 #pragma once
-#include "core/learn/snoop.h"
+#include "core/learn/event.h"
 #include "softnet/claims/claims.h"
 #include "softnet/control/control.h"
 #include "softnet/events/event_sinks.h"

@@ -1,5 +1,7 @@
 /* What the snooper and the ports tell, as lines. */
 #include "softnet/events/events.h"
+#include "core/judge/rate.h"
+#include "core/judge/state.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include "system/clock.h"

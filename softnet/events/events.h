@@ -1,6 +1,6 @@
 /* What the snooper and the ports tell, as lines. */
 #pragma once
-#include "core/learn/snoop.h"
+#include "core/learn/event.h"
 #include "port/port.h"
 
 void tell_event(const struct event *, uint64_t now_ms);

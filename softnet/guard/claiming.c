@@ -23,7 +23,7 @@ static void release(void *context, struct address a)
 static void lose(void *context, struct address a, const char *why)
 {
 	struct relay *r = context;
-	take_away(&r->snoop, a, why, r->now_ms);
+	take_away(&r->guard, a, why, r->now_ms);
 }
 
 /* A guest can want one address after the other: one line a minute is shown without -v. */
@@ -88,14 +88,14 @@ void join_claims(struct relay *r)
 	r->claims.tell = tell;
 	r->claims.lose = lose;
 	r->claims.context = r;
-	r->snoop.claim = claim;
-	r->snoop.release = release;
+	r->guard.claim = claim;
+	r->guard.release = release;
 	const struct claim_conflict *given =
-	    enter_claims(&r->claims, r->snoop.config, r->snoop.state, r->port[TO_GUEST], r->now_ms);
+	    enter_claims(&r->claims, r->guard.config, r->guard.state, r->port[TO_GUEST], r->now_ms);
 	if (given == NULL)
 		return;
 	die("--%s: %s was given to VM %s as well, whose guard (process %u) runs on this network: give another address, "
 	    "stop that guard, or let both share it by --shared-ip",
-	    is_shared(r->snoop.config, given->address) ? "shared-ip" : "vm-ip", format_address(given->address, text),
+	    is_shared(r->guard.config, given->address) ? "shared-ip" : "vm-ip", format_address(given->address, text),
 	    given->vm, (unsigned)given->pid);
 }

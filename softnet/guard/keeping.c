@@ -9,7 +9,7 @@
 void keep_state(struct relay *r, bool at_once)
 {
 	struct moment moment = { r->now_ms, wall_clock_ms() };
-	if (save_state_file(&r->file, r->snoop.state, moment, at_once))
+	if (save_state_file(&r->file, r->guard.state, moment, at_once))
 		announce_state_file(&r->announcer, &r->file, r->now_ms);
 }
 

@@ -9,5 +9,5 @@ void start_keeping(struct relay *, const struct options *, const struct config *
 /* The state file is written if the state has changed: when it is time, or at once. What went wrong is announced. */
 void keep_state(struct relay *, bool at_once);
 
-/* For struct snoop; the context is the relay. */
+/* For struct guard; the context is the relay. */
 void follow_event(void *context, const struct event *);

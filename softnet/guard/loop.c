@@ -37,7 +37,7 @@ static enum relay_end handle_signals(struct relay *r)
 	struct arrived_signal arrived;
 	while (next_signal(&arrived)) {
 		if (arrived.number == SIGUSR1)
-			print_summary(&r->counters, r->questions.sent, r->snoop.state, r->now_ms);
+			print_summary(&r->counters, r->questions.sent, r->guard.state, r->now_ms);
 		else if (arrived.number == SIGCHLD)
 			continue; /* it has only woken us */
 		else if (arrived.number == SIGHUP && r->options->policy_file_count > 0 && !arrived.from_terminal)
@@ -55,7 +55,7 @@ static enum verdict decide_packet(struct relay *r, enum direction direction, con
 	struct frame frame = { packet->bytes, packet->length };
 	if (packet->truncated)
 		return DROP_FRAME_OVERSIZE;
-	enum verdict verdict = decide(&r->snoop, direction, &frame, r->now_ms);
+	enum verdict verdict = decide(&r->guard, direction, &frame, r->now_ms);
 	if (verdict != PASS && direction == FROM_GUEST)
 		add_rejection(&r->rejections, verdict, &frame, r->now_ms);
 	return verdict;
@@ -63,7 +63,7 @@ static enum verdict decide_packet(struct relay *r, enum direction direction, con
 
 struct trust trust_of(const struct relay *r)
 {
-	return (struct trust){ r->snoop.config, r->snoop.state, r->options, r->now_ms };
+	return (struct trust){ r->guard.config, r->guard.state, r->options, r->now_ms };
 }
 
 /* What became of a frame, as far as the guard has a say in it: one that passes is counted when it was sent. */
@@ -118,7 +118,7 @@ static enum relay_end move_batch(struct relay *r, enum direction direction)
 	bool is_there = target->kind->send(target, packets, passed, &result);
 	count_sent(r, direction, packets, &result);
 	if (direction == FROM_GUEST && result.full + result.failed > 0)
-		forget_silence4(r->snoop.state); /* it may have been a question */
+		forget_silence4(r->guard.state); /* it may have been a question */
 	return is_there ? RELAY_GOES_ON : end_of(r, target);
 }
 
@@ -127,7 +127,7 @@ static void tell_of_questions(struct relay *r)
 {
 	char hint[HINT_TEXT];
 	uint64_t seconds = r->asking.since_ms == 0 ? 0 : (r->now_ms - r->asking.since_ms) / 1000;
-	enum asking_news news = follow_questions(&r->asking, r->snoop.state, &r->counters, r->now_ms);
+	enum asking_news news = follow_questions(&r->asking, r->guard.state, &r->counters, r->now_ms);
 	if (news == ANSWERED_AT_LAST)
 		announce_answer(&r->announcer, seconds, r->now_ms);
 	if (news != STILL_UNANSWERED)
@@ -185,8 +185,8 @@ static enum relay_end tick(struct relay *r)
 
 static void follow_state(struct relay *r)
 {
-	r->expires_ms = expire_bindings(&r->snoop, r->now_ms);
-	follow_address(&r->exposes, r->snoop.config, r->snoop.state, r->now_ms);
+	r->expires_ms = expire_bindings(&r->guard, r->now_ms);
+	follow_address(&r->exposes, r->guard.config, r->guard.state, r->now_ms);
 	if (is_due(&r->file, r->now_ms))
 		keep_state(r, false);
 }
@@ -276,7 +276,7 @@ enum relay_end run_relay(struct relay *r)
 	enum relay_end end;
 	r->now_ms = r->tick_ms = clock_ms();
 	take_sample(&r->counters, r->now_ms);
-	announce_start(&r->announcer, r->snoop.config->vm_mac, r->port[FROM_GUEST]->name, r->port[TO_GUEST]->name,
+	announce_start(&r->announcer, r->guard.config->vm_mac, r->port[FROM_GUEST]->name, r->port[TO_GUEST]->name,
 		       r->now_ms);
 	follow_absence(r);
 	follow_state(r);
@@ -296,5 +296,5 @@ void finish_relay(struct relay *r, const char *why)
 	announce_drops(&r->drop_events, &r->announcer, &r->counters, true, r->now_ms);
 	announce_stop(&r->announcer, why, r->now_ms);
 	if (is_verbose())
-		print_summary(&r->counters, r->questions.sent, r->snoop.state, r->now_ms);
+		print_summary(&r->counters, r->questions.sent, r->guard.state, r->now_ms);
 }

@@ -27,12 +27,12 @@ enum relay_end {
 	RELAY_COMMAND_ENDED
 };
 
-/* Filled by setup.c; memory is static, nothing is allocated while frames flow. */
+/* Filled by main.c; memory is static, nothing is allocated while frames flow. */
 struct relay {
 	struct options *options;
-	struct config *config;         /* what the snooper reads, and methods change */
+	struct guard_memory *memory;   /* what methods change in it, they change as a whole: setup.h */
 	const struct rule_list *rules; /* in force, normalized */
-	struct snoop snoop;
+	struct guard guard;
 	struct port *port[DIRECTIONS]; /* the source of that direction's frames */
 	struct anchors anchors;        /* as the uplink has them */
 	struct uplink_watch uplink;

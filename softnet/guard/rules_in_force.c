@@ -1,9 +1,6 @@
 /* Rules are built aside and swapped between two frames, for every caller. */
 #include "softnet/guard/rules_in_force.h"
-#include <string.h>
-#include "core/flows/flow.h"
 #include "system/log.h"
-#include "system/platform.h"
 #include "softnet/setup/setup.h"
 
 /* One is in force, unless the rules are still those of the start; the next ones are built in the other. */
@@ -26,13 +23,8 @@ int count_allowing(const struct rule_list *rules)
 
 bool put_in_force(struct relay *r, const struct rule_list *rules, const char *who, struct usage_error *error)
 {
-	struct flows *flows = r->snoop.flows;
-	uint64_t key[2];
-	if (!apply_rules(r->options, rules, r->config, error))
+	if (!change_rules(r->memory, r->options, rules, error))
 		return false;
-	if (!platform_random(key, sizeof key))
-		memcpy(key, flows->hash_key, sizeof key);
-	clear_flows(flows, key);
 	r->rules = rules;
 	begin_capture_section(&r->capture, r->now_ms);
 	info("%s: %u rules are in force", who, (unsigned)rules->count);

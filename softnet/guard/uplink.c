@@ -59,15 +59,14 @@ uint64_t uplink_deadline_ms(const struct uplink_watch *w, uint64_t now_ms)
 
 static void put_in_force(struct relay *r, const struct anchors *anchors)
 {
-	struct config *config = r->config;
+	const struct config *config = r->guard.config;
 	if (mac_set_has(&anchors->gateway_macs, config->vm_mac)) {
 		warning("%s: the host has the VM's MAC address now; the anchors stay as they were",
 			r->port[TO_GUEST]->name);
 		return;
 	}
 	r->anchors = *anchors;
-	if (choose_anchors(r->options, anchors, config))
-		relearn(&r->snoop);
+	change_anchors(r->memory, r->options, anchors);
 	r->file.owner.config_hash = hash_setup(r->options, config);
 	keep_state(r, true); /* rights went with those who gave them */
 	begin_capture_section(&r->capture, r->now_ms);
@@ -187,7 +186,8 @@ void tell_uplink(struct relay *r)
 	warning("%s: %s", port, news.text);
 	if (!is_heard(&r->announcer))
 		return;
-	json_t *keys = json_pack("{s:o, s:o, s:o, s:o}", "port", json_text(port), "what", json_text(news.text), "ground",
-				 json_ground(&w->ground), "anchors", json_anchors(r->options, &r->anchors, r->config));
+	json_t *keys = json_pack("{s:o, s:o, s:o, s:o}", "port", json_text(port), "what", json_text(news.text),
+				 "ground", json_ground(&w->ground), "anchors",
+				 json_anchors(r->options, &r->anchors, r->guard.config));
 	announce(&r->announcer, "uplink", keys, ALWAYS, r->now_ms);
 }

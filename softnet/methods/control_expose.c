@@ -41,7 +41,7 @@ static const char *expose_text(struct rpc_call *call)
 /* The judge lets in what an exposed port may be asked. */
 static void tell_judge(struct relay *r)
 {
-	struct exposed_set *to = &r->config->exposed;
+	struct exposed_set *to = &r->memory->config.exposed;
 	memset(to, 0, sizeof *to);
 	to->count = exposed_ports(&r->exposes, to->item, EXPOSED_MAX);
 	begin_capture_section(&r->capture, r->now_ms);

@@ -37,8 +37,8 @@ static json_t *guard_stats(struct rpc_call *call)
 		json_object_set_new(passed, side_names[side], json_passed(&r->counters, side));
 		json_object_set_new(drops, side_names[side], drops_of(&r->counters, side));
 	}
-	return json_pack("{s:o, s:o, s:o, s:o}", "passed", passed, "drops", drops, "flows", json_flows(r->snoop.flows),
-			 "addresses", json_number(count_addresses(r->snoop.state, r->now_ms)));
+	return json_pack("{s:o, s:o, s:o, s:o}", "passed", passed, "drops", drops, "flows", json_flows(r->guard.flows),
+			 "addresses", json_number(count_addresses(r->guard.state, r->now_ms)));
 }
 
 static json_t *guard_leases(struct rpc_call *call)
@@ -46,9 +46,9 @@ static json_t *guard_leases(struct rpc_call *call)
 	const struct relay *r = call->context;
 	if (!rpc_takes_nothing(call))
 		return NULL;
-	return json_pack("{s:o, s:o, s:o}", "addresses", json_addresses(r->snoop.config, r->snoop.state, r->now_ms),
-			 "servers", json_servers(r->snoop.state, r->now_ms), "routers",
-			 json_routers(r->snoop.state, r->now_ms));
+	return json_pack("{s:o, s:o, s:o}", "addresses", json_addresses(r->guard.config, r->guard.state, r->now_ms),
+			 "servers", json_servers(r->guard.state, r->now_ms), "routers",
+			 json_routers(r->guard.state, r->now_ms));
 }
 
 static json_t *guard_relearn(struct rpc_call *call)
@@ -56,7 +56,7 @@ static json_t *guard_relearn(struct rpc_call *call)
 	struct relay *r = call->context;
 	if (!may_change(call) || !rpc_takes_nothing(call))
 		return NULL;
-	relearn(&r->snoop);
+	relearn(r->guard.state);
 	keep_state(r, true); /* before the answer leaves: a restart must not trust them again */
 	return json_true();
 }

@@ -109,7 +109,7 @@ static json_t *json_identity(const struct relay *r)
 {
 	char mac[MAC_TEXT], started[TIME_TEXT];
 	uint64_t uptime_ms = r->now_ms - r->started_ms;
-	format_mac(r->config->vm_mac, mac);
+	format_mac(r->guard.config->vm_mac, mac);
 	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:o, s:o, s:o}", "version", SOFTNET_VERSION, "pid", (int)getpid(),
 			 "name", r->options->name != NULL ? r->options->name : mac, "mac", mac, "started",
 			 format_time(r->started_wall_ms, started), "uptime", json_number(uptime_ms / MS), "guest",
@@ -121,11 +121,11 @@ static json_t *json_settings(const struct relay *r)
 	static const char *const inbounds[] = {
 		[INBOUND_ANY] = "any", [INBOUND_ESTABLISHED] = "established", [INBOUND_NONE] = "none"
 	};
-	const struct config *config = r->config;
+	const struct config *config = r->guard.config;
 	return json_pack("{s:s, s:b, s:s, s:b, s:b, s:o, s:o, s:o}", "ipv6", config->ipv6_off ? "off" : "guard",
 			 "isolation", config->isolation, "inbound", inbounds[config->inbound], "stateful",
 			 config->stateful, "reject", r->options->reject, "policy", json_policy(r->rules), "anchors",
-			 json_anchors(r->options, &r->anchors, r->config), "exposes", json_exposes(&r->exposes));
+			 json_anchors(r->options, &r->anchors, r->guard.config), "exposes", json_exposes(&r->exposes));
 }
 
 static json_t *json_metrics_file(const struct metrics_file *file)
@@ -185,10 +185,10 @@ static json_t *json_network(const struct relay *r)
 	for (int side = 0; side < DIRECTIONS; side++)
 		json_object_set_new(passed, side_names[side], json_passed(&r->counters, side));
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "addresses",
-			 json_addresses(r->snoop.config, r->snoop.state, r->now_ms), "servers",
-			 json_servers(r->snoop.state, r->now_ms), "routers", json_routers(r->snoop.state, r->now_ms),
+			 json_addresses(r->guard.config, r->guard.state, r->now_ms), "servers",
+			 json_servers(r->guard.state, r->now_ms), "routers", json_routers(r->guard.state, r->now_ms),
 			 "passed", passed, "rates", json_rates(&r->counters, r->now_ms), "drops", json_drops(r),
-			 "flows", json_flows(r->snoop.flows), "rejections", json_number(r->rejections.sent),
+			 "flows", json_flows(r->guard.flows), "rejections", json_number(r->rejections.sent),
 			 "questions", json_number(r->questions.sent), "metrics", json_metrics_file(&r->metrics));
 }
 

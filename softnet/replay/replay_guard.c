@@ -1,86 +1,63 @@
 /* What setup.c and loop.c do for a guard, for one that has captures in the place of ports. */
 #include "softnet/replay/replay_guard.h"
 #include <string.h>
-#include "softnet/setup/anchors.h"
-#include "system/platform.h"
 #include "softnet/setup/setup.h"
 
-static void forget_flows(struct replay_guard *guard)
-{
-	uint64_t key[2];
-	if (!platform_random(key, sizeof key))
-		memcpy(key, guard->flows.hash_key, sizeof key);
-	clear_flows(&guard->flows, key);
-}
-
 /* What a live guard sees of its host. */
-static void take_sights(struct replay_guard *guard, const struct options *options)
+static void take_sights(struct config *config, const struct options *options)
 {
-	guard->config.sites = options->sites;
-	guard->config.resident = options->resident;
-	guard->config.resident_mac = options->resident_mac;
+	config->sites = options->sites;
+	config->resident = options->resident;
+	config->resident_mac = options->resident_mac;
 }
 
-/* What its uplink said stands among the options, too. */
-static void follow_anchors(struct replay_guard *guard, const struct options *options)
+bool start_replay_guard(struct replay_guard *replay, struct options *options, uint64_t now_ms, struct usage_error *error)
 {
-	static const struct anchors nobody;
-	if (choose_anchors(options, &nobody, &guard->config))
-		relearn(&guard->snoop);
-}
-
-bool start_replay_guard(struct replay_guard *guard, struct options *options, uint64_t now_ms, struct usage_error *error)
-{
-	struct anchors nobody;
-	memset(&nobody, 0, sizeof nobody);
-	guard->now_ms = now_ms;
-	guard->rules = options->rules;
-	if (!make_config(options, &nobody, &guard->config, error) || !make_state(options, &guard->state, now_ms, error))
+	static const struct anchors nobody; /* what its uplink said stands among the options, too */
+	replay->now_ms = now_ms;
+	replay->rules = options->rules;
+	if (!make_guard(&replay->guard, &replay->memory, options, &nobody, now_ms, error))
 		return false;
-	take_sights(guard, options);
-	guard->snoop = (struct snoop){
-		.config = &guard->config, .state = &guard->state, .buckets = &guard->buckets, .flows = &guard->flows
-	};
-	fill_buckets(&guard->config, &guard->buckets, now_ms);
-	forget_flows(guard);
+	take_sights(&replay->memory.config, options);
 	return true;
 }
 
 /* The relay looks after each batch, and wakes up when the next address ends. */
-void advance_replay_guard(struct replay_guard *guard, uint64_t now_ms)
+void advance_replay_guard(struct replay_guard *replay, uint64_t now_ms)
 {
-	while (guard->now_ms < now_ms) {
-		uint64_t next_ms = expire_bindings(&guard->snoop, guard->now_ms);
-		guard->now_ms = next_ms > guard->now_ms && next_ms < now_ms ? next_ms : now_ms;
+	while (replay->now_ms < now_ms) {
+		uint64_t next_ms = expire_bindings(&replay->guard, replay->now_ms);
+		replay->now_ms = next_ms > replay->now_ms && next_ms < now_ms ? next_ms : now_ms;
 	}
 }
 
-bool is_cut(const struct replay_guard *guard, const struct captured *captured)
+bool is_cut(const struct replay_guard *replay, const struct captured *captured)
 {
-	return captured->kept < captured->length && captured->length <= guard->config.max_frame;
+	return captured->kept < captured->length && captured->length <= replay->memory.config.max_frame;
 }
 
-enum verdict decide_captured(struct replay_guard *guard, enum direction direction, const struct captured *captured)
+enum verdict decide_captured(struct replay_guard *replay, enum direction direction, const struct captured *captured)
 {
 	struct frame frame = { captured->bytes, captured->kept };
-	if (captured->length > guard->config.max_frame)
+	if (captured->length > replay->memory.config.max_frame)
 		return DROP_FRAME_OVERSIZE; /* ports read no more of it */
-	return decide(&guard->snoop, direction, &frame, guard->now_ms);
+	return decide(&replay->guard, direction, &frame, replay->now_ms);
 }
 
-bool change_replay_guard(struct replay_guard *guard, const struct options *options, const struct rule_list *rules,
+bool change_replay_guard(struct replay_guard *replay, const struct options *options, const struct rule_list *rules,
 			 struct usage_error *error)
 {
-	struct exposed_set *exposed = &guard->config.exposed;
-	if (!same_rules(rules, &guard->rules)) {
-		if (!apply_rules(options, rules, &guard->config, error))
+	static const struct anchors nobody;
+	struct config *config = &replay->memory.config;
+	if (!same_rules(rules, &replay->rules)) {
+		if (!change_rules(&replay->memory, options, rules, error))
 			return false;
-		forget_flows(guard);
-		guard->rules = *rules;
+		replay->rules = *rules;
 	}
-	memset(exposed, 0, sizeof *exposed);
-	exposed->count = list_guest_ports(options->exposes, options->expose_count, exposed->item, EXPOSED_MAX);
-	follow_anchors(guard, options);
-	take_sights(guard, options);
+	memset(&config->exposed, 0, sizeof config->exposed);
+	config->exposed.count =
+	    list_guest_ports(options->exposes, options->expose_count, config->exposed.item, EXPOSED_MAX);
+	change_anchors(&replay->memory, options, &nobody);
+	take_sights(config, options);
 	return true;
 }

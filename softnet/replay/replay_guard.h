@@ -6,11 +6,8 @@
 
 /* Large, so never on the stack. Zero it before starting. */
 struct replay_guard {
-	struct config config;
-	struct state state;
-	struct buckets buckets;
-	struct flows flows;
-	struct snoop snoop;
+	struct guard_memory memory;
+	struct guard guard;
 	struct rule_list rules; /* in force */
 	uint64_t now_ms;
 };

@@ -2,7 +2,7 @@
 #pragma once
 #include <stddef.h>
 #include "core/judge/config.h"
-#include "core/learn/snoop.h"
+#include "core/judge/state.h"
 #include "softnet/saved/state_words.h"
 
 /* What a file must have been written for. */

@@ -68,6 +68,42 @@ bool make_state(const struct options *options, struct state *state, uint64_t now
 	return true;
 }
 
+bool make_guard(struct guard *guard, struct guard_memory *memory, struct options *options,
+		const struct anchors *anchors, uint64_t now_ms, struct usage_error *error)
+{
+	if (!make_config(options, anchors, &memory->config, error) || !make_state(options, &memory->state, now_ms, error))
+		return false;
+	*guard = (struct guard){
+		.config = &memory->config, .state = &memory->state, .buckets = &memory->buckets, .flows = &memory->flows
+	};
+	start_guard(guard, now_ms);
+	return true;
+}
+
+/* The next ones are found by another key, so that what the guest has learned of the last one helps it nothing. */
+static void forget_flows(struct flows *flows)
+{
+	uint64_t key[2];
+	if (!platform_random(key, sizeof key))
+		memcpy(key, flows->hash_key, sizeof key);
+	clear_flows(flows, key);
+}
+
+bool change_rules(struct guard_memory *memory, const struct options *options, const struct rule_list *rules,
+		  struct usage_error *error)
+{
+	if (!apply_rules(options, rules, &memory->config, error))
+		return false;
+	forget_flows(&memory->flows);
+	return true;
+}
+
+void change_anchors(struct guard_memory *memory, const struct options *options, const struct anchors *anchors)
+{
+	if (choose_anchors(options, anchors, &memory->config))
+		relearn(&memory->state);
+}
+
 uint64_t hash_setup(const struct options *options, const struct config *config)
 {
 	/* Not the sites behind: they are the host's, which may move, and give the guest no right. */

@@ -1,10 +1,25 @@
 /* From options to a config and a state that the relay can work with. */
 #pragma once
+#include "core/guard.h"
 #include "softnet/options/options.h"
 
 /*
- * Puts rules into the config, at the start and under live control: policy, stateful, inbound, ipv6_off. IPv6 that was off at
- * the start stays off. False: rules that cannot be; nothing of the config has changed.
+ * Makes the guard that the options ask for, ready for its first frame: live, and in replay. Anchors that options do not give come
+ * from the port. The memory must be zero. Whom the guard asks and tells is up to the caller. False: options that cannot be, or
+ * that do not go together with the port.
+ */
+bool make_guard(struct guard *, struct guard_memory *, struct options *, const struct anchors *, uint64_t now_ms,
+		struct usage_error *);
+
+/* Between two frames: other rules, and so no flow of before. False: rules that cannot be; nothing has changed. */
+bool change_rules(struct guard_memory *, const struct options *, const struct rule_list *, struct usage_error *);
+
+/* Between two frames: other anchors; where that takes one away, whom it has learned to trust is learned anew. */
+void change_anchors(struct guard_memory *, const struct options *, const struct anchors *);
+
+/*
+ * The parts of the above, for tests. Rules into the config: policy, stateful, inbound, ipv6_off. IPv6 that was off at the start
+ * stays off. False: rules that cannot be; nothing of the config has changed.
  */
 bool apply_rules(const struct options *, const struct rule_list *, struct config *, struct usage_error *);
 

@@ -25,7 +25,7 @@ struct bench {
 	bool frames; /* decide(), else the lookup alone */
 	bool stateful;
 	uint32_t flows; /* that the frames belong to */
-	struct snoop snoop;
+	struct guard guard;
 	double best_ns;
 };
 
@@ -96,7 +96,6 @@ static void set_policy(struct policy *policy, uint32_t count, enum shape shape)
 static void prepare(struct bench *b)
 {
 	struct config *config = get_memory(sizeof *config);
-	const uint64_t hash_key[2] = { 1, 2 };
 	config->vm_mac = GUEST_MAC;
 	config->max_frame = 1514;
 	config->isolation = 1;
@@ -104,13 +103,13 @@ static void prepare(struct bench *b)
 	config->inbound = b->stateful ? INBOUND_ESTABLISHED : INBOUND_ANY;
 	mac_set_add(&config->gateway_macs, GATEWAY_MAC);
 	set_policy(&config->policy, b->rules, b->shape);
-	b->snoop = (struct snoop){ .config = config,
+	b->guard = (struct guard){ .config = config,
 				   .state = get_memory(sizeof(struct state)),
 				   .buckets = get_memory(sizeof(struct buckets)),
 				   .flows = get_memory(sizeof(struct flows)) };
-	clear_flows(b->snoop.flows, hash_key);
-	fill_buckets(config, b->snoop.buckets, 1000000);
-	if (!add_static_binding(b->snoop.state, address_of_ipv4(GUEST_IP), 24, 1000000))
+	b->guard.state->hash_key[0] = 1;
+	start_guard(&b->guard, 1000000);
+	if (!add_static_binding(b->guard.state, address_of_ipv4(GUEST_IP), 24, 1000000))
 		abort();
 	b->best_ns = 1e18;
 }
@@ -148,7 +147,7 @@ static double run_frames(struct bench *b)
 		put(bytes + 30, ipv4_of_address(peer_number(flow)), 4);
 		put(bytes + 34, 1024 + flow, 2);
 		flow = (flow + 7919) % flows;
-		passed += decide(&b->snoop, FROM_GUEST, &frame, 1000000) == PASS;
+		passed += decide(&b->guard, FROM_GUEST, &frame, 1000000) == PASS;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	if (passed != FRAMES)
@@ -165,7 +164,7 @@ static double run_lookups(struct bench *b)
 	for (uint32_t i = 0; i < LOOKUPS; i++) {
 		struct contact c = { .peer = peer_number(n), .protocol = UDP, .port = (uint16_t)(n % 3 ? 443 : n) };
 		n += 7919;
-		classes += rule_on(&b->snoop.config->policy, &c, 1u << ALIAS_GLOBAL).class;
+		classes += rule_on(&b->guard.config->policy, &c, 1u << ALIAS_GLOBAL).class;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	sink = classes;

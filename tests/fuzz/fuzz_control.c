@@ -5,16 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/flows/flow.h"
 #include "softnet/methods/control_methods.h"
 #include "softnet/setup/setup.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static struct options options;
-static struct config config;
-static struct relay relay = { .options = &options, .config = &config, .rules = &options.rules };
-static struct flows flows;
+static struct guard_memory memory;
+static struct relay relay = { .options = &options, .memory = &memory, .rules = &options.rules };
 static const struct rpc_method methods[] = {
 	{ "softnet.policy.get", false, policy_get },
 	{ "softnet.policy.set", false, policy_set },
@@ -23,11 +21,12 @@ static const struct rpc_method methods[] = {
 static int applied;
 
 /* What the rest of the program would do. */
-bool apply_rules(const struct options *from, const struct rule_list *rules, struct config *to, struct usage_error *error)
+bool change_rules(struct guard_memory *to, const struct options *from, const struct rule_list *rules,
+		  struct usage_error *error)
 {
 	(void)from;
 	applied++;
-	return compile_rules(rules, false, &to->policy, error);
+	return compile_rules(rules, false, &to->config.policy, error);
 }
 
 void announce_policy(struct announcer *announcer, int allowing, int blocking, uint64_t now_ms)
@@ -78,7 +77,6 @@ static void set_again(json_t *answer)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	relay.snoop.flows = &flows;
 	while (n > 0) {
 		const uint8_t *newline = memchr(data, '\n', n);
 		size_t octets = newline != NULL ? (size_t)(newline - data) : n, used = octets + (newline != NULL);

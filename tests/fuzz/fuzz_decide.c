@@ -141,14 +141,14 @@ static void reject_exactly(const struct frame *frame)
 	free(room);
 }
 
-static enum verdict decide_exactly(struct snoop *snoop, enum direction direction, const uint8_t *data, uint32_t length,
+static enum verdict decide_exactly(struct guard *guard, enum direction direction, const uint8_t *data, uint32_t length,
 				   uint64_t now_ms)
 {
 	uint8_t *exact = malloc(length); /* so that the sanitizer sees a read behind the end */
 	if (length > 0)
 		memcpy(exact, data, length);
 	struct frame frame = { exact, length };
-	enum verdict verdict = decide(snoop, direction, &frame, now_ms);
+	enum verdict verdict = decide(guard, direction, &frame, now_ms);
 	if (direction == FROM_GUEST && is_rejected(verdict))
 		reject_exactly(&frame);
 	free(exact);
@@ -163,7 +163,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	static int last_mode = -1;
 	static bool remembers = true;
 	struct state state = { 0 };
-	struct snoop snoop = { .config = &config, .state = &state, .buckets = &buckets, .flows = &flows };
+	struct guard guard = { .config = &config, .state = &state, .buckets = &buckets, .flows = &flows };
 	uint64_t now_ms = 1000000;
 	if (n < 2)
 		return 0;
@@ -183,7 +183,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		n -= 2;
 		if (length > n)
 			length = (uint32_t)n;
-		enum verdict verdict = decide_exactly(&snoop, direction, data, length, now_ms);
+		enum verdict verdict = decide_exactly(&guard, direction, data, length, now_ms);
 		if ((verdict != PASS && (uint32_t)verdict < FIRST_DROP) || verdict >= VERDICTS)
 			abort();
 		check_state(&config, &state, statics, now_ms);
@@ -191,7 +191,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		n -= length;
 		now_ms += wait_ms;
 		if (wait_ms != 700) /* rights end by the clock, whether anybody tidies up or not */
-			expire_bindings(&snoop, now_ms);
+			expire_bindings(&guard, now_ms);
 	}
 	remembers = check_flows(&flows);
 	return 0;

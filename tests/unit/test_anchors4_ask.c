@@ -36,7 +36,7 @@ static bool on_ask(void *context, const uint8_t *frame, uint32_t length)
 static void start_asking(void)
 {
 	start_learned(UINT32_MAX);
-	w.snoop.ask = on_ask;
+	w.guard.ask = on_ask;
 	memset(&asked, 0, sizeof asked);
 }
 
@@ -44,11 +44,11 @@ static void start_asking(void)
 static void let_pass(uint64_t ms)
 {
 	for (uint64_t end_ms = w.now_ms + ms; w.now_ms < end_ms;) {
-		uint64_t next_ms = expire_bindings(&w.snoop, w.now_ms);
+		uint64_t next_ms = expire_bindings(&w.guard, w.now_ms);
 		assert_true(next_ms > w.now_ms);
 		w.now_ms = next_ms < end_ms ? next_ms : end_ms;
 	}
-	expire_bindings(&w.snoop, w.now_ms);
+	expire_bindings(&w.guard, w.now_ms);
 }
 
 /* A guest that keeps what ARP told it, and asks nobody, hears of its new router in some seconds. */
@@ -112,7 +112,7 @@ void the_guard_seeks_a_router_that_it_does_not_know(void **state)
 {
 	(void)state;
 	start_learning(600);
-	w.snoop.ask = on_ask;
+	w.guard.ask = on_ask;
 	memset(&asked, 0, sizeof asked);
 	EXPECT(sends_by(ROUTER_MAC), DROP_L2_NEXT_HOP);
 	assert_true(asked.count == 1 && asked.to_all == 1);
@@ -123,7 +123,7 @@ void the_guard_seeks_a_router_that_it_does_not_know(void **state)
 	EXPECT(sends_by(VICTIM_MAC), DROP_L2_NEXT_HOP);
 	assert_int_equal(asked.count, 1); /* there is nothing to find out */
 	/* The operator says that the network has changed: the next packet finds the router again. */
-	relearn(&w.snoop);
+	relearn(&w.state);
 	EXPECT(sends_by(ROUTER_MAC), DROP_L2_NEXT_HOP);
 	EXPECT(says(2, ROUTER_IP, NEW_MAC), PASS);
 	EXPECT(sends_by(NEW_MAC), PASS);

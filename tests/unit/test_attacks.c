@@ -81,7 +81,7 @@ static bool is_ipv6_row(const char *id)
 static enum verdict play(struct world *w, const struct row *row)
 {
 	struct frame frame = { row->frame, row->length };
-	return decide(&w->snoop, strcmp(row->direction, "g2n") == 0 ? FROM_GUEST : TO_GUEST, &frame, w->now_ms);
+	return decide(&w->guard, strcmp(row->direction, "g2n") == 0 ? FROM_GUEST : TO_GUEST, &frame, w->now_ms);
 }
 
 static bool holds(const struct world *w, struct address a, uint64_t later_ms)

@@ -237,7 +237,7 @@ static uint32_t most_leases(uint32_t seconds, uint32_t lease_s, bool gives_back)
 		for (uint32_t i = 0; i < 4096; i++)
 			held += w.now_ms < ends_ms[i];
 		most = held > most ? held : most;
-		expire_bindings(&w.snoop, w.now_ms);
+		expire_bindings(&w.guard, w.now_ms);
 	}
 	return most;
 }
@@ -307,7 +307,7 @@ static void a_guest_that_had_a_lease_resyncs_no_other(void **state)
 		lease(&w, GUEST_IP, 600);
 		w.now_ms += 7200 * SECOND_MS;
 		if (is_noticed)
-			expire_bindings(&w.snoop, w.now_ms);
+			expire_bindings(&w.guard, w.now_ms);
 		assert_false(owns(GUEST_IP));
 		assert_int_equal(renew_at(VICTIM_IP, GATEWAY_IP, GATEWAY_MAC), DROP_DHCP4_NOT_OWNER);
 		assert_int_equal(renew_at(GUEST_IP, GATEWAY_IP, GATEWAY_MAC), PASS);
@@ -318,7 +318,7 @@ static void a_guest_that_had_a_lease_resyncs_no_other(void **state)
 	/* The operator says that the VM was set back, or the network changed. */
 	w.now_ms += 7200 * SECOND_MS;
 	assert_int_equal(rebind(8, OTHER_IP), DROP_DHCP4_NOT_OWNER);
-	relearn(&w.snoop);
+	relearn(&w.state);
 	assert_int_equal(rebind(8, OTHER_IP), PASS);
 
 	/* systemd-networkd does not hear a broadcast NAK while it renews; when it rebinds it listens. */

@@ -109,8 +109,8 @@ static void release(void *context, struct address a)
 static void begin_with_registry(void)
 {
 	begin(true);
-	w.snoop.claim = claim;
-	w.snoop.release = release;
+	w.guard.claim = claim;
+	w.guard.release = release;
 	held_count = 0;
 	refused = UNSPECIFIED6;
 }
@@ -155,7 +155,7 @@ void claims_are_given_back(void **state)
 	}
 	assert_true(held_count == 4 && !is_held(ADDRESS6(LOCAL_PREFIX, 1)));
 	w.now_ms += 6000 * 1000;
-	expire_bindings(&w.snoop, w.now_ms);
+	expire_bindings(&w.guard, w.now_ms);
 	assert_int_equal(held_count, 0);
 }
 

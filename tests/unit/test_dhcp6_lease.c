@@ -24,7 +24,7 @@ void lease_and_its_end(void **state)
 	assert_true(sends_from6(&w, GUEST_LEASED));
 	w.now_ms++; /* a tenth of a second before the server's own reckoning */
 	assert_false(sends_from6(&w, GUEST_LEASED));
-	assert_true(expire_bindings(&w.snoop, w.now_ms) == NEVER_EXPIRES);
+	assert_true(expire_bindings(&w.guard, w.now_ms) == NEVER_EXPIRES);
 	assert_int_equal(w.last_event.kind, EVENT_LEASE_LOST);
 }
 

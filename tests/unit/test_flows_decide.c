@@ -18,7 +18,7 @@ static uint32_t count_flows(void)
 {
 	uint32_t n = 0;
 	for (int class = 0; class < FLOW_CLASSES_END; class ++)
-		n += w.snoop.flows->count[class];
+		n += w.guard.flows->count[class];
 	return n;
 }
 
@@ -356,9 +356,9 @@ void a_full_table_refuses(void **state)
 	CALL(&last, PASS);
 	for (uint32_t n = 1; n < FLOWS_MAX; n++) {
 		struct packet_facts f = packet(n, TCP, SYN), a = packet(n, TCP, SYN | ACK), b = packet(n, TCP, ACK);
-		assert_true(open_flow(w.snoop.flows, &f, false, w.now_ms) &&
-			    is_answer(w.snoop.flows, &a, true, w.now_ms) &&
-			    open_flow(w.snoop.flows, &b, false, w.now_ms));
+		assert_true(open_flow(w.guard.flows, &f, false, w.now_ms) &&
+			    is_answer(w.guard.flows, &a, true, w.now_ms) &&
+			    open_flow(w.guard.flows, &b, false, w.now_ms));
 	}
 	for (uint32_t i = 0; i < 2 * PROTOCOLS; i++) {
 		struct call c = first_call(i, i & 4);

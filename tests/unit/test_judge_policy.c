@@ -120,16 +120,16 @@ void callers_leave_room_for_the_guest(void **state)
 		OUT(22, (uint16_t)(1 + i), SYN | ACK, PASS);
 		IN(22, (uint16_t)(1 + i), ACK, PASS);
 	}
-	assert_int_equal(w.snoop.flows->count[FLOW_ESTABLISHED], CALLERS_MAX + 1);
-	assert_int_equal(w.snoop.flows->count[FLOW_DATAGRAM], FLOWS_MAX - CALLERS_MAX - 1);
+	assert_int_equal(w.guard.flows->count[FLOW_ESTABLISHED], CALLERS_MAX + 1);
+	assert_int_equal(w.guard.flows->count[FLOW_DATAGRAM], FLOWS_MAX - CALLERS_MAX - 1);
 	OUT(20000, 80, SYN, PASS);
 	IN(20000, 80, SYN | ACK, PASS);
 	OUT(20000, 80, ACK, PASS);
 	IN(22, 1, RST, PASS); /* one caller ends, and the last that came takes its place */
 	IN(22, UINT16_MAX, ACK, PASS);
-	assert_int_equal(w.snoop.flows->count[FLOW_ESTABLISHED], CALLERS_MAX + 2);
+	assert_int_equal(w.guard.flows->count[FLOW_ESTABLISHED], CALLERS_MAX + 2);
 	IN(22, UINT16_MAX, RST, PASS);
-	assert_int_equal(w.snoop.flows->count[FLOW_CLOSING], 2);
+	assert_int_equal(w.guard.flows->count[FLOW_CLOSING], 2);
 }
 
 /* Of a datagram between ports that a rule tells apart. */

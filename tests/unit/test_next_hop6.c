@@ -51,7 +51,7 @@ static enum verdict send_by(uint64_t mac)
 static void start_unlearned(bool named, bool leased)
 {
 	start_world6(&w, false);
-	w.snoop.ask = on_ask;
+	w.guard.ask = on_ask;
 	questions = router_questions = 0;
 	if (named)
 		set_add(&w.config.host6, ROUTER_LL);
@@ -107,7 +107,7 @@ static void a_named_router_gives_way(void **state)
 	GUEST_GETS(DROP_ND_GATEWAY_SPOOF);
 	for (int i = 0; i < 60; i++) { /* as the relay does; nobody answers */
 		w.now_ms += 100;
-		expire_bindings(&w.snoop, w.now_ms);
+		expire_bindings(&w.guard, w.now_ms);
 	}
 	put_claim(RIVAL_MAC, RIVAL_MAC);
 	GUEST_GETS(DROP_ND_GATEWAY_SPOOF);

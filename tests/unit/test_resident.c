@@ -129,7 +129,7 @@ static void it_may_be_a_router_that_is_learned(void **state)
 	assert_true(is_trusted_router6(&w.config, &w.state, HOST_LL, HOST_MAC, w.now_ms));
 	assert_true(is_trusted_router6(&w.config, &w.state, ADDRESS6(LINK_LOCAL_PREFIX, 0x51), VICTIM_MAC, w.now_ms));
 	w.config.host.count = w.config.servers.count = 0;
-	relearn(&w.snoop);
+	relearn(&w.state);
 	assert_false(is_trusted_server4(&w.config, &w.state, HOST_IP, VICTIM_MAC, w.now_ms));
 	assert_true(is_trusted_server4(&w.config, &w.state, HOST_IP, HOST_MAC, w.now_ms));
 }

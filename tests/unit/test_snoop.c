@@ -60,7 +60,7 @@ static void lease_ends_by_the_clock_alone(void **state)
 	w.now_ms += 1; /* a tenth of a second before the server's own reckoning */
 	assert_false(owns(GUEST_IP));
 	assert_int_equal(w.last_event.kind, EVENT_LEASE_NEW);
-	assert_true(expire_bindings(&w.snoop, w.now_ms) == NEVER_EXPIRES);
+	assert_true(expire_bindings(&w.guard, w.now_ms) == NEVER_EXPIRES);
 	assert_int_equal(w.last_event.kind, EVENT_LEASE_LOST);
 }
 
@@ -441,7 +441,7 @@ static void relearning_keeps_the_lease(void **state)
 	assert_int_equal(server(other), DROP_DHCP4_ROGUE_SERVER);
 	struct binding before = w.state.ipv4[0];
 	int events = w.events;
-	relearn(&w.snoop);
+	relearn(&w.state);
 	assert_memory_equal(&before, &w.state.ipv4[0], sizeof before);
 	assert_int_equal(w.events, events);
 	assert_true(owns(GUEST_IP));

@@ -249,7 +249,7 @@ static void registry_of_the_host(void **state)
 {
 	(void)state;
 	start_announced(true);
-	w.snoop.release = on_release;
+	w.guard.release = on_release;
 	released = 0;
 	w.claim_refused = true;
 	assert_int_equal(solicit_dad(&w, GUEST_PRIVACY), DROP_BINDING_CLAIMED);
@@ -260,19 +260,19 @@ static void registry_of_the_host(void **state)
 	claim_address(&w, GUEST_PRIVACY);
 	assert_int_equal(released, 0);
 	w.now_ms += SECONDS(86401);
-	assert_true(expire_bindings(&w.snoop, w.now_ms) == NEVER_EXPIRES);
+	assert_true(expire_bindings(&w.guard, w.now_ms) == NEVER_EXPIRES);
 	assert_int_equal(released, 1);
 	assert_int_equal(w.last_event.kind, EVENT_LEASE_LOST);
 	/* What has run out and is claimed again before anybody has looked, is claimed once and not given back. */
 	start_announced(true);
-	w.snoop.release = on_release;
+	w.guard.release = on_release;
 	released = 0;
 	claim_address(&w, GUEST_PRIVACY);
 	find_lease6(&w.state, GUEST_PRIVACY)->expires_ms = w.now_ms;
 	claim_address(&w, GUEST_PRIVACY);
 	assert_int_equal(released, 0);
 	start_announced(true);
-	w.snoop.release = on_release;
+	w.guard.release = on_release;
 	w.config.rates[RATE_OF_NEW_ADDRESS].burst = w.config.rates[RATE_OF_ND_CLAIM].burst = 0;
 	for (uint64_t i = 0; i < BINDINGS6_MAX - 1; i++)
 		assert_int_equal(solicit_dad(&w, nth(i)), PASS);
@@ -317,7 +317,7 @@ static void static_addresses_stay(void **state)
 	GUEST_GETS(PASS);
 	assert_true(is_on_link6(&w.state.ipv6, fixed.high, 9, w.now_ms));
 	w.now_ms += SECONDS(100000);
-	expire_bindings(&w.snoop, w.now_ms);
+	expire_bindings(&w.guard, w.now_ms);
 	IS_OWN(fixed);
 	assert_true(is_on_link6(&w.state.ipv6, fixed.high, 9, w.now_ms));
 	announce(&w, LOCAL_PREFIX);

@@ -244,7 +244,7 @@ void guests_add_addresses_by_dad_only(void **state)
 	for (int i = 0; i < ROUNDS; i++) {
 		if (i % 5000 == 0)
 			start_full(i % 10000 == 0);
-		w.snoop.ask = on_ask;
+		w.guard.ask = on_ask;
 		asked_octets = 0;
 		struct state before = w.state;
 		put_mutant(GUEST_MAC);

@@ -56,7 +56,7 @@ void relearning_keeps_addresses(void **state)
 	start_announced(false);
 	IS_OWN(GUEST_SLAAC);
 	assert_int_equal(hear_rival(1800), DROP_RA_UNTRUSTED);
-	relearn(&w.snoop);
+	relearn(&w.state);
 	IS_OWN(GUEST_SLAAC);
 	assert_int_equal(ping_router(), PASS);
 	assert_int_equal(send_by(GATEWAY_MAC), PASS);

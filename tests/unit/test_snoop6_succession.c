@@ -48,7 +48,7 @@ static bool on_ask(void *context, const uint8_t *frame, uint32_t length)
 static void start(void)
 {
 	start_world6(&w, false);
-	w.snoop.ask = on_ask;
+	w.guard.ask = on_ask;
 	announce(&w, LOCAL_PREFIX);
 	questions = router_questions = 0;
 	is_asked = false;
@@ -60,7 +60,7 @@ static void wait_ms(uint32_t ms)
 {
 	for (uint32_t i = 0; i < ms; i += 100) {
 		w.now_ms += 100;
-		expire_bindings(&w.snoop, w.now_ms);
+		expire_bindings(&w.guard, w.now_ms);
 		if (is_asked && router_lives) { /* it answers the guard */
 			is_asked = false;
 			put_claim(GATEWAY_MAC, GATEWAY_MAC);
@@ -196,7 +196,7 @@ static void claims_that_are_worth_nothing(void **state)
 	put_claim(RIVAL_MAC, RIVAL_MAC);
 	GUEST_GETS(DROP_ND_GATEWAY_SPOOF);
 	assert_memory_equal(&before.ipv6.routers, &w.state.ipv6.routers, sizeof before.ipv6.routers);
-	w.snoop.ask = NULL;
+	w.guard.ask = NULL;
 }
 
 /* The host was learned as a router. Its own addresses have one MAC, however silent it is. */
@@ -204,7 +204,7 @@ static void the_host_keeps_its_addresses(void **state)
 {
 	(void)state;
 	start_world6(&w, false);
-	w.snoop.ask = on_ask;
+	w.guard.ask = on_ask;
 	set_add(&w.config.resident, ROUTER_LL);
 	w.config.resident_mac = GATEWAY_MAC;
 	announce(&w, LOCAL_PREFIX);
@@ -246,7 +246,7 @@ static void a_shared_mac(void **state)
 {
 	(void)state;
 	start_world6(&w, false);
-	w.snoop.ask = on_ask;
+	w.guard.ask = on_ask;
 	const struct ra_spec shares = {
 		.source_lla = SHARED_MAC, .router_s = 1800, .prefix = { LOCAL_PREFIX, 0 }, .valid_s = 86400
 	};

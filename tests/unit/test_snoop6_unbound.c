@@ -57,7 +57,7 @@ static bool asked_for_router(void)
 static void start(bool announced)
 {
 	start_world6(&w, true);
-	w.snoop.ask = on_ask;
+	w.guard.ask = on_ask;
 	asked_octets = questions = 0;
 	cannot_ask = false;
 	if (announced)
@@ -303,7 +303,7 @@ static void a_question_that_cannot_leave(void **state)
 	w.now_ms += 500;
 	IS_OWN(GUEST_PRIVACY);
 	start(true); /* replay has nobody to ask */
-	w.snoop.ask = NULL;
+	w.guard.ask = NULL;
 	put_data(GUEST_PRIVACY);
 	GUEST_SENDS(DROP_IP6_SRC_UNBOUND);
 	w.now_ms += 500;

@@ -53,15 +53,14 @@ void start_world(struct world *w, bool anchored)
 	}
 	assert_true(compile_policy(&w->config.policy, NULL, 0));
 	w->state.hash_key[0] = 1;
-	clear_flows(&flows, w->state.hash_key);
-	w->snoop = (struct snoop){ .config = &w->config,
+	w->guard = (struct guard){ .config = &w->config,
 				   .state = &w->state,
 				   .buckets = &w->buckets,
 				   .flows = &flows,
 				   .claim = on_claim,
 				   .event = on_event,
 				   .context = w };
-	fill_buckets(&w->config, &w->buckets, w->now_ms);
+	start_guard(&w->guard, w->now_ms);
 }
 
 void empty_bucket(struct world *w, enum rate_class class)
@@ -207,13 +206,13 @@ void put_server_message(struct world *w, const struct dhcp_spec *s)
 enum verdict from_guest(struct world *w)
 {
 	struct frame frame = { w->frame, w->length };
-	return decide(&w->snoop, FROM_GUEST, &frame, w->now_ms);
+	return decide(&w->guard, FROM_GUEST, &frame, w->now_ms);
 }
 
 enum verdict to_guest(struct world *w)
 {
 	struct frame frame = { w->frame, w->length };
-	return decide(&w->snoop, TO_GUEST, &frame, w->now_ms);
+	return decide(&w->guard, TO_GUEST, &frame, w->now_ms);
 }
 
 static bool seen[VERDICTS];

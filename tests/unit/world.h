@@ -24,7 +24,7 @@ struct world {
 	struct config config;
 	struct state state;
 	struct buckets buckets;
-	struct snoop snoop;
+	struct guard guard;
 	uint64_t now_ms;
 	struct event last_event;
 	int events;

@@ -24,7 +24,7 @@ void set_rules(struct world *w, const struct rule *rules, uint32_t count)
 	assert_true(count <= 64);
 	memcpy(copy, rules, count * sizeof *rules);
 	assert_true(compile_policy(&w->config.policy, copy, count));
-	clear_flows(w->snoop.flows, w->state.hash_key);
+	clear_flows(w->guard.flows, w->state.hash_key);
 }
 
 struct rule rule_for(uint8_t class, uint8_t directions, struct address a, uint8_t length)

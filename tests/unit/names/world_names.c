@@ -72,7 +72,7 @@ void start_names_world(struct names_world *nw, const struct named_rule *rules)
 	names.event = on_event;
 	names.context = nw;
 	start_names(&names, key);
-	nw->names = w->snoop.names = &names;
+	nw->names = w->guard.names = &names;
 }
 
 void change_rules(struct names_world *nw, const struct named_rule *rules)

@@ -1,5 +1,5 @@
-/* The door of the slow path: takes a punted frame apart again, hands it to the file of its protocol, and keeps time. */
-#include "core/learn/snoop.h"
+/* The door of the slow path: takes a punted frame apart again, and hands it to the file of its protocol. */
+#include "core/decide/snoop.h"
 #include "core/wire/ethernet.h"
 #include "core/wire/ipv4.h"
 #include "core/wire/ipv6.h"
@@ -7,54 +7,6 @@
 #include "core/learn6/lease6.h"
 #include "core/learn4/snoop_anchors4.h"
 #include "core/learn6/snoop_nd.h"
-
-void fill_buckets(const struct config *config, struct buckets *buckets, uint64_t now_ms)
-{
-	for (uint32_t i = 0; i < RATE_CLASSES_END; i++) {
-		struct bucket full = { (uint64_t)config->rates[i].burst * 1000, now_ms };
-		if (i < FIRST_PEER_RATE)
-			buckets->of[i] = full;
-		for (uint32_t peer = 0; peer < PEER_BUCKETS && i >= FIRST_PEER_RATE; peer++)
-			buckets->of_peer[i - FIRST_PEER_RATE][peer] = full;
-	}
-}
-
-void take_away(struct snoop *snoop, struct address a, const char *why, uint64_t now_ms)
-{
-	struct binding *lease = find_lease(snoop->state, a);
-	struct binding6 *lease6 = find_lease6(snoop->state, a);
-	if (lease)
-		remove_lease(snoop, lease, why);
-	if (lease6)
-		remove_lease6(snoop, lease6, why, now_ms);
-}
-
-bool add_static_binding(struct state *state, struct address a, uint32_t prefix_length, uint64_t now_ms)
-{
-	return is_ipv4(a) ? add_static_binding4(state, a, prefix_length, now_ms)
-			  : add_static_binding6(state, a, prefix_length, now_ms);
-}
-
-static uint64_t earlier(uint64_t a_ms, uint64_t b_ms)
-{
-	return a_ms < b_ms ? a_ms : b_ms;
-}
-
-uint64_t expire_bindings(struct snoop *snoop, uint64_t now_ms)
-{
-	uint64_t next_ms = earlier(expire_bindings6(snoop, now_ms), ask_routers4(snoop, now_ms));
-	return earlier(next_ms, expire_bindings4(snoop, now_ms));
-}
-
-void relearn(struct snoop *snoop)
-{
-	struct state *state = snoop->state;
-	forget_anchors4(state);
-	state->ipv6.server = (struct learned_server6){ 0 };
-	for (uint32_t i = 0; i < ROUTERS6_MAX; i++)
-		state->ipv6.routers[i].locked_ms = 0;
-	state->past = (struct past){ .had_lease = 0 };
-}
 
 static uint64_t sum_of_words(const struct frame *frame, uint32_t at, uint32_t end, uint64_t sum)
 {
@@ -100,35 +52,35 @@ static bool parse_dhcp_frame(const struct frame *frame, struct dhcp_frame *f)
 	return parse_dhcp(frame, ip.payload + 8, ip.payload + udp.length, &f->message);
 }
 
-enum verdict snoop_frame(struct snoop *snoop, enum verdict punted, const struct frame *frame, uint64_t now_ms)
+enum verdict snoop_frame(struct guard *guard, enum verdict punted, const struct frame *frame, uint64_t now_ms)
 {
 	struct dhcp_frame f;
 	if (punted == PUNT_GATEWAY_ARP)
-		return snoop_router_arp(snoop, frame, now_ms);
+		return snoop_router_arp(guard, frame, now_ms);
 	if (punted == PUNT_NEXT_HOP) {
 		struct ipv6 six;
 		if (parse_ipv6(frame, ETHERNET_HEADER, &six))
-			seek_routers6(snoop, now_ms);
+			seek_routers6(guard, now_ms);
 		else
-			seek_routers4(snoop, now_ms);
+			seek_routers4(guard, now_ms);
 		return DROP_L2_NEXT_HOP;
 	}
 	if (punted == PUNT_DAD)
-		return snoop_dad(snoop, frame, now_ms);
+		return snoop_dad(guard, frame, now_ms);
 	if (punted == PUNT_UNBOUND)
-		return snoop_unbound(snoop, frame, now_ms);
+		return snoop_unbound(guard, frame, now_ms);
 	if (punted == PUNT_ND_CONFLICT)
-		return snoop_nd_conflict(snoop, frame, now_ms);
+		return snoop_nd_conflict(guard, frame, now_ms);
 	if (punted == PUNT_ROUTER_CLAIM)
-		return snoop_router_claim(snoop, frame, now_ms);
+		return snoop_router_claim(guard, frame, now_ms);
 	if (punted == PUNT_ROUTER)
-		return snoop_router(snoop, frame, now_ms);
+		return snoop_router(guard, frame, now_ms);
 	if (punted == PUNT_DHCP6_CLIENT)
-		return snoop_dhcp6_client(snoop, frame, now_ms);
+		return snoop_dhcp6_client(guard, frame, now_ms);
 	if (punted == PUNT_DHCP6_SERVER)
-		return snoop_dhcp6_server(snoop, frame, now_ms);
+		return snoop_dhcp6_server(guard, frame, now_ms);
 	if (!parse_dhcp_frame(frame, &f))
 		return DROP_DHCP4_MALFORMED;
-	return punted == PUNT_DHCP4_CLIENT ? snoop_dhcp4_client(snoop, &f, now_ms)
-					   : snoop_dhcp4_server(snoop, &f, now_ms);
+	return punted == PUNT_DHCP4_CLIENT ? snoop_dhcp4_client(guard, &f, now_ms)
+					   : snoop_dhcp4_server(guard, &f, now_ms);
 }
