@@ -11,7 +11,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 out=${1:?usage: image.sh DIRECTORY}
 
 # Load order matters: virtio before virtio_ring is refused for unknown symbols.
-modules="virtio_ring virtio virtio_mmio failover net_failover virtio_net"
+modules="virtio_ring virtio virtio_mmio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci failover net_failover virtio_net"
 
 case $(uname -m) in
 x86_64) kernel=linux-image-cloud-amd64 ;;
