@@ -77,6 +77,12 @@ void take_away(struct guard *guard, struct address a, const char *why, uint64_t 
  */
 void relearn(struct state *state);
 
+/* The same for one that was judged, and has paid, when it came in. It was kept since, and state may have changed. */
+enum verdict decide_again(struct guard *guard, enum direction direction, const struct frame *frame, uint64_t now_ms);
+
+/* A frame has passed from the address of this binding; index as in struct decision. */
+void stamp_binding(struct guard *, uint32_t index, uint64_t now_ms);
+
 /* Names from the one table; "pass" for PASS. */
 const char *verdict_name(enum verdict verdict);
 const char *verdict_meaning(enum verdict verdict);

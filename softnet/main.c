@@ -18,6 +18,7 @@
 #include "softnet/launch/escalation.h"
 #include "softnet/events/events.h"
 #include "softnet/guard/keeping.h"
+#include "softnet/guard/kernel_relay.h"
 #include "system/lease_time.h"
 #include "system/log.h"
 #include "softnet/guard/loop.h"
@@ -335,9 +336,11 @@ static int prepare(struct usage_error *error)
 		enter_registry(&registry, &relay.control);
 	if (options.wanted == WANT_RUN)
 		prepare_command();
-	if (options.guest == NULL || opens_early(options.guest))
+	if (options.wanted == WANT_ATTACH)
+		open_kernel_relay(&relay, &options, &guest, &uplink);
+	if (guest == NULL && (options.guest == NULL || opens_early(options.guest)))
 		guest = open_guest(&peer_fd);
-	if (opens_early(uplink_text(&options)))
+	if (uplink == NULL && opens_early(uplink_text(&options)))
 		uplink = open_uplink();
 	if (options.wanted == WANT_RUN)
 		fork_keeper(&command, options.command, &identities, peer_fd, options.vm_mac);
@@ -366,10 +369,14 @@ static int prepare(struct usage_error *error)
 		die("cannot read this host's addresses: %s", strerror(errno));
 	prepare_events();
 	start_keeping(&relay, &options, &memory.config, &memory.state);
+	if (relay.kernel != NULL)
+		take_kernel_state(&relay, &memory.state, hash_setup(&options, &memory.config));
 	prepare_relay(guest, uplink);
 	join_claims(&relay);
 	open_capture();
 	start_metrics();
+	if (relay.kernel != NULL)
+		start_kernel_relay(&relay);
 	if (options.wanted != WANT_RUN && options.vm_fd == 0)
 		relay.parent = parent; /* Tart's form */
 	return options.wanted == WANT_RUN ? start_command(&command) : EXIT_OK;
@@ -444,7 +451,9 @@ int main(int argc, char **argv)
 		die("%s", error.text);
 	if (options.wanted == WANT_STATUS || options.wanted == WANT_WATCH || options.wanted == WANT_REPLAY)
 		return look(&error);
-	if (options.wanted != WANT_GUARD && options.wanted != WANT_RUN)
+	if (options.wanted == WANT_DETACH)
+		return detach_guard(options.interface);
+	if (options.wanted != WANT_GUARD && options.wanted != WANT_RUN && options.wanted != WANT_ATTACH)
 		return EXIT_OK;
 	/* First, while nothing of ours can have one of the numbers. */
 	relay.channel = options.escalated ? take_over_descriptors(&options) : -1;

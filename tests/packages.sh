@@ -42,10 +42,10 @@ check           iputils-ping          -
 check           procps                -           ps(1), for the smoke test of a Mac
 check           python3-prometheus-client -       reads the metrics as Prometheus does
 check           tshark                -           reads the captures as operators do
-check           clang                 llvm        eBPF
+check           clang                 llvm        eBPF: softnet attach, and the judge compared
 check           libclang-rt-dev       -           its sanitizers, for the program for macOS and the fuzz targets
 check           libblocksruntime-dev -        the program for macOS, with doubles of the frameworks of Apple
-check           libbpf-dev            -
+check           libbpf-dev            -           the same
 check           clang-format          clang-format  the suite lint
 check           clang-tidy            -
 check           cppcheck              cppcheck

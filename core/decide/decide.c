@@ -4,7 +4,7 @@
 #include "core/names/names.h"
 #include "core/judge/settle.h"
 
-static void stamp_binding(struct guard *guard, uint32_t index, uint64_t now_ms)
+void stamp_binding(struct guard *guard, uint32_t index, uint64_t now_ms)
 {
 	struct state *state = guard->state;
 	if (index < BINDINGS4_MAX && state->ipv4[index].ends_grace)
@@ -30,6 +30,14 @@ static uint8_t ask_names(struct guard *guard, struct decision d, bool to_guest, 
 	return (uint8_t)verdict;
 }
 
+static enum verdict finish(struct guard *guard, struct decision d, const struct frame *frame, uint64_t now_ms)
+{
+	if (d.verdict < FIRST_DROP && d.binding != NO_BINDING)
+		stamp_binding(guard, d.binding, now_ms);
+	bool is_decided = d.verdict == PASS || d.verdict == HELD || d.verdict >= FIRST_DROP;
+	return is_decided ? (enum verdict)d.verdict : snoop_frame(guard, d.verdict, frame, now_ms);
+}
+
 enum verdict decide(struct guard *guard, enum direction direction, const struct frame *frame, uint64_t now_ms)
 {
 	bool to_guest = direction == TO_GUEST;
@@ -40,10 +48,12 @@ enum verdict decide(struct guard *guard, enum direction direction, const struct 
 	if (guard->names != 0)
 		d.verdict = ask_names(guard, d, to_guest, &p, frame, now_ms);
 	d.verdict = charge(guard->config, guard->state, guard->buckets, frame, d, to_guest, now_ms);
-	if (d.verdict < FIRST_DROP && d.binding != NO_BINDING)
-		stamp_binding(guard, d.binding, now_ms);
-	bool is_decided = d.verdict == PASS || d.verdict == HELD || d.verdict >= FIRST_DROP;
-	return is_decided ? (enum verdict)d.verdict : snoop_frame(guard, d.verdict, frame, now_ms);
+	return finish(guard, d, frame, now_ms);
+}
+
+enum verdict decide_again(struct guard *guard, enum direction direction, const struct frame *frame, uint64_t now_ms)
+{
+	return finish(guard, judge_frame(guard->config, guard->state, direction, frame, now_ms), frame, now_ms);
 }
 
 const char *verdict_name(enum verdict verdict)

@@ -5,7 +5,7 @@ _softnet()
 	_init_completion -s 2>/dev/null || { cur=${COMP_WORDS[COMP_CWORD]}; prev=${COMP_WORDS[COMP_CWORD-1]}; }
 	local verb=${COMP_WORDS[1]} second=${COMP_WORDS[2]} help
 	if [[ $COMP_CWORD -eq 1 && $cur != -* ]]; then
-		COMPREPLY=($(compgen -W "run status watch policy replay help" -- "$cur"))
+		COMPREPLY=($(compgen -W "run attach detach status watch policy replay help" -- "$cur"))
 		return
 	fi
 	if [[ $verb == policy && $COMP_CWORD -eq 2 ]]; then

@@ -5,7 +5,7 @@ function __softnet_verb
 	switch $words[2]
 		case policy
 			test (count $words) -gt 2; and echo policy $words[3]; or echo policy
-		case run status watch replay
+		case run attach detach status watch replay
 			echo $words[2]
 	end
 end
@@ -16,6 +16,8 @@ function __softnet_options
 end
 
 complete -c softnet -n 'test (count (commandline -opc)) -eq 1' -f -a run -d 'start a VM and guard it'
+complete -c softnet -n 'test (count (commandline -opc)) -eq 1' -f -a attach -d 'guard a tap or veth in the kernel'
+complete -c softnet -n 'test (count (commandline -opc)) -eq 1' -f -a detach -d 'take that guard away'
 complete -c softnet -n 'test (count (commandline -opc)) -eq 1' -f -a status -d 'what running guards know'
 complete -c softnet -n 'test (count (commandline -opc)) -eq 1' -f -a watch -d 'the same, live'
 complete -c softnet -n 'test (count (commandline -opc)) -eq 1' -f -a policy -d 'check, show or set rules'

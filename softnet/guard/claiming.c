@@ -48,7 +48,7 @@ static void tell(void *context, const struct claim_conflict *conflict)
 /* Others have a network of their own, or one that nobody can name. */
 static bool may_be_shared(const char *uplink)
 {
-	static const char *const kinds[] = { "tap", "vmnet", "stream", "unixgram" };
+	static const char *const kinds[] = { "tap", "attach", "vmnet", "stream", "unixgram" };
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
 		size_t length = strlen(kinds[i]);
 		if (strncmp(uplink, kinds[i], length) == 0 && (uplink[length] == ':' || uplink[length] == '\0'))

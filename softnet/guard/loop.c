@@ -12,6 +12,7 @@
 #include "system/clock.h"
 #include "softnet/launch/escalation.h"
 #include "softnet/guard/keeping.h"
+#include "softnet/guard/kernel_relay.h"
 #include "softnet/guard/rules_in_force.h"
 #include "system/log.h"
 
@@ -66,8 +67,7 @@ struct trust trust_of(const struct relay *r)
 	return (struct trust){ r->guard.config, r->guard.state, r->options, r->now_ms };
 }
 
-/* What became of a frame, as far as the guard has a say in it: one that passes is counted when it was sent. */
-static void account_for(struct relay *r, enum direction direction, const struct packet *packet, enum verdict verdict)
+void account_for(struct relay *r, enum direction direction, const struct packet *packet, enum verdict verdict)
 {
 	struct trust trust = trust_of(r);
 	capture_frame(&r->capture, direction, packet->bytes, packet->length, verdict, r->now_ms);
@@ -259,15 +259,19 @@ static enum relay_end turn(struct relay *r)
 	for (int side = 0; side < DIRECTIONS && end == RELAY_GOES_ON; side++)
 		if (!r->port[side]->kind->service(r->port[side], r->now_ms))
 			end = end_of(r, r->port[side]);
-	for (int side = 0; side < DIRECTIONS && end == RELAY_GOES_ON; side++)
+	for (int side = 0; side < DIRECTIONS && end == RELAY_GOES_ON && r->kernel == NULL; side++)
 		if (is_awake[side])
 			end = move_batch(r, (enum direction)side);
+	if (end == RELAY_GOES_ON && r->kernel != NULL)
+		end = follow_kernel(r);
 	if (end != RELAY_GOES_ON)
 		return end;
 	follow_uplink(r, r->has_uplink_news);
 	follow_absence(r);
 	follow_state(r);
 	serve_control(&r->control, r->now_ms);
+	if (r->kernel != NULL)
+		keep_kernel(r);
 	return tick(r);
 }
 

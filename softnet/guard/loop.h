@@ -27,6 +27,8 @@ enum relay_end {
 	RELAY_COMMAND_ENDED
 };
 
+struct kernel_guard;
+
 /* Filled by main.c; memory is static, nothing is allocated while frames flow. */
 struct relay {
 	struct options *options;
@@ -34,6 +36,7 @@ struct relay {
 	const struct rule_list *rules; /* in force, normalized */
 	struct guard guard;
 	struct port *port[DIRECTIONS]; /* the source of that direction's frames */
+	struct kernel_guard *kernel;   /* NULL: ports move the frames. Else they stay in the kernel: kernel_relay.h */
 	struct anchors anchors;        /* as the uplink has them */
 	struct uplink_watch uplink;
 	struct counters counters;
@@ -65,6 +68,9 @@ struct relay {
 };
 
 enum relay_end run_relay(struct relay *);
+
+/* What became of a frame, as far as the guard has a say in it: one that passes is counted when it was sent. */
+void account_for(struct relay *, enum direction, const struct packet *, enum verdict);
 
 /* On what it decides. */
 struct trust trust_of(const struct relay *);

@@ -1,5 +1,6 @@
 /* Rules are built aside and swapped between two frames, for every caller. */
 #include "softnet/guard/rules_in_force.h"
+#include "softnet/guard/kernel_relay.h"
 #include "system/log.h"
 #include "softnet/setup/setup.h"
 
@@ -25,6 +26,7 @@ bool put_in_force(struct relay *r, const struct rule_list *rules, const char *wh
 {
 	if (!change_rules(r->memory, r->options, rules, error))
 		return false;
+	note_new_policy(r);
 	r->rules = rules;
 	begin_capture_section(&r->capture, r->now_ms);
 	info("%s: %u rules are in force", who, (unsigned)rules->count);

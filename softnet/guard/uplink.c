@@ -8,6 +8,7 @@
 #include <string.h>
 #include "softnet/setup/anchors_json.h"
 #include "softnet/guard/keeping.h"
+#include "softnet/guard/kernel_relay.h"
 #include "system/log.h"
 #include "softnet/guard/loop.h"
 #include "softnet/setup/setup.h"
@@ -68,6 +69,7 @@ static void put_in_force(struct relay *r, const struct anchors *anchors)
 	r->anchors = *anchors;
 	change_anchors(r->memory, r->options, anchors);
 	r->file.owner.config_hash = hash_setup(r->options, config);
+	note_new_setup(r, r->file.owner.config_hash);
 	keep_state(r, true); /* rights went with those who gave them */
 	begin_capture_section(&r->capture, r->now_ms);
 	tell_anchors(r->options, anchors, config);

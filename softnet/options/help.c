@@ -25,6 +25,10 @@ static const struct topic {
 	  "      qemu-system-x86_64 -m 512 -drive file=vm.qcow2,if=virtio \\\n"
 	  "      -netdev 'dgram,id=n0,local.type=fd,local.str={fd}' \\\n"
 	  "      -device 'virtio-net-pci,netdev=n0,mac={mac}'" },
+	{ WANT_ATTACH, "softnet attach IFACE --vm-mac-address MAC [options]",
+	  "Guards a tap or veth that somebody else made, in the kernel: the guard outlives its process.",
+	  "softnet attach vnet0 --vm-mac-address 52:54:00:00:00:0a --allow 10.1.0.0/16" },
+	{ WANT_DETACH, "softnet detach IFACE", "Takes that guard away: then everything passes.", "softnet detach vnet0" },
 	{ WANT_STATUS, "softnet status [--vm NAME] [--json | --openmetrics]",
 	  "What running guards know and have dropped, and why.", "softnet status --vm web1" },
 	{ WANT_WATCH, "softnet watch [--vm NAME]", "The same, live; q ends it.", "softnet watch --vm web1" },

@@ -271,7 +271,8 @@ static bool check_guest(const struct options *options, struct usage_error *error
 /* Asked last: whoever starts from nothing hears first of what is there and wrong. */
 static bool check_mac(const struct options *options, struct usage_error *error)
 {
-	return options->wanted != WANT_GUARD || options->vm_mac != MAC_NONE ||
+	bool is_guard = options->wanted == WANT_GUARD || options->wanted == WANT_ATTACH;
+	return !is_guard || options->vm_mac != MAC_NONE ||
 	       refuse(error, "--vm-mac-address: missing; it is the one that the hypervisor gives to the VM");
 }
 
@@ -328,6 +329,8 @@ bool parse_options(int argc, char **argv, struct options *options, struct usage_
 	if (options->wanted != WANT_GUARD)
 		return true;
 	int verbs = take_verb(argc, argv, options, error);
+	if (verbs > 0 && (options->wanted == WANT_ATTACH || options->wanted == WANT_DETACH))
+		verbs = take_attached(argc, argv, options, error);
 	if (verbs < 0)
 		return false;
 	argc -= verbs;

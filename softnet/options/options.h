@@ -12,6 +12,8 @@ enum { STATICS6_MAX = 4, STATICS_MAX = BINDINGS4_MAX + STATICS6_MAX };
 enum wanted {
 	WANT_GUARD,
 	WANT_RUN,
+	WANT_ATTACH,
+	WANT_DETACH,
 	WANT_CHECK,
 	WANT_SHOW,
 	WANT_SET,
@@ -58,6 +60,7 @@ struct options {
 	int verbose;
 	uint64_t vm_mac;        /* MAC_NONE: not given */
 	int vm_fd;              /* -1: not given */
+	const char *interface;  /* WANT_ATTACH, WANT_DETACH: of the port */
 	const char *guest;      /* "kind:argument"; NULL: not given */
 	const char *uplink;     /* NULL: the platform's */
 	const char *segment;    /* "none", or a name; NULL: the uplink knows */
@@ -133,6 +136,8 @@ bool wants_ipv6_with(const struct options *, const struct rule_list *, const cha
 
 /* verbs.c: the first words, and what each verb takes. take_verb() gives how many words there are, or -1. */
 int take_verb(int argc, char **argv, struct options *, struct usage_error *);
+/* The same with the interface that comes behind `attach` and `detach`. */
+int take_attached(int argc, char **argv, struct options *, struct usage_error *);
 /* The verb that help is asked for: WANT_HELP where none is named. False: a word that is none. */
 bool find_topic(int argc, char **argv, enum wanted *, struct usage_error *);
 bool verb_takes(enum wanted, const char *option_name);

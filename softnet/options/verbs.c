@@ -4,11 +4,13 @@
 #include "system/guess.h"
 
 /* Options, with blanks around each. */
-#define OF_DECISION \
-	" vm-mac-address vm-ip shared-ip mtu gateway gateway-mac dhcp-server dns nat64 expose allow block policy " \
-	"inbound " \
+#define OF_RULES \
+	" vm-mac-address vm-ip shared-ip mtu gateway gateway-mac dhcp-server dns nat64 allow block policy inbound " \
 	"reject isolation ipv6 ipv6-iid no-dhcp no-resync anchors dhcp-client-id dhcp-hostname arp-conflicts rate "
-#define OF_SEEN    " host site " /* what a live guard sees by itself */
+#define OF_DECISION OF_RULES "expose "
+#define OF_SEEN     " host site " /* what a live guard sees by itself */
+#define OF_PROGRAM \
+	" name segment state control-fd control events pcap frames pcap-size pcap-files metrics user group verbose "
 #define OF_CLIENTS " vm json openmetrics guest-pcap uplink-pcap diff host site "
 
 struct verb {
@@ -20,6 +22,8 @@ struct verb {
 static const struct verb verbs[] = {
 	{ WANT_GUARD, "", NULL, NULL },
 	{ WANT_RUN, "run", NULL, NULL },
+	{ WANT_ATTACH, "attach", NULL, OF_RULES OF_PROGRAM },
+	{ WANT_DETACH, "detach", NULL, " verbose " },
 	{ WANT_CHECK, "policy", "check", NULL },
 	{ WANT_SHOW, "policy", "show", " vm control " },
 	{ WANT_SET, "policy", "set", " vm control allow block policy " },
@@ -84,8 +88,9 @@ static bool refuse_verb(const char *word, struct usage_error *error)
 	const char *guess = guess_word(word, strlen(word), name_of_verb);
 	if (guess != NULL)
 		return refuse(error, "\"%.60s\": no such verb; did you mean `softnet %s`?", word, guess);
-	return refuse_value(error, word,
-			    "an option, or `run`, `policy`, `status`, `watch` or `replay` as the first word");
+	return refuse_value(
+	    error, word,
+	    "an option, or `run`, `attach`, `detach`, `policy`, `status`, `watch` or `replay` as the first word");
 }
 
 int take_verb(int argc, char **argv, struct options *options, struct usage_error *error)
@@ -106,6 +111,15 @@ int take_verb(int argc, char **argv, struct options *options, struct usage_error
 		return 0;
 	else
 		refuse_verb(argv[1], error);
+	return -1;
+}
+
+int take_attached(int argc, char **argv, struct options *options, struct usage_error *error)
+{
+	options->interface = argc > 2 && argv[2][0] != '-' ? argv[2] : NULL;
+	if (options->interface != NULL)
+		return 2;
+	refuse(error, "%s: expected an interface: softnet %s IFACE [options]", argv[1], argv[1]);
 	return -1;
 }
 
@@ -148,6 +162,8 @@ bool take_operands(char **words, bool has_separator, struct options *options, st
 		return true;
 	case WANT_REPLAY:
 		return take_captures(words, options, error);
+	case WANT_ATTACH:
+	case WANT_DETACH:
 	case WANT_SHOW:
 	case WANT_SET:
 	case WANT_STATUS:
@@ -160,8 +176,9 @@ bool take_operands(char **words, bool has_separator, struct options *options, st
 		break;
 	}
 	return *words == NULL ||
-	       refuse_value(error, *words,
-			    "an option, or `run`, `policy`, `status`, `watch` or `replay` as the first word");
+	       refuse_value(
+		   error,
+		   *words, "an option, or `run`, `attach`, `detach`, `policy`, `status`, `watch` or `replay` as the first word");
 }
 
 /* `softnet policy show` and `set` speak to a guard that has options of its own. */

@@ -10,6 +10,8 @@
 
 const char *uplink_text(const struct options *options)
 {
+	if (options->wanted == WANT_ATTACH)
+		return "attach"; /* whichever network the port is in */
 	return options->uplink != NULL ? options->uplink : platform_uplink;
 }
 

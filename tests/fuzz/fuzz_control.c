@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "softnet/guard/kernel_relay.h"
 #include "softnet/methods/control_methods.h"
 #include "softnet/setup/setup.h"
 
@@ -41,6 +42,11 @@ void begin_capture_section(struct capture *capture, uint64_t now_ms)
 {
 	(void)capture;
 	(void)now_ms;
+}
+
+void note_new_policy(struct relay *r)
+{
+	(void)r;
 }
 
 static json_t *ask(const char *line, size_t octets)

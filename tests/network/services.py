@@ -98,6 +98,23 @@ def guard(network, guest, mac, bridge, *options, name="softnet", interface="eth0
     return process
 
 
+def attach(network, guest, mac, bridge, *options, name="softnet", interface="eth0"):
+    """Softnet in the kernel, at a veth that the test makes: one end in the bridge, the other the guest's, which comes up
+    when the guard stands."""
+    port = f"p-{guest.name}"[:15]
+    if port not in network.host.links():
+        network.host.ip(f"link add {port} type veth peer name {interface} netns {guest.name}")
+        network.host.ip(f"link set {port} master {bridge}")
+        guest.ip(f"link set {interface} address {mac}")
+    process = network.start([softnet_path(), "attach", port, "--vm-mac-address", mac, "-v", *options], name=name,
+                            kind=Softnet)
+    process.wait_line("gateway MAC addresses", 120)     # the first of a host has the kernel check its programs
+    process.counters()                                  # it is at work
+    network.host.ip(f"link set {port} up")
+    guest.ip(f"link set {interface} up")
+    return process
+
+
 # --- DHCP servers -----------------------------------------------------------------------------------------------------
 
 def dnsmasq(network, namespace, first, last, lease="600s", *options, interface="eth0", router=None, name="dnsmasq"):

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#define VERBS "`run`, `policy`, `status`, `watch` or `replay`"
+#define VERBS "`run`, `attach`, `detach`, `policy`, `status`, `watch` or `replay`"
 #define MAC   "--vm-mac-address", "52:54:00:00:00:0a"
 #define TART  "--vm-fd", "0", MAC
 

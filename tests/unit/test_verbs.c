@@ -21,6 +21,28 @@ static void verbs(void **unused)
 	REFUSED("--json: not with `softnet policy show`", "policy", "show", "--control", "p", "--json");
 }
 
+static void attaching(void **unused)
+{
+	(void)unused;
+	TAKEN("attach", "vnet0", MAC, "--allow", "10.0.0.0/8", "--control", "p", "--state", "f", "--reject");
+	assert_int_equal(options.wanted, WANT_ATTACH);
+	assert_string_equal(options.interface, "vnet0");
+	TAKEN("attach", "vnet0", MAC, "--segment", "lab", "--name", "vm", "--pcap", "p", "--metrics", "m");
+	TAKEN("detach", "vnet0");
+	assert_int_equal(options.wanted, WANT_DETACH);
+	assert_string_equal(options.interface, "vnet0");
+	REFUSED("attach: expected an interface: softnet attach IFACE [options]", "attach");
+	REFUSED("attach: expected an interface: softnet attach IFACE [options]", "attach", MAC);
+	REFUSED("--vm-mac-address: missing; it is the one that the hypervisor gives to the VM", "attach", "vnet0");
+	REFUSED("--uplink: not with `softnet attach`", "attach", "vnet0", MAC, "--uplink", "slirp");
+	REFUSED("--guest: not with `softnet attach`", "attach", "vnet0", MAC, "--guest", "fd:3");
+	REFUSED("--vm-fd: not with `softnet attach`", "attach", "vnet0", TART);
+	REFUSED("--expose: not with `softnet attach`", "attach", "vnet0", MAC, "--expose", "2222:22");
+	REFUSED("\"more\": expected nothing behind the options", "attach", "vnet0", MAC, "more");
+	REFUSED("--allow: not with `softnet detach`", "detach", "vnet0", "--allow", "any");
+	REFUSED("detach: expected an interface: softnet detach IFACE [options]", "detach");
+}
+
 static void captures(void **unused)
 {
 	(void)unused;
@@ -99,10 +121,8 @@ static void wrong_values(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(verbs),
-		cmocka_unit_test(captures),
-		cmocka_unit_test(files),
-		cmocka_unit_test(wrong_values),
+		cmocka_unit_test(verbs), cmocka_unit_test(attaching),    cmocka_unit_test(captures),
+		cmocka_unit_test(files), cmocka_unit_test(wrong_values),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,357 @@
+/*
+ * The guard in the kernel: the judge, then the tables, as guard.c does it in user space, at the ingress (from the guest) and
+ * the egress (to the guest) of a port that somebody else made. They are loaded once for all guards of a host. Which one a frame
+ * belongs to says the slot that a program of the port's own (port/kernel/kernel_making.c) has left beside the frame; without
+ * one, or before its process has opened it, nothing passes.
+ *
+ * What the snooper must decide goes to the process through a ring, and does not pass. The process gives it back through a
+ * socket of its own, which is known by its cookie: towards the guest it then passes; from the guest it is turned round
+ * into the port, with a mark that no guest can give a frame.
+ */
+#include "ebpf/memory.h"
+#include "ebpf/offload.h"
+#include "core/judge/judge.h"
+#include "core/judge/settle.h"
+#include "core/flows/flow.c"
+
+struct memory_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(uint32_t));
+	__uint(value_size, sizeof(struct kernel_memory));
+};
+
+struct config_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, CONFIG_COPIES);
+	__uint(key_size, sizeof(uint32_t));
+	__uint(value_size, sizeof(struct config));
+};
+
+struct ring_map {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, NEWS_OCTETS);
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, SLOTS_MAX);
+	__type(key, uint32_t);
+	__array(values, struct memory_map);
+} softnet_memory SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, SLOTS_MAX);
+	__type(key, uint32_t);
+	__array(values, struct config_map);
+} softnet_config SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, SLOTS_MAX);
+	__type(key, uint32_t);
+	__array(values, struct ring_map);
+} softnet_ring SEC(".maps");
+
+/* Whose the slots are; only processes read and write this. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, SLOTS_MAX);
+	__type(key, uint32_t);
+	__type(value, struct slot_claim);
+} softnet_claims SEC(".maps");
+
+/* Of the frame that this processor is busy with, for which a stack of 512 octets has no room. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, uint32_t);
+	__type(value, struct packet_facts);
+} softnet_facts SEC(".maps");
+
+/* Filled by whoever loads: what was built, so that the next guard finds its own version. */
+const volatile uint64_t softnet_build = 0;
+
+enum { NEXT = -1, SHOT = 2 }; /* TC_ACT_UNSPEC, or TCX_NEXT: whatever else stands at the port has its say; TC_ACT_SHOT */
+
+/* Those of the slot, or NULL where nothing may pass. */
+INLINE struct kernel_memory *find_memory(struct __sk_buff *skb)
+{
+	uint32_t slot = skb->cb[0], zero = 0;
+	void *memories = bpf_map_lookup_elem(&softnet_memory, &slot);
+	struct kernel_memory *memory = memories ? bpf_map_lookup_elem(memories, &zero) : NULL;
+	return memory && memory->is_open ? memory : NULL;
+}
+
+INLINE const struct config *find_config(struct __sk_buff *skb, const struct kernel_memory *memory)
+{
+	uint32_t slot = skb->cb[0], at = memory->config_at % CONFIG_COPIES;
+	void *configs = bpf_map_lookup_elem(&softnet_config, &slot);
+	return configs ? bpf_map_lookup_elem(configs, &at) : NULL;
+}
+
+INLINE struct frame frame_of(struct __sk_buff *skb)
+{
+	uint32_t length = skb->len + (skb->vlan_present ? 4 : 0);
+	return (struct frame){ skb, length, length };
+}
+
+/*
+ * Each of the following is a step that the verifier checks by itself, for whatever the one before has left: a walk through
+ * all of them together would be too long for it.
+ */
+
+SUBPROGRAM uint32_t measure_longest(struct __sk_buff *skb)
+{
+	struct frame frame = frame_of(skb);
+	return longest_part(&frame, skb->gso_size);
+}
+
+SUBPROGRAM uint32_t judge_outward(struct __sk_buff *skb, const struct config *config, const struct state *state, uint64_t now_ms,
+				  uint32_t longest)
+{
+	if (!is_given(config) || !is_given(state))
+		return DROP_QUEUE_FULL;
+	struct frame frame = { skb, frame_of(skb).length, longest };
+	return number_of(judge_from_guest(config, state, &frame, now_ms));
+}
+
+SUBPROGRAM uint32_t judge_inward(struct __sk_buff *skb, const struct config *config, const struct state *state, uint64_t now_ms,
+				 uint32_t longest)
+{
+	if (!is_given(config) || !is_given(state))
+		return DROP_QUEUE_FULL;
+	struct frame frame = { skb, frame_of(skb).length, longest };
+	return number_of(judge_to_guest(config, state, &frame, now_ms));
+}
+
+INLINE uint32_t longest_of(struct __sk_buff *skb)
+{
+	return skb->gso_size > 0 ? measure_longest(skb) : frame_of(skb).length;
+}
+
+INLINE struct packet_facts *facts_here(void)
+{
+	uint32_t zero = 0;
+	return bpf_map_lookup_elem(&softnet_facts, &zero);
+}
+
+/* False: its headers cannot be found again. */
+SUBPROGRAM bool find_facts(struct __sk_buff *skb, uint32_t to_guest)
+{
+	struct frame frame = frame_of(skb);
+	struct packet_facts *facts = facts_here();
+	return facts && read_facts(&frame, to_guest != 0, facts);
+}
+
+SUBPROGRAM bool has_checksum_in_place(struct __sk_buff *skb)
+{
+	struct frame frame = frame_of(skb);
+	return has_honest_checksum(&frame);
+}
+
+/* Buckets and flows are small work; who holds them is never held up itself. */
+enum { LOCK_TRIES = 1 << 15 };
+
+struct attempt {
+	struct kernel_memory *memory;
+	uint64_t locked;
+};
+
+static int try_lock(uint32_t number, struct attempt *attempt)
+{
+	(void)number;
+	attempt->locked = __sync_val_compare_and_swap(&attempt->memory->lock, 0, 1) == 0;
+	return attempt->locked ? 1 : 0;
+}
+
+INLINE bool lock_tables(struct kernel_memory *memory)
+{
+	struct attempt attempt = { memory, 0 };
+	if (__sync_val_compare_and_swap(&memory->lock, 0, 1) == 0)
+		return true;
+	bpf_loop(LOCK_TRIES, try_lock, &attempt, 0);
+	return attempt.locked;
+}
+
+INLINE void unlock_tables(struct kernel_memory *memory)
+{
+	__sync_lock_test_and_set(&memory->lock, 0);
+}
+
+INLINE struct decision decision_of(uint32_t number)
+{
+	return (struct decision){ (uint8_t)number, (uint8_t)(number >> 8), (uint8_t)(number >> 16), (uint8_t)(number >> 24) };
+}
+
+/* Above the number of a decision: the frame goes to the guest. */
+enum { INWARD_BIT = 32 };
+
+/* As decide() of guard.c: gives the verdict. The facts are there if the decision asks for flows. */
+SUBPROGRAM uint32_t settle(struct __sk_buff *skb, struct kernel_memory *memory, const struct config *config, uint64_t judged,
+			   uint64_t now_ms)
+{
+	struct packet_facts *facts = facts_here();
+	struct decision d = decision_of((uint32_t)judged);
+	bool to_guest = judged >> INWARD_BIT != 0;
+	struct frame frame = frame_of(skb);
+	if (!is_given(memory) || !is_given(config) || !facts || !lock_tables(memory))
+		return DROP_QUEUE_FULL;
+	if (memory->flows.epoch != memory->flows_epoch) {
+		memory->flows.epoch = memory->flows_epoch - 1;
+		empty_flows(&memory->flows);
+	}
+	if (d.flow != 0)
+		d.verdict = ask_flows(&memory->flows, d, to_guest, facts, now_ms);
+	const struct state *state = &memory->state[memory->state_at % STATE_COPIES];
+	d.verdict = charge(config, state, &memory->buckets, &frame, d, to_guest, now_ms);
+	unlock_tables(memory);
+	return d.verdict;
+}
+
+/* Most frames are decided by the judge alone. */
+INLINE bool needs_tables(struct decision d)
+{
+	return d.flow != 0 || (d.verdict == PASS ? d.bucket != RATE_FREE : d.verdict < FIRST_DROP);
+}
+
+INLINE uint64_t count(struct kernel_memory *memory, uint32_t verdict, bool to_guest, uint32_t octets)
+{
+	uint32_t direction = to_guest ? TO_GUEST : FROM_GUEST;
+	hide_from_optimizer(verdict);
+	if (verdict >= VERDICTS)
+		return 0;
+	if (verdict == PASS)
+		__sync_fetch_and_add(&memory->counted[direction].octets, octets);
+	return __sync_fetch_and_add(&memory->counted[direction].verdicts[verdict], 1);
+}
+
+/* The reservation must be of a constant length. */
+#define SUBMIT(octets) \
+	({ \
+		struct news *news = bpf_ringbuf_reserve(ring, sizeof(struct news) + (octets), 0); \
+		bool is_done = false; \
+		if (news && length > 0 && length <= (octets)) { \
+			*news = (struct news){ now_ms, length, (uint8_t)verdict, to_guest, { 0 } }; \
+			is_done = bpf_skb_load_bytes(skb, 0, news + 1, length) == 0; \
+		} \
+		if (news && is_done) \
+			bpf_ringbuf_submit(news, 0); \
+		else if (news) \
+			bpf_ringbuf_discard(news, 0); \
+		is_done; \
+	})
+
+enum { SMALL_NEWS = 616, LONG_NEWS = 2032, LONGEST_NEWS = 66000 };
+
+/* Half of the ring is for frames that wait for the snooper alone: nobody may drown those. */
+SUBPROGRAM bool tell(struct __sk_buff *skb, uint32_t verdict, uint32_t to_guest, uint64_t now_ms)
+{
+	uint32_t slot = skb->cb[0], length = skb->len;
+	bool waits = verdict != PASS && verdict < FIRST_DROP;
+	void *ring = bpf_map_lookup_elem(&softnet_ring, &slot);
+	hide_from_optimizer(length);
+	if (!ring || (!waits && bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) > NEWS_OCTETS / 2))
+		return false;
+	if (length <= SMALL_NEWS)
+		return SUBMIT(SMALL_NEWS);
+	if (length <= LONG_NEWS)
+		return SUBMIT(LONG_NEWS);
+	return SUBMIT(LONGEST_NEWS);
+}
+
+/* One at a time, and one a millisecond of each reason. */
+INLINE void keep_specimen(struct __sk_buff *skb, struct kernel_memory *memory, uint32_t verdict, bool to_guest, uint64_t now_ms)
+{
+	hide_from_optimizer(verdict);
+	if (verdict >= VERDICTS)
+		return;
+	struct specimen *last = &memory->last[to_guest ? TO_GUEST : FROM_GUEST][verdict];
+	if (last->dropped_ms == now_ms || __sync_val_compare_and_swap(&memory->specimen_lock, 0, 1) != 0)
+		return;
+	uint32_t length = skb->len, kept = length < SPECIMEN_MAX ? length : SPECIMEN_MAX;
+	hide_from_optimizer(kept);
+	last->dropped_ms = now_ms;
+	last->length = length;
+	last->kept = kept > 0 && kept <= SPECIMEN_MAX && bpf_skb_load_bytes(skb, 0, last->bytes, kept) == 0 ? kept : 0;
+	__sync_lock_test_and_set(&memory->specimen_lock, 0);
+}
+
+/* A frame that does not pass now. The first of a reason is told at once, others when somebody wants to see them. */
+SUBPROGRAM int turn_away(struct __sk_buff *skb, struct kernel_memory *memory, uint32_t verdict, uint32_t to_guest, uint64_t now_ms)
+{
+	if (!is_given(memory))
+		return SHOT;
+	if (verdict < FIRST_DROP) {
+		if (tell(skb, verdict, to_guest, now_ms))
+			return SHOT;
+		verdict = DROP_QUEUE_FULL;
+	}
+	bool is_first = count(memory, verdict, to_guest, 0) == 0;
+	keep_specimen(skb, memory, verdict, to_guest, now_ms);
+	bool is_wanted = (memory->wants & WANTS_DROPS) || ((memory->wants & WANTS_REJECTED) && !to_guest);
+	if ((is_first || is_wanted) && !tell(skb, verdict, to_guest, now_ms))
+		__sync_fetch_and_add(&memory->lost, 1);
+	return SHOT;
+}
+
+INLINE int finish(struct __sk_buff *skb, struct kernel_memory *memory, const struct config *config, uint32_t judged,
+		  bool to_guest, uint64_t now_ms)
+{
+	struct decision d = decision_of(judged);
+	if (d.flow != 0 && !find_facts(skb, to_guest))
+		d.flow = 0;
+	if (needs_tables(d))
+		d.verdict = (uint8_t)settle(skb, memory, config, number_of(d) | (uint64_t)to_guest << INWARD_BIT, now_ms);
+	if (d.verdict == PASS && !has_checksum_in_place(skb))
+		d.verdict = DROP_L4_MALFORMED;
+	if (d.verdict < FIRST_DROP && d.binding != NO_BINDING)
+		stamp(&memory->used_ms[d.binding % STAMPS_MAX], now_ms);
+	if (d.verdict != PASS)
+		return turn_away(skb, memory, d.verdict, to_guest, now_ms);
+	count(memory, PASS, to_guest, skb->len);
+	if ((memory->wants & WANTS_PASSED) && !tell(skb, PASS, to_guest, now_ms))
+		__sync_fetch_and_add(&memory->lost, 1);
+	skb->cb[0] = 0;
+	return NEXT;
+}
+
+SEC("tc") int softnet_outward(struct __sk_buff *skb)
+{
+	struct kernel_memory *memory = find_memory(skb);
+	const struct config *config = memory ? find_config(skb, memory) : NULL;
+	if (!memory || !config)
+		return SHOT;
+	if (skb->mark != 0 && skb->mark == memory->mark) {
+		skb->mark = skb->cb[0] = 0;
+		return NEXT;
+	}
+	uint64_t now_ms = bpf_ktime_get_boot_ns() / 1000000;
+	const struct state *state = &memory->state[memory->state_at % STATE_COPIES];
+	return finish(skb, memory, config, judge_outward(skb, config, state, now_ms, longest_of(skb)), false, now_ms);
+}
+
+SEC("tc") int softnet_inward(struct __sk_buff *skb)
+{
+	struct kernel_memory *memory = find_memory(skb);
+	const struct config *config = memory ? find_config(skb, memory) : NULL;
+	if (!memory || !config)
+		return SHOT;
+	uint64_t sender = bpf_get_socket_cookie(skb);
+	if (sender != 0 && sender == memory->injector[TO_GUEST]) {
+		skb->cb[0] = 0;
+		return NEXT;
+	}
+	if (sender != 0 && sender == memory->injector[FROM_GUEST]) {
+		skb->mark = memory->mark;
+		return (int)bpf_redirect(skb->ifindex, BPF_F_INGRESS);
+	}
+	uint64_t now_ms = bpf_ktime_get_boot_ns() / 1000000;
+	const struct state *state = &memory->state[memory->state_at % STATE_COPIES];
+	return finish(skb, memory, config, judge_inward(skb, config, state, now_ms, longest_of(skb)), true, now_ms);
+}
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,74 @@
+/*
+ * What a guard in the kernel and its process have in common. The process writes config and state, each into a copy that
+ * no program reads, and then says which copy counts; the programs write the rest. Nobody waits for the other: a process that
+ * was killed leaves its guard as it is.
+ */
+#pragma once
+#include "core/judge/config.h"
+#include "core/flows/flow.h"
+#include "core/learn/specimen.h"
+#include "core/judge/state.h"
+
+enum {
+	SLOTS_MAX = 4096,       /* guards on a host; slot 0 is nobody's */
+	CONFIG_COPIES = 2,
+	STATE_COPIES = 8,
+	STAMPS_MAX = 128,        /* of bindings of both families, by the judge's index */
+	NEWS_OCTETS = 512 << 10 /* the ring to the process */
+};
+_Static_assert(BINDINGS4_MAX + BINDINGS6_MAX <= STAMPS_MAX, "one each");
+
+/* Whose a slot is. Nobody's any more when the program that stood at the port is gone. */
+struct slot_claim {
+	uint64_t claimed_ms;
+	uint32_t program_id, reserved; /* 0: the guard is being made */
+};
+
+/* What the process wants to hear of, as bits. */
+enum { WANTS_REJECTED = 1, WANTS_DROPS = 2, WANTS_PASSED = 4 };
+
+#define OWN_LINE __attribute__((aligned(64)))
+
+/* First in the memory, and the same in all versions. */
+struct guard_head {
+	uint64_t build;               /* whose layout the rest has */
+	uint64_t owner;               /* a number that the process made up; 0: nobody's, the guard was taken away */
+	uint64_t pid_started;         /* as /proc/PID/stat says */
+	uint32_t pid, slot;
+};
+
+struct kernel_memory {
+	struct guard_head head;
+
+	/* Of the process. */
+	uint32_t config_at, state_at; /* the copies that count ... */
+	uint32_t is_open;             /* ... once this is 1; until then nothing passes */
+	uint32_t wants;
+	uint32_t mark;                /* of a frame that the process gave back, on its way into the port */
+	uint32_t flows_epoch;         /* the flows of another one are forgotten */
+	uint64_t injector[DIRECTIONS]; /* cookies of the sockets that frames are given back by */
+	uint64_t setup_hash;          /* of the options that the state was learned under */
+	struct state state[STATE_COPIES];
+
+	/* Of the programs. */
+	OWN_LINE uint32_t lock;       /* of buckets and flows; only programs take it, which always end */
+	uint32_t specimen_lock;
+	uint64_t used_ms[STAMPS_MAX];
+	struct buckets buckets;       /* those that the snooper spends from are the process's */
+	struct {
+		OWN_LINE uint64_t verdicts[VERDICTS];
+		uint64_t octets;
+	} counted[DIRECTIONS];
+	uint64_t lost;                /* news for which the ring had no room */
+	struct specimen last[DIRECTIONS][VERDICTS];
+	struct flows flows;
+};
+_Static_assert(sizeof(struct kernel_memory) < 4 << 20, "the longest value that a map takes on older kernels");
+
+/* One record of the ring: a frame that waits for the snooper, or one that the process wants to know of. */
+struct news {
+	uint64_t at_ms;
+	uint32_t length;        /* octets of the frame, all of which stand behind */
+	uint8_t verdict, direction;
+	uint8_t reserved[2];
+};

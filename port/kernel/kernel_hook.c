@@ -1,0 +1,142 @@
+/* tcx by bpf(2), whose numbers older headers lack; clsact by libbpf. */
+#include "port/kernel/kernel_hook.h"
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { TCX_INGRESS = 46, TCX_EGRESS = 47, BEFORE = 1 << 3, AFTER = 1 << 4 };
+
+/* union bpf_attr as Linux 6.6 has it, for BPF_PROG_ATTACH, BPF_PROG_DETACH and BPF_PROG_QUERY. */
+struct tcx_change {
+	uint32_t interface, program, type, flags, replaced, relative;
+	uint64_t revision;
+};
+
+struct tcx_question {
+	uint32_t interface, type, flags, attach_flags;
+	uint64_t ids;
+	uint32_t count, reserved;
+	uint64_t id_flags, link_ids, link_flags, revision;
+};
+
+static int ask_bpf(int command, void *attributes, uint32_t octets)
+{
+	return syscall(SYS_bpf, command, attributes, octets) < 0 ? -errno : 0;
+}
+
+static uint32_t tcx_type(enum direction direction)
+{
+	return direction == FROM_GUEST ? TCX_INGRESS : TCX_EGRESS;
+}
+
+static int tcx_programs(unsigned interface, enum direction direction, uint32_t ids[HOOK_PROGRAMS_MAX])
+{
+	struct tcx_question question = { .interface = interface,
+					 .type = tcx_type(direction),
+					 .ids = (uint64_t)(uintptr_t)ids,
+					 .count = HOOK_PROGRAMS_MAX };
+	int error = ask_bpf(BPF_PROG_QUERY, &question, sizeof question);
+	return error == -ENOENT ? 0 : error < 0 ? error : (int)question.count;
+}
+
+static bool has_tcx(unsigned interface)
+{
+	uint32_t ids[HOOK_PROGRAMS_MAX];
+	return tcx_programs(interface, FROM_GUEST, ids) != -EINVAL;
+}
+
+/* The judge first, at its end of the row; then the slot's program right before it. */
+static int tcx_attach(unsigned interface, enum direction direction, enum hook_place place, int program_fd)
+{
+	struct tcx_change change = { .interface = interface,
+				     .program = (uint32_t)program_fd,
+				     .type = tcx_type(direction),
+				     .flags = direction == FROM_GUEST ? BEFORE : AFTER };
+	uint32_t ids[HOOK_PROGRAMS_MAX];
+	if (place == HOOK_SLOT && direction == TO_GUEST) {
+		int count = tcx_programs(interface, direction, ids);
+		int judge = count > 0 ? bpf_prog_get_fd_by_id(ids[count - 1]) : -1;
+		if (judge < 0)
+			return -ENOENT;
+		change.flags = BEFORE;
+		change.relative = (uint32_t)judge;
+		int error = ask_bpf(BPF_PROG_ATTACH, &change, sizeof change);
+		close(judge);
+		return error;
+	}
+	return ask_bpf(BPF_PROG_ATTACH, &change, sizeof change);
+}
+
+static int tcx_detach(unsigned interface, enum direction direction, int program_fd)
+{
+	struct tcx_change change = { .interface = interface, .program = (uint32_t)program_fd, .type = tcx_type(direction) };
+	return ask_bpf(BPF_PROG_DETACH, &change, sizeof change);
+}
+
+static struct bpf_tc_hook clsact_hook(unsigned interface, enum direction direction)
+{
+	return (struct bpf_tc_hook){ .sz = sizeof(struct bpf_tc_hook),
+				     .ifindex = (int)interface,
+				     .attach_point = direction == FROM_GUEST ? BPF_TC_INGRESS : BPF_TC_EGRESS };
+}
+
+/* A filter is found again by its priority and handle. */
+static struct bpf_tc_opts clsact_filter(enum direction direction, enum hook_place place)
+{
+	uint32_t first = direction == FROM_GUEST ? 1 : 0xc0f0;
+	return (struct bpf_tc_opts){ .sz = sizeof(struct bpf_tc_opts), .handle = 1, .priority = first + place };
+}
+
+static int clsact_attach(unsigned interface, enum direction direction, enum hook_place place, int program_fd)
+{
+	struct bpf_tc_hook hook = clsact_hook(interface, direction);
+	struct bpf_tc_opts filter = clsact_filter(direction, place);
+	int error = bpf_tc_hook_create(&hook);
+	if (error < 0 && error != -EEXIST)
+		return error;
+	filter.prog_fd = program_fd;
+	return bpf_tc_attach(&hook, &filter);
+}
+
+static int clsact_detach(unsigned interface, enum direction direction, enum hook_place place)
+{
+	struct bpf_tc_hook hook = clsact_hook(interface, direction);
+	struct bpf_tc_opts filter = clsact_filter(direction, place);
+	return bpf_tc_detach(&hook, &filter);
+}
+
+static int clsact_programs(unsigned interface, enum direction direction, uint32_t ids[HOOK_PROGRAMS_MAX])
+{
+	int count = 0;
+	for (int place = 0; place < HOOK_PLACES; place++) {
+		struct bpf_tc_hook hook = clsact_hook(interface, direction);
+		struct bpf_tc_opts filter = clsact_filter(direction, (enum hook_place)place);
+		int error = bpf_tc_query(&hook, &filter);
+		if (error == 0)
+			ids[count++] = filter.prog_id;
+		else if (error != -ENOENT && error != -EINVAL) /* EINVAL: there is no clsact */
+			return error;
+	}
+	return count;
+}
+
+int hook_attach(unsigned interface, enum direction direction, enum hook_place place, int program_fd)
+{
+	return has_tcx(interface) ? tcx_attach(interface, direction, place, program_fd)
+				  : clsact_attach(interface, direction, place, program_fd);
+}
+
+int hook_detach(unsigned interface, enum direction direction, enum hook_place place, int program_fd)
+{
+	return has_tcx(interface) ? tcx_detach(interface, direction, program_fd)
+				  : clsact_detach(interface, direction, place);
+}
+
+int hook_programs(unsigned interface, enum direction direction, uint32_t ids[HOOK_PROGRAMS_MAX])
+{
+	return has_tcx(interface) ? tcx_programs(interface, direction, ids) : clsact_programs(interface, direction, ids);
+}

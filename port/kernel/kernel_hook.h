@@ -1,0 +1,19 @@
+/*
+ * Where programs stand at a port: its ingress (what comes from the guest) and its egress. tcx where the kernel has it (6.6), for
+ * nobody takes that away by accident, as a clsact qdisc can be; clsact elsewhere. Both hold programs as long as the port is
+ * there, without a process or a file. Errors are -errno.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "core/wire/verdict.h"
+
+/* In the order in which they run. From the guest they come before all others, to the guest behind them. */
+enum hook_place { HOOK_SLOT, HOOK_JUDGE, HOOK_PLACES };
+
+enum { HOOK_PROGRAMS_MAX = 64 };
+
+int hook_attach(unsigned interface, enum direction, enum hook_place, int program_fd);
+int hook_detach(unsigned interface, enum direction, enum hook_place, int program_fd);
+/* Ids of the programs that stand there, in their order: how many, or an error. */
+int hook_programs(unsigned interface, enum direction, uint32_t ids[HOOK_PROGRAMS_MAX]);
