@@ -139,6 +139,7 @@ static struct port *fd_open(const char *argument, const struct port_settings *se
 
 const struct port_kind fd_port = {
 	.name = "fd",
+	.opens = OPENS_AT_ONCE,
 	.form = "fd:N",
 	.open = fd_open,
 	.watch = datagram_watch,
@@ -447,6 +448,7 @@ static struct port *unixgram_open(const char *argument, const struct port_settin
 
 const struct port_kind unixgram_port = {
 	.name = "unixgram",
+	.opens = OPENS_AS_PATH,
 	.form = "unixgram:PATH[,vfkit][,owner=USER][,group=GROUP][,mode=MODE]",
 	.open = unixgram_open,
 };

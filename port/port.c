@@ -70,13 +70,18 @@ static struct port *unknown_kind(const char *text, struct port_error *error)
 	return usage_error(error, "unknown port \"%.60s\" (known: %s)%s", text, forms, advice ? advice : meant);
 }
 
-bool port_is_known(const char *text, struct port_error *error)
+const struct port_kind *port_kind_of(const char *text)
 {
 	size_t length = strcspn(text, ":");
 	for (size_t i = 0; kinds[i]; i++)
 		if (strlen(kinds[i]->name) == length && strncmp(kinds[i]->name, text, length) == 0)
-			return true;
-	return unknown_kind(text, error) != NULL;
+			return kinds[i];
+	return NULL;
+}
+
+bool port_is_known(const char *text, struct port_error *error)
+{
+	return port_kind_of(text) || unknown_kind(text, error);
 }
 
 struct port *port_open(const char *text, const struct port_settings *settings, struct port_error *error)
@@ -85,17 +90,14 @@ struct port *port_open(const char *text, const struct port_settings *settings, s
 	if (settings->max_frame < 14 || settings->max_frame > 65535 + 14)
 		return usage_error(error, "%.60s: a frame of %u octets is not possible", text, settings->max_frame);
 
-	size_t name_length = strcspn(text, ":");
-	for (size_t i = 0; kinds[i]; i++) {
-		if (strlen(kinds[i]->name) != name_length || strncmp(kinds[i]->name, text, name_length) != 0)
-			continue;
-		const char *argument = text + name_length + (text[name_length] == ':' ? 1 : 0);
-		struct port *port = kinds[i]->open(argument, settings, error);
-		if (port)
-			copy_text(port->name, sizeof(port->name), text);
-		return port;
-	}
-	return unknown_kind(text, error);
+	const struct port_kind *kind = port_kind_of(text);
+	if (!kind)
+		return unknown_kind(text, error);
+	size_t length = strlen(kind->name);
+	struct port *port = kind->open(text + length + (text[length] == ':' ? 1 : 0), settings, error);
+	if (port)
+		copy_text(port->name, sizeof(port->name), text);
+	return port;
 }
 
 void *usage_error(struct port_error *error, const char *format, ...)

@@ -97,9 +97,24 @@ struct port_error {
 
 struct port;
 
+/*
+ * With which rights a kind is opened; softnet/start.c has the order. A kind must say it: a test refuses one that does not, and
+ * until then it gets the fewest rights.
+ */
+enum port_opens {
+	OPENS_UNSAID,
+	OPENS_AT_ONCE,       /* it was inherited */
+	OPENS_AS_INTERFACE,  /* as the caller, before privileges go */
+	OPENS_AS_PATH,       /* as the user who may own the path */
+	OPENS_BEHIND_FORK,   /* before privileges go; it has threads, which no fork(2) should meet */
+	OPENS_WITHOUT_RIGHTS /* when privileges are gone; its processes keep the rights of that moment */
+};
+
 struct port_kind {
 	const char *name; /* "tap" of "tap:NAME,bridge=BR" */
-	const char *form; /* the whole form, for --help and for errors */
+	enum port_opens opens;
+	bool can_be_host_only; /* it can keep the guest from everything but the host: --vm-net-type host */
+	const char *form;      /* the whole form, for --help and for errors */
 	/* argument is what follows "name:", or "" */
 	struct port *(*open)(const char *argument, const struct port_settings *, struct port_error *);
 	/* Fills at most PORT_POLL_MAX entries and gives their number. */
@@ -159,6 +174,7 @@ struct port *port_open(const char *text, const struct port_settings *, struct po
 /* A connected datagram socketpair: the port on one end; *peer_fd (inheritable, above 2) is for the hypervisor. */
 struct port *port_open_pair(const struct port_settings *, int *peer_fd, struct port_error *error);
 /* Whether there is such a kind; the error says which there are. */
+const struct port_kind *port_kind_of(const char *text); /* NULL: there is none of that name here */
 bool port_is_known(const char *text, struct port_error *error);
 /* One line per kind for --help, NULL behind the last. */
 const struct port_kind *const *port_kinds(void);

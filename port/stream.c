@@ -477,6 +477,7 @@ static struct port *stream_open(const char *argument, const struct port_settings
 
 const struct port_kind stream_port = {
 	.name = "stream",
+	.opens = OPENS_AS_PATH,
 	.form = "stream:PATH[,owner=USER][,group=GROUP][,mode=MODE]",
 	.open = stream_open,
 	.segment = path_segment,

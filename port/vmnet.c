@@ -445,6 +445,8 @@ static void vmnet_close(struct port *port)
 
 const struct port_kind vmnet_port = {
 	.name = "vmnet",
+	.opens = OPENS_BEHIND_FORK,
+	.can_be_host_only = true,
 	.form = "vmnet[:nat|host|bridged=INTERFACE]",
 	.open = vmnet_open,
 	.watch = vmnet_watch,

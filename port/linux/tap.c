@@ -320,6 +320,7 @@ static int tap_watch(struct port *port, struct pollfd *fds)
 
 const struct port_kind tap_port = {
 	.name = "tap",
+	.opens = OPENS_AS_INTERFACE,
 	.form = "tap:NAME[,bridge=BR]",
 	.open = tap_open,
 	.watch = tap_watch,

@@ -343,6 +343,8 @@ static struct port *slirp_open(const char *argument, const struct port_settings 
 
 const struct port_kind slirp_port = {
 	.name = "slirp",
+	.opens = OPENS_WITHOUT_RIGHTS,
+	.can_be_host_only = true,
 	.form = "slirp",
 	.open = slirp_open,
 	.watch = slirp_watch,

@@ -29,7 +29,7 @@ enum relay_end {
 
 struct kernel_guard;
 
-/* Filled by main.c; memory is static, nothing is allocated while frames flow. */
+/* Filled by start.c; memory is static, nothing is allocated while frames flow. */
 struct relay {
 	struct options *options;
 	struct guard_memory *memory;   /* what methods change in it, they change as a whole: setup.h */

@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <string.h>
 #include "system/lease_time.h"
+#include "port/port.h"
 #include "softnet/options/option_values.h"
 #include "system/guess.h"
 #include "system/platform.h"
@@ -289,8 +290,8 @@ static bool check_together(const struct options *options, struct usage_error *er
 {
 	if (!check_verb(options, error) || !check_guest(options, error))
 		return false;
-	if (options->host_only && options->uplink != NULL && strcmp(options->uplink, "slirp") != 0 &&
-	    strncmp(options->uplink, "vmnet", 5) != 0)
+	const struct port_kind *uplink = options->uplink != NULL ? port_kind_of(options->uplink) : NULL;
+	if (options->host_only && uplink != NULL && !uplink->can_be_host_only)
 		return refuse(error, "--vm-net-type: \"host\": expected --uplink %s with it", platform_uplink);
 	if (options->dhcp_off && options->static_count == 0)
 		return refuse(error, "--no-dhcp: expected --vm-ip with it, or the VM could never send anything");

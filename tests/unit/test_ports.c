@@ -189,6 +189,19 @@ static void an_unknown_kind_names_the_known_ones(void **state)
 	assert_non_null(port_kinds()[0]->form);
 }
 
+/* One that says nothing gets the fewest rights, which may be too few. */
+static void every_kind_says_with_which_rights_it_is_opened(void **state)
+{
+	(void)state;
+	for (const struct port_kind *const *kind = port_kinds(); *kind; kind++) {
+		if ((*kind)->opens == OPENS_UNSAID)
+			fail_msg("%s does not say it", (*kind)->name);
+		assert_ptr_equal(port_kind_of((*kind)->name), *kind);
+	}
+	assert_null(port_kind_of("ta"));
+	assert_null(port_kind_of("tap0"));
+}
+
 static void a_path_takes_the_place_of_a_dead_socket_only(void **state)
 {
 	(void)state;
@@ -339,6 +352,7 @@ int main(void)
 		IN_TIME(an_inherited_descriptor_keeps_its_queue),
 		IN_TIME(what_is_wrong_with_a_descriptor_is_said),
 		IN_TIME(an_unknown_kind_names_the_known_ones),
+		IN_TIME(every_kind_says_with_which_rights_it_is_opened),
 		IN_TIME(a_path_takes_the_place_of_a_dead_socket_only),
 		IN_TIME(the_first_to_speak_is_the_guest),
 		IN_TIME(an_uplink_by_datagrams_comes_back),
