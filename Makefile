@@ -56,6 +56,10 @@ bench: build/build.ninja
 	meson compile -C build bench
 	build/tests/bench
 
+# One test of any kind: make test T=NAME. tests/one.py says what may be named.
+test: build/build.ninja
+	@tests/one.py "$(T)"
+
 # What the suite lint says: rooms, format, analysis, what the documents promise. `make format` mends the format.
 lint: build/build.ninja
 	meson compile -C build
@@ -77,4 +81,4 @@ uninstall:
 dist:
 	packaging/dist.py build/dist
 
-.PHONY: all program check check-long macos-doubles macos-check demo vm fuzz bench lint format clean install uninstall dist
+.PHONY: all program check check-long macos-doubles macos-check demo vm fuzz bench test lint format clean install uninstall dist
