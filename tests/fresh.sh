@@ -1,20 +1,27 @@
 #!/bin/sh
 # Runs the README's two commands in a fresh, minimal Debian, as root and as a plain user. Needs root and debootstrap.
 #
-#     tests/fresh.sh DISTRIBUTION [demo|check]...      bookworm or trixie; both commands unless told
+#     tests/fresh.sh DISTRIBUTION [demo|check|root|user]...     bookworm or trixie; both commands as both unless told
 #
 # The plain user has Debian's PATH for users, which lacks /usr/sbin. What they lack is installed by root, as ./demo and
 # ./check tell them.
 
 set -eu
 
-usage() { echo "usage: $0 bookworm|trixie [demo|check]..." >&2; exit 2; }
+usage() { echo "usage: $0 bookworm|trixie [demo|check|root|user]..." >&2; exit 2; }
 
 distribution=${1:-}
 [ -n "$distribution" ] || usage
 shift
-commands=${*:-demo check}
-for command in $commands; do case $command in demo | check) ;; *) usage ;; esac; done
+commands= users=
+for word; do
+    case $word in
+    demo | check) commands="$commands $word" ;;
+    root | user) users="$users $word" ;;
+    *) usage ;;
+    esac
+done
+: "${commands:=demo check}" "${users:=root user}"
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/tests/root.sh"
 
@@ -27,7 +34,7 @@ as_user='cd /srv/softnet && tests/packages.sh "$command" && chown -R user:user .
 
 base=$(base_system "$distribution")
 failed=0
-for user in root user; do
+for user in $users; do
     new_root "$distribution-$user" "$base"
     printf 'user:x:1000:1000:,,,:/home/user:/bin/bash\n' >>"$root/etc/passwd"
     printf 'user:x:1000:\n' >>"$root/etc/group"
