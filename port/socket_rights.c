@@ -71,9 +71,15 @@ bool take_socket_right(struct socket_rights *rights, const char *option, size_t 
 			   length > 60 ? 60 : (int)length, option) != NULL;
 }
 
-bool has_socket_rights(const struct socket_rights *rights)
+bool take_socket_rights(struct socket_rights *rights, const char *options, struct port_error *error)
 {
-	return rights->has_owner || rights->has_group || rights->has_mode;
+	while (*options == ',') {
+		size_t length = strcspn(options + 1, ",");
+		if (!take_socket_right(rights, options + 1, length, error))
+			return false;
+		options += 1 + length;
+	}
+	return true;
 }
 
 /*

@@ -295,6 +295,13 @@ static void take_client(struct stream *s, int fd)
 	port_tell(&s->port, "the guest has connected");
 }
 
+/* Another guard that was given our path has asked whether anybody is there: it has come and gone without an octet. */
+static bool was_a_question(int fd)
+{
+	char octet;
+	return recv(fd, &octet, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static void accept_clients(struct stream *s)
 {
 	for (int i = 0; i < ACCEPT_MAX; i++) {
@@ -303,7 +310,10 @@ static void accept_clients(struct stream *s)
 		int fd = move_above_2(accept(s->listener, NULL, NULL));
 		if (fd < 0)
 			return;
-		take_client(s, fd);
+		if (was_a_question(fd))
+			close(fd);
+		else
+			take_client(s, fd);
 	}
 }
 
@@ -443,19 +453,10 @@ static bool start_connecting(struct stream *s, struct port_error *error)
 static bool parse_argument(struct stream *s, const char *argument, struct socket_rights *rights, struct port_error *error)
 {
 	size_t length = strcspn(argument, ",");
-	if (!unix_address(&s->address, argument, length, error))
-		return false;
-	for (const char *rest = argument + length; *rest == ','; rest += strcspn(rest, ",")) {
-		rest++;
-		if (s->role == CONNECTS)
-			return usage_error(error,
-					   "\"stream:%.120s\": nothing follows the path on the uplink's side, where "
-					   "the socket is the other program's",
-					   argument) != NULL;
-		if (!take_socket_right(rights, rest, strcspn(rest, ","), error))
-			return false;
-	}
-	return true;
+	if (argument[length] == ',' && s->role == CONNECTS)
+		return usage_error(error, "\"stream:%.120s\": nothing follows the path on the uplink's side, %s",
+				   argument, "where the socket is the other program's") != NULL;
+	return unix_address(&s->address, argument, length, error) && take_socket_rights(rights, argument + length, error);
 }
 
 static struct port *stream_open(const char *argument, const struct port_settings *settings, struct port_error *error)

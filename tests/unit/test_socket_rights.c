@@ -245,12 +245,33 @@ static void who_never_came_is_away(void **state)
 	port->kind->close(port);
 }
 
+/* A second guard that is started with the same path by mistake. */
+static void a_question_is_no_guest(void **state)
+{
+	(void)state;
+	struct packet packets[4];
+	static const uint8_t one[64] = { [3] = 60 };
+	struct port *port = open_port(text_of("stream", "s"), &guest);
+	refuses(text_of("stream", "s"), &guest, false, "another process has it open");
+	for (int i = 0; i < 3; i++)
+		turn(port);
+	assert_false(heard("connected") || heard("turned away"));
+	assert_non_null(strstr(port->away, "nobody has connected to "));
+	int client = connected_socket(SOCK_STREAM, "s"); /* a guest, however short its life */
+	assert_int_equal(send(client, one, sizeof one, 0), sizeof one);
+	close(client);
+	AWAIT(port, heard("the guest has connected"));
+	assert_int_equal(receive_now(port, packets, 4), 1);
+	port->kind->close(port);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_TIME(the_mode_is_as_it_was_asked_for), IN_TIME(the_owner_and_the_group_can_reach_it),
 		IN_TIME(what_cannot_be_done_is_said),     IN_TIME(what_is_wrong_with_the_options_is_said),
 		IN_TIME(a_guest_that_cannot_be_answered), IN_TIME(who_never_came_is_away),
+		IN_TIME(a_question_is_no_guest),
 	};
 	if (!make_folder())
 		return 1;
