@@ -47,7 +47,7 @@ static void datagram_close(struct port *port)
 
 /* Takes the descriptor, also when it fails. */
 static struct datagram *datagram_new(const struct port_kind *kind, int fd, const struct port_settings *settings,
-				     bool want_sources, struct port_error *error)
+				     bool want_sources, struct error *error)
 {
 	struct datagram *d = calloc(1, sizeof(*d));
 	if (d)
@@ -95,7 +95,7 @@ static bool parse_descriptor(const char *text, int *fd)
 	return true;
 }
 
-int connected_unix_socket(int fd, struct port_error *error)
+int connected_unix_socket(int fd, struct error *error)
 {
 	struct stat status;
 	struct sockaddr_storage name = { 0 };
@@ -103,23 +103,23 @@ int connected_unix_socket(int fd, struct port_error *error)
 	int type = 0;
 
 	if (fstat(fd, &status) < 0)
-		resource_error(error, "fd %d is not open: %s", fd, strerror(errno));
+		report_failure(error, "fd %d is not open: %s", fd, strerror(errno));
 	else if (!S_ISSOCK(status.st_mode))
-		resource_error(error, "fd %d is not a socket", fd);
+		report_failure(error, "fd %d is not a socket", fd);
 	else if (getsockname(fd, (struct sockaddr *)&name, &name_length) < 0 ||
 		 (name_length > 0 && name.ss_family != AF_UNIX)) /* macOS says nothing of sockets without a name */
-		resource_error(error, "fd %d is a socket, but not an AF_UNIX one", fd);
+		report_failure(error, "fd %d is a socket, but not an AF_UNIX one", fd);
 	else if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_length) < 0 ||
 		 (type != SOCK_DGRAM && type != SOCK_STREAM))
-		resource_error(error, "fd %d is neither a datagram nor a stream socket", fd);
+		report_failure(error, "fd %d is neither a datagram nor a stream socket", fd);
 	else if (getpeername(fd, (struct sockaddr *)&name, &(socklen_t){ sizeof(name) }) < 0)
-		resource_error(error, "fd %d is a socket that is not connected", fd);
+		report_failure(error, "fd %d is a socket that is not connected", fd);
 	else
 		return type;
 	return 0;
 }
 
-static struct port *fd_open(const char *argument, const struct port_settings *settings, struct port_error *error)
+static struct port *fd_open(const char *argument, const struct port_settings *settings, struct error *error)
 {
 	int number;
 	if (!parse_descriptor(argument, &number))
@@ -150,10 +150,10 @@ const struct port_kind fd_port = {
 	.close = datagram_close,
 };
 
-struct port *port_open_pair(const struct port_settings *settings, int *peer_fd, struct port_error *error)
+struct port *port_open_pair(const struct port_settings *settings, int *peer_fd, struct error *error)
 {
 	int pair[2];
-	*error = (struct port_error){ 0 };
+	*error = (struct error){ 0 };
 	if (!unix_pair(SOCK_DGRAM, pair))
 		return resource_error(error, "cannot make a socketpair: %s", strerror(errno));
 	enlarge_buffers(pair[1]);
@@ -284,7 +284,7 @@ static const struct port_kind unixgram_guest = {
 };
 
 static struct port *open_guest_path(const struct sockaddr_un *address, const struct socket_rights *rights,
-				    const struct port_settings *settings, struct port_error *error)
+				    const struct port_settings *settings, struct error *error)
 {
 	int fd = unix_socket(SOCK_DGRAM);
 	if (fd < 0)
@@ -384,7 +384,7 @@ static const struct port_kind unixgram_uplink = {
 };
 
 static struct port *open_uplink_path(const struct sockaddr_un *address, bool greets, const struct socket_rights *rights,
-				     const struct port_settings *settings, struct port_error *error)
+				     const struct port_settings *settings, struct error *error)
 {
 	char path[sizeof(address->sun_path) + 24];
 	struct sockaddr_un own;
@@ -408,7 +408,7 @@ static struct port *open_uplink_path(const struct sockaddr_un *address, bool gre
 	d->peer = *address;
 	d->greets = greets;
 	if (!unix_connect(fd, address, PATIENCE_MS)) {
-		resource_error(error, "cannot connect to %s: %s", address->sun_path, strerror(errno));
+		report_failure(error, "cannot connect to %s: %s", address->sun_path, strerror(errno));
 		datagram_close(&d->port);
 		return NULL;
 	}
@@ -418,7 +418,7 @@ static struct port *open_uplink_path(const struct sockaddr_un *address, bool gre
 
 /* PATH[,vfkit][,owner=USER][,group=GROUP][,mode=MODE] */
 static bool parse_argument(const char *argument, enum port_side side, bool *greets, struct socket_rights *rights,
-			   struct port_error *error)
+			   struct error *error)
 {
 	for (const char *rest = strchr(argument, ','); rest && *rest == ','; rest += strcspn(rest, ",")) {
 		rest++;
@@ -426,15 +426,14 @@ static bool parse_argument(const char *argument, enum port_side side, bool *gree
 		bool is_vfkit = length == 5 && strncmp(rest, "vfkit", length) == 0;
 		*greets |= is_vfkit;
 		if (is_vfkit && side == GUEST_SIDE)
-			return usage_error(error, "\"unixgram:%.120s\": \",vfkit\" is for the uplink's side",
-					   argument) != NULL;
+			return refuse(error, "\"unixgram:%.120s\": \",vfkit\" is for the uplink's side", argument);
 		if (!is_vfkit && !take_socket_right(rights, rest, length, error))
 			return false;
 	}
 	return true;
 }
 
-static struct port *unixgram_open(const char *argument, const struct port_settings *settings, struct port_error *error)
+static struct port *unixgram_open(const char *argument, const struct port_settings *settings, struct error *error)
 {
 	struct sockaddr_un address;
 	struct socket_rights rights = { .has_owner = false };

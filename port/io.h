@@ -8,9 +8,9 @@
 
 #define PRINTF(at, first) __attribute__((format(printf, at, first)))
 
-/* Fills the error and gives NULL, so that an opener can return it. */
-void *usage_error(struct port_error *, const char *format, ...) PRINTF(2, 3);
-void *resource_error(struct port_error *, const char *format, ...) PRINTF(2, 3);
+/* As refuse() and report_failure(), for what opens a port: NULL. */
+void *usage_error(struct error *, const char *format, ...) PRINTF(2, 3);
+void *resource_error(struct error *, const char *format, ...) PRINTF(2, 3);
 /* Fills port->gone and gives false, so that receive, send and service can return it. */
 bool port_gone(struct port *, const char *format, ...) PRINTF(2, 3);
 /* Says a sentence through port_report. */
@@ -29,12 +29,12 @@ int unix_socket(int type);
 bool unix_pair(int type, int pair[2]);
 
 /* SOCK_DGRAM or SOCK_STREAM, or 0 with an error: everything that can be wrong with a descriptor, said in words. */
-int connected_unix_socket(int fd, struct port_error *);
+int connected_unix_socket(int fd, struct error *);
 
 /* Takes the first `length` characters of the path; false with a usage error when empty or too long. */
-bool unix_address(struct sockaddr_un *, const char *path, size_t length, struct port_error *);
+bool unix_address(struct sockaddr_un *, const char *path, size_t length, struct error *);
 /* Binds, in the place of a socket that nobody uses any more; never in the place of another file. */
-bool unix_bind(int fd, int type, const struct sockaddr_un *, struct port_error *);
+bool unix_bind(int fd, int type, const struct sockaddr_un *, struct error *);
 /* True when somebody has the address open now. */
 bool unix_alive(int type, const struct sockaddr_un *);
 /* Tries again for a while, so that the other program may be starting at the same time. Sets errno when false. */
@@ -101,4 +101,4 @@ enum { PATIENCE_MS = 2000 }; /* how long opening a port may wait for the other p
 extern const struct port_kind fd_port, unixgram_port, stream_port, tap_port, slirp_port, vmnet_port;
 
 /* fd:N where N is a stream socket: frames with a length prefix, and the end when the peer hangs up. */
-struct port *stream_open_fd(int fd, const struct port_settings *, struct port_error *);
+struct port *stream_open_fd(int fd, const struct port_settings *, struct error *);

@@ -55,7 +55,7 @@ static const char *name_of_kind(size_t i)
 	return kinds[i] ? kinds[i]->name : NULL;
 }
 
-static struct port *unknown_kind(const char *text, struct port_error *error)
+static struct port *unknown_kind(const char *text, struct error *error)
 {
 	char forms[240] = "", meant[80] = "";
 	size_t length = strcspn(text, ":");
@@ -79,14 +79,17 @@ const struct port_kind *port_kind_of(const char *text)
 	return NULL;
 }
 
-bool port_is_known(const char *text, struct port_error *error)
+bool port_is_known(const char *text, struct error *error)
 {
-	return port_kind_of(text) || unknown_kind(text, error);
+	if (port_kind_of(text))
+		return true;
+	unknown_kind(text, error);
+	return false;
 }
 
-struct port *port_open(const char *text, const struct port_settings *settings, struct port_error *error)
+struct port *port_open(const char *text, const struct port_settings *settings, struct error *error)
 {
-	*error = (struct port_error){ 0 };
+	*error = (struct error){ 0 };
 	if (settings->max_frame < 14 || settings->max_frame > 65535 + 14)
 		return usage_error(error, "%.60s: a frame of %u octets is not possible", text, settings->max_frame);
 
@@ -100,22 +103,20 @@ struct port *port_open(const char *text, const struct port_settings *settings, s
 	return port;
 }
 
-void *usage_error(struct port_error *error, const char *format, ...)
+void *usage_error(struct error *error, const char *format, ...)
 {
 	va_list list;
 	va_start(list, format);
-	error->usage = true;
-	vsnprintf(error->text, sizeof(error->text), format, list);
+	fill_error(error, EXIT_USAGE, format, list);
 	va_end(list);
 	return NULL;
 }
 
-void *resource_error(struct port_error *error, const char *format, ...)
+void *resource_error(struct error *error, const char *format, ...)
 {
 	va_list list;
 	va_start(list, format);
-	error->usage = false;
-	vsnprintf(error->text, sizeof(error->text), format, list);
+	fill_error(error, EXIT_RUNTIME, format, list);
 	va_end(list);
 	return NULL;
 }
@@ -198,14 +199,14 @@ bool unix_pair(int type, int pair[2])
 	return false;
 }
 
-bool unix_address(struct sockaddr_un *address, const char *path, size_t length, struct port_error *error)
+bool unix_address(struct sockaddr_un *address, const char *path, size_t length, struct error *error)
 {
 	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	if (length == 0)
-		return usage_error(error, "the path of the socket is missing") != NULL;
+		return refuse(error, "the path of the socket is missing");
 	if (length >= sizeof(address->sun_path))
-		return usage_error(error, "socket path \"%.160s\" is longer than %zu octets", path,
-				   sizeof(address->sun_path) - 1) != NULL;
+		return refuse(error, "socket path \"%.160s\" is longer than %zu octets", path,
+			      sizeof(address->sun_path) - 1);
 	memcpy(address->sun_path, path, length);
 	return true;
 }
@@ -227,35 +228,35 @@ bool unix_alive(int type, const struct sockaddr_un *address)
 	return error != ECONNREFUSED && error != ENOENT; /* unknown: leave the other side's things alone */
 }
 
-bool unix_bind(int fd, int type, const struct sockaddr_un *address, struct port_error *error)
+bool unix_bind(int fd, int type, const struct sockaddr_un *address, struct error *error)
 {
 	const struct sockaddr *generic = (const struct sockaddr *)address;
 	if (bind(fd, generic, sizeof(*address)) == 0)
 		return true;
 	struct stat status;
 	if (errno != EADDRINUSE || lstat(address->sun_path, &status) < 0) {
-		resource_error(error, "cannot bind %s: %s", address->sun_path, strerror(errno));
+		report_failure(error, "cannot bind %s: %s", address->sun_path, strerror(errno));
 		return false;
 	}
 	if (!S_ISSOCK(status.st_mode)) {
-		resource_error(error, "cannot bind %s: a file that is not a socket stands there", address->sun_path);
+		report_failure(error, "cannot bind %s: a file that is not a socket stands there", address->sun_path);
 		return false;
 	}
 	int answer = ask_path(type, address);
 	if (answer == EACCES || answer == EPERM) {
-		resource_error(error,
+		report_failure(error,
 			       "cannot bind %s: a socket of user %u stands there, and user %u may not ask whether "
 			       "somebody uses it; remove it if nobody does",
 			       address->sun_path, (unsigned)status.st_uid, (unsigned)geteuid());
 		return false;
 	}
 	if (answer != ECONNREFUSED && answer != ENOENT) {
-		resource_error(error, "cannot bind %s: another process has it open", address->sun_path);
+		report_failure(error, "cannot bind %s: another process has it open", address->sun_path);
 		return false;
 	}
 	if (unlink(address->sun_path) == 0 && bind(fd, generic, sizeof(*address)) == 0)
 		return true;
-	resource_error(error, "cannot bind %s: %s", address->sun_path, strerror(errno));
+	report_failure(error, "cannot bind %s: %s", address->sun_path, strerror(errno));
 	return false;
 }
 

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include "core/wire/address.h"
+#include "system/error.h"
 
 enum { BATCH_MAX = 64, PORT_POLL_MAX = 4, FORWARDINGS_MAX = 64 };
 
@@ -89,12 +90,6 @@ struct send_result {
 	uint32_t failed; /* the port refused the frame: too long for it, interface down, ... */
 };
 
-/* The sentence that a user reads when a port cannot be had. usage: the text was wrong (exit 2), else the resource (1). */
-struct port_error {
-	bool usage;
-	char text[384];
-};
-
 struct port;
 
 /*
@@ -116,7 +111,7 @@ struct port_kind {
 	bool can_be_host_only; /* it can keep the guest from everything but the host: --vm-net-type host */
 	const char *form;      /* the whole form, for --help and for errors */
 	/* argument is what follows "name:", or "" */
-	struct port *(*open)(const char *argument, const struct port_settings *, struct port_error *);
+	struct port *(*open)(const char *argument, const struct port_settings *, struct error *);
 	/* Fills at most PORT_POLL_MAX entries and gives their number. */
 	int (*watch)(struct port *, struct pollfd *);
 	/* Accepts, reconnects, reads control messages. Called after every poll. False: the port is gone for good. */
@@ -170,12 +165,12 @@ struct port {
  * text is "kind:argument". NULL on failure, with error filled. A tap wants privileges when it opens; slirp starts child
  * processes that keep the ids of the moment, so drop privileges in between.
  */
-struct port *port_open(const char *text, const struct port_settings *, struct port_error *error);
+struct port *port_open(const char *text, const struct port_settings *, struct error *error);
 /* A connected datagram socketpair: the port on one end; *peer_fd (inheritable, above 2) is for the hypervisor. */
-struct port *port_open_pair(const struct port_settings *, int *peer_fd, struct port_error *error);
+struct port *port_open_pair(const struct port_settings *, int *peer_fd, struct error *error);
 /* Whether there is such a kind; the error says which there are. */
 const struct port_kind *port_kind_of(const char *text); /* NULL: there is none of that name here */
-bool port_is_known(const char *text, struct port_error *error);
+bool port_is_known(const char *text, struct error *error);
 /* One line per kind for --help, NULL behind the last. */
 const struct port_kind *const *port_kinds(void);
 

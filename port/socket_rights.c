@@ -20,43 +20,43 @@ static bool parse_decimal(const char *text, int base, unsigned long most, unsign
 	return text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && *number <= most;
 }
 
-static bool take_owner(struct socket_rights *rights, const char *name, struct port_error *error)
+static bool take_owner(struct socket_rights *rights, const char *name, struct error *error)
 {
 	unsigned long number;
 	const struct passwd *entry = getpwnam(name);
 	rights->has_owner = entry != NULL || parse_decimal(name, 10, UINT32_MAX - 1, &number);
 	if (!rights->has_owner)
-		return usage_error(error, "owner=%s: no such user", name) != NULL;
+		return refuse(error, "owner=%s: no such user", name);
 	rights->owner = entry != NULL ? entry->pw_uid : (uid_t)number;
 	return true;
 }
 
-static bool take_group(struct socket_rights *rights, const char *name, struct port_error *error)
+static bool take_group(struct socket_rights *rights, const char *name, struct error *error)
 {
 	unsigned long number;
 	const struct group *entry = getgrnam(name);
 	rights->has_group = entry != NULL || parse_decimal(name, 10, UINT32_MAX - 1, &number);
 	if (!rights->has_group)
-		return usage_error(error, "group=%s: no such group", name) != NULL;
+		return refuse(error, "group=%s: no such group", name);
 	rights->group = entry != NULL ? entry->gr_gid : (gid_t)number;
 	return true;
 }
 
-static bool take_mode(struct socket_rights *rights, const char *text, struct port_error *error)
+static bool take_mode(struct socket_rights *rights, const char *text, struct error *error)
 {
 	unsigned long number;
 	rights->has_mode = parse_decimal(text, 8, MODE_MAX, &number);
 	if (!rights->has_mode)
-		return usage_error(error, "mode=%s: expected three octal digits, such as 660", text) != NULL;
+		return refuse(error, "mode=%s: expected three octal digits, such as 660", text);
 	rights->mode = (mode_t)number;
 	return true;
 }
 
-bool take_socket_right(struct socket_rights *rights, const char *option, size_t length, struct port_error *error)
+bool take_socket_right(struct socket_rights *rights, const char *option, size_t length, struct error *error)
 {
 	static const struct {
 		const char *name;
-		bool (*take)(struct socket_rights *, const char *value, struct port_error *);
+		bool (*take)(struct socket_rights *, const char *value, struct error *);
 	} options[] = { { "owner=", take_owner }, { "group=", take_group }, { "mode=", take_mode } };
 	char value[NAME_MAX_HERE];
 	for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
@@ -67,11 +67,11 @@ bool take_socket_right(struct socket_rights *rights, const char *option, size_t 
 		value[length - name] = '\0';
 		return options[i].take(rights, value, error);
 	}
-	return usage_error(error, "\"%.*s\" is no option of a socket: owner=USER, group=GROUP or mode=660",
-			   length > 60 ? 60 : (int)length, option) != NULL;
+	return refuse(error, "\"%.*s\" is no option of a socket: owner=USER, group=GROUP or mode=660",
+		      length > 60 ? 60 : (int)length, option);
 }
 
-bool take_socket_rights(struct socket_rights *rights, const char *options, struct port_error *error)
+bool take_socket_rights(struct socket_rights *rights, const char *options, struct error *error)
 {
 	while (*options == ',') {
 		size_t length = strcspn(options + 1, ",");
@@ -87,7 +87,7 @@ bool take_socket_rights(struct socket_rights *rights, const char *options, struc
  * socket is ours, and those of its group are of our own group.
  */
 bool bind_with_rights(int fd, int type, const struct sockaddr_un *address, const struct socket_rights *rights,
-		      struct port_error *error)
+		      struct error *error)
 {
 	mode_t before = umask(0);
 	umask(rights->has_mode ? MODE_MAX & ~rights->mode : before);
@@ -101,7 +101,7 @@ bool bind_with_rights(int fd, int type, const struct sockaddr_un *address, const
 		return true;
 	int cause = errno;
 	unlink(address->sun_path);
-	resource_error(error,
+	report_failure(error,
 		       "cannot give %s to another %s: %s (as user %u; only root can, and the owner of a socket "
 		       "for groups of his own)",
 		       address->sun_path, rights->has_owner ? "user" : "group", strerror(cause), (unsigned)geteuid());

@@ -11,12 +11,12 @@ struct socket_rights {
 };
 
 /* One option, without its comma. Takes `length` characters; false with a usage error: it is none, or is wrong. */
-bool take_socket_right(struct socket_rights *, const char *option, size_t length, struct port_error *);
+bool take_socket_right(struct socket_rights *, const char *option, size_t length, struct error *);
 /* Each option with its comma in front, or "". */
-bool take_socket_rights(struct socket_rights *, const char *options, struct port_error *);
+bool take_socket_rights(struct socket_rights *, const char *options, struct error *);
 
 /* As unix_bind(): nobody can use the socket before its rights are right. */
-bool bind_with_rights(int fd, int type, const struct sockaddr_un *, const struct socket_rights *, struct port_error *);
+bool bind_with_rights(int fd, int type, const struct sockaddr_un *, const struct socket_rights *, struct error *);
 
 /* What stands in the way of sending to a path, in words: errno, who we are, and whose the path is. */
 enum { REFUSAL_TEXT = 240 };

@@ -395,7 +395,7 @@ static void stream_close(struct port *port)
 
 static const struct port_kind stream_fd_kind;
 
-static struct stream *stream_new(enum role role, const struct port_settings *settings, struct port_error *error)
+static struct stream *stream_new(enum role role, const struct port_settings *settings, struct error *error)
 {
 	struct stream *s = calloc(1, sizeof(*s));
 	if (!s)
@@ -413,7 +413,7 @@ static struct stream *stream_new(enum role role, const struct port_settings *set
 	return resource_error(error, "out of memory");
 }
 
-struct port *stream_open_fd(int fd, const struct port_settings *settings, struct port_error *error)
+struct port *stream_open_fd(int fd, const struct port_settings *settings, struct error *error)
 {
 	struct stream *s = stream_new(INHERITED, settings, error);
 	if (!s) {
@@ -425,11 +425,11 @@ struct port *stream_open_fd(int fd, const struct port_settings *settings, struct
 	return &s->port;
 }
 
-static bool start_listening(struct stream *s, const struct socket_rights *rights, struct port_error *error)
+static bool start_listening(struct stream *s, const struct socket_rights *rights, struct error *error)
 {
 	int fd = unix_socket(SOCK_STREAM);
 	if (fd < 0)
-		return resource_error(error, "cannot make a socket: %s", strerror(errno)) != NULL;
+		return report_failure(error, "cannot make a socket: %s", strerror(errno));
 	if (!bind_with_rights(fd, SOCK_STREAM, &s->address, rights, error)) {
 		close(fd);
 		return false;
@@ -437,29 +437,29 @@ static bool start_listening(struct stream *s, const struct socket_rights *rights
 	s->listener = fd;
 	snprintf(s->port.away, sizeof s->port.away, "nobody has connected to %s yet", s->address.sun_path);
 	return listen(fd, ACCEPT_MAX) == 0 ||
-	       resource_error(error, "cannot listen on %s: %s", s->address.sun_path, strerror(errno));
+	       report_failure(error, "cannot listen on %s: %s", s->address.sun_path, strerror(errno));
 }
 
-static bool start_connecting(struct stream *s, struct port_error *error)
+static bool start_connecting(struct stream *s, struct error *error)
 {
 	s->fd = unix_socket(SOCK_STREAM);
 	if (s->fd < 0 || !unix_connect(s->fd, &s->address, PATIENCE_MS))
-		return resource_error(error, "cannot connect to %s: %s", s->address.sun_path, strerror(errno)) != NULL;
+		return report_failure(error, "cannot connect to %s: %s", s->address.sun_path, strerror(errno));
 	enlarge_buffers(s->fd);
 	return true;
 }
 
 /* PATH[,owner=USER][,group=GROUP][,mode=MODE], the options where we listen. */
-static bool parse_argument(struct stream *s, const char *argument, struct socket_rights *rights, struct port_error *error)
+static bool parse_argument(struct stream *s, const char *argument, struct socket_rights *rights, struct error *error)
 {
 	size_t length = strcspn(argument, ",");
 	if (argument[length] == ',' && s->role == CONNECTS)
-		return usage_error(error, "\"stream:%.120s\": nothing follows the path on the uplink's side, %s",
-				   argument, "where the socket is the other program's") != NULL;
+		return refuse(error, "\"stream:%.120s\": nothing follows the path on the uplink's side, %s", argument,
+			      "where the socket is the other program's");
 	return unix_address(&s->address, argument, length, error) && take_socket_rights(rights, argument + length, error);
 }
 
-static struct port *stream_open(const char *argument, const struct port_settings *settings, struct port_error *error)
+static struct port *stream_open(const char *argument, const struct port_settings *settings, struct error *error)
 {
 	struct socket_rights rights = { .has_owner = false };
 	struct stream *s = stream_new(settings->side == GUEST_SIDE ? LISTENS : CONNECTS, settings, error);

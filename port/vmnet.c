@@ -61,8 +61,7 @@ struct wish {
 	char interface[64]; /* VMNET_BRIDGED_MODE */
 };
 
-static bool read_wish(const char *argument, const struct port_settings *settings, struct wish *wish,
-		      struct port_error *error)
+static bool read_wish(const char *argument, const struct port_settings *settings, struct wish *wish, struct error *error)
 {
 	static const char bridged[] = "bridged=";
 	*wish = (struct wish){ .mode = settings->host_only ? VMNET_HOST_MODE : VMNET_SHARED_MODE };
@@ -85,7 +84,7 @@ static bool read_wish(const char *argument, const struct port_settings *settings
 }
 
 /* The framework would only say "invalid argument". */
-static bool check_interface(const char *name, struct port_error *error)
+static bool check_interface(const char *name, struct error *error)
 {
 	xpc_object_t list = vmnet_copy_shared_interface_list();
 	char names[160] = "";
@@ -100,8 +99,8 @@ static bool check_interface(const char *name, struct port_error *error)
 	}
 	if (list != NULL)
 		xpc_release(list);
-	return is_there || usage_error(error, "vmnet:bridged=%.60s: no interface that can be bridged (there are: %s)",
-				       name, names[0] != '\0' ? names : "none");
+	return is_there || refuse(error, "vmnet:bridged=%.60s: no interface that can be bridged (there are: %s)", name,
+				  names[0] != '\0' ? names : "none");
 }
 
 static xpc_object_t describe_wish(const struct wish *wish, const struct port_settings *settings)
@@ -192,7 +191,7 @@ static bool open_wake(struct vmnet *v)
 	return pipe(v->wake) == 0 && make_quiet(v->wake[0]) && make_quiet(v->wake[1]);
 }
 
-static bool begin(struct vmnet *v, const struct start *start, operating_modes_t mode, struct port_error *error)
+static bool begin(struct vmnet *v, const struct start *start, operating_modes_t mode, struct error *error)
 {
 	if (v->interface == NULL || start->status != VMNET_SUCCESS)
 		return resource_error(error, "vmnet: the interface does not start: %s",
@@ -207,7 +206,7 @@ static bool begin(struct vmnet *v, const struct start *start, operating_modes_t 
 	if (!make_room(v))
 		return resource_error(error, "vmnet: out of memory");
 	vmnet_return_t status = listen_for_frames(v);
-	return status == VMNET_SUCCESS || resource_error(error, "vmnet: no events: %s", vmnet_status_text(status));
+	return status == VMNET_SUCCESS || report_failure(error, "vmnet: no events: %s", vmnet_status_text(status));
 }
 
 /* The framework has one network of each kind for all that ask. */
@@ -236,7 +235,7 @@ static bool vmnet_is_port_of(const struct port *port, uint32_t number, const uid
 
 static void vmnet_close(struct port *port);
 
-static struct port *vmnet_open(const char *argument, const struct port_settings *settings, struct port_error *error)
+static struct port *vmnet_open(const char *argument, const struct port_settings *settings, struct error *error)
 {
 	struct vmnet *v = &the_vmnet;
 	struct wish wish;

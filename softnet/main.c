@@ -17,7 +17,7 @@
 static struct options options;
 
 /* The verbs that look at guards or captures. */
-static int look(struct usage_error *error)
+static int look(struct error *error)
 {
 	int status = options.wanted == WANT_STATUS  ? show_status(&options, stdout, error)
 		     : options.wanted == WANT_WATCH ? watch_guards(&options, error)
@@ -29,7 +29,7 @@ static int look(struct usage_error *error)
 
 int main(int argc, char **argv)
 {
-	struct usage_error error;
+	struct error error;
 	sanitize_process();
 	if (!parse_options(argc, argv, &options, &error))
 		die_usage("%s", error.text);

@@ -60,9 +60,9 @@ static void on_expose_failure(void *context, const char *failure)
 	announce_port(&r->announcer, r->exposes.uplink->name, failure, r->now_ms);
 }
 
-static _Noreturn void die_of_port(const char *option, const struct port_error *error)
+static _Noreturn void die_of_port(const char *option, const struct error *error)
 {
-	if (error->usage)
+	if (error->status == EXIT_USAGE)
 		die_usage("%s: %s", option, error->text);
 	die("%s: %s", option, error->text);
 }
@@ -90,7 +90,7 @@ static bool makes_pair(void)
 static struct port *open_guest(int *peer_fd)
 {
 	struct port_settings settings = settings_for(GUEST_SIDE);
-	struct port_error error = { false, "" };
+	struct error error = { 0 };
 	struct port *port;
 	char text[32];
 	snprintf(text, sizeof text, "fd:%d", options->vm_fd);
@@ -177,7 +177,7 @@ static bool is_kind(const char *text, const char *kind)
 static void prepare_bootpd(void)
 {
 	static const char danger[] = "a VM that copies another's client identifier may be leased its address";
-	struct usage_error cause;
+	struct error cause;
 	const char *uplink = uplink_text(options);
 	if (!is_kind(uplink, "vmnet") || strstr(uplink, "bridged=") != NULL)
 		return;
@@ -194,7 +194,7 @@ static void prepare_bootpd(void)
 /* Where nobody has given us root, and the uplink wants it, or has just shown that it does. Returns where that cannot be. */
 static void ask_for_root(const char *why)
 {
-	struct usage_error cause;
+	struct error cause;
 	if (geteuid() == 0 || options->escalated || !is_kind(uplink_text(options), "vmnet"))
 		return;
 	if (options->control_fd >= 0 && relay.control.inherited.fd > 2)
@@ -206,14 +206,14 @@ static void ask_for_root(const char *why)
 static struct port *open_uplink(void)
 {
 	struct port_settings settings = settings_for(UPLINK_SIDE);
-	struct port_error error = { false, "" };
+	struct error error = { 0 };
 	char taken[TAKEN_TEXT];
 	if (is_kind(uplink_text(options), "slirp") && find_taken(options->exposes, options->expose_count, taken) != NULL)
 		die("--expose: %s", taken);
 	if (geteuid() == 0)
 		prepare_bootpd();
 	struct port *port = port_open(uplink_text(options), &settings, &error);
-	if (port == NULL && !error.usage && options->wanted == WANT_GUARD)
+	if (port == NULL && error.status != EXIT_USAGE && options->wanted == WANT_GUARD)
 		ask_for_root(error.text);
 	if (port == NULL)
 		die_of_port("--uplink", &error);
@@ -225,7 +225,7 @@ static struct port *open_uplink(void)
 }
 
 /* Before anything else is opened: what is printed from here on must not reach the other end. */
-static bool open_control_fd(struct usage_error *error)
+static bool open_control_fd(struct error *error)
 {
 	prepare_control(&relay.control, live_methods, &relay);
 	return options->control_fd < 0 || take_control_descriptor(&relay.control, options->control_fd, error);
@@ -233,7 +233,7 @@ static bool open_control_fd(struct usage_error *error)
 
 static void open_control_path(void)
 {
-	struct usage_error error;
+	struct error error;
 	if (options->control_path != NULL && !listen_control(&relay.control, options->control_path, &error))
 		die("%s", error.text);
 }
@@ -280,7 +280,7 @@ __attribute__((format(printf, 1, 2))) static _Noreturn void die_of_file(const ch
 static void prepare_events(void)
 {
 	char mac[MAC_TEXT];
-	struct usage_error error;
+	struct error error;
 	const char *vm = options->name != NULL ? options->name : format_mac(options->vm_mac, mac);
 	if (!start_announcer(&relay.announcer, &relay.control, vm, options->events, options->event_count, clock_ms(),
 			     &error))
@@ -363,7 +363,7 @@ static void open_all(enum stage stage)
 }
 
 /* With the rights that are left. */
-static bool prepare_guard(struct usage_error *error)
+static bool prepare_guard(struct error *error)
 {
 	struct port *uplink = relay.port[TO_GUEST];
 	start_uplink(&relay.uplink, uplink, &relay.anchors, clock_ms());
@@ -381,7 +381,7 @@ static bool prepare_guard(struct usage_error *error)
 }
 
 /* Everything up to the first frame. EXIT_OK, or the status to end with. */
-static int prepare(struct usage_error *error)
+static int prepare(struct error *error)
 {
 	pid_t parent = getppid();
 	if (platform_uplink_wants_root())
@@ -454,7 +454,7 @@ static int finish(enum relay_end end)
 
 int run_guard(struct options *from, int word_count, char **first_word)
 {
-	struct usage_error error;
+	struct error error;
 	options = from;
 	words.count = word_count;
 	words.first = first_word;

@@ -8,7 +8,7 @@
 enum { LEASE_TIME_S = 600 }; /* unless the user says another; the system's is a day, and a host has but 253 addresses */
 
 /* False: the cause says why it stays as it was. Wants root. It counts for networks that start afterwards. */
-bool set_bootpd(uint32_t seconds, struct usage_error *cause);
+bool set_bootpd(uint32_t seconds, struct error *cause);
 
 /* Whether all that set_bootpd() would set stands there already. Anybody may ask. */
 bool is_bootpd_set(uint32_t seconds);

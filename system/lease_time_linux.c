@@ -1,7 +1,7 @@
 /* Linux has no DHCP server of its own. */
 #include "system/lease_time.h"
 
-bool set_bootpd(uint32_t seconds, struct usage_error *cause)
+bool set_bootpd(uint32_t seconds, struct error *cause)
 {
 	(void)seconds;
 	(void)cause;

@@ -23,7 +23,7 @@ static void release(CFTypeRef object)
 		CFRelease(object);
 }
 
-static bool refuse_step(struct usage_error *cause, const char *step)
+static bool refuse_step(struct error *cause, const char *step)
 {
 	return refuse(cause, "%s: %s", step, SCErrorString(SCError()));
 }
@@ -88,7 +88,7 @@ static CFMutableDictionaryRef copy_of(CFDictionaryRef dictionary)
 }
 
 /* With the lock held. */
-static bool change(SCPreferencesRef preferences, const struct wish *w, struct usage_error *cause)
+static bool change(SCPreferencesRef preferences, const struct wish *w, struct error *cause)
 {
 	CFDictionaryRef before = find_dictionary(preferences, w);
 	if (is_granted(before, w))
@@ -118,7 +118,7 @@ static bool lock(SCPreferencesRef preferences)
 	return true;
 }
 
-bool set_bootpd(uint32_t seconds, struct usage_error *cause)
+bool set_bootpd(uint32_t seconds, struct error *cause)
 {
 	struct wish w;
 	bool is_ready = make_wish(&w, seconds), is_done = false;

@@ -1,9 +1,8 @@
 /* Lines to stderr. None of them can block or end the guard, whatever became of the other end of stderr. */
 #pragma once
+#include "system/error.h"
 #include <stdarg.h>
 #include <stdbool.h>
-
-enum exit_status { EXIT_OK = 0, EXIT_RUNTIME = 1, EXIT_USAGE = 2, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
 
 #define PRINTF_LIKE __attribute__((format(printf, 1, 2)))
 

@@ -5,17 +5,32 @@
 #include <string.h>
 #include <time.h>
 
-bool refuse(struct usage_error *error, const char *format, ...)
+void fill_error(struct error *error, enum exit_status status, const char *format, va_list arguments)
+{
+	error->status = status;
+	vsnprintf(error->text, sizeof error->text, format, arguments);
+	make_printable(error->text);
+}
+
+bool refuse(struct error *error, const char *format, ...)
 {
 	va_list arguments;
 	va_start(arguments, format);
-	vsnprintf(error->text, sizeof error->text, format, arguments);
+	fill_error(error, EXIT_USAGE, format, arguments);
 	va_end(arguments);
-	make_printable(error->text);
 	return false;
 }
 
-bool refuse_value(struct usage_error *error, const char *value, const char *what)
+bool report_failure(struct error *error, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	fill_error(error, EXIT_RUNTIME, format, arguments);
+	va_end(arguments);
+	return false;
+}
+
+bool refuse_value(struct error *error, const char *value, const char *what)
 {
 	enum { SHOWN_MAX = 80 };
 	bool is_long = strlen(value) > SHOWN_MAX;

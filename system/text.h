@@ -4,16 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include "core/wire/address.h"
-
-/* The line that a user reads about a wrong option, without the program's name. */
-struct usage_error {
-	char text[320];
-};
-
-/* Always false, so that a parser can end with it. */
-__attribute__((format(printf, 2, 3))) bool refuse(struct usage_error *, const char *format, ...);
-/* "VALUE": expected WHAT. The value is shown on one line whatever octets it holds, and shortened. */
-bool refuse_value(struct usage_error *, const char *value, const char *what);
+#include "system/error.h"
 
 enum { ADDRESS_TEXT = 48, MAC_TEXT = 18 };
 

@@ -69,23 +69,22 @@ static bool take_over(struct kernel_guard *guard, struct making *m)
 	if (m->memory < 0 || m->config < 0 || m->ring < 0 || !read_head(m->memory, &head))
 		return refuse_kernel(m, "find the maps of the guard that is there");
 	if (head.build != kernel_build)
-		return resource_error(
-			   m->error, "%s: another version of softnet guards it; take that away first: softnet detach %s",
-			   guard->interface, guard->interface) != NULL;
+		return report_failure(
+		    m->error, "%s: another version of softnet guards it; take that away first: softnet detach %s",
+		    guard->interface, guard->interface);
 	if (is_running(&head))
-		return resource_error(m->error, "%s: it is guarded already, by process %u", guard->interface,
-				      head.pid) != NULL;
+		return report_failure(m->error, "%s: it is guarded already, by process %u", guard->interface, head.pid);
 	if (!map_memory(guard, m))
 		return false;
 	guard->is_taken_over = guard->memory->is_open != 0;
 	return true;
 }
 
-static bool become_owner(struct kernel_guard *guard, struct port_error *error)
+static bool become_owner(struct kernel_guard *guard, struct error *error)
 {
 	struct guard_head *head = &guard->memory->head;
 	if (getrandom(&guard->owner, sizeof guard->owner, 0) != sizeof guard->owner)
-		return resource_error(error, "cannot get random numbers: %s", strerror(errno)) != NULL;
+		return report_failure(error, "cannot get random numbers: %s", strerror(errno));
 	guard->owner |= 1;
 	head->pid = (uint32_t)getpid();
 	head->pid_started = process_started(head->pid);
@@ -93,7 +92,7 @@ static bool become_owner(struct kernel_guard *guard, struct port_error *error)
 	return true;
 }
 
-static struct making nothing_made(struct port_error *error)
+static struct making nothing_made(struct error *error)
 {
 	return (struct making){ { { -1, -1 }, -1, -1, -1, -1 }, -1, -1, -1, -1, 0, error };
 }
@@ -107,7 +106,7 @@ static void close_making(struct making *m)
 	close_kernel_programs(&m->programs);
 }
 
-bool attach_kernel_guard(struct kernel_guard *guard, const char *interface, uint64_t now_ms, struct port_error *error)
+bool attach_kernel_guard(struct kernel_guard *guard, const char *interface, uint64_t now_ms, struct error *error)
 {
 	struct making m = nothing_made(error);
 	*guard = (struct kernel_guard){ .ring = -1, .socket = { -1, -1 } };
@@ -152,7 +151,7 @@ static void dismiss(struct making *m)
 	munmap(head, sizeof *head);
 }
 
-bool detach_kernel_guard(const char *interface, struct port_error *error)
+bool detach_kernel_guard(const char *interface, struct error *error)
 {
 	struct making m = nothing_made(error);
 	struct kernel_guard guard;
@@ -160,8 +159,8 @@ bool detach_kernel_guard(const char *interface, struct port_error *error)
 		return false;
 	m.slot_program = find_slot_program(guard.index);
 	if (m.slot_program < 0)
-		return resource_error(error, "%s: no guard in the kernel stands there%s", interface,
-				      geteuid() == 0 ? "" : ", as far as can be seen without root") != NULL;
+		return report_failure(error, "%s: no guard in the kernel stands there%s", interface,
+				      geteuid() == 0 ? "" : ", as far as can be seen without root");
 	m.memory = map_of_program(m.slot_program, memory_name);
 	for (int direction = 0; direction < DIRECTIONS; direction++)
 		take_down_all(guard.index, (enum direction)direction, &m);

@@ -15,13 +15,12 @@ static long membarrier(int command)
 	return syscall(SYS_membarrier, command, 0, 0);
 }
 
-bool can_wait_for_programs(struct port_error *error)
+bool can_wait_for_programs(struct error *error)
 {
 	long commands = membarrier(MEMBARRIER_CMD_QUERY);
 	if (commands > 0 && (commands & MEMBARRIER_CMD_GLOBAL))
 		return true;
-	return resource_error(error,
-			      "this kernel has no membarrier(2) for all processes (it may run with nohz_full)") != NULL;
+	return report_failure(error, "this kernel has no membarrier(2) for all processes (it may run with nohz_full)");
 }
 
 /* Programs run to their end once they have begun. */

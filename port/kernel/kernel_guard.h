@@ -24,10 +24,10 @@ struct kernel_guard {
 };
 
 /* Else copies could not be written again. */
-bool can_wait_for_programs(struct port_error *);
+bool can_wait_for_programs(struct error *);
 
 /* With all privileges; what is opened needs none later. The port is closed until open_kernel_guard(). */
-bool attach_kernel_guard(struct kernel_guard *, const char *interface, uint64_t now_ms, struct port_error *);
+bool attach_kernel_guard(struct kernel_guard *, const char *interface, uint64_t now_ms, struct error *);
 
 /* The copies that count for every frame that comes from now on, where they differ from those that count already. */
 void publish_state(struct kernel_guard *, const struct state *);
@@ -46,4 +46,4 @@ void drop_news(struct kernel_guard *);
 void close_kernel_guard(struct kernel_guard *);
 
 /* Takes the guard away from the port, which then lets everything pass. */
-bool detach_kernel_guard(const char *interface, struct port_error *);
+bool detach_kernel_guard(const char *interface, struct error *);

@@ -30,13 +30,13 @@ static int open_injector(const struct kernel_guard *guard, uint64_t *cookie)
 	return fd;
 }
 
-bool open_injectors(struct kernel_guard *guard, struct port_error *error)
+bool open_injectors(struct kernel_guard *guard, struct error *error)
 {
 	for (int direction = 0; direction < DIRECTIONS; direction++) {
 		guard->socket[direction] = open_injector(guard, &guard->memory->injector[direction]);
 		if (guard->socket[direction] < 0)
-			return resource_error(error, "cannot open a packet socket on %s: %s", guard->interface,
-					      strerror(errno)) != NULL;
+			return report_failure(error, "cannot open a packet socket on %s: %s", guard->interface,
+					      strerror(errno));
 	}
 	return true;
 }

@@ -3,7 +3,7 @@
 #include "port/kernel/kernel_guard.h"
 
 /* Two sockets on the port, known by their cookies: who holds one may have a frame pass in its direction, and nobody else. */
-bool open_injectors(struct kernel_guard *, struct port_error *);
+bool open_injectors(struct kernel_guard *, struct error *);
 /* 0, or an errno. */
 int inject_frame(const struct kernel_guard *, enum direction, const uint8_t *bytes, uint32_t length);
 /* The port has vanished, or is in another network namespace. */

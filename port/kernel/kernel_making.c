@@ -21,7 +21,7 @@ const char slot_name[] = "softnet_slot", memory_name[] = "guard_memory", config_
 bool refuse_kernel(struct making *m, const char *what)
 {
 	int cause = errno;
-	resource_error(
+	report_failure(
 	    m->error, "cannot %s: %s%s", what, strerror(cause),
 	    cause == EPERM
 		? " (run as root, or with CAP_SYS_ADMIN, CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_PERFMON)"
@@ -29,21 +29,20 @@ bool refuse_kernel(struct making *m, const char *what)
 	return false;
 }
 
-bool find_interface(struct kernel_guard *guard, const char *interface, struct port_error *error)
+bool find_interface(struct kernel_guard *guard, const char *interface, struct error *error)
 {
 	struct ifreq request = { 0 };
 	copy_text(guard->interface, sizeof guard->interface, interface);
 	copy_text(request.ifr_name, sizeof request.ifr_name, interface);
 	guard->index = strlen(interface) < IFNAMSIZ ? if_nametoindex(interface) : 0;
 	if (guard->index == 0)
-		return resource_error(error, "there is no interface \"%.40s\" in this network namespace", interface) !=
-		       NULL;
+		return report_failure(error, "there is no interface \"%.40s\" in this network namespace", interface);
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	bool is_asked = fd >= 0 && ioctl(fd, SIOCGIFHWADDR, &request) == 0;
 	if (fd >= 0)
 		close(fd);
 	if (!is_asked || request.ifr_hwaddr.sa_family != ARPHRD_ETHER)
-		return resource_error(error, "\"%s\" is no Ethernet interface", interface) != NULL;
+		return report_failure(error, "\"%s\" is no Ethernet interface", interface);
 	return true;
 }
 
@@ -169,7 +168,7 @@ bool make_kernel_guard(struct kernel_guard *guard, struct making *m, uint64_t no
 		return false;
 	m->slot = claim_slot(&m->programs, now_ms);
 	if (m->slot == 0)
-		return resource_error(m->error, "this host has %d guards in the kernel already", SLOTS_MAX - 1) != NULL;
+		return report_failure(m->error, "this host has %d guards in the kernel already", SLOTS_MAX - 1);
 	bool is_made = make_maps(m) && map_memory(guard, m) &&
 		       (fill_memory(guard, m) || refuse_kernel(m, "get random numbers")) && fill_slot(m) &&
 		       load_slot_program(m) && put_up(guard, m);

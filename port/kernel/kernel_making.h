@@ -8,13 +8,13 @@ struct making {
 	struct kernel_programs programs;
 	int memory, config, ring, slot_program;
 	uint32_t slot;
-	struct port_error *error;
+	struct error *error;
 };
 
 extern const char slot_name[], memory_name[], config_name[], ring_name[];
 
 /* What failed, and errno. */
 bool refuse_kernel(struct making *, const char *what);
-bool find_interface(struct kernel_guard *, const char *interface, struct port_error *);
+bool find_interface(struct kernel_guard *, const char *interface, struct error *);
 bool map_memory(struct kernel_guard *, struct making *);
 bool make_kernel_guard(struct kernel_guard *, struct making *, uint64_t now_ms);

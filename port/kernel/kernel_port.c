@@ -119,14 +119,14 @@ static const struct port_kind uplink_kind = {
 };
 
 bool make_kernel_ports(struct kernel_guard *guard, bool isolation, struct kernel_port ports[DIRECTIONS],
-		       struct port_error *error)
+		       struct error *error)
 {
 	struct link link, bridge;
 	bool is_port = read_link(guard->index, NULL, &link) && link.is_port && read_link(link.master, NULL, &bridge);
 	int failed = is_port && isolation && !link.is_isolated ? set_isolation(guard->index, true) : 0;
 	if (failed != 0)
-		return resource_error(error, "cannot isolate %s from other ports of %s: %s", guard->interface,
-				      bridge.name, strerror(failed)) != NULL;
+		return report_failure(error, "cannot isolate %s from other ports of %s: %s", guard->interface,
+				      bridge.name, strerror(failed));
 	ports[FROM_GUEST] = (struct kernel_port){ .port.kind = &guest_kind, .guard = guard, .sends = TO_GUEST };
 	ports[TO_GUEST] = (struct kernel_port){ .port.kind = &uplink_kind, .guard = guard, .sends = FROM_GUEST };
 	init_ground(&ports[TO_GUEST].ground, guard->interface, is_port ? bridge.name : "", is_port && isolation);

@@ -11,4 +11,4 @@ struct kernel_port {
 };
 
 /* By enum direction, as the relay's ports: the source of that direction's frames. */
-bool make_kernel_ports(struct kernel_guard *, bool isolation, struct kernel_port ports[DIRECTIONS], struct port_error *);
+bool make_kernel_ports(struct kernel_guard *, bool isolation, struct kernel_port ports[DIRECTIONS], struct error *);

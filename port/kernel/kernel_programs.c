@@ -156,14 +156,14 @@ static int keep_open(int fd)
 	return fd < 0 ? -1 : duplicate_above_2(fd);
 }
 
-static bool load_programs(struct kernel_programs *p, struct port_error *error)
+static bool load_programs(struct kernel_programs *p, struct error *error)
 {
 	last_complaint[0] = '\0';
 	libbpf_set_print(keep_complaint);
 	struct bpf_object *object = open_object();
 	int result = object ? bpf_object__load(object) : -errno;
 	if (result < 0) {
-		resource_error(error, "the kernel does not take the guard's programs: %s%s%s", strerror(-result),
+		report_failure(error, "the kernel does not take the guard's programs: %s%s%s", strerror(-result),
 			       result == -EPERM    ? " (run as root)"
 			       : last_complaint[0] ? ": "
 						   : "",
@@ -182,11 +182,11 @@ static bool load_programs(struct kernel_programs *p, struct port_error *error)
 	/* No program reads the claims; so they live as long as it does, and are found by it. */
 	if (bpf_prog_bind_map(p->judge[FROM_GUEST], p->claims, NULL) == 0)
 		return true;
-	resource_error(error, "the kernel does not take the guard's tables: %s", strerror(errno));
+	report_failure(error, "the kernel does not take the guard's tables: %s", strerror(errno));
 	return false;
 }
 
-bool open_kernel_programs(struct kernel_programs *p, struct port_error *error)
+bool open_kernel_programs(struct kernel_programs *p, struct error *error)
 {
 	forget(p);
 	if (find_programs(p))

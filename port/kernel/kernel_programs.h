@@ -15,7 +15,7 @@ struct kernel_programs {
 };
 
 /* Finds them, or loads them. */
-bool open_kernel_programs(struct kernel_programs *, struct port_error *);
+bool open_kernel_programs(struct kernel_programs *, struct error *);
 /* Of the judges that are there. */
 bool find_tables(struct kernel_programs *);
 void close_kernel_programs(struct kernel_programs *);

@@ -28,7 +28,7 @@ struct tap_setup {
 	const struct port_settings *settings;
 	int control;
 	bool created;
-	struct port_error *error;
+	struct error *error;
 };
 
 static struct tap *tap_of(struct port *port)
@@ -97,12 +97,12 @@ static bool setup_error(struct tap_setup *s, const char *what, const char *on)
 			 s->settings->isolation ? " && bridge link set dev " : "",
 			 s->settings->isolation ? s->name : "", s->settings->isolation ? " isolated on" : "", s->name);
 	if (error == EPERM || error == EACCES)
-		resource_error(s->error,
+		report_failure(s->error,
 			       "cannot %s %s: %s (run as root or with CAP_NET_ADMIN; or, once, as root: "
 			       "ip tuntap add dev %s mode tap user $USER && ip link set %s %sup%s)",
 			       what, on, strerror(error), s->name, s->name, bridge, then);
 	else
-		resource_error(s->error, "cannot %s %s: %s", what, on, strerror(error));
+		report_failure(s->error, "cannot %s %s: %s", what, on, strerror(error));
 	return false;
 }
 
@@ -128,7 +128,7 @@ static int attach_tap(struct tap_setup *s)
 		close(fd);
 		errno = error;
 		if (error == EINVAL && !s->created)
-			resource_error(s->error, "cannot open %s: it is an interface, but no tap", s->name);
+			report_failure(s->error, "cannot open %s: it is an interface, but no tap", s->name);
 		else
 			setup_error(s, error == EBUSY ? "open (another process has it)" : "open", s->name);
 		return -1;
@@ -204,7 +204,7 @@ static bool join_bridge(struct tap_setup *s)
 		struct ifreq request = request_for(s->bridge);
 		request.ifr_ifindex = (int)port.index;
 		if (ioctl(s->control, SIOCBRADDIF, &request) < 0 && errno == EOPNOTSUPP)
-			return resource_error(s->error, "%s is not a bridge", s->bridge) != NULL;
+			return report_failure(s->error, "%s is not a bridge", s->bridge);
 		int error = errno;
 		if (!read_link(port.index, NULL, &port) || port.master != bridge.index) {
 			errno = error;
@@ -245,9 +245,8 @@ static bool take_name(struct tap_setup *s, char to[IFNAMSIZ], const char *from, 
 	static const char refused[] = "/:% \t\n\v\f\r";
 	if (length == 0 || length >= IFNAMSIZ || strcspn(from, refused) < length ||
 	    (length <= 2 && strspn(from, ".") >= length)) {
-		usage_error(s->error,
-			    "\"%.*s\" is not the name of an interface (1 to %d characters, none of / : %% or space)",
-			    length > 60 ? 60 : (int)length, from, IFNAMSIZ - 1);
+		refuse(s->error, "\"%.*s\" is not the name of an interface (1 to %d characters, none of / : %% or space)",
+		       length > 60 ? 60 : (int)length, from, IFNAMSIZ - 1);
 		return false;
 	}
 	memcpy(to, from, length);
@@ -265,8 +264,7 @@ static bool parse_argument(struct tap_setup *s, const char *argument)
 		size_t option_length = strcspn(option, ",");
 		length += 1 + option_length;
 		if (strncmp(option, "bridge=", 7) != 0)
-			return usage_error(s->error, "\"%.60s\" is not an option of a tap (tap:NAME[,bridge=BR])",
-					   option) != NULL;
+			return refuse(s->error, "\"%.60s\" is not an option of a tap (tap:NAME[,bridge=BR])", option);
 		if (!take_name(s, s->bridge, option + 7, option_length - 7))
 			return false;
 	}
@@ -281,7 +279,7 @@ static void tap_close(struct port *port)
 	free(port);
 }
 
-static struct port *tap_open(const char *argument, const struct port_settings *settings, struct port_error *error)
+static struct port *tap_open(const char *argument, const struct port_settings *settings, struct error *error)
 {
 	struct tap_setup s = { .settings = settings, .error = error };
 	if (!parse_argument(&s, argument))
@@ -297,7 +295,7 @@ static struct port *tap_open(const char *argument, const struct port_settings *s
 	if (fd >= 0 && set_mtu(&s) && (!s.bridge[0] || join_bridge(&s)) && bring_up(&s)) {
 		done = t && batch_new(&t->batch, settings->max_frame, false);
 		if (!done)
-			resource_error(error, "out of memory");
+			report_failure(error, "out of memory");
 	}
 	if (done) {
 		t->port.kind = &tap_port;

@@ -267,15 +267,15 @@ static void slirp_close(struct port *port)
 	free(s);
 }
 
-static bool start_keeper(struct slirp *s, const struct port_settings *settings, struct port_error *error)
+static bool start_keeper(struct slirp *s, const struct port_settings *settings, struct error *error)
 {
 	int frames[2], control[2];
 	if (!unix_pair(SOCK_DGRAM, frames))
-		return resource_error(error, "cannot make a socketpair: %s", strerror(errno)) != NULL;
+		return report_failure(error, "cannot make a socketpair: %s", strerror(errno));
 	if (!unix_pair(SOCK_STREAM, control)) {
 		close(frames[0]);
 		close(frames[1]);
-		return resource_error(error, "cannot make a socketpair: %s", strerror(errno)) != NULL;
+		return report_failure(error, "cannot make a socketpair: %s", strerror(errno));
 	}
 	enlarge_buffers(frames[0]);
 	enlarge_buffers(frames[1]);
@@ -299,11 +299,11 @@ static bool start_keeper(struct slirp *s, const struct port_settings *settings, 
 	close(frames[1]);
 	close(control[1]);
 	if (s->keeper < 0)
-		resource_error(error, "cannot start slirp: %s", strerror(saved));
+		report_failure(error, "cannot start slirp: %s", strerror(saved));
 	return s->keeper > 0;
 }
 
-static bool await_hello(struct slirp *s, struct port_error *error)
+static bool await_hello(struct slirp *s, struct error *error)
 {
 	for (int waited = 0; waited < HELLO_MS; waited += 100) {
 		struct pollfd p = { .fd = s->control, .events = POLLIN };
@@ -313,11 +313,11 @@ static bool await_hello(struct slirp *s, struct port_error *error)
 		if (s->generation)
 			return true;
 	}
-	resource_error(error, "slirp does not start");
+	report_failure(error, "slirp does not start");
 	return false;
 }
 
-static struct port *slirp_open(const char *argument, const struct port_settings *settings, struct port_error *error)
+static struct port *slirp_open(const char *argument, const struct port_settings *settings, struct error *error)
 {
 	if (argument[0])
 		return usage_error(error, "\"slirp:%.60s\": slirp takes no argument", argument);
@@ -334,7 +334,7 @@ static struct port *slirp_open(const char *argument, const struct port_settings 
 			     .ipv6 = settings->ipv6,
 			     .host_only = settings->host_only };
 	if (!batch_new(&s->batch, settings->max_frame, false))
-		resource_error(error, "out of memory");
+		report_failure(error, "out of memory");
 	else if (start_keeper(s, settings, error) && await_hello(s, error))
 		return &s->port;
 	slirp_close(&s->port);

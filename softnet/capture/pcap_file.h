@@ -46,7 +46,7 @@ struct pcap_file {
 	char *comment; /* of the last section that had one; several are lines of it. NULL: there was none */
 	size_t comment_length;
 	uint32_t comments; /* how often that was another than before */
-	struct usage_error error;
+	struct error error;
 };
 
 /* "-" is standard input. False: the error says why, with the path in front. */

@@ -32,9 +32,9 @@ struct control {
 void prepare_control(struct control *, const struct rpc_method *, void *context);
 
 /* Takes the descriptor: it is closed, and where it was one of 0 to 2, /dev/null is in its place. */
-bool take_control_descriptor(struct control *, int fd, struct usage_error *);
+bool take_control_descriptor(struct control *, int fd, struct error *);
 /* Listens at the path with mode 0600. Replaces a socket that nobody has open, never another file. */
-bool listen_control(struct control *, const char *path, struct usage_error *);
+bool listen_control(struct control *, const char *path, struct error *);
 /* No new client may connect; those that are connected stay. */
 void close_listener(struct control *);
 void close_control(struct control *);

@@ -35,9 +35,9 @@ static bool give_up_descriptor(int fd)
 	return is_replaced;
 }
 
-bool take_control_descriptor(struct control *control, int fd, struct usage_error *error)
+bool take_control_descriptor(struct control *control, int fd, struct error *error)
 {
-	struct port_error cause;
+	struct error cause;
 	int type = connected_unix_socket(fd, &cause);
 	if (type == 0)
 		return refuse(error, "--control-fd: %s", cause.text);
@@ -51,7 +51,7 @@ bool take_control_descriptor(struct control *control, int fd, struct usage_error
 }
 
 /* The mode is that of the file from its first moment on: nobody can connect in between. */
-static bool bind_private(int fd, const struct sockaddr_un *address, struct port_error *cause)
+static bool bind_private(int fd, const struct sockaddr_un *address, struct error *cause)
 {
 	mode_t before = umask(0177);
 	bool is_bound = unix_bind(fd, SOCK_STREAM, address, cause);
@@ -59,10 +59,10 @@ static bool bind_private(int fd, const struct sockaddr_un *address, struct port_
 	return is_bound;
 }
 
-bool listen_control(struct control *control, const char *path, struct usage_error *error)
+bool listen_control(struct control *control, const char *path, struct error *error)
 {
 	struct sockaddr_un address;
-	struct port_error cause;
+	struct error cause;
 	if (!unix_address(&address, path, strlen(path), &cause))
 		return refuse(error, "--control: %s", cause.text);
 	int fd = unix_socket(SOCK_STREAM);

@@ -101,7 +101,7 @@ static bool leads_to(int folder, const char *name, const char *target)
 static bool is_dead(int folder, const char *path, const char *name)
 {
 	struct sockaddr_un address;
-	struct port_error unused;
+	struct error unused;
 	struct stat status;
 	pid_t newborn = number_before(name, ".new"), pid = newborn > 0 ? newborn : number_before(name, ".sock");
 	if (pid == 0 || is_anothers(pid) || fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
@@ -153,7 +153,7 @@ static const char *link_to(struct registry *registry, const char *target)
 /* Under the other name first. */
 static const char *listen_there(struct registry *registry, struct control *control, int folder, const char *path)
 {
-	static struct usage_error error;
+	static struct error error;
 	struct stat inside;
 	char name[32], newborn[REGISTRY_PATH];
 	snprintf(name, sizeof name, "%ld.new", (long)getpid());

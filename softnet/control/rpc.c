@@ -15,15 +15,30 @@ void rpc_seed(size_t random)
 	json_object_seed(random);
 }
 
+__attribute__((format(printf, 3, 0))) static void fill(struct rpc_call *call, enum rpc_code code, const char *format,
+						       va_list arguments)
+{
+	vsnprintf(call->message, sizeof call->message, format, arguments);
+	make_printable(call->message); /* a stranger's text that was cut need not be UTF-8 any more */
+	call->code = code;
+}
+
 json_t *rpc_refuse(struct rpc_call *call, enum rpc_code code, const char *format, ...)
 {
 	va_list arguments;
 	va_start(arguments, format);
-	vsnprintf(call->message, sizeof call->message, format, arguments);
+	fill(call, code, format, arguments);
 	va_end(arguments);
-	make_printable(call->message); /* a stranger's text that was cut need not be UTF-8 any more */
-	call->code = code;
 	return NULL;
+}
+
+bool rpc_deny(struct rpc_call *call, enum rpc_code code, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	fill(call, code, format, arguments);
+	va_end(arguments);
+	return false;
 }
 
 /* Counts one for each value behind the first of its array or object, at least. */
@@ -92,16 +107,16 @@ static bool check_request(struct rpc_call *call)
 	json_t *request = call->request, *value;
 	const char *key;
 	if (!json_is_object(request))
-		return rpc_refuse(call, RPC_NO_REQUEST, "a request is one object") != NULL;
-	json_object_foreach(request, key, value) if (!is_one_of(key, known)) return rpc_refuse(
-	    call, RPC_NO_REQUEST, "unknown key \"%.60s\"", key) != NULL;
+		return rpc_deny(call, RPC_NO_REQUEST, "a request is one object");
+	json_object_foreach(request, key, value) if (!is_one_of(key, known)) return rpc_deny(
+	    call, RPC_NO_REQUEST, "unknown key \"%.60s\"", key);
 	if (!is_text(json_object_get(request, "jsonrpc"), "2.0"))
-		return rpc_refuse(call, RPC_NO_REQUEST, "jsonrpc: expected \"2.0\"") != NULL;
+		return rpc_deny(call, RPC_NO_REQUEST, "jsonrpc: expected \"2.0\"");
 	if (!is_id(json_object_get(request, "id")))
-		return rpc_refuse(call, RPC_NO_REQUEST,
-				  "id: expected a string of at most %d octets, or a number from 0 on", ID_MAX) != NULL;
+		return rpc_deny(call, RPC_NO_REQUEST,
+				"id: expected a string of at most %d octets, or a number from 0 on", ID_MAX);
 	if (!json_is_string(json_object_get(request, "method")))
-		return rpc_refuse(call, RPC_NO_REQUEST, "method: expected a string") != NULL;
+		return rpc_deny(call, RPC_NO_REQUEST, "method: expected a string");
 	return true;
 }
 
@@ -113,7 +128,7 @@ static bool find_method(struct rpc_call *call, const struct rpc_method *methods,
 			call->method = methods->call;
 			return true;
 		}
-	return rpc_refuse(call, RPC_NO_METHOD, "no such method") != NULL;
+	return rpc_deny(call, RPC_NO_METHOD, "no such method");
 }
 
 /* The only key of an answer beside these two is `result` or `error`: one client takes even "error": null for a failure. */
@@ -191,7 +206,7 @@ bool rpc_takes_nothing(struct rpc_call *call)
 {
 	if (call->params == NULL || (json_is_object(call->params) && json_object_size(call->params) == 0))
 		return true;
-	return rpc_refuse(call, RPC_BAD_PARAMETERS, "expected no parameters") != NULL;
+	return rpc_deny(call, RPC_BAD_PARAMETERS, "expected no parameters");
 }
 
 bool rpc_takes(struct rpc_call *call, const char *const *keys)
@@ -199,11 +214,11 @@ bool rpc_takes(struct rpc_call *call, const char *const *keys)
 	json_t *value;
 	const char *key;
 	if (!json_is_object(call->params))
-		return rpc_refuse(call, RPC_BAD_PARAMETERS, "params: expected an object with %s", keys[0]) != NULL;
-	json_object_foreach(call->params, key, value) if (!is_one_of(key, keys)) return rpc_refuse(
-	    call, RPC_BAD_PARAMETERS, "unknown parameter \"%.60s\"", key) != NULL;
+		return rpc_deny(call, RPC_BAD_PARAMETERS, "params: expected an object with %s", keys[0]);
+	json_object_foreach(call->params, key, value) if (!is_one_of(key, keys)) return rpc_deny(
+	    call, RPC_BAD_PARAMETERS, "unknown parameter \"%.60s\"", key);
 	for (; *keys != NULL; keys++)
 		if (json_object_get(call->params, *keys) == NULL)
-			return rpc_refuse(call, RPC_BAD_PARAMETERS, "%s: missing", *keys) != NULL;
+			return rpc_deny(call, RPC_BAD_PARAMETERS, "%s: missing", *keys);
 	return true;
 }

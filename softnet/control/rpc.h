@@ -59,8 +59,9 @@ char *rpc_error_line(enum rpc_code, const char *message);
 /* Takes the reference to params, which may be NULL for want of memory. */
 char *rpc_notification(const char *method, json_t *params);
 
-/* Always NULL, so that a method can end with it. */
+/* Always NULL, so that a method can end with it; and always false, for what asks on its behalf. */
 __attribute__((format(printf, 3, 4))) json_t *rpc_refuse(struct rpc_call *, enum rpc_code, const char *format, ...);
+__attribute__((format(printf, 3, 4))) bool rpc_deny(struct rpc_call *, enum rpc_code, const char *format, ...);
 /* False: refused. No parameters, null, or {}. */
 bool rpc_takes_nothing(struct rpc_call *);
 /* False: refused. An object of exactly these keys; the list ends in NULL. */

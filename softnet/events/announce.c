@@ -13,7 +13,7 @@ static const struct rate rate = { 1000, 100 };
 static const struct rate port_rate = { 100, 8 };
 
 bool start_announcer(struct announcer *a, struct control *control, const char *vm, const char *const *names,
-		     uint32_t count, uint64_t now_ms, struct usage_error *error)
+		     uint32_t count, uint64_t now_ms, struct error *error)
 {
 	*a = (struct announcer){ .control = control,
 				 .bucket = { rate.burst * 1000, now_ms },

@@ -25,7 +25,7 @@ enum announced { IF_THERE_IS_ROOM, ALWAYS };
 
 /* False: one of `names` cannot be written. */
 bool start_announcer(struct announcer *, struct control *, const char *vm, const char *const *names, uint32_t count,
-		     uint64_t now_ms, struct usage_error *);
+		     uint64_t now_ms, struct error *);
 void close_announcer(struct announcer *);
 
 bool is_heard(const struct announcer *);

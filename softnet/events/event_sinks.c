@@ -134,7 +134,7 @@ static bool write_stderr(struct event_sink *sink, const char *line, size_t octet
 static bool connect_log(struct event_sink *sink)
 {
 	struct sockaddr_un name;
-	struct port_error unused;
+	struct error unused;
 	sink->fd = unix_socket(SOCK_DGRAM);
 	if (sink->fd >= 0 && unix_address(&name, sink->path, strlen(sink->path), &unused) &&
 	    connect(sink->fd, (const struct sockaddr *)&name, sizeof name) == 0) {
@@ -180,7 +180,7 @@ static bool write_log(struct event_sink *sink, const char *line, size_t octets, 
 
 /* All of them */
 
-bool open_event_sink(struct event_sink *sink, const char *name, struct usage_error *error)
+bool open_event_sink(struct event_sink *sink, const char *name, struct error *error)
 {
 	*sink = (struct event_sink){ .kind = SINK_FILE, .path = name, .fd = -1 };
 	if (strcmp(name, "stderr") == 0) {

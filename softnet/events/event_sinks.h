@@ -24,7 +24,7 @@ struct event_sink {
  * `name` is "stderr", "syslog" or a path: of a regular file, which is made where there is none, a FIFO or a device. A FIFO
  * that nobody reads, and a log that does not run, may come later.
  */
-bool open_event_sink(struct event_sink *, const char *name, struct usage_error *);
+bool open_event_sink(struct event_sink *, const char *name, struct error *);
 void close_event_sink(struct event_sink *);
 
 /* The line ends in a newline. What cannot be written now is counted in `lost`. */

@@ -18,7 +18,7 @@ static uint64_t lost; /* of the memory's, what is known */
 
 void open_kernel_relay(struct relay *r, const struct options *options, struct port **guest, struct port **uplink)
 {
-	struct port_error error = { 0 };
+	struct error error = { 0 };
 	if (!attach_kernel_guard(&guard, options->interface, clock_ms(), &error))
 		die("attach: %s", error.text);
 	if (!make_kernel_ports(&guard, wants_isolation(options), ports, &error))
@@ -217,7 +217,7 @@ void keep_kernel(struct relay *r)
 
 int detach_guard(const char *interface)
 {
-	struct port_error error = { 0 };
+	struct error error = { 0 };
 	if (!detach_kernel_guard(interface, &error))
 		die("detach: %s", error.text);
 	return EXIT_OK;

@@ -22,7 +22,7 @@ int count_allowing(const struct rule_list *rules)
 	return count;
 }
 
-bool put_in_force(struct relay *r, const struct rule_list *rules, const char *who, struct usage_error *error)
+bool put_in_force(struct relay *r, const struct rule_list *rules, const char *who, struct error *error)
 {
 	if (!change_rules(r->memory, r->options, rules, error))
 		return false;
@@ -37,7 +37,7 @@ bool put_in_force(struct relay *r, const struct rule_list *rules, const char *wh
 
 void reload_policy(struct relay *r)
 {
-	struct usage_error error;
+	struct error error;
 	struct rule_list *rules = next_rules(r);
 	bool is_read = reread_rules(r->options, rules, &error);
 	if (is_read && same_rules(rules, r->rules))

@@ -164,7 +164,7 @@ static int hand_on_signals(pid_t pid, int channel)
 	}
 }
 
-void escalate(int argc, char **argv, const struct options *options, struct usage_error *cause)
+void escalate(int argc, char **argv, const struct options *options, struct error *cause)
 {
 	static char own_path[PATH_MAX];
 	int pair[2], list[PASSED_MAX];

@@ -14,7 +14,7 @@
  * Starts softnet again by sudo with the same words, and stays to hand on signals: ends the process with the status of the
  * other. Returns only where sudo would ask for a password or is not there; the cause says so.
  */
-void escalate(int argc, char **argv, const struct options *, struct usage_error *cause);
+void escalate(int argc, char **argv, const struct options *, struct error *cause);
 
 /* In the other process, first thing: puts the descriptors where the options say. Gives the channel, or -1: there is none. */
 int take_over_descriptors(const struct options *);

@@ -45,7 +45,7 @@ static void finish(struct guard_call *call, const char *why)
 static void connect_call(struct guard_call *call)
 {
 	struct sockaddr_un address;
-	struct port_error unused;
+	struct error unused;
 	if (!unix_address(&address, call->path, strlen(call->path), &unused))
 		errno = ENAMETOOLONG;
 	else if (connect(call->fd, (const struct sockaddr *)&address, sizeof address) == 0) {

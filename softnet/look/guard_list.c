@@ -176,10 +176,10 @@ static void allow_descriptors(void)
 	}
 }
 
-static bool find_guards(const struct options *options, struct guard_list *list, struct usage_error *error)
+static bool find_guards(const struct options *options, struct guard_list *list, struct error *error)
 {
 	struct sockaddr_un unused;
-	struct port_error cause;
+	struct error cause;
 	const char *path = options->control_path;
 	if (path != NULL && !unix_address(&unused, path, strlen(path), &cause))
 		return refuse(error, "--control: %s", cause.text);
@@ -249,7 +249,7 @@ static void sweep(struct guard_list *list)
 }
 
 bool ask_guards(const struct options *options, struct guard_list *list, int timeout_ms, const int *until,
-		struct usage_error *error)
+		struct error *error)
 {
 	*list = (struct guard_list){ .calls = calloc(GUARDS_MAX, sizeof *list->calls),
 				     .views = calloc(GUARDS_MAX, sizeof *list->views) };

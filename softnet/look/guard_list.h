@@ -23,7 +23,7 @@ struct guard_list {
  * Asks the guard at --control, or all; --vm leaves those of that name, MAC address or process number. Takes timeout_ms at
  * most, and less when one of `until` can be read (call_guards()). False: the error says what is wrong with the options.
  */
-bool ask_guards(const struct options *, struct guard_list *, int timeout_ms, const int *until, struct usage_error *);
+bool ask_guards(const struct options *, struct guard_list *, int timeout_ms, const int *until, struct error *);
 void forget_guards(struct guard_list *);
 
 /* Why there is no view of a call that is worth a line; NULL: there is one, or nobody listens at that entry any more. */

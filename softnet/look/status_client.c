@@ -70,7 +70,7 @@ static bool print_text(const struct guard_list *list, const struct options *opti
 	return is_printed;
 }
 
-int show_status(const struct options *options, FILE *to, struct usage_error *error)
+int show_status(const struct options *options, FILE *to, struct error *error)
 {
 	struct guard_list list;
 	if (!become_caller())

@@ -30,7 +30,7 @@ struct watch {
 static void refresh(struct watch *watch)
 {
 	struct guard_list list;
-	struct usage_error unused;
+	struct error unused;
 	int until[2] = { signal_fd(), watch->terminal.key_fd };
 	uint64_t now_ms = clock_ms();
 	if (!ask_guards(watch->options, &list, TIMEOUT_MS, until, &unused))
@@ -128,7 +128,7 @@ static bool turn(struct watch *watch)
 	return await(watch);
 }
 
-int watch_guards(const struct options *options, struct usage_error *error)
+int watch_guards(const struct options *options, struct error *error)
 {
 	static struct watch watch;
 	if (!become_caller())

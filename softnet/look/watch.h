@@ -4,7 +4,7 @@
 #include "softnet/options/options.h"
 
 /* The exit status; 2: the error says what is wrong with the options. */
-int watch_guards(const struct options *, struct usage_error *);
+int watch_guards(const struct options *, struct error *);
 
 /*
  * watch_lines.c: what has changed since `before`, a line for each, to standard output, where that is no terminal to draw

@@ -55,7 +55,7 @@ static json_t *refuse_expose(struct rpc_call *call, const char *text)
 static json_t *begin_add(struct rpc_call *call, const char *text)
 {
 	struct relay *r = call->context;
-	struct usage_error error;
+	struct error error;
 	if (r->options->inbound == INBOUND_NONE)
 		return refuse_expose(call, "not with --inbound none");
 	if (!add_expose(&r->exposes, text, &error))
@@ -71,7 +71,7 @@ json_t *expose_add(struct rpc_call *call)
 	struct relay *r = call->context;
 	struct exposes *exposes = &r->exposes;
 	char why[FAILURE_TEXT];
-	struct usage_error unused;
+	struct error unused;
 	const char *text = expose_text(call);
 	if (text == NULL)
 		return NULL;
@@ -95,7 +95,7 @@ json_t *expose_add(struct rpc_call *call)
 json_t *expose_remove(struct rpc_call *call)
 {
 	struct relay *r = call->context;
-	struct usage_error error;
+	struct error error;
 	const char *text = expose_text(call);
 	if (text == NULL)
 		return NULL;

@@ -10,8 +10,8 @@ static inline bool may_change(struct rpc_call *call)
 {
 	const struct client *client = call->client;
 	return client == NULL || !client->is_reader ||
-	       rpc_refuse(call, RPC_NO_METHOD,
-			  "only root may change anything here; a guard takes orders at --control PATH") != NULL;
+	       rpc_deny(call, RPC_NO_METHOD,
+			"only root may change anything here; a guard takes orders at --control PATH");
 }
 
 /* status.c: what guard.status gives, without a call. NULL: no memory. */

@@ -30,15 +30,15 @@ static bool read_rules(struct rpc_call *call, const char *key, enum destination_
 {
 	size_t i;
 	json_t *rule;
-	struct usage_error error;
+	struct error error;
 	json_array_foreach(json_object_get(call->params, key), i, rule)
 	{
 		const char *text = json_string_value(rule);
 		if (text == NULL || json_string_length(rule) != strlen(text))
-			return rpc_refuse(call, RPC_BAD_PARAMETERS, "%s: rule %zu: expected a string without NUL", key,
-					  i + 1) != NULL;
+			return rpc_deny(call, RPC_BAD_PARAMETERS, "%s: rule %zu: expected a string without NUL", key,
+					i + 1);
 		if (!add_rule(rules, text, class, &error))
-			return rpc_refuse(call, RPC_BAD_PARAMETERS, "%s: rule %zu: %s", key, i + 1, error.text) != NULL;
+			return rpc_deny(call, RPC_BAD_PARAMETERS, "%s: rule %zu: %s", key, i + 1, error.text);
 	}
 	return true;
 }
@@ -50,18 +50,17 @@ static bool check_arrays(struct rpc_call *call)
 		return false;
 	for (int i = 0; keys[i] != NULL; i++)
 		if (!json_is_array(json_object_get(call->params, keys[i])))
-			return rpc_refuse(call, RPC_BAD_PARAMETERS, "%s: expected an array", keys[i]) != NULL;
+			return rpc_deny(call, RPC_BAD_PARAMETERS, "%s: expected an array", keys[i]);
 	size_t count = json_array_size(json_object_get(call->params, keys[0])) +
 		       json_array_size(json_object_get(call->params, keys[1]));
-	return count <= RULES_MAX ||
-	       rpc_refuse(call, RPC_BAD_PARAMETERS, "allow and block: more than %d rules", RULES_MAX) != NULL;
+	return count <= RULES_MAX || rpc_deny(call, RPC_BAD_PARAMETERS, "allow and block: more than %d rules", RULES_MAX);
 }
 
 json_t *policy_set(struct rpc_call *call)
 {
 	struct relay *r = call->context;
 	struct rule_list *rules = next_rules(r);
-	struct usage_error error;
+	struct error error;
 	if (!check_arrays(call) || !read_rules(call, "allow", CLASS_ALLOWED, rules) ||
 	    !read_rules(call, "block", CLASS_BLOCKED, rules))
 		return NULL;

@@ -7,13 +7,13 @@
 
 enum { ITEM_TEXT_MAX = 128 };
 
-static bool refuse_list(struct usage_error *error, const char *value)
+static bool refuse_list(struct error *error, const char *value)
 {
 	return refuse_value(error, value, "a comma list without empty items");
 }
 
 /* Sets *chosen to whether the value is `yes`; nothing but the two words will do. */
-static bool choose(const char *value, const char *yes, const char *no, bool *chosen, struct usage_error *error)
+static bool choose(const char *value, const char *yes, const char *no, bool *chosen, struct error *error)
 {
 	*chosen = strcmp(value, yes) == 0;
 	if (*chosen || strcmp(value, no) == 0)
@@ -23,7 +23,7 @@ static bool choose(const char *value, const char *yes, const char *no, bool *cho
 	return refuse_value(error, value, what);
 }
 
-bool keep_text(const char **to, const char *value, const char *what, struct usage_error *error)
+bool keep_text(const char **to, const char *value, const char *what, struct error *error)
 {
 	if (*value == '\0')
 		return refuse_value(error, value, what);
@@ -31,7 +31,7 @@ bool keep_text(const char **to, const char *value, const char *what, struct usag
 	return true;
 }
 
-static bool keep_fd(int *to, const char *value, struct usage_error *error)
+static bool keep_fd(int *to, const char *value, struct error *error)
 {
 	uint64_t number;
 	if (!parse_number(value, 0, INT32_MAX, &number))
@@ -40,22 +40,22 @@ static bool keep_fd(int *to, const char *value, struct usage_error *error)
 	return true;
 }
 
-bool take_vm_fd(struct options *options, const char *value, struct usage_error *error)
+bool take_vm_fd(struct options *options, const char *value, struct error *error)
 {
 	return keep_fd(&options->vm_fd, value, error);
 }
 
-bool take_control_fd(struct options *options, const char *value, struct usage_error *error)
+bool take_control_fd(struct options *options, const char *value, struct error *error)
 {
 	return keep_fd(&options->control_fd, value, error);
 }
 
-bool take_control(struct options *options, const char *value, struct usage_error *error)
+bool take_control(struct options *options, const char *value, struct error *error)
 {
 	return keep_text(&options->control_path, value, "the path of a socket", error);
 }
 
-bool take_vm_mac(struct options *options, const char *value, struct usage_error *error)
+bool take_vm_mac(struct options *options, const char *value, struct error *error)
 {
 	if (!parse_mac(value, &options->vm_mac))
 		return refuse_value(error, value, "a MAC address such as 52:54:00:12:34:56");
@@ -64,22 +64,22 @@ bool take_vm_mac(struct options *options, const char *value, struct usage_error 
 	return true;
 }
 
-bool take_net_type(struct options *options, const char *value, struct usage_error *error)
+bool take_net_type(struct options *options, const char *value, struct error *error)
 {
 	return choose(value, "host", "nat", &options->host_only, error);
 }
 
-bool take_allow(struct options *options, const char *value, struct usage_error *error)
+bool take_allow(struct options *options, const char *value, struct error *error)
 {
 	return add_rules(&options->rules, value, CLASS_ALLOWED, error);
 }
 
-bool take_block(struct options *options, const char *value, struct usage_error *error)
+bool take_block(struct options *options, const char *value, struct error *error)
 {
 	return add_rules(&options->rules, value, CLASS_BLOCKED, error);
 }
 
-bool take_policy(struct options *options, const char *value, struct usage_error *error)
+bool take_policy(struct options *options, const char *value, struct error *error)
 {
 	uint32_t before = options->rules.count;
 	if (options->policy_file_count == POLICY_FILES_MAX)
@@ -91,7 +91,7 @@ bool take_policy(struct options *options, const char *value, struct usage_error 
 	return is_read;
 }
 
-bool reread_rules(const struct options *options, struct rule_list *rules, struct usage_error *error)
+bool reread_rules(const struct options *options, struct rule_list *rules, struct error *error)
 {
 	rules->count = 0;
 	for (uint32_t i = 0; i < options->rules.count; i++)
@@ -104,7 +104,7 @@ bool reread_rules(const struct options *options, struct rule_list *rules, struct
 	return true;
 }
 
-bool take_inbound(struct options *options, const char *value, struct usage_error *error)
+bool take_inbound(struct options *options, const char *value, struct error *error)
 {
 	options->inbound_given = true;
 	if (strcmp(value, "any") == 0)
@@ -118,7 +118,7 @@ bool take_inbound(struct options *options, const char *value, struct usage_error
 	return true;
 }
 
-bool take_expose(struct options *options, const char *value, struct usage_error *error)
+bool take_expose(struct options *options, const char *value, struct error *error)
 {
 	char item[ITEM_TEXT_MAX];
 	const char *rest = value;
@@ -129,20 +129,20 @@ bool take_expose(struct options *options, const char *value, struct usage_error 
 }
 
 /* The rest of it is known when it is opened. */
-static bool check_kind(const char *value, struct usage_error *error)
+static bool check_kind(const char *value, struct error *error)
 {
-	struct port_error cause;
+	struct error cause;
 	return *value == '\0' || port_is_known(value, &cause) || refuse(error, "%s", cause.text);
 }
 
-bool take_guest(struct options *options, const char *value, struct usage_error *error)
+bool take_guest(struct options *options, const char *value, struct error *error)
 {
 	if (!check_kind(value, error))
 		return false;
 	return keep_text(&options->guest, value, "KIND:ARGUMENT, see --help", error);
 }
 
-bool take_uplink(struct options *options, const char *value, struct usage_error *error)
+bool take_uplink(struct options *options, const char *value, struct error *error)
 {
 	if (!check_kind(value, error))
 		return false;
@@ -150,9 +150,9 @@ bool take_uplink(struct options *options, const char *value, struct usage_error 
 }
 
 /* What an option's addresses must be beyond that. */
-typedef bool (*address_check)(struct address, const char *item, struct usage_error *);
+typedef bool (*address_check)(struct address, const char *item, struct error *);
 
-static bool take_addresses(struct address_set *set, const char *value, address_check check, struct usage_error *error)
+static bool take_addresses(struct address_set *set, const char *value, address_check check, struct error *error)
 {
 	char item[ITEM_TEXT_MAX];
 	const char *rest = value;
@@ -168,31 +168,31 @@ static bool take_addresses(struct address_set *set, const char *value, address_c
 	return rest == NULL || refuse_list(error, value);
 }
 
-bool take_gateway(struct options *options, const char *value, struct usage_error *error)
+bool take_gateway(struct options *options, const char *value, struct error *error)
 {
 	return take_addresses(&options->gateways, value, NULL, error);
 }
 
 /* RFC 8415 18.3.10: an answer goes to the client's link-local address, so it comes from one (RFC 6724 5, rule 2). */
-static bool answers_from(struct address address, const char *item, struct usage_error *error)
+static bool answers_from(struct address address, const char *item, struct error *error)
 {
 	return is_ipv4(address) || is_link_local(address) ||
 	       refuse_value(error, item, "an IPv4 or a link-local address: DHCPv6 servers answer from those");
 }
 
-bool take_dhcp_server(struct options *options, const char *value, struct usage_error *error)
+bool take_dhcp_server(struct options *options, const char *value, struct error *error)
 {
 	/* A capture names what its guard's uplink said, and slirp answers DHCPv6 from a global address. */
 	bool is_any = options->wanted == WANT_REPLAY;
 	return take_addresses(&options->servers, value, is_any ? NULL : answers_from, error);
 }
 
-bool take_dns(struct options *options, const char *value, struct usage_error *error)
+bool take_dns(struct options *options, const char *value, struct error *error)
 {
 	return take_addresses(&options->resolvers, value, NULL, error);
 }
 
-bool take_gateway_mac(struct options *options, const char *value, struct usage_error *error)
+bool take_gateway_mac(struct options *options, const char *value, struct error *error)
 {
 	char item[ITEM_TEXT_MAX];
 	const char *rest = value;
@@ -206,7 +206,7 @@ bool take_gateway_mac(struct options *options, const char *value, struct usage_e
 	return rest == NULL || refuse_list(error, value);
 }
 
-static bool add_static(struct options *options, const struct static_address *entry, struct usage_error *error)
+static bool add_static(struct options *options, const struct static_address *entry, struct error *error)
 {
 	bool ipv4 = is_ipv4(entry->address);
 	uint32_t most = ipv4 ? BINDINGS4_MAX : STATICS6_MAX, count = 0;
@@ -218,7 +218,7 @@ static bool add_static(struct options *options, const struct static_address *ent
 	return true;
 }
 
-static bool take_statics(struct options *options, const char *value, bool is_shared, struct usage_error *error)
+static bool take_statics(struct options *options, const char *value, bool is_shared, struct error *error)
 {
 	char item[ITEM_TEXT_MAX], head[ITEM_TEXT_MAX];
 	const char *rest = value;
@@ -237,12 +237,12 @@ static bool take_statics(struct options *options, const char *value, bool is_sha
 	return rest == NULL || refuse_list(error, value);
 }
 
-bool take_vm_ip(struct options *options, const char *value, struct usage_error *error)
+bool take_vm_ip(struct options *options, const char *value, struct error *error)
 {
 	return take_statics(options, value, false, error);
 }
 
-bool take_shared_ip(struct options *options, const char *value, struct usage_error *error)
+bool take_shared_ip(struct options *options, const char *value, struct error *error)
 {
 	return take_statics(options, value, true, error);
 }
@@ -253,7 +253,7 @@ static bool is_nat64_prefix(const struct nat64_prefix *p)
 	return is_nat64_length(p->length) && !is_ipv4(p->prefix) && !is_unset(p->prefix) && p->prefix.low >> 56 == 0;
 }
 
-bool take_nat64(struct options *options, const char *value, struct usage_error *error)
+bool take_nat64(struct options *options, const char *value, struct error *error)
 {
 	char item[ITEM_TEXT_MAX];
 	const char *rest = value;
@@ -268,28 +268,28 @@ bool take_nat64(struct options *options, const char *value, struct usage_error *
 	return rest == NULL || refuse_list(error, value);
 }
 
-bool take_anchors(struct options *options, const char *value, struct usage_error *error)
+bool take_anchors(struct options *options, const char *value, struct error *error)
 {
 	return choose(value, "strict", "learn", &options->strict_anchors, error);
 }
 
-bool take_client_id(struct options *options, const char *value, struct usage_error *error)
+bool take_client_id(struct options *options, const char *value, struct error *error)
 {
 	return choose(value, "strict", "any", &options->strict_client_id, error);
 }
 
-bool take_arp_conflicts(struct options *options, const char *value, struct usage_error *error)
+bool take_arp_conflicts(struct options *options, const char *value, struct error *error)
 {
 	return choose(value, "pass", "drop", &options->arp_conflicts_pass, error);
 }
 
-bool take_isolation(struct options *options, const char *value, struct usage_error *error)
+bool take_isolation(struct options *options, const char *value, struct error *error)
 {
 	options->isolation_given = true;
 	return choose(value, "on", "off", &options->isolation, error);
 }
 
-bool take_ipv6(struct options *options, const char *value, struct usage_error *error)
+bool take_ipv6(struct options *options, const char *value, struct error *error)
 {
 	if (strcmp(value, "auto") == 0)
 		options->ipv6 = IPV6_AUTO;
@@ -302,12 +302,12 @@ bool take_ipv6(struct options *options, const char *value, struct usage_error *e
 	return true;
 }
 
-bool take_ipv6_iid(struct options *options, const char *value, struct usage_error *error)
+bool take_ipv6_iid(struct options *options, const char *value, struct error *error)
 {
 	return choose(value, "eui64", "any", &options->ipv6_eui64_only, error);
 }
 
-bool take_mtu(struct options *options, const char *value, struct usage_error *error)
+bool take_mtu(struct options *options, const char *value, struct error *error)
 {
 	uint64_t number;
 	if (!parse_number(value, 576, UINT16_MAX, &number))
@@ -364,7 +364,7 @@ static bool parse_thousandths(char *text, uint32_t *thousandths)
 	return true;
 }
 
-bool take_rate(struct options *options, const char *value, struct usage_error *error)
+bool take_rate(struct options *options, const char *value, struct error *error)
 {
 	char text[ITEM_TEXT_MAX];
 	struct rate rate;
@@ -391,22 +391,22 @@ bool take_rate(struct options *options, const char *value, struct usage_error *e
 	return true;
 }
 
-bool take_state(struct options *options, const char *value, struct usage_error *error)
+bool take_state(struct options *options, const char *value, struct error *error)
 {
 	return keep_text(&options->state_file, value, "the path of a file", error);
 }
 
-bool take_user(struct options *options, const char *value, struct usage_error *error)
+bool take_user(struct options *options, const char *value, struct error *error)
 {
 	return keep_text(&options->user, value, "a user's name or number", error);
 }
 
-bool take_group(struct options *options, const char *value, struct usage_error *error)
+bool take_group(struct options *options, const char *value, struct error *error)
 {
 	return keep_text(&options->group, value, "a group's name or number", error);
 }
 
-bool take_lease_time(struct options *options, const char *value, struct usage_error *error)
+bool take_lease_time(struct options *options, const char *value, struct error *error)
 {
 	uint64_t number;
 	if (!parse_number(value, 1, INT32_MAX, &number))

@@ -13,19 +13,19 @@
 	X(guest_pcap) X(uplink_pcap) X(diff) X(host) X(site)
 // clang-format on
 
-#define X(name) bool take_##name(struct options *, const char *value, struct usage_error *);
+#define X(name) bool take_##name(struct options *, const char *value, struct error *);
 OPTIONS_WITH_VALUES(X)
 #undef X
 
 /* A capture for replay. */
-bool add_capture(struct options *, const char *path, enum capture_side, struct usage_error *);
+bool add_capture(struct options *, const char *path, enum capture_side, struct error *);
 
 /* Keeps a text as it is; an empty one is refused: expected `what`. */
-bool keep_text(const char **to, const char *value, const char *what, struct usage_error *);
+bool keep_text(const char **to, const char *value, const char *what, struct error *);
 
 /* The options without a value. */
 #define TAKE_FLAG(name, statement) \
-	bool take_##name(struct options *options, const char *value, struct usage_error *error) \
+	bool take_##name(struct options *options, const char *value, struct error *error) \
 	{ \
 		(void)value; \
 		(void)error; \

@@ -26,7 +26,7 @@ static bool parse_host_name(const char *text, struct host_name *name)
 	return true;
 }
 
-bool take_host_names(struct options *options, const char *value, struct usage_error *error)
+bool take_host_names(struct options *options, const char *value, struct error *error)
 {
 	struct host_names *names = &options->host_names;
 	char item[HOST_NAME_OCTETS_MAX + 3];

@@ -3,7 +3,7 @@
 #include "softnet/options/option_values.h"
 
 /* It becomes part of lines, labels and file names of others. */
-bool take_name(struct options *options, const char *value, struct usage_error *error)
+bool take_name(struct options *options, const char *value, struct error *error)
 {
 	static const char set[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 	size_t length = strlen(value);
@@ -14,7 +14,7 @@ bool take_name(struct options *options, const char *value, struct usage_error *e
 }
 
 /* Shown, and compared with that of others. */
-bool take_segment(struct options *options, const char *value, struct usage_error *error)
+bool take_segment(struct options *options, const char *value, struct error *error)
 {
 	static const char set[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 	size_t length = strlen(value);
@@ -25,26 +25,26 @@ bool take_segment(struct options *options, const char *value, struct usage_error
 }
 
 /* A name, a MAC address or a process number: whichever it is, it is compared as a text. */
-bool take_vm(struct options *options, const char *value, struct usage_error *error)
+bool take_vm(struct options *options, const char *value, struct error *error)
 {
 	return keep_text(&options->name, value, "a VM's name, MAC address or guard's process number", error);
 }
 
-bool take_events(struct options *options, const char *value, struct usage_error *error)
+bool take_events(struct options *options, const char *value, struct error *error)
 {
 	if (options->event_count == EVENT_FILES_MAX)
 		return refuse(error, "\"%s\": more than %d", value, EVENT_FILES_MAX);
 	return keep_text(&options->events[options->event_count++], value, "the path of a file, stderr or syslog", error);
 }
 
-bool take_pcap(struct options *options, const char *value, struct usage_error *error)
+bool take_pcap(struct options *options, const char *value, struct error *error)
 {
 	if (strcmp(value, "-") == 0) /* it may be full, and frames do not wait */
 		return refuse_value(error, value, "the path of a file, not standard output");
 	return keep_text(&options->pcap, value, "the path of a file", error);
 }
 
-bool take_frames(struct options *options, const char *value, struct usage_error *error)
+bool take_frames(struct options *options, const char *value, struct error *error)
 {
 	static const char *const words[] = { [FRAMES_DROPS] = "drops", [FRAMES_ALL] = "all", [FRAMES_NONE] = "none" };
 	for (int i = FRAMES_DROPS; i <= FRAMES_NONE; i++)
@@ -56,7 +56,7 @@ bool take_frames(struct options *options, const char *value, struct usage_error 
 }
 
 /* Not so small that a frame of the largest MTU does not fit. */
-bool take_pcap_size(struct options *options, const char *value, struct usage_error *error)
+bool take_pcap_size(struct options *options, const char *value, struct error *error)
 {
 	static const char units[] = "KMG";
 	enum { DIGITS_MAX = 15 };
@@ -76,7 +76,7 @@ bool take_pcap_size(struct options *options, const char *value, struct usage_err
 	return true;
 }
 
-bool take_pcap_files(struct options *options, const char *value, struct usage_error *error)
+bool take_pcap_files(struct options *options, const char *value, struct error *error)
 {
 	uint64_t number;
 	if (!parse_number(value, 1, PCAP_FILES_MAX, &number))
@@ -85,12 +85,12 @@ bool take_pcap_files(struct options *options, const char *value, struct usage_er
 	return true;
 }
 
-bool take_metrics(struct options *options, const char *value, struct usage_error *error)
+bool take_metrics(struct options *options, const char *value, struct error *error)
 {
 	return keep_text(&options->metrics, value, "the path of a file", error);
 }
 
-bool add_capture(struct options *options, const char *path, enum capture_side side, struct usage_error *error)
+bool add_capture(struct options *options, const char *path, enum capture_side side, struct error *error)
 {
 	if (options->capture_count == CAPTURES_MAX)
 		return refuse(error, "\"%s\": more than %d captures", path, CAPTURES_MAX);
@@ -99,22 +99,22 @@ bool add_capture(struct options *options, const char *path, enum capture_side si
 	return keep_text(&capture->path, path, "the path of a file", error);
 }
 
-bool take_guest_pcap(struct options *options, const char *value, struct usage_error *error)
+bool take_guest_pcap(struct options *options, const char *value, struct error *error)
 {
 	return add_capture(options, value, SIDE_GUEST, error);
 }
 
-bool take_uplink_pcap(struct options *options, const char *value, struct usage_error *error)
+bool take_uplink_pcap(struct options *options, const char *value, struct error *error)
 {
 	return add_capture(options, value, SIDE_UPLINK, error);
 }
 
-bool take_diff(struct options *options, const char *value, struct usage_error *error)
+bool take_diff(struct options *options, const char *value, struct error *error)
 {
 	return keep_text(&options->diff, value, "the path of a file", error);
 }
 
-bool take_host(struct options *options, const char *value, struct usage_error *error)
+bool take_host(struct options *options, const char *value, struct error *error)
 {
 	char item[64];
 	const char *rest = value;
@@ -132,7 +132,7 @@ bool take_host(struct options *options, const char *value, struct usage_error *e
 	return rest == NULL || refuse_value(error, rest, "a list of addresses");
 }
 
-bool take_site(struct options *options, const char *value, struct usage_error *error)
+bool take_site(struct options *options, const char *value, struct error *error)
 {
 	char item[64];
 	const char *rest = value;

@@ -118,14 +118,13 @@ static const struct option_line *find_line(int found)
 }
 
 /* The error of an option's value gets the option's name in front. */
-static bool name_option(const struct option_line *line, struct usage_error *error)
+static bool name_option(const struct option_line *line, struct error *error)
 {
-	struct usage_error cause = *error;
+	struct error cause = *error;
 	return refuse(error, "--%s: %s", line->name, cause.text);
 }
 
-static bool take_option(struct options *options, const struct option_line *line, const char *value,
-			struct usage_error *error)
+static bool take_option(struct options *options, const struct option_line *line, const char *value, struct error *error)
 {
 	uint64_t bit = 1ULL << (line - option_lines);
 	if (line->times == GIVE_ONCE && (options->seen & bit) != 0)
@@ -147,7 +146,7 @@ static const char *name_of_option(size_t i)
 	return i >= OPTION_LINES ? NULL : option_lines[i].help != NULL ? option_lines[i].name : "";
 }
 
-static bool refuse_word(const char *word, struct usage_error *error)
+static bool refuse_word(const char *word, struct error *error)
 {
 	size_t dashes = strspn(word, "-"), length = strcspn(word, "="); /* the name is at fault, not its value */
 	const char *guess = guess_word(word + dashes, length - dashes, name_of_option);
@@ -157,7 +156,7 @@ static bool refuse_word(const char *word, struct usage_error *error)
 	return refuse(error, "%.*s: unknown option; softnet --help lists them", length > 60 ? 60 : (int)length, word);
 }
 
-static bool take_words(int argc, char **argv, struct options *options, struct usage_error *error)
+static bool take_words(int argc, char **argv, struct options *options, struct error *error)
 {
 	struct option longs[OPTION_LINES + 1];
 	char letters[OPTION_LINES + 3];
@@ -204,7 +203,7 @@ static enum wanted find_question(int argc, char **argv)
 }
 
 /* An address that could never be used is a mistake in the command. */
-static bool check_static_ipv6(const struct options *options, struct usage_error *error)
+static bool check_static_ipv6(const struct options *options, struct error *error)
 {
 	char text[ADDRESS_TEXT];
 	for (uint32_t i = 0; i < options->static_count; i++)
@@ -216,7 +215,7 @@ static bool check_static_ipv6(const struct options *options, struct usage_error 
 	return true;
 }
 
-static bool check_exposes(const struct options *options, struct usage_error *error)
+static bool check_exposes(const struct options *options, struct error *error)
 {
 	for (uint32_t i = 0; i < options->expose_count; i++)
 		if (!is_ipv4(options->exposes[i].expose.external) && !wants_ipv6(options, NULL))
@@ -227,7 +226,7 @@ static bool check_exposes(const struct options *options, struct usage_error *err
 }
 
 /* --inbound none says that nobody opens, so an option that opens something contradicts it. */
-static bool check_inbound(const struct options *options, struct usage_error *error)
+static bool check_inbound(const struct options *options, struct error *error)
 {
 	char text[RULE_TEXT];
 	const struct written_rule *opening = find_inbound_allow(&options->rules);
@@ -240,7 +239,7 @@ static bool check_inbound(const struct options *options, struct usage_error *err
 }
 
 /* A descriptor that is already somebody's network. */
-static bool check_control_fd(const struct options *options, struct usage_error *error)
+static bool check_control_fd(const struct options *options, struct error *error)
 {
 	char text[32];
 	snprintf(text, sizeof text, "fd:%d", options->control_fd);
@@ -258,7 +257,7 @@ static bool check_control_fd(const struct options *options, struct usage_error *
 }
 
 /* How the VM is reached. */
-static bool check_guest(const struct options *options, struct usage_error *error)
+static bool check_guest(const struct options *options, struct error *error)
 {
 	if (options->wanted == WANT_RUN && options->vm_fd >= 0)
 		return refuse(error, "--vm-fd: not with `softnet run`, which makes the socket itself");
@@ -270,7 +269,7 @@ static bool check_guest(const struct options *options, struct usage_error *error
 }
 
 /* Asked last: whoever starts from nothing hears first of what is there and wrong. */
-static bool check_mac(const struct options *options, struct usage_error *error)
+static bool check_mac(const struct options *options, struct error *error)
 {
 	bool is_guard = options->wanted == WANT_GUARD || options->wanted == WANT_ATTACH;
 	return !is_guard || options->vm_mac != MAC_NONE ||
@@ -286,7 +285,7 @@ static int count_shared4(const struct options *options)
 }
 
 /* What no option can tell by itself. */
-static bool check_together(const struct options *options, struct usage_error *error)
+static bool check_together(const struct options *options, struct error *error)
 {
 	if (!check_verb(options, error) || !check_guest(options, error))
 		return false;
@@ -321,7 +320,7 @@ static void set_defaults(struct options *options)
 	memcpy(options->rates, rates, sizeof rates);
 }
 
-bool parse_options(int argc, char **argv, struct options *options, struct usage_error *error)
+bool parse_options(int argc, char **argv, struct options *options, struct error *error)
 {
 	set_defaults(options);
 	options->wanted = find_question(argc, argv);

@@ -112,10 +112,10 @@ struct options {
  * --help and --version win over everything else on the line, errors included. False: the error says what is wrong, in
  * one line. Strings in options point into argv.
  */
-bool parse_options(int argc, char **argv, struct options *, struct usage_error *);
+bool parse_options(int argc, char **argv, struct options *, struct error *);
 
 /* The rules of --allow and --block, and those that the files of --policy hold now. False: the error names file and line. */
-bool reread_rules(const struct options *, struct rule_list *, struct usage_error *);
+bool reread_rules(const struct options *, struct rule_list *, struct error *);
 
 /* Isolation as --isolation says, or as the rules imply. */
 bool wants_isolation(const struct options *);
@@ -135,16 +135,16 @@ bool wants_ipv6(const struct options *, const char **why);
 bool wants_ipv6_with(const struct options *, const struct rule_list *, const char **why);
 
 /* verbs.c: the first words, and what each verb takes. take_verb() gives how many words there are, or -1. */
-int take_verb(int argc, char **argv, struct options *, struct usage_error *);
+int take_verb(int argc, char **argv, struct options *, struct error *);
 /* The same with the interface that comes behind `attach` and `detach`. */
-int take_attached(int argc, char **argv, struct options *, struct usage_error *);
+int take_attached(int argc, char **argv, struct options *, struct error *);
 /* The verb that help is asked for: WANT_HELP where none is named. False: a word that is none. */
-bool find_topic(int argc, char **argv, enum wanted *, struct usage_error *);
+bool find_topic(int argc, char **argv, enum wanted *, struct error *);
 bool verb_takes(enum wanted, const char *option_name);
 /* What stands behind the options: `words`, which may be none. */
-bool take_operands(char **words, bool has_separator, struct options *, struct usage_error *);
+bool take_operands(char **words, bool has_separator, struct options *, struct error *);
 /* False: an option that the verb does not take. */
-bool check_verb(const struct options *, struct usage_error *);
+bool check_verb(const struct options *, struct error *);
 bool was_given(const struct options *, const char *option_name);
 /* True when an option was given that has a say in a verdict. */
 bool decides_something(const struct options *);
@@ -158,7 +158,7 @@ struct option_line {
 	enum { GIVE_ONCE, GIVE_OFTEN } times;
 	const char *section; /* of --help, that starts with this option */
 	const char *help;    /* NULL: hidden */
-	bool (*take)(struct options *, const char *value, struct usage_error *);
+	bool (*take)(struct options *, const char *value, struct error *);
 };
 
 extern const struct option_line option_lines[];

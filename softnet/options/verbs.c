@@ -83,7 +83,7 @@ static const char *name_of_verb(size_t i)
 	return i == 0 ? help : i < VERBS ? verbs[i].first : NULL;
 }
 
-static bool refuse_verb(const char *word, struct usage_error *error)
+static bool refuse_verb(const char *word, struct error *error)
 {
 	const char *guess = guess_word(word, strlen(word), name_of_verb);
 	if (guess != NULL)
@@ -93,7 +93,7 @@ static bool refuse_verb(const char *word, struct usage_error *error)
 	    "an option, or `run`, `attach`, `detach`, `policy`, `status`, `watch` or `replay` as the first word");
 }
 
-int take_verb(int argc, char **argv, struct options *options, struct usage_error *error)
+int take_verb(int argc, char **argv, struct options *options, struct error *error)
 {
 	if (argc <= 1)
 		return 0;
@@ -114,7 +114,7 @@ int take_verb(int argc, char **argv, struct options *options, struct usage_error
 	return -1;
 }
 
-int take_attached(int argc, char **argv, struct options *options, struct usage_error *error)
+int take_attached(int argc, char **argv, struct options *options, struct error *error)
 {
 	options->interface = argc > 2 && argv[2][0] != '-' ? argv[2] : NULL;
 	if (options->interface != NULL)
@@ -123,7 +123,7 @@ int take_attached(int argc, char **argv, struct options *options, struct usage_e
 	return -1;
 }
 
-bool find_topic(int argc, char **argv, enum wanted *topic, struct usage_error *error)
+bool find_topic(int argc, char **argv, enum wanted *topic, struct error *error)
 {
 	struct options found = { .wanted = WANT_HELP };
 	bool is_verb = argc > 1 && strcmp(argv[1], "help") == 0;
@@ -137,9 +137,9 @@ bool find_topic(int argc, char **argv, enum wanted *topic, struct usage_error *e
 	return is_found || !is_verb; /* of a line that is wrong, --help has the whole */
 }
 
-static bool take_captures(char **words, struct options *options, struct usage_error *error)
+static bool take_captures(char **words, struct options *options, struct error *error)
 {
-	struct usage_error cause;
+	struct error cause;
 	for (; *words != NULL; words++)
 		if (!add_capture(options, *words, SIDE_OF_FRAME, &cause))
 			return refuse(error, "replay: %s", cause.text);
@@ -147,7 +147,7 @@ static bool take_captures(char **words, struct options *options, struct usage_er
 	       refuse(error, "replay: expected a capture: softnet replay [options] FILE...");
 }
 
-bool take_operands(char **words, bool has_separator, struct options *options, struct usage_error *error)
+bool take_operands(char **words, bool has_separator, struct options *options, struct error *error)
 {
 	switch (options->wanted) {
 	case WANT_RUN:
@@ -182,7 +182,7 @@ bool take_operands(char **words, bool has_separator, struct options *options, st
 }
 
 /* `softnet policy show` and `set` speak to a guard that has options of its own. */
-static bool check_policy_client(const struct options *options, struct usage_error *error)
+static bool check_policy_client(const struct options *options, struct error *error)
 {
 	const char *verb = options->wanted == WANT_SET ? "set" : "show";
 	if (options->control_path == NULL && options->name == NULL)
@@ -197,7 +197,7 @@ static bool check_policy_client(const struct options *options, struct usage_erro
 }
 
 /* Two that write into one file would tear each other's lines. */
-static bool check_files(const struct options *options, struct usage_error *error)
+static bool check_files(const struct options *options, struct error *error)
 {
 	const char *files[EVENT_FILES_MAX + 3] = { options->pcap, options->metrics, options->state_file };
 	size_t count = 3;
@@ -215,7 +215,7 @@ static bool check_files(const struct options *options, struct usage_error *error
 }
 
 /* Options that are nothing without another one. */
-static bool check_needed(const struct options *options, struct usage_error *error)
+static bool check_needed(const struct options *options, struct error *error)
 {
 	static const char *const of_pcap[] = { "frames", "pcap-size", "pcap-files" };
 	bool has_pcap = options->pcap != NULL || options->wanted == WANT_REPLAY;
@@ -237,7 +237,7 @@ bool verb_takes(enum wanted wanted, const char *name)
 	return verb->takes != NULL ? is_listed(verb->takes, name) : !is_listed(OF_CLIENTS, name);
 }
 
-bool check_verb(const struct options *options, struct usage_error *error)
+bool check_verb(const struct options *options, struct error *error)
 {
 	const struct verb *verb = find_verb(options->wanted);
 	for (int line = 0; line < option_line_count; line++) {

@@ -20,9 +20,9 @@ struct answer {
 	uint16_t origin;
 };
 
-static bool parse_tuple(const char *text, struct rule_text *tuple, struct usage_error *error)
+static bool parse_tuple(const char *text, struct rule_text *tuple, struct error *error)
 {
-	struct usage_error unused;
+	struct error unused;
 	bool is_rule = parse_rule(text, tuple, &unused);
 	if (!is_rule || tuple->target != TARGET_PREFIX || tuple->prefix_length != 128 ||
 	    (tuple->has_ports && (!tuple->has_protocol || tuple->first_port != tuple->last_port)))
@@ -155,7 +155,7 @@ static char **take_tuple(char **words, char text[TUPLE_TEXT])
 }
 
 /* Before anything is printed, so that an error stands alone. Gives the width of the widest one. */
-static bool measure_tuples(char **words, int *width, struct usage_error *error)
+static bool measure_tuples(char **words, int *width, struct error *error)
 {
 	char text[TUPLE_TEXT], written[RULE_TEXT];
 	struct rule_text tuple;
@@ -170,7 +170,7 @@ static bool measure_tuples(char **words, int *width, struct usage_error *error)
 	return true;
 }
 
-bool check_policy(struct options *options, FILE *to, struct check_manner how, struct usage_error *error)
+bool check_policy(struct options *options, FILE *to, struct check_manner how, struct error *error)
 {
 	int width;
 	static struct config config;

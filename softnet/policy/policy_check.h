@@ -11,4 +11,4 @@ struct check_manner {
 	bool is_table;    /* aligned for people; else tabs between, for programs */
 	bool is_coloured; /* green for what passes, red for what does not */
 };
-bool check_policy(struct options *, FILE *to, struct check_manner, struct usage_error *);
+bool check_policy(struct options *, FILE *to, struct check_manner, struct error *);

@@ -42,7 +42,7 @@ static void print_rules(const json_t *result, const char *key, FILE *to)
 	}
 }
 
-static bool print_answer(const json_t *answer, FILE *to, struct usage_error *error)
+static bool print_answer(const json_t *answer, FILE *to, struct error *error)
 {
 	const json_t *result = json_object_get(answer, "result");
 	const char *message = json_string_value(json_object_get(json_object_get(answer, "error"), "message"));
@@ -54,7 +54,7 @@ static bool print_answer(const json_t *answer, FILE *to, struct usage_error *err
 }
 
 /* Where the one guard of --vm listens. A change must never reach another VM of the same name. */
-static bool find_guard(const struct options *options, struct guard_call *call, struct usage_error *error)
+static bool find_guard(const struct options *options, struct guard_call *call, struct error *error)
 {
 	struct guard_list list;
 	if (!ask_guards(options, &list, TIMEOUT_MS, NULL, error))
@@ -72,11 +72,11 @@ static bool find_guard(const struct options *options, struct guard_call *call, s
 				    root_has_guards() ? "; root has guards, which only root may ask" : "");
 }
 
-bool ask_for_policy(const struct options *options, FILE *to, struct usage_error *error)
+bool ask_for_policy(const struct options *options, FILE *to, struct error *error)
 {
 	struct guard_call call = { .answer_max = ANSWER_MAX };
 	struct sockaddr_un address;
-	struct port_error cause;
+	struct error cause;
 	const char *path = options->control_path;
 	if (path != NULL && !unix_address(&address, path, strlen(path), &cause))
 		return refuse(error, "--control: %s", cause.text);

@@ -36,7 +36,7 @@ static struct {
 	uint64_t begin_ms;                  /* time of the wall */
 	uint64_t number;
 	struct replay_counts counts;
-	struct usage_error broken; /* why it ends before the captures do */
+	struct error broken; /* why it ends before the captures do */
 } replay;
 
 /* Sources */
@@ -92,14 +92,14 @@ static struct source *choose_source(void)
 
 /* Options */
 
-static bool refuse_comment(const struct source *source, const struct usage_error *cause)
+static bool refuse_comment(const struct source *source, const struct error *cause)
 {
 	return refuse(&replay.broken, "%.60s: its comment: %.200s", source->file.path, cause->text);
 }
 
 static bool read_comment(const struct source *source, struct options *options)
 {
-	struct usage_error cause;
+	struct error cause;
 	return read_guards_comment(source->file.comment, source->file.comment_length, options, &cause) ||
 	       refuse_comment(source, &cause);
 }
@@ -112,7 +112,7 @@ static const struct source *find_comment(void)
 	return NULL;
 }
 
-static bool choose_options(struct usage_error *error)
+static bool choose_options(struct error *error)
 {
 	replay.is_by_comment = !decides_something(replay.asked);
 	if (!replay.is_by_comment) {
@@ -131,10 +131,10 @@ static bool choose_options(struct usage_error *error)
 }
 
 /* As if the guard had been started with the rules of the file. */
-static bool start_other(uint64_t now_ms, struct usage_error *error)
+static bool start_other(uint64_t now_ms, struct error *error)
 {
 	static struct options options;
-	struct usage_error cause;
+	struct error cause;
 	if (replay.asked->diff == NULL)
 		return true;
 	options = replay.options;
@@ -145,7 +145,7 @@ static bool start_other(uint64_t now_ms, struct usage_error *error)
 	return start_replay_guard(&replay.other, &options, now_ms, &cause) || refuse(error, "--diff: %s", cause.text);
 }
 
-static bool start_guards(struct usage_error *error)
+static bool start_guards(struct error *error)
 {
 	replay.begin_ms = replay.order[0]->has_head ? replay.order[0]->head.time_ns / MS_NS : 0;
 	return start_replay_guard(&replay.guard, &replay.options, BASE_MS, error) && start_other(BASE_MS, error);
@@ -155,7 +155,7 @@ static bool start_guards(struct usage_error *error)
 static bool follow_comment(struct source *source)
 {
 	static struct options options;
-	struct usage_error cause;
+	struct error cause;
 	const struct pcap_file *file = &source->file;
 	bool is_news = replay.is_by_comment && source->comments != file->comments;
 	source->comments = file->comments;
@@ -248,7 +248,7 @@ static int finish(void)
 }
 
 /* The error stays empty where it is not the command line's. */
-static bool prepare(struct usage_error *error)
+static bool prepare(struct error *error)
 {
 	error->text[0] = '\0';
 	if (!become_caller())
@@ -256,7 +256,7 @@ static bool prepare(struct usage_error *error)
 	return open_sources() && choose_options(error) && start_guards(error);
 }
 
-int replay_captures(const struct options *options, FILE *to, struct usage_error *error)
+int replay_captures(const struct options *options, FILE *to, struct error *error)
 {
 	enum { OUTPUT_BUFFER = 1 << 16 };
 	static char buffer[OUTPUT_BUFFER];

@@ -3,4 +3,4 @@
 #include "softnet/options/options.h"
 
 /* The exit status; 2: the error says what is wrong with the options. */
-int replay_captures(const struct options *, FILE *to, struct usage_error *);
+int replay_captures(const struct options *, FILE *to, struct error *);

@@ -15,7 +15,7 @@ bool is_guards_comment(const char *comment, size_t length)
 }
 
 /* "--name" or "--name=value". */
-static bool check_line(const char *line, struct usage_error *error)
+static bool check_line(const char *line, struct error *error)
 {
 	char name[NAME_MAX_OCTETS] = "";
 	if (strcmp(line, RULES_DO_NOT_FIT) == 0)
@@ -37,7 +37,7 @@ static size_t count_lines(const char *text)
 }
 
 /* The words of a command line: softnet replay, the options, and a capture, for replay needs one. */
-static bool split_lines(char *text, char **words, int *count, struct usage_error *error)
+static bool split_lines(char *text, char **words, int *count, struct error *error)
 {
 	static char softnet[] = "softnet", replay[] = "replay", capture[] = "-";
 	char *rest = text;
@@ -56,7 +56,7 @@ static bool split_lines(char *text, char **words, int *count, struct usage_error
 	return true;
 }
 
-static bool parse_lines(char *text, char **words, struct options *options, struct usage_error *error)
+static bool parse_lines(char *text, char **words, struct options *options, struct error *error)
 {
 	int count;
 	if (!split_lines(text, words, &count, error) || !parse_options(count, words, options, error))
@@ -64,7 +64,7 @@ static bool parse_lines(char *text, char **words, struct options *options, struc
 	return options->vm_mac != MAC_NONE || refuse(error, "--vm-mac-address: missing");
 }
 
-bool read_guards_comment(const char *comment, size_t length, struct options *options, struct usage_error *error)
+bool read_guards_comment(const char *comment, size_t length, struct options *options, struct error *error)
 {
 	if (strlen(comment) != length)
 		return refuse(error, "expected text: it holds an octet of zero");

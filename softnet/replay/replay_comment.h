@@ -7,4 +7,4 @@
  * and none that names a file. What is kept points nowhere into the comment.
  */
 bool is_guards_comment(const char *comment, size_t length);
-bool read_guards_comment(const char *comment, size_t length, struct options *, struct usage_error *);
+bool read_guards_comment(const char *comment, size_t length, struct options *, struct error *);

@@ -11,7 +11,7 @@ static void take_sights(struct config *config, const struct options *options)
 	config->resident_mac = options->resident_mac;
 }
 
-bool start_replay_guard(struct replay_guard *replay, struct options *options, uint64_t now_ms, struct usage_error *error)
+bool start_replay_guard(struct replay_guard *replay, struct options *options, uint64_t now_ms, struct error *error)
 {
 	static const struct anchors nobody; /* what its uplink said stands among the options, too */
 	replay->now_ms = now_ms;
@@ -45,7 +45,7 @@ enum verdict decide_captured(struct replay_guard *replay, enum direction directi
 }
 
 bool change_replay_guard(struct replay_guard *replay, const struct options *options, const struct rule_list *rules,
-			 struct usage_error *error)
+			 struct error *error)
 {
 	static const struct anchors nobody;
 	struct config *config = &replay->memory.config;

@@ -13,7 +13,7 @@ struct replay_guard {
 };
 
 /* False: options that cannot be. */
-bool start_replay_guard(struct replay_guard *, struct options *, uint64_t now_ms, struct usage_error *);
+bool start_replay_guard(struct replay_guard *, struct options *, uint64_t now_ms, struct error *);
 
 /* The time goes on; what ends in between ends when the relay would have noticed. It never goes back. */
 void advance_replay_guard(struct replay_guard *, uint64_t now_ms);
@@ -24,4 +24,4 @@ enum verdict decide_captured(struct replay_guard *, enum direction, const struct
 bool is_cut(const struct replay_guard *, const struct captured *);
 
 /* What live control changes: rules, ports that are exposed; and the sites, which change by themselves. */
-bool change_replay_guard(struct replay_guard *, const struct options *, const struct rule_list *, struct usage_error *);
+bool change_replay_guard(struct replay_guard *, const struct options *, const struct rule_list *, struct error *);

@@ -40,7 +40,7 @@ static bool parse_listener(char *text, struct address *external)
 	return parse_address(text, external) && is_ipv4(*external) == !has_brackets && can_listen(*external);
 }
 
-bool parse_expose(const char *text, struct expose *expose, struct usage_error *error)
+bool parse_expose(const char *text, struct expose *expose, struct error *error)
 {
 	char cut[EXPOSE_TEXT], *rest = cut;
 	uint32_t external_ports, internal_ports;
@@ -86,7 +86,7 @@ static uint32_t find_overlap(const struct expose *a, const struct expose *b)
 	return a->protocol == b->protocol && same_family && alike && overlaps ? first : 0;
 }
 
-bool append_expose(struct exposed items[EXPOSES_MAX], uint32_t *count, const char *text, struct usage_error *error)
+bool append_expose(struct exposed items[EXPOSES_MAX], uint32_t *count, const char *text, struct error *error)
 {
 	struct expose expose;
 	uint32_t ports = 0;

@@ -28,10 +28,10 @@ struct exposed {
 };
 
 /* [tcp/|udp/][ADDR:]EXT[-EXT]:INT[-INT]; an IPv6 ADDR stands in brackets. */
-bool parse_expose(const char *text, struct expose *, struct usage_error *);
+bool parse_expose(const char *text, struct expose *, struct error *);
 
 /* Appends one to the list; an error where another one has a port of it already, or where there is no room. */
-bool append_expose(struct exposed items[EXPOSES_MAX], uint32_t *count, const char *text, struct usage_error *);
+bool append_expose(struct exposed items[EXPOSES_MAX], uint32_t *count, const char *text, struct error *);
 
 bool same_expose(const struct expose *, const struct expose *);
 

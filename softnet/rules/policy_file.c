@@ -9,19 +9,19 @@
 
 enum { SHOWN_PATH = 120 }; /* octets of a path in an error */
 
-static bool refuse_file(struct usage_error *error, const char *path, const char *why)
+static bool refuse_file(struct error *error, const char *path, const char *why)
 {
 	return refuse(error, "%.*s: %s", SHOWN_PATH, path, why);
 }
 
-static bool refuse_line(struct usage_error *error, const char *path, unsigned line, const char *why)
+static bool refuse_line(struct error *error, const char *path, unsigned line, const char *why)
 {
 	return refuse(error, "%.*s:%u: %s", SHOWN_PATH, path, line, why);
 }
 
-static bool refuse_word(struct usage_error *error, const char *path, unsigned line, const char *word, const char *expected)
+static bool refuse_word(struct error *error, const char *path, unsigned line, const char *word, const char *expected)
 {
-	struct usage_error cause;
+	struct error cause;
 	refuse_value(&cause, word, expected);
 	return refuse_line(error, path, line, cause.text);
 }
@@ -39,9 +39,9 @@ static char *take_line(char **rest)
 	return line;
 }
 
-static bool read_line(char *line, const char *path, unsigned number, struct rule_list *list, struct usage_error *error)
+static bool read_line(char *line, const char *path, unsigned number, struct rule_list *list, struct error *error)
 {
-	struct usage_error cause;
+	struct error cause;
 	enum destination_class class = CLASS_NONE;
 	size_t length = strcspn(line, " \t");
 	char *rule = line + length + strspn(line + length, " \t");
@@ -57,7 +57,7 @@ static bool read_line(char *line, const char *path, unsigned number, struct rule
 	return add_rule(list, rule, class, &cause) || refuse_line(error, path, number, cause.text);
 }
 
-static bool read_lines(char *text, const char *path, struct rule_list *list, struct usage_error *error)
+static bool read_lines(char *text, const char *path, struct rule_list *list, struct error *error)
 {
 	for (unsigned number = 1; *text != '\0'; number++) {
 		char *line = take_line(&text);
@@ -104,7 +104,7 @@ static bool read_file(void *context)
 	return is_read;
 }
 
-static bool take_file(struct reading *r, bool is_read, struct rule_list *list, struct usage_error *error)
+static bool take_file(struct reading *r, bool is_read, struct rule_list *list, struct error *error)
 {
 	const char *path = r->path,
 		   *expected = r->is_again ? "expected a regular file" : "expected a regular file or a pipe";
@@ -120,13 +120,13 @@ static bool take_file(struct reading *r, bool is_read, struct rule_list *list, s
 
 static char file_text[POLICY_FILE_MAX + 1];
 
-bool read_policy_file(const char *path, struct rule_list *list, struct usage_error *error)
+bool read_policy_file(const char *path, struct rule_list *list, struct error *error)
 {
 	struct reading r = { .path = path, .text = file_text, .size = sizeof file_text };
 	return take_file(&r, do_as_caller(read_file, &r), list, error);
 }
 
-bool read_policy_file_again(const char *path, struct rule_list *list, struct usage_error *error)
+bool read_policy_file_again(const char *path, struct rule_list *list, struct error *error)
 {
 	struct reading r = { .path = path, .text = file_text, .size = sizeof file_text, .is_again = true };
 	return take_file(&r, read_file(&r), list, error);

@@ -36,7 +36,7 @@ static bool consists_of(const char *text, size_t length, const char *set)
 }
 
 /* A number for each octet, four of them. */
-static bool refuse_ipv4(const char *text, const char *target, size_t length, struct usage_error *error)
+static bool refuse_ipv4(const char *text, const char *target, size_t length, struct error *error)
 {
 	int dots = 0;
 	for (const char *at = target; at < target + length;) {
@@ -86,7 +86,7 @@ static bool lacks_brackets(const char *target, size_t *colon)
 	return parse_address(copy, &address) && !is_ipv4(address);
 }
 
-bool refuse_target(const char *text, const char *target, struct usage_error *error)
+bool refuse_target(const char *text, const char *target, struct error *error)
 {
 	size_t blank = strcspn(target, " \t"), word = strcspn(target, ":/ \t"), slash = strcspn(target, "/"), colon;
 	int bits;
@@ -117,7 +117,7 @@ bool refuse_target(const char *text, const char *target, struct usage_error *err
 	return refuse_value(error, text, EXPECTED_TARGET);
 }
 
-bool refuse_qualifier(const char *text, const char *qualifier, struct usage_error *error)
+bool refuse_qualifier(const char *text, const char *qualifier, struct error *error)
 {
 	static const char digits[] = "0123456789";
 	size_t first = strcspn(qualifier, "/"), number = strspn(qualifier, digits);

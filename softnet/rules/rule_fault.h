@@ -7,8 +7,8 @@
 	"a port, a range LOW-HIGH, tcp/PORT, udp/PORT or a protocol (tcp, udp, sctp, icmp, esp, gre) behind the colon"
 
 /* Always false. `text` is the rule; `target` what stands in it behind the direction. */
-bool refuse_target(const char *text, const char *target, struct usage_error *);
-bool refuse_qualifier(const char *text, const char *qualifier, struct usage_error *);
+bool refuse_target(const char *text, const char *target, struct error *);
+bool refuse_qualifier(const char *text, const char *qualifier, struct error *);
 
 /*
  * fd00::1:22 is an address. Whoever meant port 22 of fd00::1 has forgotten the brackets; NULL, or what to write then, and

@@ -126,7 +126,7 @@ static const char *parse_direction(const char *text, struct rule_text *rule)
 	return text + word + gap;
 }
 
-bool parse_rule(const char *text, struct rule_text *rule, struct usage_error *error)
+bool parse_rule(const char *text, struct rule_text *rule, struct error *error)
 {
 	char copy[RULE_TEXT_MAX], *qualifier = NULL;
 	memset(rule, 0, sizeof *rule);
@@ -201,7 +201,7 @@ const char *format_rule(const struct rule_text *rule, char text[RULE_TEXT])
 	return text;
 }
 
-bool add_rule(struct rule_list *list, const char *text, enum destination_class class, struct usage_error *error)
+bool add_rule(struct rule_list *list, const char *text, enum destination_class class, struct error *error)
 {
 	struct rule_text rule;
 	if (!parse_rule(text, &rule, error))
@@ -220,7 +220,7 @@ static void warn_of_port(const char *text)
 		warning("\"%.80s\" is one address, and no port; write %s", text, cure);
 }
 
-bool add_rules(struct rule_list *list, const char *text, enum destination_class class, struct usage_error *error)
+bool add_rules(struct rule_list *list, const char *text, enum destination_class class, struct error *error)
 {
 	char item[RULE_TEXT_MAX];
 	const char *rest = text;

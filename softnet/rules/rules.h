@@ -21,7 +21,7 @@ struct rule_text {
 	uint16_t first_port, last_port;
 };
 
-bool parse_rule(const char *text, struct rule_text *, struct usage_error *);
+bool parse_rule(const char *text, struct rule_text *, struct error *);
 bool is_qualified(const struct rule_text *);
 
 /* The longest: "out [IPv6]/128:sctp/10000-65535". */
@@ -46,8 +46,8 @@ struct rule_list {
 };
 
 /* Appends a comma list, or exactly one rule. */
-bool add_rules(struct rule_list *, const char *text, enum destination_class class, struct usage_error *);
-bool add_rule(struct rule_list *, const char *text, enum destination_class class, struct usage_error *);
+bool add_rules(struct rule_list *, const char *text, enum destination_class class, struct error *);
+bool add_rule(struct rule_list *, const char *text, enum destination_class class, struct error *);
 
 /* Sorts by class and text, allow first, and removes repetitions. */
 void normalize_rules(struct rule_list *);
@@ -82,4 +82,4 @@ struct named_families {
 struct named_families find_named_families(const struct rule_list *, bool both_ways);
 
 /* The origin of each rule in the policy is its index in the list. */
-bool compile_rules(const struct rule_list *, bool both_ways, struct policy *, struct usage_error *);
+bool compile_rules(const struct rule_list *, bool both_ways, struct policy *, struct error *);

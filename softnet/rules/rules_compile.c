@@ -152,7 +152,7 @@ static bool expand_rule(struct expansion *to, const struct written_rule *written
 	return false;
 }
 
-bool compile_rules(const struct rule_list *list, bool both_ways, struct policy *policy, struct usage_error *error)
+bool compile_rules(const struct rule_list *list, bool both_ways, struct policy *policy, struct error *error)
 {
 	static struct expansion all;
 	char text[RULE_TEXT];

@@ -151,7 +151,7 @@ bool choose_anchors(const struct options *options, const struct anchors *anchors
  * The MAC of a gateway is enough in IPv6, where it names routers and servers. A family without anchors stays closed
  * beside one that has some: not every network has both.
  */
-static bool check_strict_anchors(const struct config *config, struct usage_error *error)
+static bool check_strict_anchors(const struct config *config, struct error *error)
 {
 	if (!config->strict_anchors)
 		return true;
@@ -164,7 +164,7 @@ static bool check_strict_anchors(const struct config *config, struct usage_error
 }
 
 /* What is the network's own cannot be the guest's. */
-static bool check_statics(const struct options *options, const struct config *config, struct usage_error *error)
+static bool check_statics(const struct options *options, const struct config *config, struct error *error)
 {
 	char text[ADDRESS_TEXT];
 	for (uint32_t i = 0; i < options->static_count; i++) {
@@ -177,7 +177,7 @@ static bool check_statics(const struct options *options, const struct config *co
 	return true;
 }
 
-bool check_anchors(const struct options *options, const struct config *config, struct usage_error *error)
+bool check_anchors(const struct options *options, const struct config *config, struct error *error)
 {
 	if (mac_set_has(&config->gateway_macs, config->vm_mac) ||
 	    (config->resident.count > 0 && config->resident_mac == config->vm_mac))

@@ -9,7 +9,7 @@
 bool choose_anchors(const struct options *, const struct anchors *, struct config *);
 
 /* Where options and uplink do not go together. */
-bool check_anchors(const struct options *, const struct config *, struct usage_error *);
+bool check_anchors(const struct options *, const struct config *, struct error *);
 
 /* Why the host that lives on the segment is not its router; NULL: it is, or none lives there. */
 const char *why_no_router(const struct options *, const struct anchors *, const struct config *);

@@ -173,7 +173,7 @@ static void try_again(struct exposes *exposes)
 			exposes->items[i].state = EXPOSE_WAITING;
 }
 
-bool add_expose(struct exposes *exposes, const char *text, struct usage_error *error)
+bool add_expose(struct exposes *exposes, const char *text, struct error *error)
 {
 	if (exposes->uplink->kind->expose == NULL)
 		return refuse(error, "the uplink \"%s\" cannot forward ports", exposes->uplink->name);
@@ -189,7 +189,7 @@ bool add_expose(struct exposes *exposes, const char *text, struct usage_error *e
 const struct exposed *find_expose(const struct exposes *exposes, const char *text)
 {
 	struct expose expose;
-	struct usage_error unused;
+	struct error unused;
 	if (!parse_expose(text, &expose, &unused))
 		return NULL;
 	for (uint32_t i = 0; i < exposes->count; i++)
@@ -198,7 +198,7 @@ const struct exposed *find_expose(const struct exposes *exposes, const char *tex
 	return NULL;
 }
 
-bool remove_expose(struct exposes *exposes, const char *text, struct usage_error *error)
+bool remove_expose(struct exposes *exposes, const char *text, struct error *error)
 {
 	struct expose expose;
 	const struct exposed *found = find_expose(exposes, text);

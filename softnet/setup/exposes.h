@@ -25,8 +25,8 @@ struct exposes {
 };
 
 /* As written on the command line. Neither changes the list when it refuses. */
-bool add_expose(struct exposes *, const char *text, struct usage_error *);
-bool remove_expose(struct exposes *, const char *text, struct usage_error *);
+bool add_expose(struct exposes *, const char *text, struct error *);
+bool remove_expose(struct exposes *, const char *text, struct error *);
 
 /* The one that says the same as this text, NULL: none. Valid until the list changes. */
 const struct exposed *find_expose(const struct exposes *, const char *text);

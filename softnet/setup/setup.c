@@ -15,8 +15,7 @@ const char *uplink_text(const struct options *options)
 	return options->uplink != NULL ? options->uplink : platform_uplink;
 }
 
-bool apply_rules(const struct options *options, const struct rule_list *rules, struct config *config,
-		 struct usage_error *error)
+bool apply_rules(const struct options *options, const struct rule_list *rules, struct config *config, struct error *error)
 {
 	static struct policy spare;
 	if (options->inbound == INBOUND_NONE && find_inbound_allow(rules) != NULL)
@@ -30,7 +29,7 @@ bool apply_rules(const struct options *options, const struct rule_list *rules, s
 	return true;
 }
 
-bool make_config(struct options *options, const struct anchors *anchors, struct config *config, struct usage_error *error)
+bool make_config(struct options *options, const struct anchors *anchors, struct config *config, struct error *error)
 {
 	config->vm_mac = options->vm_mac;
 	config->max_frame = 14 + options->mtu;
@@ -50,13 +49,13 @@ bool make_config(struct options *options, const struct anchors *anchors, struct 
 	config->exposed.count =
 	    list_guest_ports(options->exposes, options->expose_count, config->exposed.item, EXPOSED_MAX);
 	memcpy(config->rates, options->rates, sizeof config->rates);
-	struct usage_error cause;
+	struct error cause;
 	if (!apply_rules(options, &options->rules, config, &cause))
 		return refuse(error, "--allow, --block, --policy: %s", cause.text);
 	return check_anchors(options, config, error);
 }
 
-bool make_state(const struct options *options, struct state *state, uint64_t now_ms, struct usage_error *error)
+bool make_state(const struct options *options, struct state *state, uint64_t now_ms, struct error *error)
 {
 	char text[ADDRESS_TEXT];
 	memset(state, 0, sizeof *state);
@@ -71,7 +70,7 @@ bool make_state(const struct options *options, struct state *state, uint64_t now
 }
 
 bool make_guard(struct guard *guard, struct guard_memory *memory, struct options *options,
-		const struct anchors *anchors, uint64_t now_ms, struct usage_error *error)
+		const struct anchors *anchors, uint64_t now_ms, struct error *error)
 {
 	if (!make_config(options, anchors, &memory->config, error) || !make_state(options, &memory->state, now_ms, error))
 		return false;
@@ -92,7 +91,7 @@ static void forget_flows(struct flows *flows)
 }
 
 bool change_rules(struct guard_memory *memory, const struct options *options, const struct rule_list *rules,
-		  struct usage_error *error)
+		  struct error *error)
 {
 	if (!apply_rules(options, rules, &memory->config, error))
 		return false;

@@ -9,10 +9,10 @@
  * that do not go together with the port.
  */
 bool make_guard(struct guard *, struct guard_memory *, struct options *, const struct anchors *, uint64_t now_ms,
-		struct usage_error *);
+		struct error *);
 
 /* Between two frames: other rules, and so no flow of before. False: rules that cannot be; nothing has changed. */
-bool change_rules(struct guard_memory *, const struct options *, const struct rule_list *, struct usage_error *);
+bool change_rules(struct guard_memory *, const struct options *, const struct rule_list *, struct error *);
 
 /* Between two frames: other anchors; where that takes one away, whom it has learned to trust is learned anew. */
 void change_anchors(struct guard_memory *, const struct options *, const struct anchors *);
@@ -21,15 +21,15 @@ void change_anchors(struct guard_memory *, const struct options *, const struct 
  * The parts of the above, for tests. Rules into the config: policy, stateful, inbound, ipv6_off. IPv6 that was off at the start
  * stays off. False: rules that cannot be; nothing of the config has changed.
  */
-bool apply_rules(const struct options *, const struct rule_list *, struct config *, struct usage_error *);
+bool apply_rules(const struct options *, const struct rule_list *, struct config *, struct error *);
 
 /*
  * The config must be zero: it is hashed as bytes, and most of it, which few rules fill, is never touched here, so that it takes no
  * memory. Anchors that flags do not give come from the port. False: options and port do not go together. */
-bool make_config(struct options *, const struct anchors *, struct config *, struct usage_error *);
+bool make_config(struct options *, const struct anchors *, struct config *, struct error *);
 
 /* The --vm-ip addresses and the key of the hash over client identifiers. */
-bool make_state(const struct options *, struct state *, uint64_t now_ms, struct usage_error *);
+bool make_state(const struct options *, struct state *, uint64_t now_ms, struct error *);
 
 /* Changes whenever leases of an earlier run must not be taken over. */
 uint64_t hash_setup(const struct options *, const struct config *);

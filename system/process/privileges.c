@@ -50,7 +50,7 @@ static bool find_group(const char *text, gid_t *gid)
 }
 
 /* Fills what --user and --group say; what they leave open stays as it is. */
-static bool apply_names(const char *user, const char *group, struct identity *who, struct usage_error *error)
+static bool apply_names(const char *user, const char *group, struct identity *who, struct error *error)
 {
 	bool has_group = true;
 	if (user != NULL && !find_user(user, who, &has_group))
@@ -72,7 +72,7 @@ bool is_nobody(uid_t uid)
 
 /* Somebody whom a file or sudo gave root's rights must not get another user's rights from us, root's least of all. */
 static bool choose_for_somebody(const struct identity *caller, const char *user, const char *group, const char *advice,
-				struct identities *ids, struct usage_error *error)
+				struct identities *ids, struct error *error)
 {
 	struct identity named = *caller;
 	if (!apply_names(user, group, &named, error))
@@ -86,7 +86,7 @@ static bool choose_for_somebody(const struct identity *caller, const char *user,
 	return true;
 }
 
-static bool choose_for_caller(const char *user, const char *group, struct identities *ids, struct usage_error *error)
+static bool choose_for_caller(const char *user, const char *group, struct identities *ids, struct error *error)
 {
 	struct identity caller = { .change = true, .uid = getuid(), .gid = getgid() };
 	if (caller.uid == 0) /* set-user-id to somebody, called by root: going back would be going up */
@@ -108,7 +108,7 @@ static bool find_sudo_caller(struct identity *caller)
 }
 
 /* What else sudo lets its caller do is not known: the rule may be for this program alone. */
-static bool choose_for_root(const char *user, const char *group, struct identities *ids, struct usage_error *error)
+static bool choose_for_root(const char *user, const char *group, struct identities *ids, struct error *error)
 {
 	static const char advice[] =
 	    ", and sudo was called by another user; to act as root all the same: env -u SUDO_UID softnet ...";
@@ -132,7 +132,7 @@ static bool choose_for_root(const char *user, const char *group, struct identiti
 	return true;
 }
 
-bool choose_identities(const char *user, const char *group, struct identities *ids, struct usage_error *error)
+bool choose_identities(const char *user, const char *group, struct identities *ids, struct error *error)
 {
 	memset(ids, 0, sizeof *ids);
 	if (geteuid() == 0 && getuid() == 0)

@@ -17,7 +17,7 @@ struct identities {
 };
 
 /* user and group as on the command line, NULL where not given. Looks names up, changes nothing. */
-bool choose_identities(const char *user, const char *group, struct identities *, struct usage_error *);
+bool choose_identities(const char *user, const char *group, struct identities *, struct error *);
 
 /* The user who is shared by all that should have none. */
 bool is_nobody(uid_t);

@@ -22,8 +22,7 @@ static const struct rpc_method methods[] = {
 static int applied;
 
 /* What the rest of the program would do. */
-bool change_rules(struct guard_memory *to, const struct options *from, const struct rule_list *rules,
-		  struct usage_error *error)
+bool change_rules(struct guard_memory *to, const struct options *from, const struct rule_list *rules, struct error *error)
 {
 	(void)from;
 	applied++;

@@ -44,7 +44,7 @@ static void read_all(int fd, size_t n)
 static void read_comment(const uint8_t *data, size_t n)
 {
 	static struct options options;
-	struct usage_error error = { "" };
+	struct error error = { 0 };
 	char *comment = malloc(n + 1);
 	memcpy(comment, data, n);
 	comment[n] = '\0';

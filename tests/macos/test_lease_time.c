@@ -5,7 +5,7 @@
 
 int main(int count, char **words)
 {
-	struct usage_error cause = { "" };
+	struct error cause = { 0 };
 	if (count < 2)
 		return 2;
 	uint32_t seconds = (uint32_t)strtoul(words[1], NULL, 10);

@@ -130,7 +130,7 @@ static void test_ipv6(void)
 }
 
 /* The framework answers when nobody waits any more, and everything that it touches must still be there. */
-static void test_late_answers(const struct port_settings *settings, struct port_error *error)
+static void test_late_answers(const struct port_settings *settings, struct error *error)
 {
 	port = port_open("vmnet", settings, error);
 	if (port != NULL)
@@ -141,14 +141,14 @@ static void test_late_answers(const struct port_settings *settings, struct port_
 int main(int count, char **words)
 {
 	struct port_settings settings = { .side = UPLINK_SIDE, .max_frame = 1514, .isolation = true };
-	struct port_error error;
+	struct error error;
 	if (count == 2 && strcmp(words[1], "late") == 0) {
 		test_late_answers(&settings, &error);
 		return 0;
 	}
 	guest = address_of_ipv4(0xc0a84d0aU);
 	settings.side = GUEST_SIDE;
-	CHECK(port_open("vmnet", &settings, &error) == NULL && error.usage);
+	CHECK(port_open("vmnet", &settings, &error) == NULL && error.status == EXIT_USAGE);
 	settings.side = UPLINK_SIDE;
 	port = port_open("vmnet", &settings, &error);
 	CHECK(port != NULL);

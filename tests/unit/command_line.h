@@ -18,7 +18,7 @@
 enum { WORDS_MAX = 40 };
 
 static struct options options;
-static struct usage_error error;
+static struct error error;
 
 static bool parse(const char *const *words)
 {

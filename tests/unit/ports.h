@@ -104,7 +104,7 @@ static inline struct send_result send_now(struct port *port, const struct packet
 
 static inline struct port *open_port(const char *text, const struct port_settings *settings)
 {
-	struct port_error error;
+	struct error error;
 	struct port *port = port_open(text, settings, &error);
 	if (!port)
 		fail_msg("%s: %s", text, error.text);
@@ -115,13 +115,14 @@ static inline struct port *open_port(const char *text, const struct port_setting
 /* The port cannot be had, and the sentence says so in these words. */
 static inline void refuses(const char *text, const struct port_settings *settings, bool usage, const char *words)
 {
-	struct port_error error;
+	struct error error;
 	struct port *port = port_open(text, settings, &error);
 	if (port)
 		fail_msg("%s opens", text);
-	if (error.usage != usage || !strstr(error.text, words) || strchr(error.text, '\n'))
-		fail_msg("%s: %s error \"%s\", not %s with \"%s\"", text, error.usage ? "usage" : "resource",
-			 error.text, usage ? "usage" : "resource", words);
+	if ((error.status == EXIT_USAGE) != usage || !strstr(error.text, words) || strchr(error.text, '\n'))
+		fail_msg("%s: %s error \"%s\", not %s with \"%s\"", text,
+			 error.status == EXIT_USAGE ? "usage" : "resource", error.text, usage ? "usage" : "resource",
+			 words);
 }
 
 #define IN_TIME(test) cmocka_unit_test_setup(test, begin_test)

@@ -28,7 +28,7 @@ static struct control control;
 
 static int set_up(void **unused)
 {
-	struct usage_error error;
+	struct error error;
 	const char *const names[] = { path };
 	(void)unused;
 	strcpy(path, "/tmp/test_announce.XXXXXX");

@@ -40,7 +40,7 @@ static int set_up(void **unused)
 {
 	static char *argv[] = { "softnet", "--vm-fd=0", "--vm-mac-address=52:54:00:00:00:0a", NULL };
 	struct anchors nobody = { .host.count = 0 };
-	struct usage_error error;
+	struct error error;
 	(void)unused;
 	memset(&relay, 0, sizeof relay);
 	memset(&config, 0, sizeof config);

@@ -18,7 +18,7 @@ static struct config config, config_again;
 static struct anchors anchors;
 static struct exposes exposes;
 static struct in_force now = { &options, &config, &options.rules, &exposes };
-static struct usage_error error;
+static struct error error;
 static char comment[COMMENT_MAX + 1];
 
 /* As a bridge of both families would know them; slirp's DHCPv6 server is at no link-local address. */

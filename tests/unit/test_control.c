@@ -26,7 +26,7 @@
 enum { LARGE_OCTETS = 100 * 1000 };
 
 static struct control control;
-static struct usage_error error;
+static struct error error;
 static char directory[64], path[96];
 static uint64_t now_ms = 1000;
 static int pings;

@@ -24,7 +24,7 @@ static void given(const char *const *words)
 					     "--vm-ip=192.168.77.12/24,fd00::c/64", "--ipv6=guard" };
 	static char copy[WORDS_MAX][64];
 	static struct anchors nobody;
-	struct usage_error error;
+	struct error error;
 	int count = 5;
 	for (; *words != NULL; words++, count++)
 		argv[count] = strcpy(copy[count - 5], *words);

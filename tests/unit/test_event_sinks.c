@@ -72,7 +72,7 @@ static int tear_down(void **unused)
 static struct event_sink opened(const char *name)
 {
 	struct event_sink sink;
-	struct usage_error error;
+	struct error error;
 	assert_true(open_event_sink(&sink, name, &error));
 	return sink;
 }
@@ -94,7 +94,7 @@ static void a_file_is_added_to(void **unused)
 static void what_is_no_file_is_refused(void **unused)
 {
 	struct event_sink sink;
-	struct usage_error error;
+	struct error error;
 	char link_path[128];
 	(void)unused;
 	snprintf(link_path, sizeof link_path, "%s/link", folder);

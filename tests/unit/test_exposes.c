@@ -18,7 +18,7 @@
 #define PREFIX 0xfd00001000000002ULL
 #define OTHER  0x2a00770000010001ULL
 
-static struct usage_error error;
+static struct error error;
 
 /* An uplink that writes down what it is asked for, and answers what the test wants. */
 

@@ -52,7 +52,7 @@ static int set_up_bridge(void **unused)
 static void make(void)
 {
 	static char *argv[WORDS_MAX + 4] = { "softnet", "--vm-fd=0", "--vm-mac-address=52:54:00:00:00:0a" };
-	struct usage_error error = { "" };
+	struct error error = { 0 };
 	for (int i = 0; i < word_count; i++)
 		argv[3 + i] = words[i];
 	argv[3 + word_count] = NULL;

@@ -137,7 +137,7 @@ static void directions_that_change_other_rules(void **unused)
 		{ "10.0.0.0/8,@host:443", false, false },
 	};
 	static struct options options;
-	struct usage_error error;
+	struct error error;
 	(void)unused;
 	set_verbosity(0);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

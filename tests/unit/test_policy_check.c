@@ -16,7 +16,7 @@
 enum { WORDS_MAX = 40 };
 
 static struct options options;
-static struct usage_error error;
+static struct error error;
 static char *output;
 static char path[] = "/tmp/softnet-policy-XXXXXX";
 

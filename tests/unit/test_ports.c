@@ -7,7 +7,7 @@ static const struct port_settings guest = { .side = GUEST_SIDE, .max_frame = 151
 static const struct port_settings uplink = { .side = UPLINK_SIDE, .max_frame = 1514 };
 static struct port *pair_port(int *peer)
 {
-	struct port_error error;
+	struct error error;
 	struct port *port = port_open_pair(&guest, peer, &error);
 	assert_non_null(port);
 	return port;

@@ -270,7 +270,7 @@ static void nobody_outlives_the_judge(void **state)
 	assert_int_equal(pipe(said), 0);
 	pid_t judge = fork();
 	if (judge == 0) {
-		struct port_error error;
+		struct error error;
 		pids[0] = port_open("slirp", &plain, &error) ? worker_of(getpid()) : 0;
 		pids[1] = keeper_of(getpid());
 		if (write(said[1], pids, sizeof(pids)) < 0)

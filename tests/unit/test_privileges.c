@@ -132,7 +132,7 @@ static void start_as_caller(const struct test_case *c)
 static int run_case(const struct test_case *c)
 {
 	struct identities ids;
-	struct usage_error error = { "" };
+	struct error error = { 0 };
 	start_as_caller(c);
 	if (!choose_identities(c->user, c->group, &ids, &error))
 		return c->refused != NULL && strcmp(error.text, c->refused) == 0 ? REFUSED : BAD;
@@ -280,7 +280,7 @@ static void files_that_look_who_reads_see_the_caller(void **unused)
 	pid_t child = fork();
 	if (child == 0) {
 		static struct rule_list rules;
-		struct usage_error error;
+		struct error error;
 		usleep(100 * 1000); /* until it waits */
 		start_as_caller(&stranger);
 		_exit(!read_policy_file(path, &rules, &error) && strstr(error.text, ":1: \"0\": expected") != NULL ? GOOD

@@ -132,7 +132,7 @@ static void an_entry_is_its_users_alone(void **unused)
 static void a_link_leads_to_the_socket_of_control(void **unused)
 {
 	char target[512], here[256];
-	struct usage_error error;
+	struct error error;
 	(void)unused;
 	assert_non_null(getcwd(here, sizeof here));
 	assert_int_equal(chdir(prefix), 0);
@@ -240,7 +240,7 @@ static void dead_entries_go_and_no_others(void **unused)
 /* Guards that were killed, and started again with the same path, leave links to it: a row each, were they not taken away. */
 static void links_to_our_own_path_go(void **unused)
 {
-	struct usage_error error;
+	struct error error;
 	long first = dead_number(), second = dead_number(), other = dead_number();
 	(void)unused;
 	assert_int_equal(mkdir(folder, 0700), 0);

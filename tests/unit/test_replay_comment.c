@@ -14,7 +14,7 @@
 #define NO_OPTION ": expected an option that decides something"
 
 static struct options options;
-static struct usage_error error;
+static struct error error;
 
 static bool take(const char *comment)
 {

@@ -58,7 +58,7 @@ static void every_rule_is_read_whole(void **unused)
 	for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++) {
 		const struct meaning *m = &meanings[i];
 		struct rule_text rule;
-		struct usage_error error = { "" };
+		struct error error = { 0 };
 		struct address address = { 0, 0 };
 		if (!parse_rule(m->text, &rule, &error))
 			fail_msg("%s: %s", m->text, error.text);
@@ -131,7 +131,7 @@ static void what_means_nothing_is_refused_by_name(void **unused)
 	(void)unused;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		struct rule_text rule;
-		struct usage_error error = { "" };
+		struct error error = { 0 };
 		char culprit[80];
 		if (parse_rule(bad[i], &rule, &error))
 			fail_msg("\"%s\" was taken", bad[i]);
@@ -148,7 +148,7 @@ static void start_list(void)
 
 static void add(const char *text, enum destination_class class)
 {
-	struct usage_error error = { "" };
+	struct error error = { 0 };
 	if (!add_rules(&list, text, class, &error))
 		fail_msg("%s: %s", text, error.text);
 }
@@ -255,7 +255,7 @@ static void what_is_shown_can_be_read_back(void **unused)
 	(void)unused;
 	for (int i = 0; i < TRIES; i++) {
 		struct rule_text rule = random_rule(), again;
-		struct usage_error error = { "" };
+		struct error error = { 0 };
 		char text[RULE_TEXT];
 		if (!parse_rule(format_rule(&rule, text), &again, &error))
 			fail_msg("%s", error.text);
@@ -297,7 +297,7 @@ static void lists_are_sorted_and_say_things_once(void **unused)
 static void exactly_one_rule_where_one_is_asked_for(void **unused)
 {
 	static const char *const bad[] = { "@host,@dns", " @host", "@host ", "", "@host," };
-	struct usage_error error = { "" };
+	struct error error = { 0 };
 	(void)unused;
 	start_list();
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -314,7 +314,7 @@ static void lists_have_no_empty_items(void **unused)
 	static const char *const bad[] = { "", ",", "10.0.0.0/8,", ",10.0.0.0/8", "10.0.0.0/8,,@host", "@host, ", " " };
 	(void)unused;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-		struct usage_error error = { "" };
+		struct error error = { 0 };
 		start_list();
 		if (add_rules(&list, bad[i], CLASS_ALLOWED, &error))
 			fail_msg("\"%s\" was taken", bad[i]);

@@ -22,7 +22,7 @@ static void start_list(void)
 
 static void add(const char *text, enum destination_class class)
 {
-	struct usage_error error = { "" };
+	struct error error = { 0 };
 	if (!add_rules(&list, text, class, &error))
 		fail_msg("%s: %s", text, error.text);
 }
@@ -31,7 +31,7 @@ enum { HOST = 1 << ALIAS_HOST, GATEWAY = 1 << ALIAS_GATEWAY, DNS = 1 << ALIAS_DN
 
 static void compile(bool both_ways)
 {
-	struct usage_error error = { "" };
+	struct error error = { 0 };
 	if (!compile_rules(&list, both_ways, &policy, &error))
 		fail_msg("%s", error.text);
 }
@@ -272,7 +272,7 @@ static void who_says_in_or_out(void **unused)
 
 static void the_list_has_an_end(void **unused)
 {
-	struct usage_error error = { "" };
+	struct error error = { 0 };
 	(void)unused;
 	start_list();
 	for (int i = 0; i < RULES_MAX; i++)
@@ -285,7 +285,7 @@ static void the_list_has_an_end(void **unused)
 
 static void prefixes_have_an_end_too(void **unused)
 {
-	struct usage_error error = { "" };
+	struct error error = { 0 };
 	(void)unused;
 	start_list();
 	for (int i = 0; i < 8192 / 7 + 1; i++) {

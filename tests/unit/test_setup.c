@@ -19,7 +19,7 @@ static const struct address link_local = { LINK_LOCAL_PREFIX, 1 }, other_link_lo
 static struct options options;
 static struct config config;
 static struct anchors anchors;
-static struct usage_error error;
+static struct error error;
 
 /* What a bridge of both families knows. */
 static int set_up(void **unused)

@@ -105,8 +105,8 @@ static void the_owner_and_the_group_can_reach_it(void **state)
 /* Whoever may not give it away is told so, and leaves nothing behind. */
 static bool is_refused(void)
 {
-	struct port_error error = { 0 };
-	return port_open(with("stream", "n", ",owner=0"), &guest, &error) == NULL && !error.usage &&
+	struct error error = { 0 };
+	return port_open(with("stream", "n", ",owner=0"), &guest, &error) == NULL && error.status != EXIT_USAGE &&
 	       strstr(error.text, "cannot give") != NULL && strstr(error.text, "as user 54321") != NULL &&
 	       access(path_of("n"), F_OK) < 0;
 }
@@ -114,7 +114,7 @@ static bool is_refused(void)
 /* What stands there is somebody else's: that is not "in use". */
 static bool cannot_be_asked(void)
 {
-	struct port_error error = { 0 };
+	struct error error = { 0 };
 	return port_open(text_of("stream", "s"), &guest, &error) == NULL &&
 	       strstr(error.text, "a socket of user 0 stands there, and user 54321 may not ask") != NULL;
 }
@@ -154,7 +154,7 @@ static bool tells_why_it_cannot_answer(void)
 {
 	uint8_t frame[60];
 	struct packet packets[4];
-	struct port_error error = { 0 };
+	struct error error = { 0 };
 	make_frame(frame, 60, 1);
 	struct port *port = port_open(text_of("unixgram", "p"), &guest, &error);
 	if (port == NULL || strstr(port->away, "nobody has sent to ") == NULL || chmod(path_of("p"), 0777) != 0)

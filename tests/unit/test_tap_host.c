@@ -55,10 +55,10 @@ static const char *advice(const char *port, const struct port_settings *settings
 	assert_int_equal(pipe(pipe_fds), 0);
 	pid_t child = fork();
 	if (child == 0) {
-		struct port_error error = { 0 };
+		struct error error = { 0 };
 		if (setresgid(65534, 65534, 65534) || setresuid(65534, 65534, 65534))
 			_exit(77); /* a user namespace has no other ids */
-		bool refused = !port_open(port, settings, &error) && !error.usage;
+		bool refused = !port_open(port, settings, &error) && error.status != EXIT_USAGE;
 		_exit(refused && write(pipe_fds[1], error.text, strlen(error.text)) > 0 ? 0 : 1);
 	}
 	close(pipe_fds[1]);

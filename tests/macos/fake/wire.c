@@ -11,7 +11,7 @@
 static bool open_tap(struct wire *wire, const char *argument, uint32_t max_octets, bool is_isolated)
 {
 	struct port_settings settings = { .side = UPLINK_SIDE, .max_frame = max_octets, .isolation = is_isolated };
-	struct port_error error = { 0 };
+	struct error error = { 0 };
 	struct pollfd poll = { .fd = -1 };
 	struct port *tap = tap_port.open(argument, &settings, &error);
 	if (tap == NULL)
