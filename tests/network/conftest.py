@@ -25,6 +25,7 @@ def pytest_cmdline_main(config):
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "together: one after the other, for they count what the whole host has, or share it")
     config.addinivalue_line("markers", "long: not in ./check, but in make check-long, and when it is named")
     if netns.inside():
         netns.prepare()
@@ -40,9 +41,14 @@ def pytest_collection_modifyitems(config, items):
             config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
             items[:] = [item for item in items if not item.get_closest_marker("long")]
         number, parts = map(int, part.split("/"))
-        others = [item for i, item in enumerate(items) if i % parts != number - 1]
-        config.hook.pytest_deselected(items=others)
-        items[:] = items[number - 1::parts]
+        together = [item for item in items if item.get_closest_marker("together")]
+        rest = [item for item in items if not item.get_closest_marker("together")]
+        # The last part has all that belong together, and so many fewer of the rest.
+        alone = len(together) * (parts - 1)
+        own = [*rest[:alone][number - 1::parts - 1], *rest[alone:][number - 1::parts]] if number < parts else \
+            [*together, *rest[alone:][number - 1::parts]]
+        config.hook.pytest_deselected(items=[item for item in items if item not in own])
+        items[:] = own
     if netns.inside():
         return
     why = netns.why_not() or "needs a network of its own: run pytest on tests/network"

@@ -18,7 +18,7 @@ import services
 from netns import wait_for
 from test_attach import GATEWAY, GATEWAY_MAC, MAC, loaded, why_not      # noqa: F401
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = [pytest.mark.together, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
 
 GUEST, NEIGHBOUR = "192.168.77.10", "192.168.77.66"
 # linux/if_tun.h, linux/virtio_net.h, linux/ethtool.h
@@ -91,7 +91,7 @@ def refused(segment, reason, frame, side="guest", **said):
     if not segment.card.send(frame, **said):
         return
     assert seen(segment) is None
-    assert segment.guard.counters().dropped(side, reason) == before + 1
+    segment.guard.wait_counters(lambda c: c.dropped(side, reason) == before + 1)
 
 
 def test_a_checksum_is_written_where_it_belongs(card):

@@ -133,12 +133,12 @@ def test_taps_go_on(start, network, is_ours):       # noqa: F811
     if not is_ours:
         network.host.ip("tuntap add dev dying0 mode tap")
     guard = start("dying-tap", guest="tap:dying0")
-    before = index()
+    before = wait_for(index, what="the tap")
     guard.kill()
     guard.wait()
-    assert index() == (None if is_ours else before)
+    wait_for(lambda: index() == (None if is_ours else before), what="the tap to go, or to stay")
     again = start("dying-tap", guest="tap:dying0")
-    assert index() is not None
+    wait_for(index, what="the tap")
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as host:
         host.bind(("dying0", 0))
         host.send(segment(again.mac, 3))

@@ -225,8 +225,9 @@ def test_questions_without_an_answer(segment, softnet, folder, neighbour):
 
 def test_ports_that_fail(network, softnet, folder):
     network.host.ip("link set lo up")
-    with contextlib.closing(services.Echo(network.host, "127.0.0.1", 2007)):
-        watched = Watched(network, "--vm-ip", "10.0.2.15/24", "--expose", "127.0.0.1:2007:7", uplink="slirp")
+    watched = Watched(network, "--expose", "127.0.0.1:2007:7", uplink="slirp")
+    with contextlib.closing(services.Echo(network.host, "127.0.0.1", 2007)):     # taken before the guest has an address
+        watched.guest.take_lease()
         port = watched.wait_event("port")
     assert (port["port"], port["what"]) == ("slirp", "tcp port 2007 on 127.0.0.1: Address already in use")
     os.kill(test_expose.worker_of(watched.guard), 9)

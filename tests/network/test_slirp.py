@@ -130,8 +130,19 @@ def test_exposed_port_comes_with_the_lease_and_goes_with_it(network, slirp):
 
 def test_busy_port_is_named(network, slirp):
     slirp.serve(network.host, "0.0.0.0", 2222)
-    _guest, softnet = slirp("--expose", "2222:22")
-    softnet.wait_line(r'"2222:22" is not in place: tcp port 2222 on 0.0.0.0: Address already in use', 10)
+    with pytest.raises(netns.NetworkError, match='"2222:22": tcp port 2222 on 0.0.0.0: Address already in use'):
+        slirp("--expose", "2222:22")
+
+
+def test_port_that_is_taken_between_two_leases_is_named(network, slirp):
+    guest, softnet = slirp("--expose", "127.0.0.1:2222:22")
+    slirp.serve(guest, "0.0.0.0", 22)
+    netns.wait_for(lambda: can_connect(network.host, "127.0.0.1", 2222), 10, "the exposed port")
+    services.release_udhcpc(softnet.client, guest)
+    netns.wait_for(lambda: not can_connect(network.host, "127.0.0.1", 2222, 0.5), 10, "the port to be closed")
+    slirp.serve(network.host, "127.0.0.1", 2222)
+    softnet.client.signal(signal.SIGUSR1)
+    softnet.wait_line(r'"127.0.0.1:2222:22" is not in place: tcp port 2222 on 127.0.0.1: Address already in use', 20)
     assert softnet.running
 
 
