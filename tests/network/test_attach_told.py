@@ -21,7 +21,7 @@ from dhcp_peers import needs_peers
 from netns import run, wait_for
 from test_attach import FAR, GATEWAY, GATEWAY_MAC, MAC, OTHER_MAC, can_reach, loaded, why_not      # noqa: F401
 
-pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+pytestmark = [pytest.mark.together, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
 
 
 @pytest.fixture
