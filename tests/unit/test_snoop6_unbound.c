@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "core/judge/judge.h"
+#include "core/guard.h"
 #include "core/learn6/lease6.h"
 #include "core/made/question.h"
 #include "test_snoop6.h"
@@ -24,7 +24,7 @@ enum verdict status_of_address(struct address a)
 	bool local = a.high == LINK_LOCAL_PREFIX;
 	put_udp6(&w, a, local ? MDNS_GROUP : GLOBAL_IP6, local ? 5353 : 4000, local ? 5353 : 4000, 4);
 	struct frame frame = { w.frame, w.length };
-	enum verdict verdict = judge_from_guest(&w.config, &w.state, &frame, w.now_ms).verdict;
+	enum verdict verdict = judge_frame(&w.config, &w.state, FROM_GUEST, &frame, w.now_ms).verdict;
 	return verdict == PUNT_UNBOUND ? DROP_IP6_SRC_UNBOUND : verdict;
 }
 
