@@ -35,7 +35,7 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    part = os.environ.get("SOFTNET_TESTS_PART")     # "1/8" to "8/8": tests/network/run runs all at the same time
+    part = os.environ.get("SOFTNET_TESTS_PART")     # "1/6" to "6/6": tests/network/run runs all at the same time
     if part:
         if "SOFTNET_LONG" not in os.environ:
             config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])

@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import socketserver
+import subprocess
 import tempfile
 import threading
 
@@ -78,6 +79,14 @@ class Softnet(Process):
             counters = self.counters()
             return counters if predicate(counters) else None
         return wait_for(ask, timeout, what)
+
+
+def status(network, *words):
+    """What `softnet status` prints. What it warns of on stderr may be guards of other tests, which end meanwhile."""
+    done = subprocess.run([str(word) for word in network.host.command(softnet_path(), "status", *words)], text=True,
+                          capture_output=True, timeout=20, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def guard(network, guest, mac, bridge, *options, name="softnet", interface="eth0", pass_fds=()):

@@ -82,7 +82,8 @@ def test_named_server_gateway_and_mac(segment, softnet):
     # The gateway's address at another MAC.
     liar = segment.namespace("liar", ipv6=False)
     segment.join(liar, "eth0", "br0", f"{GATEWAY}/24", mac="52:54:00:00:00:66")
-    liar.run(services.busybox(), "arping", "-U", "-c", "1", "-w", "1", "-I", "eth0", GATEWAY, check=False)
+    # More than one: the bridge forwards nothing from a port that has only just come up.
+    liar.run(services.busybox(), "arping", "-U", "-c", "3", "-w", "4", "-I", "eth0", GATEWAY, check=False)
     guest.guard.wait_counters(lambda counters: counters.dropped("uplink", "arp-gateway-spoof") >= 1)
     assert GATEWAY_MAC in guest.namespace.ip(f"neighbour show {GATEWAY}")
     guest.must_reach()

@@ -30,10 +30,10 @@ class Moved(Guest):
                          **more)
 
     def status(self):
-        return json.loads(self.network.host.run(services.softnet_path(), "status", "--vm", self.mac, "--json"))[0]
+        return json.loads(services.status(self.network, "--vm", self.mac, "--json"))[0]
 
     def first_line(self):
-        return self.network.host.run(services.softnet_path(), "status", "--vm", self.mac).splitlines()[1]
+        return services.status(self.network, "--vm", self.mac).splitlines()[1]
 
     def news(self):
         events = [json.loads(line) for line in self.events_file.read_text().splitlines()]

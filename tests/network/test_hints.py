@@ -27,11 +27,11 @@ class Hinted(Guest):
     """A guest whose guard is asked what is wrong."""
 
     def status(self):
-        said = self.network.host.run(services.softnet_path(), "status", "--vm", self.mac, "--json")
+        said = services.status(self.network, "--vm", self.mac, "--json")
         return json.loads(said)[0]
 
     def first_line(self):
-        return self.network.host.run(services.softnet_path(), "status", "--vm", self.mac).splitlines()[1]
+        return services.status(self.network, "--vm", self.mac).splitlines()[1]
 
     def wait_hint(self, pattern, about="asking", seconds=25):
         """Of the status, as soon as it fits, and as the first line of the page has it, whole."""

@@ -39,7 +39,7 @@ def lan(segment, softnet):
 
 
 def status_of(network, guest):
-    said = network.host.run(services.softnet_path(), "status", "--vm", guest.mac, "--json")
+    said = services.status(network, "--vm", guest.mac, "--json")
     return json.loads(said)[0]
 
 
