@@ -350,8 +350,6 @@ static void open_all(enum stage stage)
 {
 	if (stage == plan.control)
 		open_control_path();
-	if (stage == plan.registry)
-		enter_registry(&registry, &relay.control);
 	if (stage == WITH_ROOT && options->wanted == WANT_RUN)
 		prepare_command(); /* the ports want to know its MAC address */
 	if (stage == WITH_ROOT && options->wanted == WANT_ATTACH)
@@ -360,6 +358,8 @@ static void open_all(enum stage stage)
 		relay.port[FROM_GUEST] = open_guest(&peer_fd);
 	if (stage == plan.uplink && relay.kernel == NULL)
 		relay.port[TO_GUEST] = open_uplink();
+	if (stage == plan.registry) /* last: who sees the guard listed may start the VM, which finds its port */
+		enter_registry(&registry, &relay.control);
 }
 
 /* With the rights that are left. */

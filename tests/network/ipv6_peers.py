@@ -253,7 +253,7 @@ class Guest6(dhcp_peers.Guest):
         return ask(self.namespace, data, to, **options)
 
 
-def exchange(namespace, data, address, port=7, timeout=4, source=None):
+def exchange(namespace, data, address, port=7, timeout=10, source=None):
     """Send this over TCP, and return all that comes back."""
     with namespace.entered():
         client = socket.socket(services.family_of(address))
@@ -275,7 +275,7 @@ def exchange(namespace, data, address, port=7, timeout=4, source=None):
     return answer
 
 
-def ask(namespace, data, address, port=7, timeout=2, source=None):
+def ask(namespace, data, address, port=7, timeout=5, source=None):
     """Send a datagram and return the answer; TimeoutError if none comes."""
     with namespace.entered():
         client = socket.socket(services.family_of(address), socket.SOCK_DGRAM)

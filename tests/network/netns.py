@@ -109,7 +109,7 @@ def prepare():
 
 # --- commands and processes -------------------------------------------------------------------------------------------
 
-def run(*command, timeout=20, check=True):
+def run(*command, timeout=60, check=True):
     """Run a short command to its end; returns what it printed."""
     done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, timeout=timeout, text=True, errors="replace")
@@ -118,8 +118,15 @@ def run(*command, timeout=20, check=True):
     return done.stdout
 
 
+def patience(timeout):
+    """How many seconds a wait for something that must come may take. It ends when that is there; so what is promised within
+    a time is measured, and a machine that has more to do fails no test. Less than 5 s is a moment for what should not come."""
+    return timeout if timeout < 5 else max(timeout, 60)
+
+
 def wait_for(predicate, timeout=10, what="a condition"):
-    """Ask `predicate` until it gives something true, and return that; NetworkError after `timeout` seconds."""
+    """Ask `predicate` until it gives something true, and return that; NetworkError when patience(timeout) is over."""
+    timeout = patience(timeout)
     end = time.monotonic() + timeout
     while True:
         result = predicate()
@@ -181,6 +188,7 @@ class Process:
 
     def wait_line(self, pattern, timeout=10, since=0):
         """Wait for a line that matches; returns the match."""
+        timeout = patience(timeout)
         end = time.monotonic() + timeout
         with self.news:
             position = since
@@ -208,6 +216,7 @@ class Process:
 
     def wait(self, timeout=10):
         """Wait for the end; returns the exit status."""
+        timeout = patience(timeout)
         try:
             self.popen.wait(timeout)
         except subprocess.TimeoutExpired:

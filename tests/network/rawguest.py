@@ -86,6 +86,7 @@ class RawGuest:
             pass
 
     def wait_frame(self, predicate, timeout=10, what="a frame"):
+        timeout = netns.patience(timeout)
         end = time.monotonic() + timeout
         while time.monotonic() < end:
             frame = self.receive(max(0.0, end - time.monotonic()))

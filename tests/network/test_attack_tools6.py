@@ -231,7 +231,7 @@ def new_addresses(scene):
         found = [each for each in ipv6_peers.addresses(scene.victim.namespace) if each["local"] in NEW]
         return [not each.get("dadfailed") for each in found] if all(
             each.get("dadfailed") or not each.get("tentative") for each in found) else None
-    return sum(netns.wait_for(decided, 3, "the end of duplicate address detection"))
+    return sum(netns.wait_for(decided, what="the end of duplicate address detection"))
 
 
 def must_count(counters, reasons, tools):

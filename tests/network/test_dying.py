@@ -72,7 +72,7 @@ def test_the_command_is_killed(network):
     run = Run()
     os.kill(run.command, signal.SIGKILL)
     assert run.guard.wait(5) == 137
-    assert not is_alive(run.keeper)
+    wait_for(lambda: not is_alive(run.keeper), 5, "the keeper to end")
 
 
 def test_processes_of_slirp_are_killed(network):
@@ -86,7 +86,7 @@ def test_processes_of_slirp_are_killed(network):
     assert run.guard.poll() is None and is_alive(run.command)
     os.kill(keeper, signal.SIGKILL)
     assert run.guard.wait(5) == 1 and "the network is gone" in run.guard.stderr.read()
-    assert not is_alive(run.command)
+    wait_for(lambda: not is_alive(run.command), 5, "the command to end")
 
 
 # --- a guard that is started again --------------------------------------------------------------------------------------

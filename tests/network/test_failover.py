@@ -15,7 +15,7 @@ from failover_peers import VIRTUAL_MAC, Liar, Pair, Watch, has_gateway, machine,
     relay, seconds_without_network, trusts_liar
 from netns import wait_for
 
-WITHIN = 20     # s; the promise is a minute
+WITHIN = 60     # s, as promised
 
 
 @needs("keepalived", "dnsmasq")

@@ -316,7 +316,7 @@ def test_a_learned_server_is_learned_again(segment, softnet, folder):      # noq
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(control))
         assert Channel(connection).result("guard.relearn") is True
-    client.wait_line(r"^lease \S+ from 192.168.77.2", 3)
+    client.wait_line(r"^lease \S+ from 192.168.77.2")
 
 
 def test_a_gateway_of_ipv6_has_another_mac(segment6, softnet):

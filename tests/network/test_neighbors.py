@@ -185,5 +185,5 @@ def test_a_flood_starves_nobody_in_ipv6(routed, flood):
         new = ipv6_peers.text(ipv6_peers.number(ipv6_peers.PREFIX[:-3]) | 0x7777_0000_0000_0000 + per_second)
         guest.namespace.ip(f"address add {new}/64 dev eth0")
         netns.wait_for(lambda: new in guest.addresses(), 10, f"DAD of {new}")
-        netns.wait_for(lambda: "1 received" in guest.ping(source=new, check=False), 4, f"an answer to {new}")
+        netns.wait_for(lambda: "1 received" in guest.ping(source=new, check=False), 10, f"an answer to {new}")
     assert guest.guard.counters().dropped("guest", "rate-nd", "ip6-src-unbound") == 0
