@@ -3,12 +3,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if_packet.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include "port/io.h"
-
-enum { LONGEST_FRAME = 65535 + 14 };
 
 static int open_injector(const struct kernel_guard *guard, uint64_t *cookie)
 {
@@ -94,14 +91,9 @@ void complete_checksum(uint8_t *bytes, uint32_t length)
 
 int inject_frame(const struct kernel_guard *guard, enum direction direction, const uint8_t *bytes, uint32_t length)
 {
-	static uint8_t frame[LONGEST_FRAME];
-	if (length > sizeof frame)
-		return EMSGSIZE;
-	memcpy(frame, bytes, length);
-	complete_checksum(frame, length);
 	ssize_t sent;
 	do
-		sent = send(guard->socket[direction], frame, length, 0);
+		sent = send(guard->socket[direction], bytes, length, 0);
 	while (sent < 0 && errno == EINTR);
 	return sent < 0 ? errno : 0;
 }

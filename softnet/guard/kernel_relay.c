@@ -2,6 +2,7 @@
 #include "softnet/guard/kernel_relay.h"
 #include <string.h>
 #include "core/learn4/snoop_anchors4.h"
+#include "port/kernel/kernel_inject.h"
 #include "port/kernel/kernel_port.h"
 #include "system/clock.h"
 #include "softnet/guard/keeping.h"
@@ -110,29 +111,47 @@ static void count_as_kernel(struct relay *r, enum direction direction, unsigned 
 	__atomic_add_fetch(&memory->counted[direction].octets, octets, __ATOMIC_RELAXED);
 }
 
-/* A frame that waits. The state that it makes counts before it, or any answer to it, passes. */
-static void decide_waiting(struct relay *r, enum direction direction, const struct packet *packet, uint64_t at_ms)
+/* A frame as it will be on the wire: nobody hears what has a wrong checksum there, and nobody need answer it. */
+static struct packet completed(const struct news *news)
+{
+	static uint8_t octets[LONGEST_FRAME];
+	uint32_t length = news->length < LONGEST_FRAME ? news->length : LONGEST_FRAME;
+	memcpy(octets, news + 1, length);
+	complete_checksum(octets, length);
+	return (struct packet){ .bytes = octets, .length = length, .truncated = length < news->length };
+}
+
+static enum verdict judge_waiting(struct relay *r, enum direction direction, const struct packet *packet, uint64_t at_ms)
 {
 	struct frame frame = { packet->bytes, packet->length };
+	if (packet->truncated)
+		return DROP_FRAME_OVERSIZE;
+	return r->now_ms > at_ms + PATIENCE_MS ? DROP_QUEUE_FULL : decide_again(&r->guard, direction, &frame, r->now_ms);
+}
+
+/* A frame that waits. The state that it makes counts before it, or any answer to it, passes. */
+static void decide_waiting(struct relay *r, enum direction direction, const struct news *news)
+{
+	const struct packet packet = completed(news);
+	struct frame frame = { packet.bytes, packet.length };
 	struct send_result result = { 0, 0, 0 };
-	enum verdict verdict = r->now_ms > at_ms + PATIENCE_MS ? DROP_QUEUE_FULL
-							       : decide_again(&r->guard, direction, &frame, r->now_ms);
+	enum verdict verdict = judge_waiting(r, direction, &packet, news->at_ms);
 	publish_state(r->kernel, r->guard.state);
 	if (verdict == PASS) {
 		struct port *target = r->port[direction == FROM_GUEST ? TO_GUEST : FROM_GUEST];
-		target->kind->send(target, packet, 1, &result);
+		target->kind->send(target, &packet, 1, &result);
 		verdict = result.full > 0 ? DROP_QUEUE_FULL : result.failed > 0 ? DROP_WRITE_ERROR : PASS;
 	} else if (direction == FROM_GUEST) {
 		add_rejection(&r->rejections, verdict, &frame, r->now_ms);
 	}
 	if (direction == FROM_GUEST && result.full + result.failed > 0)
 		forget_silence4(r->guard.state); /* it may have been a question */
-	count_as_kernel(r, direction, verdict, verdict == PASS ? packet->length : 0);
+	count_as_kernel(r, direction, verdict, verdict == PASS ? packet.length : 0);
 	if (verdict == PASS) {
 		r->counters.verdicts[direction][PASS]++;
-		r->counters.octets[direction] += packet->length;
+		r->counters.octets[direction] += packet.length;
 	}
-	account_for(r, direction, packet, verdict);
+	account_for(r, direction, &packet, verdict);
 }
 
 /* The programs have dropped it, or let it pass, and counted it. */
@@ -153,7 +172,7 @@ static void take_news(struct relay *r)
 		struct packet packet = { .bytes = (const uint8_t *)(news + 1), .length = news->length };
 		enum direction direction = news->direction == TO_GUEST ? TO_GUEST : FROM_GUEST;
 		if (news->verdict != PASS && news->verdict < FIRST_DROP)
-			decide_waiting(r, direction, &packet, news->at_ms);
+			decide_waiting(r, direction, news);
 		else if (news->verdict < VERDICTS)
 			show_decided(r, direction, &packet, (enum verdict)news->verdict);
 		drop_news(r->kernel);
