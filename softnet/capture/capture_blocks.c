@@ -1,24 +1,9 @@
 /* The blocks of pcapng. Each has its length in front and behind, and is padded to 32 bits, as are the options inside. */
 #include "softnet/capture/capture_blocks.h"
 #include <string.h>
+#include "softnet/capture/pcapng.h"
 
-enum block { BLOCK_INTERFACE = 1, BLOCK_PACKET = 6, BLOCK_SECTION = 0x0a0d0d0a };
-enum option {
-	OPTION_END = 0,
-	OPTION_COMMENT = 1,
-	OPTION_NAME = 2,
-	OPTION_DESCRIPTION = 3,
-	OPTION_PROGRAM = 4,
-	OPTION_RESOLUTION = 9
-};
-enum {
-	BYTE_ORDER_MAGIC = 0x1a2b3c4d,
-	LINK_ETHERNET = 1,
-	MILLISECONDS = 3,
-	PACKET_HEADER = 28,
-	OPTION_HEADER = 4,
-	BLOCK_END = 4
-};
+enum { MILLISECONDS = 3 };
 
 static const char comment_of_pass[] = "pass", comment_of_drop[] = "drop ", before_meaning[] = ": ";
 
@@ -44,11 +29,6 @@ static void put32(struct block_writer *w, uint32_t value)
 	put(w, &value, sizeof value);
 }
 
-static size_t padded(size_t octets)
-{
-	return (octets + 3) & ~(size_t)3;
-}
-
 /* To 32 bits, counted from the start of the first block: they all are multiples of that. */
 static void pad(struct block_writer *w)
 {
@@ -56,7 +36,7 @@ static void pad(struct block_writer *w)
 		w->to[w->at++] = 0;
 }
 
-static void put_option(struct block_writer *w, enum option code, const void *value, size_t octets)
+static void put_option(struct block_writer *w, enum option_code code, const void *value, size_t octets)
 {
 	put16(w, code);
 	put16(w, (unsigned)octets);
@@ -64,12 +44,12 @@ static void put_option(struct block_writer *w, enum option code, const void *val
 	pad(w);
 }
 
-static void put_text(struct block_writer *w, enum option code, const char *text)
+static void put_text(struct block_writer *w, enum option_code code, const char *text)
 {
 	put_option(w, code, text, strnlen(text, CAPTURE_NAME_MAX));
 }
 
-static size_t begin_block(struct block_writer *w, uint32_t type)
+static size_t begin_block(struct block_writer *w, enum block_type type)
 {
 	size_t start = w->at;
 	put32(w, type);
@@ -93,9 +73,9 @@ static void put_interface(struct block_writer *w, const char *name, const char *
 	put16(w, LINK_ETHERNET);
 	put16(w, 0);
 	put32(w, 0); /* frames are whole, however long */
-	put_text(w, OPTION_NAME, name);
-	put_text(w, OPTION_DESCRIPTION, port);
-	put_option(w, OPTION_RESOLUTION, &resolution, 1);
+	put_text(w, INTERFACE_NAME, name);
+	put_text(w, INTERFACE_DESCRIPTION, port);
+	put_option(w, INTERFACE_RESOLUTION, &resolution, 1);
 	end_block(w, start);
 }
 
@@ -109,7 +89,7 @@ size_t put_section(const struct capture_section *section, uint8_t to[SECTION_OCT
 	put32(&w, UINT32_MAX); /* how long the section will be is not known */
 	put32(&w, UINT32_MAX);
 	put_option(&w, OPTION_COMMENT, section->comment, section->comment_octets);
-	put_text(&w, OPTION_PROGRAM, "softnet " SOFTNET_VERSION);
+	put_text(&w, SECTION_PROGRAM, "softnet " SOFTNET_VERSION);
 	end_block(&w, start);
 	put_interface(&w, "guest", section->ports[FROM_GUEST]);
 	put_interface(&w, "uplink", section->ports[TO_GUEST]);
@@ -125,8 +105,8 @@ static size_t comment_octets(unsigned verdict)
 
 size_t frame_block_octets(uint32_t length, unsigned verdict)
 {
-	return PACKET_HEADER + padded(length) + OPTION_HEADER + padded(comment_octets(verdict)) + OPTION_HEADER +
-	       BLOCK_END;
+	return BLOCK_HEADER + PACKET_BODY + padded(length) + OPTION_HEADER + padded(comment_octets(verdict)) +
+	       OPTION_HEADER + BLOCK_END;
 }
 
 size_t put_frame(enum direction direction, const uint8_t *bytes, uint32_t length, unsigned verdict, uint64_t wall_ms,

@@ -3,9 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTION_END = 0, OPTION_COMMENT = 1, OPTION_HEADER = 4 };
-enum { INTERFACE_NAME = 2, INTERFACE_RESOLUTION = 9, INTERFACE_OFFSET = 14, PACKET_FLAGS = 2 };
-enum { SECTION_BODY = 16, INTERFACE_BODY = 8, PACKET_BODY = 20, SIMPLE_BODY = 4 };
 enum { NANO = 1000000000 };
 
 static const char out_of_bounds[] = "broken: a block that does not hold what it says";
@@ -19,11 +16,6 @@ struct rest {
 static struct rest rest_behind(const struct block *block, size_t fixed)
 {
 	return (struct rest){ block->body + fixed, block->length - fixed };
-}
-
-static size_t padded(size_t octets)
-{
-	return (octets + 3) & ~(size_t)3;
 }
 
 struct option_found {
@@ -73,7 +65,7 @@ static enum capture_step take_section(struct pcap_file *file, const struct block
 	bool is_broken;
 	if (block->length < SECTION_BODY)
 		return capture_is_broken(file, out_of_bounds);
-	if (number32(file, block->body) != 0x1a2b3c4d || number16(file, block->body + 4) != 1)
+	if (number32(file, block->body) != BYTE_ORDER_MAGIC || number16(file, block->body + 4) != 1)
 		return capture_is_broken(file, "broken: a section of no known byte order or version");
 	file->interface_count = 0;
 	char *text = malloc(block->length + 1);

@@ -1,8 +1,7 @@
 /* The inside of pcap_file.c: numbers of either byte order, and the blocks of pcapng. */
 #pragma once
 #include "softnet/capture/pcap_file.h"
-
-enum { LINK_ETHERNET = 1 };
+#include "softnet/capture/pcapng.h"
 
 static inline uint16_t number16(const struct pcap_file *file, const uint8_t *at)
 {
@@ -19,17 +18,8 @@ static inline uint32_t number32(const struct pcap_file *file, const uint8_t *at)
 enum capture_step capture_is_broken(struct pcap_file *, const char *how);
 enum capture_step capture_is_not_ethernet(struct pcap_file *, uint32_t link_type);
 
-/* Types that are looked into; that of a section reads the same in both byte orders. */
-enum block_type {
-	BLOCK_INTERFACE = 1,
-	BLOCK_OLD_PACKET = 2,
-	BLOCK_SIMPLE_PACKET = 3,
-	BLOCK_PACKET = 6,
-	BLOCK_SECTION = 0x0a0d0d0a
-};
-
 struct block {
-	uint32_t type;
+	uint32_t type; /* maybe none of enum block_type */
 	const uint8_t *body;
 	size_t length; /* of the body */
 };

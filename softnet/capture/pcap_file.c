@@ -6,7 +6,7 @@
 #include <unistd.h>
 #include "softnet/capture/pcap_blocks.h"
 
-enum { PCAP_HEADER = 24, RECORD_HEADER = 16, BLOCK_HEADER = 8, BLOCK_LEAST = 12, PATH_SHOWN = 120 };
+enum { PCAP_HEADER = 24, RECORD_HEADER = 16, BLOCK_LEAST = BLOCK_HEADER + BLOCK_END, PATH_SHOWN = 120 };
 
 enum capture_step capture_is_broken(struct pcap_file *file, const char *how)
 {
@@ -41,7 +41,7 @@ static enum capture_step cut_off(struct pcap_file *file)
 
 static void read_more(struct pcap_file *file)
 {
-	ssize_t got = read(file->fd, file->buffer + file->end, CAPTURE_BUFFER - file->end);
+	ssize_t got = read(file->fd, file->buffer + file->end, PCAP_BUFFER - file->end);
 	if (got < 0 && errno == EINTR)
 		return;
 	file->read_error = got < 0 ? errno : 0;
@@ -65,7 +65,7 @@ static bool fill(struct pcap_file *file, size_t n)
 static bool skip_octets(struct pcap_file *file, size_t n)
 {
 	for (size_t step; n > 0; n -= step) {
-		step = n < CAPTURE_BUFFER ? n : CAPTURE_BUFFER;
+		step = n < PCAP_BUFFER ? n : PCAP_BUFFER;
 		if (!fill(file, step))
 			return false;
 		file->at += step;
@@ -134,8 +134,8 @@ static enum capture_step read_block(struct pcap_file *file, struct captured *cap
 		return cut_off(file);
 	const uint8_t *start = file->buffer + file->at;
 	struct block block = { .type = number32(file, start) };
-	if (block.type == BLOCK_SECTION) /* 0x1a2b3c4d follows, in the order of the section */
-		file->is_big_endian = start[BLOCK_HEADER] == 0x1a;
+	if (block.type == BLOCK_SECTION) /* the magic follows, in the order of the section */
+		file->is_big_endian = start[BLOCK_HEADER] == BYTE_ORDER_MAGIC >> 24;
 	uint32_t length = number32(file, start + 4);
 	if (length < BLOCK_LEAST || length % 4 != 0)
 		return capture_is_broken(file, "broken: the length of a block");
@@ -149,12 +149,12 @@ static enum capture_step read_block(struct pcap_file *file, struct captured *cap
 	default:
 		return skip_block(file, length);
 	}
-	if (length > CAPTURE_BUFFER)
+	if (length > PCAP_BUFFER)
 		return capture_is_broken(file, "broken: a block that is too long");
 	if (!fill(file, length))
 		return cut_off(file);
 	start = file->buffer + file->at;
-	if (number32(file, start + length - 4) != length)
+	if (number32(file, start + length - BLOCK_END) != length)
 		return capture_is_broken(file, "broken: a block that does not end with its length");
 	block.body = start + BLOCK_HEADER;
 	block.length = length - BLOCK_LEAST;
@@ -216,7 +216,7 @@ bool open_capture_descriptor(struct pcap_file *file, int fd, const char *path)
 {
 	file->path = path;
 	file->fd = fd;
-	file->buffer = malloc(CAPTURE_BUFFER);
+	file->buffer = malloc(PCAP_BUFFER);
 	if (fd < 0 || file->buffer == NULL) {
 		capture_is_broken(file, strerror(fd < 0 ? errno : ENOMEM));
 		return false;

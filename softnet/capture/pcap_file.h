@@ -8,8 +8,8 @@
 #include "softnet/options/options.h"
 
 enum {
-	CAPTURE_BUFFER = 1 << 20, /* octets; no block that is looked into may be longer */
-	CAPTURED_MAX = 1 << 18,   /* octets of a frame: no capture program keeps more */
+	PCAP_BUFFER = 1 << 20,  /* octets; no block that is looked into may be longer */
+	CAPTURED_MAX = 1 << 18, /* octets of a frame: no capture program keeps more */
 	CAPTURE_INTERFACES_MAX = 256
 };
 

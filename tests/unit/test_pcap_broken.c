@@ -92,8 +92,8 @@ static void lengths_that_lie_are_found(void **unused)
 	assert_packet_lies(4, 12, of_end);
 	assert_packet_lies(4, 96, of_end);
 	assert_packet_lies(4, 104, cut);
-	assert_packet_lies(4, CAPTURE_BUFFER, cut);
-	assert_packet_lies(4, CAPTURE_BUFFER + 4, "FILE: broken: a block that is too long");
+	assert_packet_lies(4, PCAP_BUFFER, cut);
+	assert_packet_lies(4, PCAP_BUFFER + 4, "FILE: broken: a block that is too long");
 	assert_packet_lies(4, UINT32_MAX - 3, "FILE: broken: a block that is too long");
 	assert_packet_lies(96, 0, of_end);
 	assert_packet_lies(8, 1, "FILE: broken: a frame of an interface that is nowhere described");

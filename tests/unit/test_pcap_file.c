@@ -200,8 +200,8 @@ static void what_is_unknown_is_passed_over(void **unused)
 {
 	(void)unused;
 	section(NULL);
-	for (size_t length = 0; length <= 2 * CAPTURE_BUFFER;
-	     length = length == 0 ? CAPTURE_BUFFER - 8 : length + CAPTURE_BUFFER / 2) {
+	for (size_t length = 0; length <= 2 * PCAP_BUFFER;
+	     length = length == 0 ? PCAP_BUFFER - 8 : length + PCAP_BUFFER / 2) {
 		size_t start = begin(UNKNOWN);
 		assert_true(length <= sizeof bytes - written);
 		memset(bytes + written, 0xaa, length);
