@@ -137,10 +137,10 @@ SUBPROGRAM uint32_t reach_of_translated(const struct config *config, const struc
 {
 	if (!is_given(config) || !is_given(state) || !is_given(c))
 		return DROP_DST_INVALID;
-	if (ipv4 >> 28 >= 14) /* RFC 6146 translates unicast */
-		return DROP_DST_NAT64_PRIVATE;
 	struct contact behind = *c;
 	behind.peer = address_of_ipv4(ipv4);
+	if (!is_unicast4(behind.peer)) /* RFC 6146 translates unicast */
+		return DROP_DST_NAT64_PRIVATE;
 	uint8_t verdict = (uint8_t)reach_of4(config, state, &behind, now_ms);
 	bool private = verdict != PASS && verdict != DROP_PORTS_UNKNOWN && !c->inward;
 	return private ? DROP_DST_NAT64_PRIVATE : verdict;

@@ -96,8 +96,7 @@ INLINE bool is_plain_igmp(const struct frame *frame, const struct ipv4 *ip)
 {
 	struct reader r = read_from(frame, ip->payload, ip->end);
 	uint8_t type = read_u8(&r);
-	return r.ok && payload_octets(ip) >= 8 && ip->ttl == 1 && !is_fragment(ip) &&
-	       ipv4_of_address(ip->destination) >> 28 == 14 &&
+	return r.ok && payload_octets(ip) >= 8 && ip->ttl == 1 && !is_fragment(ip) && is_group4(ip->destination) &&
 	       (type == 0x12 || type == 0x16 || type == 0x17 || type == 0x22);
 }
 
@@ -165,7 +164,7 @@ INLINE bool is_ipv6_header_type(uint8_t protocol)
 INLINE bool mac_fits_ipv4(const struct state *state, uint64_t mac, struct address destination, uint64_t now_ms)
 {
 	uint32_t to = ipv4_of_address(destination);
-	if (to >> 28 == 14)
+	if (is_group4(destination))
 		return mac == mac_of_group4(to);
 	if (to == IPV4_BROADCAST || is_directed_broadcast(state, destination, now_ms))
 		return mac == MAC_BROADCAST;
@@ -238,7 +237,7 @@ INLINE struct decision judge_data4_from_guest(const struct config *config, const
 			return drop(DROP_L2L3_MISMATCH);
 		return pass(RATE_OF_REPORT, binding);
 	}
-	bool to_group = ipv4_of_address(ip->destination) >> 28 == 14;
+	bool to_group = is_group4(ip->destination);
 	if (ip->protocol == PROTOCOL_ICMP && (is_icmp_control(frame, ip) || (to_group && is_fragment(ip))))
 		return drop(DROP_ICMP_CONTROL);
 	if (is_ipv6_header_type(ip->protocol))
@@ -374,7 +373,7 @@ INLINE struct decision judge_arp_to_guest(const struct config *config, const str
 INLINE bool is_impossible_source4(struct address a, uint8_t protocol)
 {
 	uint32_t source = ipv4_of_address(a);
-	return source >> 24 == 127 || source >> 28 >= 14 || (source >> 24 == 0 && protocol != PROTOCOL_IGMP);
+	return source >> 24 == 127 || !is_unicast4(a) || (source >> 24 == 0 && protocol != PROTOCOL_IGMP);
 }
 
 /*

@@ -54,7 +54,7 @@ static void run_out(struct guard *guard, struct binding *b)
 bool is_leasable4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
 {
 	uint32_t host = ipv4_of_address(a);
-	if (!is_ipv4(a) || host >> 24 == 0 || host >> 24 == 127 || host >> 29 == 7) /* 224.0.0.0/3 */
+	if (!is_ipv4(a) || host >> 24 == 0 || host >> 24 == 127 || !is_unicast4(a))
 		return false;
 	if (host >> 16 == 0xa9fe) /* 169.254/16: self-assigned, never leased (RFC 3927 1.6) */
 		return false;

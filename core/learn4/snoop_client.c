@@ -32,11 +32,6 @@ static bool names_other_mac(const struct config *config, const struct dhcp *m)
 	       duid_names_other_mac(m->client_id + 5, m->client_id_length - 5, config->vm_mac);
 }
 
-static bool is_unicast4(struct address a)
-{
-	return !is_unset(a) && ipv4_of_address(a) >> 28 < 14;
-}
-
 static enum verdict check_common(const struct config *config, const struct dhcp_frame *f)
 {
 	const struct dhcp *m = &f->message;
@@ -51,7 +46,8 @@ static enum verdict check_common(const struct config *config, const struct dhcp_
 		return DROP_DHCP4_TYPE;
 	bool to_all = f->destination_mac == MAC_BROADCAST;
 	bool broadcast = ipv4_of_address(f->destination) == IPV4_BROADCAST;
-	if (broadcast != to_all || (!broadcast && (!is_unicast4(f->destination) || mac_is_group(f->destination_mac))))
+	bool to_one = is_unicast4(f->destination) && !is_unset(f->destination) && !mac_is_group(f->destination_mac);
+	if (broadcast != to_all || (!broadcast && !to_one))
 		return DROP_DHCP4_ADDRESSING;
 	if (names_other_mac(config, m))
 		return DROP_DHCP4_CLIENT_ID_SPOOF;

@@ -15,7 +15,7 @@ static bool is_server_identifier(const struct guard *s, const struct dhcp *m, co
 {
 	if (!m->has_server)
 		return t->kind == TRANSACTION_INFORM || t->kind == TRANSACTION_BOOT;
-	if (is_unset(m->server) || ipv4_of_address(m->server) >> 28 >= 14 || owns_address4(s->state, m->server, now_ms))
+	if (is_unset(m->server) || !is_unicast4(m->server) || owns_address4(s->state, m->server, now_ms))
 		return false;
 	return t->kind != TRANSACTION_SELECT || same_address(m->server, t->server);
 }

@@ -34,6 +34,18 @@ INLINE uint32_t ipv4_of_address(struct address a)
 	return (uint32_t)a.low;
 }
 
+/* RFC 1112 4: 224.0.0.0/4. */
+INLINE bool is_group4(struct address a)
+{
+	return ipv4_of_address(a) >> 28 == 14;
+}
+
+/* Below the groups. Above them stand 240.0.0.0/4, which is reserved, and broadcast. 0.0.0.0 is no group: is_unset() knows it. */
+INLINE bool is_unicast4(struct address a)
+{
+	return ipv4_of_address(a) >> 28 < 14;
+}
+
 INLINE bool same_address(struct address a, struct address b)
 {
 	return a.high == b.high && a.low == b.low;

@@ -24,7 +24,7 @@ static bool parse_range(char *text, uint16_t *first, uint32_t *ports)
 static bool can_listen(struct address a)
 {
 	if (is_ipv4(a))
-		return ipv4_of_address(a) >> 28 < 14;
+		return is_unicast4(a);
 	return a.high >> 54 != LINK_LOCAL_PREFIX >> 54 && !is_group6(a);
 }
 
