@@ -2,21 +2,12 @@
 #include <string.h>
 #include "softnet/guard/rules_in_force.h"
 #include "softnet/methods/control_methods.h"
-
-static json_t *rules_of_class(const struct rule_list *rules, enum destination_class class)
-{
-	char text[RULE_TEXT];
-	json_t *list = json_array();
-	for (uint32_t i = 0; i < rules->count; i++)
-		if (rules->rule[i].class == class)
-			json_array_append_new(list, json_string(format_rule(&rules->rule[i].text, text)));
-	return list;
-}
+#include "softnet/rules/rules_json.h"
 
 static json_t *policy_of(const struct rule_list *rules)
 {
-	return json_pack("{s:o, s:o, s:i}", "allow", rules_of_class(rules, CLASS_ALLOWED), "block",
-			 rules_of_class(rules, CLASS_BLOCKED), "ruleCount", (int)rules->count);
+	return json_pack("{s:o, s:o, s:i}", "allow", json_rules(rules, CLASS_ALLOWED), "block",
+			 json_rules(rules, CLASS_BLOCKED), "ruleCount", (int)rules->count);
 }
 
 json_t *policy_get(struct rpc_call *call)

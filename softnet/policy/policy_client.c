@@ -1,32 +1,22 @@
 /* A client of live control, for people: one request, and the answer in the form of a policy file. */
 #include "softnet/policy/policy_client.h"
 #include <errno.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include "port/io.h"
 #include "softnet/look/guard_list.h"
+#include "softnet/rules/rules_json.h"
 #include "system/process/privileges.h"
 
 enum { ANSWER_MAX = 1 << 20, TIMEOUT_MS = 10 * 1000 };
-
-static json_t *list_rules(const struct rule_list *rules, enum destination_class class)
-{
-	char text[RULE_TEXT];
-	json_t *list = json_array();
-	for (uint32_t i = 0; i < rules->count; i++)
-		if (rules->rule[i].class == class)
-			json_array_append_new(list, json_string(format_rule(&rules->rule[i].text, text)));
-	return list;
-}
 
 static char *request_of(const struct options *options)
 {
 	if (options->wanted != WANT_SET)
 		return write_request("softnet.policy.get", NULL);
 	return write_request("softnet.policy.set",
-			     json_pack("{s:o, s:o}", "allow", list_rules(&options->rules, CLASS_ALLOWED), "block",
-				       list_rules(&options->rules, CLASS_BLOCKED)));
+			     json_pack("{s:o, s:o}", "allow", json_rules(&options->rules, CLASS_ALLOWED), "block",
+				       json_rules(&options->rules, CLASS_BLOCKED)));
 }
 
 static void print_rules(const json_t *result, const char *key, FILE *to)
