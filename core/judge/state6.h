@@ -135,14 +135,8 @@ struct request_id {
 	uint64_t until_ms; /* 0: free */
 };
 
-/* An address that a neighbor did DAD for a moment ago. Full: the oldest goes. */
-struct neighbor_claim {
-	struct address address;
-	uint64_t until_ms; /* 0: free */
-};
-
-/* An address that was taken from the guest: using it brings it not back. Full: the one nearest to its end goes. */
-struct lost6 {
+/* An address of which something is known for a while. Full: the one nearest to its end goes. */
+struct known6 {
 	struct address address;
 	uint64_t until_ms; /* 0: free */
 };
@@ -189,8 +183,8 @@ struct state6 {
 	struct learned_server6 server;
 	struct unicast_server6 unicast;
 	struct router_question router_question;
-	struct neighbor_claim claims[NEIGHBOR_CLAIMS_MAX];
-	struct lost6 lost[LOST_MAX];
+	struct known6 claims[NEIGHBOR_CLAIMS_MAX]; /* a neighbor did DAD for it a moment ago */
+	struct known6 lost[LOST_MAX];              /* it was taken from the guest: using it brings it not back */
 };
 
 enum binding_status { STATUS_FOREIGN, STATUS_TENTATIVE, STATUS_VALID };
@@ -213,26 +207,24 @@ SUBPROGRAM uint32_t find_binding_of6(const struct state6 *state, uint64_t high, 
 	return BINDINGS6_MAX;
 }
 
+INLINE bool is_known6(const struct known6 *list, uint32_t count, uint64_t high, uint64_t low, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (now_ms < list[i].until_ms && list[i].address.low == low && list[i].address.high == high)
+			return true;
+	return false;
+}
+
 /* Else a guest could answer a neighbor's DAD with its own, and get the address that the neighbor then gives up. */
 SUBPROGRAM bool is_wanted_by_neighbor(const struct state6 *state, uint64_t high, uint64_t low, uint64_t now_ms)
 {
-	if (is_given(state))
-		for (uint32_t i = 0; i < NEIGHBOR_CLAIMS_MAX; i++)
-			if (now_ms < state->claims[i].until_ms && state->claims[i].address.low == low &&
-			    state->claims[i].address.high == high)
-				return true;
-	return false;
+	return is_given(state) && is_known6(state->claims, NEIGHBOR_CLAIMS_MAX, high, low, now_ms);
 }
 
 /* It was the guest's, and its lease is over, or another machine has it. */
 SUBPROGRAM bool is_lost6(const struct state6 *state, uint64_t high, uint64_t low, uint64_t now_ms)
 {
-	if (is_given(state))
-		for (uint32_t i = 0; i < LOST_MAX; i++)
-			if (now_ms < state->lost[i].until_ms && state->lost[i].address.low == low &&
-			    state->lost[i].address.high == high)
-				return true;
-	return false;
+	return is_given(state) && is_known6(state->lost, LOST_MAX, high, low, now_ms);
 }
 
 /* The guest sent a DHCPv6 message with this transaction id that may still be answered. */

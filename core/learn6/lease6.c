@@ -36,18 +36,23 @@ void settle_bindings6(struct state6 *state)
 		state->bindings_end--;
 }
 
-void remember_lost(struct state6 *state, struct address a, uint64_t until_ms)
+void remember6(struct known6 *list, uint32_t count, struct address a, uint64_t until_ms)
 {
-	struct lost6 *slot = &state->lost[0];
-	for (uint32_t i = 0; i < LOST_MAX; i++) {
-		if (same_address(state->lost[i].address, a)) {
-			slot = &state->lost[i];
+	struct known6 *slot = &list[0];
+	for (uint32_t i = 0; i < count; i++) {
+		if (same_address(list[i].address, a)) {
+			slot = &list[i];
 			break;
 		}
-		if (state->lost[i].until_ms < slot->until_ms)
-			slot = &state->lost[i];
+		if (list[i].until_ms < slot->until_ms)
+			slot = &list[i];
 	}
-	*slot = (struct lost6){ a, until_ms };
+	*slot = (struct known6){ a, until_ms };
+}
+
+void remember_lost(struct state6 *state, struct address a, uint64_t until_ms)
+{
+	remember6(state->lost, LOST_MAX, a, until_ms);
 }
 
 /* The claim in the registry stays: the address is bound anew. */

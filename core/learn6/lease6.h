@@ -35,6 +35,8 @@ bool may_give_place(const struct state6 *state, const struct binding6 *b, uint64
 struct binding6 *bind_address6(struct guard *guard, struct address a, enum origin6 origin, uint64_t expires_ms,
 			       uint64_t now_ms);
 
+void remember6(struct known6 *list, uint32_t count, struct address a, uint64_t until_ms);
+
 /* That the guest goes on using the address is no claim to it until then. */
 void remember_lost(struct state6 *state, struct address a, uint64_t until_ms);
 

@@ -115,20 +115,6 @@ enum verdict snoop_unbound(struct guard *s, const struct frame *frame, uint64_t 
 	return verdict == PASS ? DROP_IP6_SRC_UNBOUND : verdict;
 }
 
-static void remember_claim(struct state6 *state, struct address a, uint64_t now_ms)
-{
-	struct neighbor_claim *slot = &state->claims[0];
-	for (uint32_t i = 0; i < NEIGHBOR_CLAIMS_MAX; i++) {
-		if (same_address(state->claims[i].address, a)) {
-			slot = &state->claims[i];
-			break;
-		}
-		if (state->claims[i].until_ms < slot->until_ms)
-			slot = &state->claims[i];
-	}
-	*slot = (struct neighbor_claim){ a, now_ms + NEIGHBOR_CLAIM_MS };
-}
-
 /*
  * A neighbor holds the address (RFC 4862 5.4.4), or is doing DAD for it (5.4.3). Of two that do, both give way; but only
  * while the guest's is surely not over, as what it took for its own by then would be lost to it without a word.
@@ -143,7 +129,7 @@ enum verdict snoop_nd_conflict(struct guard *s, const struct frame *frame, uint6
 	struct binding6 *b = find_lease6(s->state, nd.target);
 	bool dad = is_dad(&nd, &ip);
 	if (dad)
-		remember_claim(&s->state->ipv6, nd.target, now_ms);
+		remember6(s->state->ipv6.claims, NEIGHBOR_CLAIMS_MAX, nd.target, now_ms + NEIGHBOR_CLAIM_MS);
 	if (b && now_ms < (dad ? b->valid_ms : b->conflict_ms) && b->origin != ORIGIN_DHCP) {
 		remember_lost(&s->state->ipv6, b->address, now_ms + LOST_CLAIM_MS);
 		remove_lease6(s, b, "claimed by another host", now_ms);

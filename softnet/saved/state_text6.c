@@ -314,7 +314,7 @@ static bool take_wanted(char *const *words, int count, struct state6 *state, str
 
 static bool take_lost(char *const *words, int count, struct state6 *state, struct moment moment)
 {
-	struct lost6 lost;
+	struct known6 lost;
 	if (count != 4 || !take_address(words[1], &lost.address) || is_ipv4(lost.address) || is_unset(lost.address) ||
 	    !take_end(words + 2, moment, &lost.until_ms))
 		return false;

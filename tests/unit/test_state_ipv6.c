@@ -107,7 +107,7 @@ static void full_tables_come_back(void **unused)
 	for (uint32_t i = 0; i < CLIENT_IDS_MAX; i++)
 		s->client_ids[i] = (struct client_id){ i + 1, 1600000 };
 	for (uint32_t i = 0; i < LOST_MAX; i++)
-		s->lost[i] = (struct lost6){ { PREFIX, 0x2000 + i }, 1600000 };
+		s->lost[i] = (struct known6){ { PREFIX, 0x2000 + i }, 1600000 };
 	settle_bindings6(s);
 	save_state_file(&file, &state, start, true);
 	assert_null(load());
