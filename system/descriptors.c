@@ -1,5 +1,6 @@
 /* Descriptors that stay clear of standard input and output, and terminals. */
 #include "system/descriptors.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -22,6 +23,15 @@ int move_above_2(int fd)
 	int moved = duplicate_above_2(fd);
 	close(fd);
 	return moved;
+}
+
+int close_failed(int fd)
+{
+	int cause = errno;
+	if (fd >= 0)
+		close(fd);
+	errno = cause;
+	return -1;
 }
 
 /* Under set-user-id it is not opened for more than the caller could do with it. */

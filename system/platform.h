@@ -47,8 +47,6 @@ bool platform_signal_from_terminal(const siginfo_t *);
 
 /* A descriptor that is readable when an IPv6 address of this host has come or gone; -1: none, errno says why. */
 int platform_watch_addresses(void);
-/* Takes off what it has told so far. False: it will not tell any more. */
-bool platform_drain_addresses(int fd);
 
 /* The user at the other end of a connected AF_UNIX socket, as the kernel noted it when it connected. */
 bool platform_peer_user(int fd, uid_t *);

@@ -120,11 +120,7 @@ static int open_socket(const struct udp_forward *forward)
 		0 &&
 	    bind(fd, (struct sockaddr *)&name, length) == 0)
 		return fd;
-	int error = errno;
-	if (fd >= 0)
-		close(fd);
-	errno = error;
-	return -1;
+	return close_failed(fd);
 }
 
 int udp_add(struct udp_exposes *u, const struct udp_forward *forward)

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 #include "system/log.h"
 #include "system/platform.h"
@@ -90,10 +91,26 @@ static void say_stale(struct site_watch *watch)
 	watch->is_stale = true;
 }
 
+/* Takes off what it has told so far: the addresses are read again whatever it says. False: it will not tell any more. */
+static bool drain(int fd)
+{
+	enum { AT_ONCE = 1000 }; /* the loop comes back for more */
+	for (int i = 0; i < AT_ONCE; i++) {
+		char message[2048]; /* the rest of a longer one is not missed */
+		ssize_t got = recv(fd, message, sizeof message, 0);
+		/* ENOBUFS: some were lost, and are not missed, either. */
+		if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return true;
+		if (got <= 0 && !(got < 0 && (errno == EINTR || errno == ENOBUFS)))
+			return false;
+	}
+	return true;
+}
+
 bool follow_sites(struct site_watch *watch)
 {
 	struct site_set now;
-	if (!platform_drain_addresses(watch->fd)) {
+	if (!drain(watch->fd)) {
 		say_stale(watch);
 		close(watch->fd);
 		watch->fd = -1;
