@@ -40,6 +40,9 @@ bool unix_alive(int type, const struct sockaddr_un *);
 /* Tries again for a while, so that the other program may be starting at the same time. Sets errno when false. */
 bool unix_connect(int fd, const struct sockaddr_un *, int patience_ms);
 
+/* The address in the system's form; gives its length. */
+socklen_t fill_sockaddr(struct sockaddr_storage *, struct address, uint16_t port);
+
 /* For ports that are a path, as in "stream:PATH": who meets there shares a network, and no kernel tells who else does. */
 void path_segment(const struct port *, struct segment_id *);
 

@@ -1,6 +1,7 @@
 /* The table of the kinds of port, and what they all share: errors, reports, quiet sockets. */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -197,6 +198,21 @@ bool unix_pair(int type, int pair[2])
 	close(pair[1]);
 	errno = saved;
 	return false;
+}
+
+socklen_t fill_sockaddr(struct sockaddr_storage *to, struct address a, uint16_t port)
+{
+	memset(to, 0, sizeof *to);
+	if (is_ipv4(a)) {
+		struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons(port) };
+		four.sin_addr.s_addr = htonl(ipv4_of_address(a));
+		memcpy(to, &four, sizeof four);
+		return sizeof four;
+	}
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+	octets_of_address(a, six.sin6_addr.s6_addr);
+	memcpy(to, &six, sizeof six);
+	return sizeof six;
 }
 
 bool unix_address(struct sockaddr_un *address, const char *path, size_t length, struct error *error)

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <string.h>
 #include "port/vmnet.h"
 
 static struct vmnet *vmnet_of(struct port *port)
@@ -35,20 +34,6 @@ static int error_of(vmnet_return_t status)
 static uint8_t family_of(const struct expose *expose)
 {
 	return is_ipv4(expose->external) ? AF_INET : AF_INET6;
-}
-
-/* In network byte order, as the framework wants it. */
-static void write_address(struct address a, uint8_t octets[16])
-{
-	if (is_ipv4(a)) {
-		uint32_t ipv4 = htonl(ipv4_of_address(a));
-		memcpy(octets, &ipv4, sizeof ipv4);
-		return;
-	}
-	for (int i = 0; i < 8; i++) {
-		octets[i] = (uint8_t)(a.high >> (56 - 8 * i));
-		octets[8 + i] = (uint8_t)(a.low >> (56 - 8 * i));
-	}
 }
 
 static bool same_listener(const struct expose *a, const struct expose *b)
@@ -142,7 +127,7 @@ static void add(struct vmnet *v, const struct expose *expose, struct address gue
 			  FORWARDINGS_MAX);
 		return;
 	}
-	write_address(guest, octets);
+	octets_of_address(guest, octets);
 	for (uint16_t i = 0; is_possible && i < expose->ports; i++)
 		add_rule(v, expose, octets, number, i);
 }

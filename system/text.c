@@ -47,14 +47,7 @@ void make_printable(char *text)
 const char *format_address(struct address a, char text[ADDRESS_TEXT])
 {
 	uint8_t octets[16];
-	for (int i = 0; i < 8; i++) {
-		octets[i] = (uint8_t)(a.high >> (56 - 8 * i));
-		octets[8 + i] = (uint8_t)(a.low >> (56 - 8 * i));
-	}
-	if (is_ipv4(a))
-		inet_ntop(AF_INET, octets + 12, text, ADDRESS_TEXT);
-	else
-		inet_ntop(AF_INET6, octets, text, ADDRESS_TEXT);
+	inet_ntop(octets_of_address(a, octets) == 4 ? AF_INET : AF_INET6, octets, text, ADDRESS_TEXT);
 	return text;
 }
 
@@ -135,20 +128,14 @@ bool parse_address(const char *text, struct address *address)
 {
 	uint8_t octets[16] = { 0 };
 	if (inet_pton(AF_INET, text, octets) == 1) {
-		*address = address_of_ipv4((uint32_t)octets[0] << 24 | (uint32_t)octets[1] << 16 |
-					   (uint32_t)octets[2] << 8 | octets[3]);
+		*address = address_of_octets(octets, 4);
 		return true;
 	}
 	if (inet_pton(AF_INET6, text, octets) != 1)
 		return false;
-	struct address a = { 0, 0 };
-	for (int i = 0; i < 8; i++) {
-		a.high = a.high << 8 | octets[i];
-		a.low = a.low << 8 | octets[8 + i];
-	}
 	/* ::ffff:10.0.0.1 is how IPv4 is kept here; as IPv6 on the wire it is never valid. */
-	*address = a;
-	return !is_ipv4(a);
+	*address = address_of_octets(octets, 16);
+	return !is_ipv4(*address);
 }
 
 bool is_nat64_length(uint32_t prefix_length)

@@ -46,6 +46,24 @@ INLINE bool is_unicast4(struct address a)
 	return ipv4_of_address(a) >> 28 < 14;
 }
 
+/* Octets in network order, as the system hands addresses over: 4 or 16. What a frame holds is read by struct reader. */
+INLINE struct address address_of_octets(const uint8_t *octets, uint32_t count)
+{
+	uint64_t halves[2] = { 0, 0 };
+	for (uint32_t i = 0; i < count; i++)
+		halves[i / 8] = halves[i / 8] << 8 | octets[i];
+	return count == 4 ? address_of_ipv4((uint32_t)halves[0]) : (struct address){ halves[0], halves[1] };
+}
+
+/* The same back: how many were written. */
+INLINE uint32_t octets_of_address(struct address a, uint8_t octets[16])
+{
+	uint32_t count = is_ipv4(a) ? 4 : 16;
+	for (uint32_t i = 0; i < count; i++)
+		octets[i] = (uint8_t)((count == 16 && i < 8 ? a.high : a.low) >> 8 * ((count - 1 - i) % 8));
+	return count;
+}
+
 INLINE bool same_address(struct address a, struct address b)
 {
 	return a.high == b.high && a.low == b.low;

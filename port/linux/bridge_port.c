@@ -126,12 +126,9 @@ struct address_reader {
 /* False: no address of a family that we know. */
 static bool take_address(struct address *to, const uint8_t *octets, size_t length)
 {
-	uint64_t halves[2] = { 0, 0 };
 	if (length != 4 && length != 16)
 		return false;
-	for (size_t i = 0; i < length; i++)
-		halves[i / 8] = halves[i / 8] << 8 | octets[i];
-	*to = length == 4 ? address_of_ipv4((uint32_t)halves[0]) : (struct address){ halves[0], halves[1] };
+	*to = address_of_octets(octets, (uint32_t)length);
 	return true;
 }
 

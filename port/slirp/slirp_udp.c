@@ -51,28 +51,6 @@ static uint16_t checksum_of(uint32_t sum)
 
 /* Addresses */
 
-socklen_t fill_sockaddr(struct sockaddr_storage *to, struct address a, uint16_t port)
-{
-	memset(to, 0, sizeof(*to));
-	if (is_ipv4(a)) {
-		struct sockaddr_in *in = (struct sockaddr_in *)to;
-		in->sin_family = AF_INET;
-		in->sin_port = htons(port);
-		in->sin_addr.s_addr = htonl(ipv4_of_address(a));
-		return sizeof(*in);
-	}
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)to;
-	in6->sin6_family = AF_INET6;
-	in6->sin6_port = htons(port);
-	put(put(in6->sin6_addr.s6_addr, a.high, 8), a.low, 8);
-	return sizeof(*in6);
-}
-
-static struct address address_of(const struct in6_addr *in6)
-{
-	return (struct address){ get(in6->s6_addr, 8), get(in6->s6_addr + 8, 8) };
-}
-
 /* Who the client is to the guest: programs of this host, and neighbours by their link's own addresses, are the host. */
 static struct address shown_as(const struct sockaddr_storage *peer, uint16_t *port)
 {
@@ -83,7 +61,7 @@ static struct address shown_as(const struct sockaddr_storage *peer, uint16_t *po
 		return address_of_ipv4(a >> 24 == 127 ? SLIRP_HOST : a);
 	}
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)peer;
-	struct address a = address_of(&in6->sin6_addr);
+	struct address a = address_of_octets(in6->sin6_addr.s6_addr, 16);
 	*port = ntohs(in6->sin6_port);
 	bool is_host = (a.high == 0 && a.low == 1) || is_link_local(a);
 	return is_host ? (struct address){ SLIRP_PREFIX6, SLIRP_HOST6 } : a;
@@ -263,7 +241,7 @@ static void read_local(struct msghdr *message, struct udp_client *c)
 			c->local = address_of_ipv4(ntohl(in.ipi_spec_dst.s_addr));
 		} else if (m->cmsg_level == IPPROTO_IPV6 && m->cmsg_type == IPV6_PKTINFO) {
 			memcpy(&in6, CMSG_DATA(m), sizeof(in6));
-			c->local = address_of(&in6.ipi6_addr);
+			c->local = address_of_octets(in6.ipi6_addr.s6_addr, 16);
 		}
 	}
 }
@@ -349,7 +327,7 @@ static void send_to_client(const struct udp_exposes *u, struct udp_client *c, co
 	m->cmsg_len = (__typeof__(m->cmsg_len))CMSG_LEN(size);
 	struct in_pktinfo in = { .ipi_spec_dst.s_addr = htonl(ipv4_of_address(c->local)) };
 	struct in6_pktinfo in6 = { .ipi6_ifindex = 0 };
-	put(put(in6.ipi6_addr.s6_addr, c->local.high, 8), c->local.low, 8);
+	octets_of_address(c->local, in6.ipi6_addr.s6_addr);
 	memcpy(CMSG_DATA(m), is_v4 ? (const void *)&in : (const void *)&in6, size);
 	/* A full queue or a client that is gone loses the datagram, like any network. */
 	(void)sendmsg(u->forwards[c->forward].fd, &message, MSG_DONTWAIT);

@@ -51,6 +51,3 @@ void udp_remove(struct udp_exposes *, struct address external, uint16_t external
 void udp_from_network(struct udp_exposes *, uint32_t index, uint64_t now_ms);
 /* True: the frame was an answer to a client and is on its way; else it is libslirp's. */
 bool udp_from_guest(struct udp_exposes *, const uint8_t *frame, uint32_t length, uint64_t now_ms);
-
-/* The address in the system's form; gives its length. */
-socklen_t fill_sockaddr(struct sockaddr_storage *, struct address, uint16_t port);

@@ -10,26 +10,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "port/io.h"
 
-enum { PATIENCE_MS = 1000, PAUSE_MS = 50 };
-
-static socklen_t fill_address(struct sockaddr_storage *to, struct address a, uint16_t port)
-{
-	memset(to, 0, sizeof *to);
-	if (is_ipv4(a)) {
-		struct sockaddr_in four = { .sin_family = AF_INET, .sin_port = htons(port) };
-		four.sin_addr.s_addr = htonl(ipv4_of_address(a));
-		memcpy(to, &four, sizeof four);
-		return sizeof four;
-	}
-	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
-	for (int i = 0; i < 8; i++) {
-		six.sin6_addr.s6_addr[i] = (uint8_t)(a.high >> (56 - 8 * i));
-		six.sin6_addr.s6_addr[8 + i] = (uint8_t)(a.low >> (56 - 8 * i));
-	}
-	memcpy(to, &six, sizeof six);
-	return sizeof six;
-}
+enum { WAIT_MS = 1000, PAUSE_MS = 50 };
 
 /* 0, or an errno. */
 static int try_port(const struct expose *expose, uint16_t port)
@@ -43,7 +26,7 @@ static int try_port(const struct expose *expose, uint16_t port)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	if (!is_ipv4(expose->external))
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-	socklen_t length = fill_address(&address, expose->external, port);
+	socklen_t length = fill_sockaddr(&address, expose->external, port);
 	int error = bind(fd, (struct sockaddr *)&address, length) == 0 ? 0 : errno;
 	close(fd);
 	return error == EADDRINUSE || error == EACCES ? error : 0;
@@ -63,7 +46,7 @@ static int try_all(const struct expose *expose, uint16_t *failed)
 const char *find_taken(const struct exposed *items, uint32_t count, char text[TAKEN_TEXT])
 {
 	char address[ADDRESS_TEXT];
-	int patience_ms = PATIENCE_MS;
+	int patience_ms = WAIT_MS;
 	for (uint32_t i = 0; i < count; i++) {
 		const struct expose *expose = &items[i].expose;
 		uint16_t port;

@@ -18,9 +18,7 @@ static bool upper_half(const struct ifaddrs *i, uint64_t *upper)
 	if (i->ifa_addr == NULL || i->ifa_addr->sa_family != AF_INET6 || (i->ifa_flags & IFF_LOOPBACK) != 0)
 		return false;
 	const uint8_t *octets = ((const struct sockaddr_in6 *)(const void *)i->ifa_addr)->sin6_addr.s6_addr;
-	*upper = 0;
-	for (int at = 0; at < 8; at++)
-		*upper = *upper << 8 | octets[at];
+	*upper = address_of_octets(octets, 16).high;
 	return *upper >> 61 == 1;
 }
 
