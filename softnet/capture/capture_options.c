@@ -134,14 +134,9 @@ static void add_exposes(struct option_writer *w, const struct exposes *exposes, 
 
 static void add_rates(struct option_writer *w, const struct config *config)
 {
-	static const char *const names[RATE_CLASSES_END] = {
-#define X(class, text, refill, burst, reason) [RATE_OF_##class] = text,
-		RATE_CLASSES(X)
-#undef X
-	};
 	for (int i = 0; i < RATE_CLASSES_END; i++)
-		if (names[i] != NULL)
-			add(w, "--rate=%s=%" PRIu32 ".%03" PRIu32 "/%" PRIu32 "\n", names[i],
+		if (rate_names[i] != NULL)
+			add(w, "--rate=%s=%" PRIu32 ".%03" PRIu32 "/%" PRIu32 "\n", rate_names[i],
 			    config->rates[i].refill / 1000, config->rates[i].refill % 1000, config->rates[i].burst);
 }
 
@@ -157,9 +152,6 @@ static void add_host_names(struct option_writer *w, const struct host_names *nam
 
 static void add_settings(struct option_writer *w, const struct options *options, const struct config *config)
 {
-	static const char *const inbounds[] = {
-		[INBOUND_ANY] = "any", [INBOUND_ESTABLISHED] = "established", [INBOUND_NONE] = "none"
-	};
 	char mac[MAC_TEXT];
 	add(w, "--vm-mac-address=%s\n--mtu=%" PRIu32 "\n", format_mac(config->vm_mac, mac),
 	    config->max_frame - ETHERNET_HEADER);
@@ -174,7 +166,7 @@ static void add_settings(struct option_writer *w, const struct options *options,
 	add_flag(w, "reject", options->reject);
 	/* Not where it was not given: then rules without a direction speak of both. */
 	if (options->inbound_given)
-		add(w, "--inbound=%s\n", inbounds[config->inbound]);
+		add(w, "--inbound=%s\n", inbound_names[config->inbound]);
 }
 
 static void add_rules_of(struct option_writer *w, const char *option, const struct rule_list *rules,

@@ -118,12 +118,9 @@ static json_t *json_identity(const struct relay *r)
 
 static json_t *json_settings(const struct relay *r)
 {
-	static const char *const inbounds[] = {
-		[INBOUND_ANY] = "any", [INBOUND_ESTABLISHED] = "established", [INBOUND_NONE] = "none"
-	};
 	const struct config *config = r->guard.config;
 	return json_pack("{s:s, s:b, s:s, s:b, s:b, s:o, s:o, s:o}", "ipv6", config->ipv6_off ? "off" : "guard",
-			 "isolation", config->isolation, "inbound", inbounds[config->inbound], "stateful",
+			 "isolation", config->isolation, "inbound", inbound_names[config->inbound], "stateful",
 			 config->stateful, "reject", r->options->reject, "policy", json_policy(r->rules), "anchors",
 			 json_anchors(r->options, &r->anchors, r->guard.config), "exposes", json_exposes(&r->exposes));
 }

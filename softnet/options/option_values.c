@@ -104,18 +104,19 @@ bool reread_rules(const struct options *options, struct rule_list *rules, struct
 	return true;
 }
 
+const char *const inbound_names[] = {
+	[INBOUND_ANY] = "any", [INBOUND_ESTABLISHED] = "established", [INBOUND_NONE] = "none"
+};
+
 bool take_inbound(struct options *options, const char *value, struct error *error)
 {
 	options->inbound_given = true;
-	if (strcmp(value, "any") == 0)
-		options->inbound = INBOUND_ANY;
-	else if (strcmp(value, "established") == 0)
-		options->inbound = INBOUND_ESTABLISHED;
-	else if (strcmp(value, "none") == 0)
-		options->inbound = INBOUND_NONE;
-	else
-		return refuse_value(error, value, "any, established or none");
-	return true;
+	for (int i = 0; i <= INBOUND_NONE; i++)
+		if (strcmp(value, inbound_names[i]) == 0) {
+			options->inbound = (enum inbound)i;
+			return true;
+		}
+	return refuse_value(error, value, "any, established or none");
 }
 
 bool take_expose(struct options *options, const char *value, struct error *error)
@@ -316,7 +317,7 @@ bool take_mtu(struct options *options, const char *value, struct error *error)
 	return true;
 }
 
-static const char *const rate_names[RATE_CLASSES_END] = {
+const char *const rate_names[RATE_CLASSES_END] = {
 #define X(class, text, refill, burst, reason) [RATE_OF_##class] = text,
 	RATE_CLASSES(X)
 #undef X

@@ -43,6 +43,9 @@ struct capture_name {
 	enum capture_side { SIDE_OF_FRAME, SIDE_GUEST, SIDE_UPLINK } side;
 };
 
+/* The words of --inbound, and the names of --rate; NULL for RATE_FREE. */
+extern const char *const inbound_names[INBOUND_NONE + 1], *const rate_names[RATE_CLASSES_END];
+
 enum ipv6_mode { IPV6_AUTO, IPV6_GUARD, IPV6_OFF };
 
 struct static_address {
