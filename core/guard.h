@@ -86,3 +86,5 @@ void stamp_binding(struct guard *, uint32_t index, uint64_t now_ms);
 /* Names from the one table; "pass" for PASS. */
 const char *verdict_name(enum verdict verdict);
 const char *verdict_meaning(enum verdict verdict);
+/* Who sent it: "guest", "uplink". */
+extern const char *const side_names[DIRECTIONS];

@@ -56,6 +56,8 @@ enum verdict decide_again(struct guard *guard, enum direction direction, const s
 	return finish(guard, judge_frame(guard->config, guard->state, direction, frame, now_ms), frame, now_ms);
 }
 
+const char *const side_names[] = { [FROM_GUEST] = "guest", [TO_GUEST] = "uplink" };
+
 const char *verdict_name(enum verdict verdict)
 {
 	static const char *const names[VERDICTS] = { [PASS] = "pass",

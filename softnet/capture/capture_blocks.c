@@ -91,8 +91,8 @@ size_t put_section(const struct capture_section *section, uint8_t to[SECTION_OCT
 	put_option(&w, OPTION_COMMENT, section->comment, section->comment_octets);
 	put_text(&w, SECTION_PROGRAM, "softnet " SOFTNET_VERSION);
 	end_block(&w, start);
-	put_interface(&w, "guest", section->ports[FROM_GUEST]);
-	put_interface(&w, "uplink", section->ports[TO_GUEST]);
+	put_interface(&w, side_names[FROM_GUEST], section->ports[FROM_GUEST]);
+	put_interface(&w, side_names[TO_GUEST], section->ports[TO_GUEST]);
 	return w.at;
 }
 

@@ -2,6 +2,7 @@
 #include "softnet/capture/pcap_blocks.h"
 #include <stdlib.h>
 #include <string.h>
+#include "core/guard.h"
 
 enum { NANO = 1000000000 };
 
@@ -100,9 +101,9 @@ static int64_t signed64(const struct pcap_file *file, const uint8_t *at)
 static void take_interface_option(const struct pcap_file *file, struct capture_interface *link,
 				  const struct option_found *option)
 {
-	if (option->code == INTERFACE_NAME && is_text(option, "guest"))
+	if (option->code == INTERFACE_NAME && is_text(option, side_names[FROM_GUEST]))
 		link->side = SIDE_GUEST;
-	else if (option->code == INTERFACE_NAME && is_text(option, "uplink"))
+	else if (option->code == INTERFACE_NAME && is_text(option, side_names[TO_GUEST]))
 		link->side = SIDE_UPLINK;
 	else if (option->code == INTERFACE_RESOLUTION && option->length == 1)
 		link->resolution = option->value[0];

@@ -6,7 +6,9 @@
 #include "system/log.h"
 #include "system/text.h"
 
-static const char *const direction_names[DIRECTIONS] = { "guest", "uplink" };
+const char *const origin_names[] = {
+	[ORIGIN_LINK_LOCAL] = "link-local", [ORIGIN_SLAAC] = "slaac", [ORIGIN_DHCP] = "dhcp", [ORIGIN_STATIC] = "static"
+};
 
 enum { LINE_INTERVAL_MS = 1000 };
 
@@ -20,7 +22,7 @@ static void tell(struct counters *counters, enum direction direction, unsigned v
 		snprintf(number, sizeof number, "%" PRIu64, fresh);
 	counters->log[direction][verdict].told = count;
 	counters->log[direction][verdict].told_ms = now_ms;
-	info("dropped %s %s%s%s: %s", direction_names[direction], verdict_name(verdict), times, number,
+	info("dropped %s %s%s%s: %s", side_names[direction], verdict_name(verdict), times, number,
 	     verdict_meaning(verdict));
 }
 
@@ -128,15 +130,9 @@ static void print_lease(struct address a, struct address from, uint64_t expires_
 
 static void print_address(const struct binding6 *b, uint64_t now_ms)
 {
-	static const char *const origins[] = {
-		[ORIGIN_LINK_LOCAL] = "link-local",
-		[ORIGIN_SLAAC] = "slaac",
-		[ORIGIN_DHCP] = "dhcp",
-		[ORIGIN_STATIC] = "static",
-	};
 	char address[ADDRESS_TEXT], left[SPAN_TEXT];
 	print_line("address %s remaining %s origin %s state %s", format_address(b->address, address),
-		   format_left(b->expires_ms, now_ms, left), origins[b->origin],
+		   format_left(b->expires_ms, now_ms, left), origin_names[b->origin],
 		   status_of(b, now_ms) == STATUS_VALID ? "valid" : "tentative");
 }
 
@@ -185,11 +181,11 @@ void print_summary(const struct counters *counters, uint64_t questions, const st
 	for (int direction = 0; direction < DIRECTIONS; direction++)
 		for (unsigned verdict = FIRST_DROP; verdict < VERDICTS; verdict++)
 			if (counters->verdicts[direction][verdict] > 0)
-				print_line("drops %s %s %" PRIu64, direction_names[direction], verdict_name(verdict),
+				print_line("drops %s %s %" PRIu64, side_names[direction], verdict_name(verdict),
 					   counters->verdicts[direction][verdict]);
 	for (int direction = 0; direction < DIRECTIONS; direction++)
-		print_line("passed %s %" PRIu64 " %" PRIu64, direction_names[direction],
-			   counters->verdicts[direction][PASS], counters->octets[direction]);
+		print_line("passed %s %" PRIu64 " %" PRIu64, side_names[direction], counters->verdicts[direction][PASS],
+			   counters->octets[direction]);
 	print_line("questions %" PRIu64, questions);
 	print_bindings(state, now_ms);
 	print_routers(&state->ipv6, now_ms);

@@ -14,6 +14,9 @@ struct whole_frame {
 	uint8_t bytes[WHOLE_FRAME_MAX];
 };
 
+/* How the guest came to an IPv6 address, by enum origin6. */
+extern const char *const origin_names[];
+
 /* The counters of a moment. */
 struct sample {
 	uint64_t taken_ms;

@@ -5,8 +5,6 @@
 #include "core/judge/trust.h"
 #include "core/judge/trust6.h"
 
-const char *const side_names[DIRECTIONS] = { [FROM_GUEST] = "guest", [TO_GUEST] = "uplink" };
-
 json_t *json_number(uint64_t n)
 {
 	return json_integer((json_int_t)n);
@@ -71,12 +69,9 @@ static json_t *lease4(const struct binding *b, uint64_t now_ms)
 
 static json_t *lease6(const struct binding6 *b, uint64_t now_ms)
 {
-	static const char *const origins[] = {
-		[ORIGIN_LINK_LOCAL] = "link-local", [ORIGIN_SLAAC] = "slaac", [ORIGIN_DHCP] = "dhcp", [ORIGIN_STATIC] = "static"
-	};
-	return json_pack("{s:o, s:s, s:s, s:o, s:o}", "address", json_address(b->address), "origin", origins[b->origin],
-			 "state", status_of(b, now_ms) == STATUS_VALID ? "bound" : "tentative", "seconds",
-			 json_seconds_left(b->expires_ms, now_ms), "server", json_address(b->server));
+	return json_pack("{s:o, s:s, s:s, s:o, s:o}", "address", json_address(b->address), "origin",
+			 origin_names[b->origin], "state", status_of(b, now_ms) == STATUS_VALID ? "bound" : "tentative",
+			 "seconds", json_seconds_left(b->expires_ms, now_ms), "server", json_address(b->server));
 }
 
 /* Others may hold it, too: said of those alone. */

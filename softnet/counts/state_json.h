@@ -4,9 +4,6 @@
 #include "softnet/counts/counters.h"
 #include "system/text.h"
 
-/* "guest", "uplink": who sent it. */
-extern const char *const side_names[DIRECTIONS];
-
 json_t *json_number(uint64_t);
 /* Of a path, say: what is not printable ASCII is shown as "?", for JSON knows UTF-8 alone. */
 json_t *json_text(const char *);

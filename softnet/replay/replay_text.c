@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <string.h>
 #include "softnet/describe/describe.h"
-#include "softnet/counts/state_json.h"
 
 enum { MILLION = 1000000, VERDICT_TEXT = 64 };
 
