@@ -58,20 +58,10 @@ INLINE uint32_t octets_on_wire(const struct frame *frame)
 	return frame->length;
 }
 
-/*@ requires \valid_read(frame) && \valid_read(frame->bytes + (0 .. frame->length - 1));
-    requires \valid(to + (0 .. n - 1));
-    requires \separated(to + (0 .. n - 1), frame, frame->bytes + (0 .. frame->length - 1));
-    assigns to[0 .. n - 1] \from frame->bytes[0 .. frame->length - 1], frame->length, at, n;
-    assigns \result \from frame->length, at, n;
-    ensures \result == 0 || \result == 1;
-    ensures \result <==> at + n <= frame->length; */
 INLINE bool frame_copy(const struct frame *frame, uint32_t at, uint8_t *to, uint32_t n)
 {
 	if (at > frame->length || n > frame->length - at) /* subtract: a sum could wrap */
 		return false;
-	/*@ loop invariant 0 <= i <= n;
-	    loop assigns i, to[0 .. n - 1];
-	    loop variant n - i; */
 	for (uint32_t i = 0; i < n; i++)
 		to[i] = frame->bytes[at + i];
 	return true;
