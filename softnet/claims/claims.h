@@ -70,4 +70,5 @@ void release_address(struct claims *, struct address);
 /* Once a second: whether others want what is ours, or have been given it. */
 void follow_claims(struct claims *, uint64_t now_ms);
 
+/* For tests: a guard that ends leaves what the next one on this host clears away. */
 void close_claims(struct claims *);

@@ -2,7 +2,7 @@
 #pragma once
 #include "world6.h"
 
-/* attacks.md section 0 tells what each word means; every state is brought about by frames. False: no such state. */
+/* A word of attacks.hex.tsv. Every state is brought about by frames. False: no such state. */
 bool bring_into_state(struct world *w, const char *state);
 
 /* The guest's DHCPv6 transaction in REQ6. */

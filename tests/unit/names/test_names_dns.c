@@ -43,7 +43,7 @@ static void put_question(const char *name, uint16_t type)
 
 enum { TO_QUESTION = 0xc00c };
 
-/* Type, class, time to live; the length of what follows is filled in by end_record(). */
+/* Type, class, time to live; the length of what follows is filled in by end_length(). */
 static uint32_t put_type(uint16_t type, uint32_t ttl_s)
 {
 	put_value(&o, type, 2);
