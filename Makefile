@@ -66,6 +66,7 @@ lint: build/build.ninja
 	meson test -C build --suite lint --print-errorlogs
 
 format:
+	tests/idiom.py --write
 	tests/format.sh --write
 
 clean:

@@ -10,8 +10,8 @@ bool batch_new(struct batch *batch, uint32_t max_frame, bool want_sources)
 	*batch = (struct batch){ .max_frame = max_frame, .stride = stride };
 	batch->bytes = malloc((size_t)stride * BATCH_MAX);
 	if (want_sources) {
-		batch->sources = calloc(BATCH_MAX, sizeof(*batch->sources));
-		batch->source_lengths = calloc(BATCH_MAX, sizeof(*batch->source_lengths));
+		batch->sources = calloc(BATCH_MAX, sizeof *batch->sources);
+		batch->source_lengths = calloc(BATCH_MAX, sizeof *batch->source_lengths);
 	}
 	if (batch->bytes && (!want_sources || (batch->sources && batch->source_lengths)))
 		return true;

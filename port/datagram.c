@@ -49,7 +49,7 @@ static void datagram_close(struct port *port)
 static struct datagram *datagram_new(const struct port_kind *kind, int fd, const struct port_settings *settings,
 				     bool want_sources, struct error *error)
 {
-	struct datagram *d = calloc(1, sizeof(*d));
+	struct datagram *d = calloc(1, sizeof *d);
 	if (d)
 		*d = (struct datagram){ .port.kind = kind, .fd = fd, .probe = -1 };
 	if (!d || !batch_new(&d->batch, settings->max_frame, want_sources)) {
@@ -99,7 +99,7 @@ int connected_unix_socket(int fd, struct error *error)
 {
 	struct stat status;
 	struct sockaddr_storage name = { 0 };
-	socklen_t name_length = sizeof(name), type_length = sizeof(int);
+	socklen_t name_length = sizeof name, type_length = sizeof(int);
 	int type = 0;
 
 	if (fstat(fd, &status) < 0)
@@ -112,7 +112,7 @@ int connected_unix_socket(int fd, struct error *error)
 	else if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_length) < 0 ||
 		 (type != SOCK_DGRAM && type != SOCK_STREAM))
 		report_failure(error, "fd %d is neither a datagram nor a stream socket", fd);
-	else if (getpeername(fd, (struct sockaddr *)&name, &(socklen_t){ sizeof(name) }) < 0)
+	else if (getpeername(fd, (struct sockaddr *)&name, &(socklen_t){ sizeof name }) < 0)
 		report_failure(error, "fd %d is a socket that is not connected", fd);
 	else
 		return type;
@@ -170,7 +170,7 @@ struct port *port_open_pair(const struct port_settings *settings, int *peer_fd, 
 		return NULL;
 	}
 	*peer_fd = pair[1];
-	snprintf(d->port.name, sizeof(d->port.name), "pair");
+	snprintf(d->port.name, sizeof d->port.name, "pair");
 	return &d->port;
 }
 
@@ -191,7 +191,7 @@ static bool peer_is_dead(const struct datagram *d)
 		return false;
 	bool dead = connect(d->probe, (const struct sockaddr *)&d->peer, d->peer_length) < 0 &&
 		    (errno == ECONNREFUSED || errno == ENOENT);
-	(void)connect(d->probe, nobody, sizeof(*nobody));
+	(void)connect(d->probe, nobody, sizeof *nobody);
 	return dead;
 }
 
@@ -298,7 +298,7 @@ static struct port *open_guest_path(const struct sockaddr_un *address, const str
 		unlink(address->sun_path);
 		return NULL;
 	}
-	copy_text(d->own_path, sizeof(d->own_path), address->sun_path);
+	copy_text(d->own_path, sizeof d->own_path, address->sun_path);
 	d->probe = unix_socket(SOCK_DGRAM);
 	snprintf(d->port.away, sizeof d->port.away, "nobody has sent to %.108s yet", d->own_path);
 	return &d->port;
@@ -386,9 +386,9 @@ static const struct port_kind unixgram_uplink = {
 static struct port *open_uplink_path(const struct sockaddr_un *address, bool greets, const struct socket_rights *rights,
 				     const struct port_settings *settings, struct error *error)
 {
-	char path[sizeof(address->sun_path) + 24];
+	char path[sizeof address->sun_path + 24];
 	struct sockaddr_un own;
-	int length = snprintf(path, sizeof(path), "%s.softnet-%ld", address->sun_path, (long)getpid());
+	int length = snprintf(path, sizeof path, "%s.softnet-%ld", address->sun_path, (long)getpid());
 	if (!unix_address(&own, path, (size_t)length, error))
 		return NULL;
 
@@ -404,7 +404,7 @@ static struct port *open_uplink_path(const struct sockaddr_un *address, bool gre
 		unlink(own.sun_path);
 		return NULL;
 	}
-	copy_text(d->own_path, sizeof(d->own_path), own.sun_path);
+	copy_text(d->own_path, sizeof d->own_path, own.sun_path);
 	d->peer = *address;
 	d->greets = greets;
 	if (!unix_connect(fd, address, PATIENCE_MS)) {

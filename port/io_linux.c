@@ -19,7 +19,7 @@ int datagrams_receive(struct batch *batch, int fd, struct packet *packets, uint3
 		messages[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &slots[i], .msg_iovlen = 1 } };
 		if (batch->sources) {
 			messages[i].msg_hdr.msg_name = &batch->sources[i];
-			messages[i].msg_hdr.msg_namelen = sizeof(batch->sources[i]);
+			messages[i].msg_hdr.msg_namelen = sizeof batch->sources[i];
 		}
 	}
 	int n = recvmmsg(fd, messages, max, MSG_DONTWAIT, NULL);

@@ -17,7 +17,7 @@ int datagrams_receive(struct batch *batch, int fd, struct packet *packets, uint3
 		struct msghdr message = { .msg_iov = &slot, .msg_iovlen = 1 };
 		if (batch->sources) {
 			message.msg_name = &batch->sources[n];
-			message.msg_namelen = sizeof(batch->sources[n]);
+			message.msg_namelen = sizeof batch->sources[n];
 		}
 		ssize_t length = recvmsg(fd, &message, MSG_DONTWAIT);
 		if (length < 0)

@@ -63,11 +63,11 @@ static struct port *unknown_kind(const char *text, struct error *error)
 	const char *advice = advice_on(text, length), *guess = guess_word(text, length, name_of_kind);
 	for (size_t i = 0; kinds[i]; i++) {
 		size_t at = strlen(forms);
-		snprintf(forms + at, sizeof(forms) - at, "%s%.*s", i ? ", " : "", (int)strcspn(kinds[i]->form, "["),
+		snprintf(forms + at, sizeof forms - at, "%s%.*s", i ? ", " : "", (int)strcspn(kinds[i]->form, "["),
 			 kinds[i]->form);
 	}
 	if (!advice && guess)
-		snprintf(meant, sizeof(meant), "; did you mean %s%s?", guess, text[length] == ':' ? ":" : "");
+		snprintf(meant, sizeof meant, "; did you mean %s%s?", guess, text[length] == ':' ? ":" : "");
 	return usage_error(error, "unknown port \"%.60s\" (known: %s)%s", text, forms, advice ? advice : meant);
 }
 
@@ -100,7 +100,7 @@ struct port *port_open(const char *text, const struct port_settings *settings, s
 	size_t length = strlen(kind->name);
 	struct port *port = kind->open(text + length + (text[length] == ':' ? 1 : 0), settings, error);
 	if (port)
-		copy_text(port->name, sizeof(port->name), text);
+		copy_text(port->name, sizeof port->name, text);
 	return port;
 }
 
@@ -126,7 +126,7 @@ bool port_gone(struct port *port, const char *format, ...)
 {
 	va_list list;
 	va_start(list, format);
-	vsnprintf(port->gone, sizeof(port->gone), format, list);
+	vsnprintf(port->gone, sizeof port->gone, format, list);
 	va_end(list);
 	return false;
 }
@@ -136,7 +136,7 @@ void port_tell(const struct port *port, const char *format, ...)
 	char sentence[256];
 	va_list list;
 	va_start(list, format);
-	vsnprintf(sentence, sizeof(sentence), format, list);
+	vsnprintf(sentence, sizeof sentence, format, list);
 	va_end(list);
 	if (port_report)
 		port_report(port, sentence);
@@ -168,10 +168,10 @@ void enlarge_buffers(int fd)
 {
 	/* macOS refuses a size beyond its limit instead of taking the limit, so ask for less and less. */
 	for (int size = 4 << 20; size >= 256 << 10; size /= 2)
-		if (setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) == 0)
+		if (setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size) == 0)
 			break;
 	for (int size = 4 << 20; size >= 256 << 10; size /= 2)
-		if (setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) == 0)
+		if (setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size) == 0)
 			break;
 }
 
@@ -220,9 +220,9 @@ bool unix_address(struct sockaddr_un *address, const char *path, size_t length, 
 	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	if (length == 0)
 		return refuse(error, "the path of the socket is missing");
-	if (length >= sizeof(address->sun_path))
+	if (length >= sizeof address->sun_path)
 		return refuse(error, "socket path \"%.160s\" is longer than %zu octets", path,
-			      sizeof(address->sun_path) - 1);
+			      sizeof address->sun_path - 1);
 	memcpy(address->sun_path, path, length);
 	return true;
 }
@@ -233,7 +233,7 @@ static int ask_path(int type, const struct sockaddr_un *address)
 	int probe = unix_socket(type);
 	if (probe < 0)
 		return errno;
-	int error = connect(probe, (const struct sockaddr *)address, sizeof(*address)) == 0 ? 0 : errno;
+	int error = connect(probe, (const struct sockaddr *)address, sizeof *address) == 0 ? 0 : errno;
 	close(probe);
 	return error;
 }
@@ -247,7 +247,7 @@ bool unix_alive(int type, const struct sockaddr_un *address)
 bool unix_bind(int fd, int type, const struct sockaddr_un *address, struct error *error)
 {
 	const struct sockaddr *generic = (const struct sockaddr *)address;
-	if (bind(fd, generic, sizeof(*address)) == 0)
+	if (bind(fd, generic, sizeof *address) == 0)
 		return true;
 	struct stat status;
 	if (errno != EADDRINUSE || lstat(address->sun_path, &status) < 0) {
@@ -270,7 +270,7 @@ bool unix_bind(int fd, int type, const struct sockaddr_un *address, struct error
 		report_failure(error, "cannot bind %s: another process has it open", address->sun_path);
 		return false;
 	}
-	if (unlink(address->sun_path) == 0 && bind(fd, generic, sizeof(*address)) == 0)
+	if (unlink(address->sun_path) == 0 && bind(fd, generic, sizeof *address) == 0)
 		return true;
 	report_failure(error, "cannot bind %s: %s", address->sun_path, strerror(errno));
 	return false;
@@ -279,7 +279,7 @@ bool unix_bind(int fd, int type, const struct sockaddr_un *address, struct error
 bool unix_connect(int fd, const struct sockaddr_un *address, int patience_ms)
 {
 	for (;;) {
-		if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0)
+		if (connect(fd, (const struct sockaddr *)address, sizeof *address) == 0)
 			return true;
 		if (patience_ms <= 0 || (errno != ECONNREFUSED && errno != ENOENT && errno != EAGAIN && errno != EINTR))
 			return false;
@@ -295,14 +295,14 @@ void path_segment(const struct port *port, struct segment_id *segment)
 	struct stat status;
 	uint64_t hash = 0xcbf29ce484222325ULL; /* FNV-1a, for a name that may be long */
 	*segment = (struct segment_id){ .port = 0 };
-	copy_text(folder, sizeof folder, strchr(port->name, ':') != NULL ? strchr(port->name, ':') + 1 : "");
+	copy_text(folder, sizeof folder, strchr(port->name, ':') ? strchr(port->name, ':') + 1 : "");
 	folder[strcspn(folder, ",")] = '\0';
 	char *slash = strrchr(folder, '/');
-	for (const char *c = slash != NULL ? slash + 1 : folder; *c != '\0'; c++)
+	for (const char *c = slash ? slash + 1 : folder; *c != '\0'; c++)
 		hash = (hash ^ (uint8_t)*c) * 0x100000001b3ULL;
-	if (slash != NULL)
+	if (slash)
 		slash[slash == folder] = '\0';
-	if (stat(slash != NULL ? folder : ".", &status) == 0)
+	if (stat(slash ? folder : ".", &status) == 0)
 		snprintf(segment->text, sizeof segment->text, "path %llx:%llx %016llx",
 			 (unsigned long long)status.st_dev, (unsigned long long)status.st_ino, (unsigned long long)hash);
 }

@@ -24,10 +24,10 @@ static bool take_owner(struct socket_rights *rights, const char *name, struct er
 {
 	unsigned long number;
 	const struct passwd *entry = getpwnam(name);
-	rights->has_owner = entry != NULL || parse_decimal(name, 10, UINT32_MAX - 1, &number);
+	rights->has_owner = entry || parse_decimal(name, 10, UINT32_MAX - 1, &number);
 	if (!rights->has_owner)
 		return refuse(error, "owner=%s: no such user", name);
-	rights->owner = entry != NULL ? entry->pw_uid : (uid_t)number;
+	rights->owner = entry ? entry->pw_uid : (uid_t)number;
 	return true;
 }
 
@@ -35,10 +35,10 @@ static bool take_group(struct socket_rights *rights, const char *name, struct er
 {
 	unsigned long number;
 	const struct group *entry = getgrnam(name);
-	rights->has_group = entry != NULL || parse_decimal(name, 10, UINT32_MAX - 1, &number);
+	rights->has_group = entry || parse_decimal(name, 10, UINT32_MAX - 1, &number);
 	if (!rights->has_group)
 		return refuse(error, "group=%s: no such group", name);
-	rights->group = entry != NULL ? entry->gr_gid : (gid_t)number;
+	rights->group = entry ? entry->gr_gid : (gid_t)number;
 	return true;
 }
 

@@ -397,7 +397,7 @@ static const struct port_kind stream_fd_kind;
 
 static struct stream *stream_new(enum role role, const struct port_settings *settings, struct error *error)
 {
-	struct stream *s = calloc(1, sizeof(*s));
+	struct stream *s = calloc(1, sizeof *s);
 	if (!s)
 		return resource_error(error, "out of memory");
 	*s = (struct stream){ .port.kind = role == INHERITED ? &stream_fd_kind : &stream_port,

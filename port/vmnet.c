@@ -89,15 +89,15 @@ static bool check_interface(const char *name, struct error *error)
 	xpc_object_t list = vmnet_copy_shared_interface_list();
 	char names[160] = "";
 	bool is_there = false;
-	for (size_t i = 0; list != NULL && i < xpc_array_get_count(list); i++) {
+	for (size_t i = 0; list && i < xpc_array_get_count(list); i++) {
 		const char *item = xpc_array_get_string(list, i);
 		size_t at = strlen(names);
-		if (item == NULL)
+		if (!item)
 			continue;
 		is_there |= strcmp(item, name) == 0;
 		snprintf(names + at, sizeof names - at, "%s%.20s", at > 0 ? ", " : "", item);
 	}
-	if (list != NULL)
+	if (list)
 		xpc_release(list);
 	return is_there || refuse(error, "vmnet:bridged=%.60s: no interface that can be bridged (there are: %s)", name,
 				  names[0] != '\0' ? names : "none");
@@ -133,15 +133,15 @@ static bool start_interface(struct vmnet *v, xpc_object_t wanted, struct start *
 	dispatch_semaphore_t done = dispatch_semaphore_create(0);
 	v->interface = vmnet_start_interface(wanted, v->queue, ^(vmnet_return_t status, xpc_object_t parameters) {
 	  start.status = status;
-	  if (status == VMNET_SUCCESS && parameters != NULL) {
+	  if (status == VMNET_SUCCESS && parameters) {
 		  const char *gateway = xpc_dictionary_get_string(parameters, vmnet_start_address_key);
 		  start.packet_max = xpc_dictionary_get_uint64(parameters, vmnet_max_packet_size_key);
-		  snprintf(start.gateway, sizeof start.gateway, "%s", gateway != NULL ? gateway : "");
+		  snprintf(start.gateway, sizeof start.gateway, "%s", gateway ? gateway : "");
 	  }
 	  dispatch_semaphore_signal(done);
 	});
 	bool has_answer =
-	    v->interface == NULL ||
+	    !v->interface ||
 	    dispatch_semaphore_wait(done, dispatch_time(DISPATCH_TIME_NOW, START_S * (int64_t)NSEC_PER_SEC)) == 0;
 	if (!has_answer)
 		return false; /* the block may still come, and wants the semaphore */
@@ -178,7 +178,7 @@ static vmnet_return_t listen_for_frames(struct vmnet *v)
 static bool make_room(struct vmnet *v)
 {
 	v->octets = malloc((size_t)BATCH_MAX * v->frame_max);
-	for (uint32_t i = 0; v->octets != NULL && i < BATCH_MAX; i++) {
+	for (uint32_t i = 0; v->octets && i < BATCH_MAX; i++) {
 		v->slots[i].iov_base = v->octets + (size_t)i * v->frame_max;
 		v->descriptors[i].vm_pkt_iov = &v->slots[i];
 		v->descriptors[i].vm_pkt_iovcnt = 1;
@@ -193,9 +193,9 @@ static bool open_wake(struct vmnet *v)
 
 static bool begin(struct vmnet *v, const struct start *start, operating_modes_t mode, struct error *error)
 {
-	if (v->interface == NULL || start->status != VMNET_SUCCESS)
+	if (!v->interface || start->status != VMNET_SUCCESS)
 		return resource_error(error, "vmnet: the interface does not start: %s",
-				      vmnet_status_text(v->interface == NULL ? VMNET_FAILURE : start->status));
+				      vmnet_status_text(!v->interface ? VMNET_FAILURE : start->status));
 	if (start->packet_max < 64 || start->packet_max > FRAME_LIMIT)
 		return resource_error(error, "vmnet: packets of %llu octets are not possible",
 				      (unsigned long long)start->packet_max);
@@ -240,7 +240,7 @@ static struct port *vmnet_open(const char *argument, const struct port_settings 
 	struct vmnet *v = &the_vmnet;
 	struct wish wish;
 	struct start start;
-	if (v->port.kind != NULL)
+	if (v->port.kind)
 		return resource_error(error, "vmnet: only once");
 	if (!read_wish(argument, settings, &wish, error) ||
 	    (wish.mode == VMNET_BRIDGED_MODE && !check_interface(wish.interface, error)))
@@ -432,7 +432,7 @@ static void vmnet_close(struct port *port)
 	pthread_mutex_lock(&v->lock);
 	v->is_closed = true;
 	pthread_mutex_unlock(&v->lock);
-	if (v->interface != NULL && !stop_interface(v)) {
+	if (v->interface && !stop_interface(v)) {
 		port_tell(&v->port, "the interface did not stop within %d seconds", STOP_S);
 		return;
 	}

@@ -109,20 +109,20 @@ static void add(struct vmnet *v, const struct expose *expose, struct address gue
 	uint8_t octets[16];
 	bool is_possible = is_any_address(expose->external);
 	pthread_mutex_lock(&v->lock);
-	struct vmnet_forwarding *f = find(v, expose) == NULL ? take_place(v) : NULL;
+	struct vmnet_forwarding *f = !find(v, expose) ? take_place(v) : NULL;
 	uint32_t number = ++v->last_number;
-	if (f != NULL)
+	if (f)
 		*f = (struct vmnet_forwarding){ .used = true,
 						.number = number,
 						.waiting = is_possible ? expose->ports : 0,
 						.has_news = !is_possible,
 						.result = { .expose = *expose } };
-	if (f != NULL && !is_possible) { /* the framework cannot bind to one address */
+	if (f && !is_possible) { /* the framework cannot bind to one address */
 		f->result.error = EADDRNOTAVAIL;
 		f->result.port = expose->external_port;
 	}
 	pthread_mutex_unlock(&v->lock);
-	if (f == NULL) {
+	if (!f) {
 		port_tell(&v->port, "port %u cannot be exposed twice, nor more than %d", expose->external_port,
 			  FORWARDINGS_MAX);
 		return;
@@ -142,8 +142,8 @@ void vmnet_expose(struct port *port, const struct expose *expose, struct address
 	pthread_mutex_lock(&v->lock);
 	struct vmnet_forwarding *f = find(v, expose);
 	/* Those of one that failed go when that is asked for. */
-	bool has_rules = f != NULL && (f->waiting > 0 || f->has_news || f->result.error == 0);
-	if (f != NULL)
+	bool has_rules = f && (f->waiting > 0 || f->has_news || f->result.error == 0);
+	if (f)
 		f->used = false;
 	pthread_mutex_unlock(&v->lock);
 	if (has_rules && is_any_address(expose->external))

@@ -84,7 +84,7 @@ static struct port_settings settings_for(enum port_side side)
 /* In `softnet run` the command gets the other end of a socketpair, unless --guest says how it will come. */
 static bool makes_pair(void)
 {
-	return options->vm_fd < 0 && options->guest == NULL;
+	return options->vm_fd < 0 && !options->guest;
 }
 
 static struct port *open_guest(int *peer_fd)
@@ -97,9 +97,9 @@ static struct port *open_guest(int *peer_fd)
 	if (makes_pair())
 		port = port_open_pair(&settings, peer_fd, &error);
 	else
-		port = port_open(options->guest != NULL ? options->guest : text, &settings, &error);
-	if (port == NULL)
-		die_of_port(options->vm_fd >= 0 ? "--vm-fd" : options->guest != NULL ? "--guest" : "run", &error);
+		port = port_open(options->guest ? options->guest : text, &settings, &error);
+	if (!port)
+		die_of_port(options->vm_fd >= 0 ? "--vm-fd" : options->guest ? "--guest" : "run", &error);
 	return port;
 }
 
@@ -130,7 +130,7 @@ static enum stage stage_of_paths(void)
 static enum stage stage_of_port(const char *text)
 {
 	const struct port_kind *kind = port_kind_of(text);
-	switch (kind != NULL ? kind->opens : OPENS_WITHOUT_RIGHTS) {
+	switch (kind ? kind->opens : OPENS_WITHOUT_RIGHTS) {
 	case OPENS_AT_ONCE:
 		return WITH_ROOT;
 	case OPENS_AS_INTERFACE: /* by root, or with capabilities that somebody gave on purpose */
@@ -154,14 +154,14 @@ static enum stage stage_of_registry(void)
 {
 	bool is_roots = geteuid() == 0 && getuid() == 0 &&
 			(!identities.command.change || is_nobody(identities.guard.uid));
-	return is_roots && (options->control_path == NULL || plan.control == WITH_ROOT) ? WITH_ROOT : WITHOUT_RIGHTS;
+	return is_roots && (!options->control_path || plan.control == WITH_ROOT) ? WITH_ROOT : WITHOUT_RIGHTS;
 }
 
 static void make_plan(void)
 {
 	plan.control = stage_of_paths();
 	plan.registry = stage_of_registry();
-	plan.guest = options->guest != NULL ? stage_of_port(options->guest) : WITH_ROOT;
+	plan.guest = options->guest ? stage_of_port(options->guest) : WITH_ROOT;
 	plan.uplink = stage_of_port(uplink_text(options));
 }
 
@@ -179,7 +179,7 @@ static void prepare_bootpd(void)
 	static const char danger[] = "a VM that copies another's client identifier may be leased its address";
 	struct error cause;
 	const char *uplink = uplink_text(options);
-	if (!is_kind(uplink, "vmnet") || strstr(uplink, "bridged=") != NULL)
+	if (!is_kind(uplink, "vmnet") || strstr(uplink, "bridged="))
 		return;
 	if (geteuid() == 0 && !set_bootpd(options->lease_time_s, &cause))
 		warning("bootpd's settings: %s; so its lease time stays as it was, and %s", cause.text, danger);
@@ -208,18 +208,18 @@ static struct port *open_uplink(void)
 	struct port_settings settings = settings_for(UPLINK_SIDE);
 	struct error error = { 0 };
 	char taken[TAKEN_TEXT];
-	if (is_kind(uplink_text(options), "slirp") && find_taken(options->exposes, options->expose_count, taken) != NULL)
+	if (is_kind(uplink_text(options), "slirp") && find_taken(options->exposes, options->expose_count, taken))
 		die("--expose: %s", taken);
 	if (geteuid() == 0)
 		prepare_bootpd();
 	struct port *port = port_open(uplink_text(options), &settings, &error);
-	if (port == NULL && error.status != EXIT_USAGE && options->wanted == WANT_GUARD)
+	if (!port && error.status != EXIT_USAGE && options->wanted == WANT_GUARD)
 		ask_for_root(error.text);
-	if (port == NULL)
+	if (!port)
 		die_of_port("--uplink", &error);
 	if (geteuid() != 0)
 		prepare_bootpd(); /* not before it is known that this user can have the network */
-	if (options->expose_count > 0 && port->kind->expose == NULL)
+	if (options->expose_count > 0 && !port->kind->expose)
 		die_usage("--expose: the uplink \"%s\" cannot forward ports", port->name);
 	return port;
 }
@@ -234,7 +234,7 @@ static bool open_control_fd(struct error *error)
 static void open_control_path(void)
 {
 	struct error error;
-	if (options->control_path != NULL && !listen_control(&relay.control, options->control_path, &error))
+	if (options->control_path && !listen_control(&relay.control, options->control_path, &error))
 		die("%s", error.text);
 }
 
@@ -257,9 +257,9 @@ static void prepare_command(void)
 {
 	choose_mac();
 	bool has_fd = command_uses(options->command, "{fd}");
-	if (has_fd && options->guest != NULL)
+	if (has_fd && options->guest)
 		die_usage("run: {fd}: not together with --guest, which has no descriptor to hand over");
-	if (!has_fd && options->guest == NULL)
+	if (!has_fd && !options->guest)
 		warning("run: no {fd} in the command: it cannot know its network socket");
 }
 
@@ -281,7 +281,7 @@ static void prepare_events(void)
 {
 	char mac[MAC_TEXT];
 	struct error error;
-	const char *vm = options->name != NULL ? options->name : format_mac(options->vm_mac, mac);
+	const char *vm = options->name ? options->name : format_mac(options->vm_mac, mac);
 	if (!start_announcer(&relay.announcer, &relay.control, vm, options->events, options->event_count, clock_ms(),
 			     &error))
 		die_of_file("%s", error.text);
@@ -315,7 +315,7 @@ static void start_metrics(void)
 {
 	relay.metrics = (struct metrics_file){ .path = options->metrics, .status = own_status, .context = &relay };
 	const char *cause = start_metrics_file(&relay.metrics, relay.now_ms);
-	if (cause != NULL)
+	if (cause)
 		die_of_file("--metrics: %s: cannot write: %s", options->metrics, cause);
 }
 
@@ -338,7 +338,7 @@ static void open_capture(void)
 		relay.capture.ports[side] = relay.port[side]->name;
 	relay.capture.wall_offset_ms = relay.started_wall_ms - relay.started_ms;
 	const char *cause = start_capture(&relay.capture, relay.now_ms);
-	if (cause != NULL)
+	if (cause)
 		die_of_file("--pcap: %s: cannot write: %s", options->pcap, cause);
 }
 
@@ -354,9 +354,9 @@ static void open_all(enum stage stage)
 		prepare_command(); /* the ports want to know its MAC address */
 	if (stage == WITH_ROOT && options->wanted == WANT_ATTACH)
 		open_kernel_relay(&relay, options, &relay.port[FROM_GUEST], &relay.port[TO_GUEST]);
-	if (stage == plan.guest && relay.kernel == NULL)
+	if (stage == plan.guest && !relay.kernel)
 		relay.port[FROM_GUEST] = open_guest(&peer_fd);
-	if (stage == plan.uplink && relay.kernel == NULL)
+	if (stage == plan.uplink && !relay.kernel)
 		relay.port[TO_GUEST] = open_uplink();
 	if (stage == plan.registry) /* last: who sees the guard listed may start the VM, which finds its port */
 		enter_registry(&registry, &relay.control);
@@ -367,7 +367,7 @@ static bool prepare_guard(struct error *error)
 {
 	struct port *uplink = relay.port[TO_GUEST];
 	start_uplink(&relay.uplink, uplink, &relay.anchors, clock_ms());
-	if (uplink->kind->anchors != NULL)
+	if (uplink->kind->anchors)
 		uplink->kind->anchors(uplink, &relay.anchors);
 	if (!make_guard(&relay.guard, &memory, options, &relay.anchors, clock_ms(), error))
 		return false;
@@ -402,13 +402,13 @@ static int prepare(struct error *error)
 		return EXIT_USAGE;
 	prepare_events();
 	start_keeping(&relay, options, &memory.config, &memory.state);
-	if (relay.kernel != NULL)
+	if (relay.kernel)
 		take_kernel_state(&relay, &memory.state, hash_setup(options, &memory.config));
 	prepare_relay();
 	join_claims(&relay);
 	open_capture();
 	start_metrics();
-	if (relay.kernel != NULL)
+	if (relay.kernel)
 		start_kernel_relay(&relay);
 	if (options->wanted != WANT_RUN && options->vm_fd == 0)
 		relay.parent = parent; /* Tart's form */
@@ -472,7 +472,7 @@ int run_guard(struct options *from, int word_count, char **first_word)
 	if (status == EXIT_OK)
 		status = finish(run_relay(&relay));
 	for (int side = 0; side < DIRECTIONS; side++)
-		if (relay.port[side] != NULL)
+		if (relay.port[side])
 			relay.port[side]->kind->close(relay.port[side]);
 	leave_registry(&registry);
 	close_announcer(&relay.announcer);

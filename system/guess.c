@@ -34,7 +34,7 @@ const char *guess_word(const char *word, size_t length, word_list words)
 	size_t best_distance = length / LETTERS_FOR_ONE + 1;
 	if (length == 0 || length > WORD_MAX)
 		return NULL;
-	for (size_t i = 0; (name = words(i)) != NULL; i++) {
+	for (size_t i = 0; (name = words(i)); i++) {
 		size_t name_length = strlen(name);
 		if (name_length == 0 || name_length > WORD_MAX)
 			continue;

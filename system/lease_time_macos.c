@@ -19,7 +19,7 @@ static CFStringRef text(const char *characters)
 
 static void release(CFTypeRef object)
 {
-	if (object != NULL)
+	if (object)
 		CFRelease(object);
 }
 
@@ -45,8 +45,7 @@ static bool make_wish(struct wish *w, uint32_t seconds)
 		.by_mac = text("dhcp_ignore_client_identifier"),
 		.seconds = CFNumberCreate(kCFAllocatorDefault, kCFNumberSInt32Type, &number),
 	};
-	return w->who != NULL && w->file != NULL && w->dictionary != NULL && w->lease_time != NULL &&
-	       w->by_mac != NULL && w->seconds != NULL;
+	return w->who && w->file && w->dictionary && w->lease_time && w->by_mac && w->seconds;
 }
 
 static void forget_wish(const struct wish *w)
@@ -62,26 +61,25 @@ static void forget_wish(const struct wish *w)
 static bool says(CFDictionaryRef dictionary, CFStringRef key, CFTypeRef wanted)
 {
 	CFTypeRef value = CFDictionaryGetValue(dictionary, key);
-	return value != NULL && CFEqual(value, wanted);
+	return value && CFEqual(value, wanted);
 }
 
 static bool is_granted(CFDictionaryRef dictionary, const struct wish *w)
 {
-	return dictionary != NULL && says(dictionary, w->lease_time, w->seconds) &&
-	       says(dictionary, w->by_mac, kCFBooleanTrue);
+	return dictionary && says(dictionary, w->lease_time, w->seconds) && says(dictionary, w->by_mac, kCFBooleanTrue);
 }
 
 /* NULL: there is none. */
 static CFDictionaryRef find_dictionary(SCPreferencesRef preferences, const struct wish *w)
 {
 	CFPropertyListRef found = SCPreferencesGetValue(preferences, w->dictionary);
-	return found != NULL && CFGetTypeID(found) == CFDictionaryGetTypeID() ? (CFDictionaryRef)found : NULL;
+	return found && CFGetTypeID(found) == CFDictionaryGetTypeID() ? (CFDictionaryRef)found : NULL;
 }
 
 /* A copy of what stands there, or an empty one. */
 static CFMutableDictionaryRef copy_of(CFDictionaryRef dictionary)
 {
-	if (dictionary != NULL)
+	if (dictionary)
 		return CFDictionaryCreateMutableCopy(kCFAllocatorDefault, 0, dictionary);
 	return CFDictionaryCreateMutable(kCFAllocatorDefault, 0, &kCFTypeDictionaryKeyCallBacks,
 					 &kCFTypeDictionaryValueCallBacks);
@@ -94,11 +92,11 @@ static bool change(SCPreferencesRef preferences, const struct wish *w, struct er
 	if (is_granted(before, w))
 		return true;
 	CFMutableDictionaryRef after = copy_of(before);
-	if (after != NULL) {
+	if (after) {
 		CFDictionarySetValue(after, w->lease_time, w->seconds);
 		CFDictionarySetValue(after, w->by_mac, kCFBooleanTrue);
 	}
-	bool is_written = after != NULL && SCPreferencesSetValue(preferences, w->dictionary, after) &&
+	bool is_written = after && SCPreferencesSetValue(preferences, w->dictionary, after) &&
 			  SCPreferencesCommitChanges(preferences);
 	release(after);
 	if (!is_written)
@@ -125,7 +123,7 @@ bool set_bootpd(uint32_t seconds, struct error *cause)
 	SCPreferencesRef preferences = is_ready ? SCPreferencesCreate(kCFAllocatorDefault, w.who, w.file) : NULL;
 	if (seconds > INT32_MAX)
 		refuse(cause, "%u seconds are too many", (unsigned)seconds);
-	else if (preferences == NULL)
+	else if (!preferences)
 		refuse_step(cause, "cannot be opened");
 	else if (!lock(preferences))
 		refuse_step(cause, "cannot be locked");
@@ -143,7 +141,7 @@ bool is_bootpd_set(uint32_t seconds)
 	struct wish w;
 	bool is_ready = make_wish(&w, seconds);
 	SCPreferencesRef preferences = is_ready ? SCPreferencesCreate(kCFAllocatorDefault, w.who, w.file) : NULL;
-	bool is_set = preferences != NULL && is_granted(find_dictionary(preferences, &w), &w);
+	bool is_set = preferences && is_granted(find_dictionary(preferences, &w), &w);
 	release(preferences);
 	forget_wish(&w);
 	return is_set;

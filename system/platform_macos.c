@@ -39,7 +39,7 @@ bool platform_own_path(char *path, size_t size)
 {
 	char found[PATH_MAX], whole[PATH_MAX];
 	uint32_t room = sizeof found;
-	if (_NSGetExecutablePath(found, &room) != 0 || realpath(found, whole) == NULL || strlen(whole) >= size)
+	if (_NSGetExecutablePath(found, &room) != 0 || !realpath(found, whole) || strlen(whole) >= size)
 		return false;
 	memcpy(path, whole, strlen(whole) + 1);
 	return true;
@@ -148,7 +148,7 @@ void platform_log(enum log_level level, const char *line)
 		[LEVEL_INFO] = OS_LOG_TYPE_INFO, [LEVEL_WARNING] = OS_LOG_TYPE_DEFAULT, [LEVEL_ERROR] = OS_LOG_TYPE_ERROR
 	};
 	static os_log_t log;
-	if (log == NULL)
+	if (!log)
 		log = os_log_create("org.softnet.softnet", "guard");
 	os_log_with_type(log, types[level], "%{public}s", line);
 }

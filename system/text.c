@@ -179,7 +179,7 @@ bool parse_prefix(const char *text, struct address *address, uint32_t *prefix_le
 
 bool next_item(const char **rest, char *item, size_t size)
 {
-	if (*rest == NULL)
+	if (!*rest)
 		return false;
 	const char *first = *rest + strspn(*rest, " \t");
 	size_t length = strcspn(first, ",");
@@ -198,7 +198,7 @@ const char *format_time(uint64_t wall_ms, char text[TIME_TEXT])
 {
 	struct tm tm;
 	time_t seconds = (time_t)(wall_ms / 1000);
-	if (gmtime_r(&seconds, &tm) == NULL)
+	if (!gmtime_r(&seconds, &tm))
 		return strcpy(text, "-");
 	size_t length = strftime(text, TIME_TEXT, "%Y-%m-%dT%H:%M:%S", &tm);
 	snprintf(text + length, TIME_TEXT - length, ".%03uZ", (unsigned)(wall_ms % 1000));

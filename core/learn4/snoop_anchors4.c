@@ -72,10 +72,10 @@ struct router4 *entry_of_router4(struct state *state, struct address router, uin
 		struct router4 *r = &state->learned.routers[i];
 		if (same_address(r->lock.address, router))
 			return r;
-		if (!is_locked(&r->lock, now_ms) && (room == NULL || r->asked.last_ms < room->asked.last_ms))
+		if (!is_locked(&r->lock, now_ms) && (!room || r->asked.last_ms < room->asked.last_ms))
 			room = r;
 	}
-	if (room != NULL)
+	if (room)
 		*room = (struct router4){ .lock = { .address = router } };
 	return room;
 }
@@ -112,7 +112,7 @@ void learn_router4(struct guard *guard, struct address router, uint64_t mac, uin
 {
 	struct router4 *r = entry_of_router4(guard->state, router, now_ms);
 	uint64_t until_ms = end_of_router(guard, router, now_ms), old_mac = MAC_NONE;
-	if (r == NULL)
+	if (!r)
 		return;
 	if (is_locked(&r->lock, now_ms))
 		old_mac = r->lock.macs.item[r->lock.macs.count - 1];
@@ -166,7 +166,7 @@ enum verdict snoop_router_arp(struct guard *guard, const struct frame *frame, ui
 		return DROP_ARP_MALFORMED;
 	bool is_question = eth.source == guard->config->vm_mac;
 	struct router4 *r = entry_of_router4(guard->state, is_question ? arp.target : arp.sender, now_ms);
-	if (r == NULL)
+	if (!r)
 		return PASS;
 	if (is_question) {
 		if (!is_locked(&r->lock, now_ms) || must_be_answered(guard, r, &arp, eth.destination, now_ms))

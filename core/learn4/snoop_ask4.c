@@ -39,7 +39,7 @@ static bool ask(struct guard *guard, struct address router, uint64_t mac, uint64
 void tell_servers4(struct guard *guard, const struct binding *b, uint64_t now_ms)
 {
 	uint8_t frame[QUESTION_MAX];
-	for (uint32_t i = 0; guard->ask != NULL && i < SERVERS4_MAX; i++) {
+	for (uint32_t i = 0; guard->ask && i < SERVERS4_MAX; i++) {
 		const struct locked *l = &guard->state->learned.servers[i];
 		if (!is_locked(l, now_ms) || !reaches_router4(b, l->address, now_ms))
 			continue;
@@ -85,7 +85,7 @@ uint64_t ask_routers4(struct guard *guard, uint64_t now_ms)
 void suspect_router4(struct guard *guard, struct router4 *r, uint64_t now_ms)
 {
 	r->run_ms = now_ms;
-	r->rounds = guard->ask != NULL ? ROUNDS : 0;
+	r->rounds = guard->ask ? ROUNDS : 0;
 	ask_routers4(guard, now_ms);
 }
 
@@ -95,7 +95,7 @@ static void seek(struct guard *guard, struct address router, uint64_t now_ms)
 	    router_mac4(guard->config, guard->state, ipv4_of_address(router), MAC_NONE, now_ms) != ROUTER_UNLEARNED)
 		return;
 	struct router4 *r = entry_of_router4(guard->state, router, now_ms);
-	bool is_due = r != NULL && (r->asked.last_ms == 0 || now_ms >= r->asked.last_ms + ROUND_MS);
+	bool is_due = r && (r->asked.last_ms == 0 || now_ms >= r->asked.last_ms + ROUND_MS);
 	if (is_due && ask(guard, router, MAC_BROADCAST, now_ms))
 		note_router_question(r, now_ms);
 }
@@ -104,7 +104,7 @@ void seek_routers4(struct guard *guard, uint64_t now_ms)
 {
 	const struct config *config = guard->config;
 	guard->state->learned.sought_ms = now_ms;
-	if (guard->ask == NULL)
+	if (!guard->ask)
 		return;
 	for (uint32_t i = 0; i < config->host.count; i++)
 		seek(guard, config->host.item[i], now_ms);

@@ -103,7 +103,7 @@ static bool find_room(struct guard *s, const struct grants *g, uint32_t *leaving
 		if (g->item[i].valid_s == 0 || (b && b->origin != ORIGIN_SLAAC))
 			continue;
 		leases++;
-		wanted += b == NULL;
+		wanted += !b;
 	}
 	*leaving = leases > LEASES6_MAX ? leases - LEASES6_MAX : 0;
 	return *leaving <= old_leases && wanted <= places + *leaving;

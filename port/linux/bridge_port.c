@@ -221,9 +221,9 @@ static bool read_route_message(void *context, const struct nlmsghdr *message)
 		return true;
 	if (metric < r->metric || is_first)
 		*r = (struct route_reader){ r->index, metric, false, false };
-	if (ways.data != NULL)
+	if (ways.data)
 		read_hops(r, &ways);
-	else if (way.data != NULL)
+	else if (way.data)
 		read_hop(r, number_in(&way));
 	return true;
 }

@@ -28,7 +28,7 @@ static int read_answer(const char *answer, size_t length, rtnetlink_reader read,
 	for (const struct nlmsghdr *m = (const void *)answer; NLMSG_OK(m, left); m = NLMSG_NEXT(m, left)) {
 		if (m->nlmsg_type == NLMSG_ERROR)
 			return -((const struct nlmsgerr *)NLMSG_DATA(m))->error;
-		if (m->nlmsg_type == NLMSG_DONE || (read != NULL && !read(context, m)))
+		if (m->nlmsg_type == NLMSG_DONE || (read && !read(context, m)))
 			return 0;
 		if ((m->nlmsg_flags & NLM_F_MULTI) == 0)
 			return 0;

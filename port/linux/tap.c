@@ -91,9 +91,9 @@ static bool setup_error(struct tap_setup *s, const char *what, const char *on)
 	int error = errno;
 	char bridge[2 * IFNAMSIZ] = "", then[96] = "";
 	if (s->bridge[0])
-		snprintf(bridge, sizeof(bridge), "master %s ", s->bridge);
+		snprintf(bridge, sizeof bridge, "master %s ", s->bridge);
 	if (s->bridge[0])
-		snprintf(then, sizeof(then), "%s%s%s; then use tap:%s",
+		snprintf(then, sizeof then, "%s%s%s; then use tap:%s",
 			 s->settings->isolation ? " && bridge link set dev " : "",
 			 s->settings->isolation ? s->name : "", s->settings->isolation ? " isolated on" : "", s->name);
 	if (error == EPERM || error == EACCES)
@@ -109,7 +109,7 @@ static bool setup_error(struct tap_setup *s, const char *what, const char *on)
 static struct ifreq request_for(const char *interface)
 {
 	struct ifreq request = { 0 };
-	copy_text(request.ifr_name, sizeof(request.ifr_name), interface);
+	copy_text(request.ifr_name, sizeof request.ifr_name, interface);
 	return request;
 }
 
@@ -162,7 +162,7 @@ static void silence_host(const struct tap_setup *s)
 	char path[64];
 	if (!s->created)
 		return;
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", s->name);
+	snprintf(path, sizeof path, "/proc/sys/net/ipv6/conf/%s/disable_ipv6", s->name);
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	bool done = fd >= 0 && write(fd, "1", 1) == 1;
 	if (fd >= 0)
@@ -287,7 +287,7 @@ static struct port *tap_open(const char *argument, const struct port_settings *s
 	s.control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (s.control < 0)
 		return resource_error(error, "cannot make a socket: %s", strerror(errno));
-	struct tap *t = calloc(1, sizeof(*t));
+	struct tap *t = calloc(1, sizeof *t);
 	int fd = attach_tap(&s);
 	bool done = false;
 	if (fd >= 0)

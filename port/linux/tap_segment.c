@@ -153,7 +153,7 @@ bool is_tap_of(unsigned own_index, unsigned index, const uid_t *user)
 {
 	struct facts port;
 	struct segment_id own, other;
-	if (!read_facts(index, &port) || (user != NULL && (!port.is_owned || port.owner != *user)))
+	if (!read_facts(index, &port) || (user && (!port.is_owned || port.owner != *user)))
 		return false;
 	read_tap_segment(own_index, &own);
 	read_tap_segment(index, &other);

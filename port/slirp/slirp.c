@@ -87,8 +87,8 @@ static bool send_message(struct slirp *s, enum slirp_word word, const struct sli
 		return true;
 	m.word = word;
 	m.generation = s->generation;
-	struct iovec part = { &m, sizeof(m) };
-	return stream_write(s->control, &part, 1) == (ssize_t)sizeof(m);
+	struct iovec part = { &m, sizeof m };
+	return stream_write(s->control, &part, 1) == (ssize_t)sizeof m;
 }
 
 static void note_result(struct forwarding *f, int error, uint16_t port)
@@ -107,7 +107,7 @@ static void ask_for(struct slirp *s, struct forwarding *f)
 static void add_forwarding(struct slirp *s, const struct expose *expose, struct address guest)
 {
 	struct forwarding *f = free_forwarding(s);
-	if (f == NULL || find_forwarding(s, expose) != NULL) {
+	if (!f || find_forwarding(s, expose)) {
 		port_tell(&s->port, "port %u cannot be exposed twice, nor more than %d", expose->external_port,
 			  FORWARDINGS_MAX);
 		return;
@@ -125,7 +125,7 @@ static void slirp_expose(struct port *port, const struct expose *expose, struct 
 	struct forwarding *f = find_forwarding(s, expose);
 	if (add)
 		add_forwarding(s, expose, guest);
-	else if (f != NULL) {
+	else if (f) {
 		f->used = false;
 		if (!send_message(s, SLIRP_REMOVE, &f->message))
 			port_tell(port, "port %u stays exposed: slirp does not answer", expose->external_port);
@@ -162,14 +162,14 @@ static void take_hello(struct slirp *s, const struct slirp_message *m)
 static void take_result(struct slirp *s, const struct slirp_message *m)
 {
 	struct forwarding *f = find_number(s, m->number);
-	if (f != NULL && m->generation == s->generation)
+	if (f && m->generation == s->generation)
 		note_result(f, m->error, m->failed_port);
 }
 
 static bool read_control(struct slirp *s)
 {
 	for (;;) {
-		ssize_t n = read(s->control, (char *)&s->inbox + s->inbox_octets, sizeof(s->inbox) - s->inbox_octets);
+		ssize_t n = read(s->control, (char *)&s->inbox + s->inbox_octets, sizeof s->inbox - s->inbox_octets);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && means_full(errno))
@@ -177,10 +177,10 @@ static bool read_control(struct slirp *s)
 		if (n <= 0)
 			return port_gone(&s->port, "the processes of slirp are gone");
 		s->inbox_octets += (size_t)n;
-		if (s->inbox_octets < sizeof(s->inbox))
+		if (s->inbox_octets < sizeof s->inbox)
 			continue;
 		s->inbox_octets = 0;
-		s->inbox.cause[sizeof(s->inbox.cause) - 1] = 0;
+		s->inbox.cause[sizeof s->inbox.cause - 1] = 0;
 		if (s->inbox.word == SLIRP_HELLO)
 			take_hello(s, &s->inbox);
 		else
@@ -325,7 +325,7 @@ static struct port *slirp_open(const char *argument, const struct port_settings 
 		return usage_error(error, "slirp is a network, not a guest");
 	if (settings->max_frame < 14 + 576 || settings->max_frame > 14 + 65520)
 		return usage_error(error, "slirp has no MTU of %u (576 to 65520)", settings->max_frame - 14);
-	struct slirp *s = calloc(1, sizeof(*s));
+	struct slirp *s = calloc(1, sizeof *s);
 	if (!s)
 		return resource_error(error, "out of memory");
 	*s = (struct slirp){ .port.kind = &slirp_port,

@@ -46,7 +46,7 @@ static void settle_signals(void)
 	sigset_t none;
 	for (int i = 1; i < NSIG; i++)
 		signal(i, SIG_DFL);
-	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+	for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
 		signal(ignored[i], SIG_IGN);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -66,7 +66,7 @@ static void hear(struct last_words *words, const char *text, size_t n)
 			*words = (struct last_words){ 0 };
 		if (text[i] == '\n')
 			words->ended = true;
-		else if (words->length < sizeof(words->line) - 1)
+		else if (words->length < sizeof words->line - 1)
 			words->line[words->length++] = isprint((unsigned char)text[i]) ? text[i] : '?';
 	}
 }
@@ -89,7 +89,7 @@ static void watch_over(int errors, int control, struct last_words *words)
 			return;
 		if (!fds[0].revents)
 			continue;
-		ssize_t n = read(errors, text, sizeof(text));
+		ssize_t n = read(errors, text, sizeof text);
 		if (n > 0)
 			hear(words, text, (size_t)n);
 		else if (n == 0 || errno != EINTR)
@@ -110,7 +110,7 @@ static void run_worker(const struct slirp_child *child, uint32_t generation, cha
 	struct last_words words = { 0 };
 	char before[sizeof(((struct slirp_message *)0)->cause)];
 
-	copy_text(before, sizeof(before), cause);
+	copy_text(before, sizeof before, cause);
 	copy_text(cause, size, "it could not be started");
 	if (pipe(errors) < 0)
 		return;
@@ -150,7 +150,7 @@ void slirp_keep(const struct slirp_child *given, int parent)
 
 	for (uint32_t generation = 1;; generation++) {
 		uint64_t started = now_ms();
-		run_worker(&child, generation, cause, sizeof(cause));
+		run_worker(&child, generation, cause, sizeof cause);
 		uint64_t ended = now_ms();
 		if (ended - started >= GOOD_RUN_MS)
 			backoff = (struct backoff){ 0 };

@@ -79,7 +79,7 @@ bool udp_begin(struct udp_exposes *u, uint64_t guest_mac, uint32_t mtu)
 
 static void note_ports(struct udp_exposes *u)
 {
-	memset(u->is_forwarded, 0, sizeof(u->is_forwarded));
+	memset(u->is_forwarded, 0, sizeof u->is_forwarded);
 	for (uint32_t i = 0; i < u->count; i++) {
 		uint16_t port = u->forwards[i].internal_port;
 		u->is_forwarded[port / 8] |= (uint8_t)(1 << port % 8);
@@ -93,9 +93,8 @@ static int open_socket(const struct udp_forward *forward)
 	const int on = 1;
 	bool is_v4 = name.ss_family == AF_INET;
 	int fd = socket(name.ss_family, SOCK_DGRAM, 0);
-	if (fd >= 0 && make_quiet(fd) && (is_v4 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) == 0) &&
-	    setsockopt(fd, is_v4 ? IPPROTO_IP : IPPROTO_IPV6, is_v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, &on, sizeof(on)) ==
-		0 &&
+	if (fd >= 0 && make_quiet(fd) && (is_v4 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0) &&
+	    setsockopt(fd, is_v4 ? IPPROTO_IP : IPPROTO_IPV6, is_v4 ? IP_PKTINFO : IPV6_RECVPKTINFO, &on, sizeof on) == 0 &&
 	    bind(fd, (struct sockaddr *)&name, length) == 0)
 		return fd;
 	return close_failed(fd);
@@ -167,10 +166,10 @@ static void remember_client(struct udp_exposes *u, const struct udp_client *clie
 {
 	struct udp_client *set = set_of(u, client->shown, client->port, client->guest_port);
 	struct udp_client *place = find_client(u, client, now_ms), *oldest = &set[0];
-	for (int i = 0; place == NULL && i < UDP_CLIENT_WAYS; i++)
+	for (int i = 0; !place && i < UDP_CLIENT_WAYS; i++)
 		if (set[i].until_ms < oldest->until_ms)
 			oldest = &set[i]; /* free ones, too */
-	if (place == NULL)
+	if (!place)
 		place = oldest;
 	*place = *client;
 	place->until_ms = now_ms + UDP_CLIENT_MS;
@@ -233,14 +232,14 @@ union control {
 
 static void read_local(struct msghdr *message, struct udp_client *c)
 {
-	for (struct cmsghdr *m = CMSG_FIRSTHDR(message); m != NULL; m = CMSG_NXTHDR(message, m)) {
+	for (struct cmsghdr *m = CMSG_FIRSTHDR(message); m; m = CMSG_NXTHDR(message, m)) {
 		struct in_pktinfo in;
 		struct in6_pktinfo in6;
 		if (m->cmsg_level == IPPROTO_IP && m->cmsg_type == IP_PKTINFO) {
-			memcpy(&in, CMSG_DATA(m), sizeof(in));
+			memcpy(&in, CMSG_DATA(m), sizeof in);
 			c->local = address_of_ipv4(ntohl(in.ipi_spec_dst.s_addr));
 		} else if (m->cmsg_level == IPPROTO_IPV6 && m->cmsg_type == IPV6_PKTINFO) {
-			memcpy(&in6, CMSG_DATA(m), sizeof(in6));
+			memcpy(&in6, CMSG_DATA(m), sizeof in6);
 			c->local = address_of_octets(in6.ipi6_addr.s6_addr, 16);
 		}
 	}
@@ -255,11 +254,11 @@ static bool receive_one(struct udp_exposes *u, uint32_t index, uint64_t now_ms)
 	union control control;
 	struct iovec part = { u->packet + headers, ETHERNET + u->mtu - headers };
 	struct msghdr message = { .msg_name = &client.peer,
-				  .msg_namelen = sizeof(client.peer),
+				  .msg_namelen = sizeof client.peer,
 				  .msg_iov = &part,
 				  .msg_iovlen = 1,
 				  .msg_control = &control,
-				  .msg_controllen = sizeof(control) };
+				  .msg_controllen = sizeof control };
 	ssize_t n = recvmsg(f->fd, &message, MSG_DONTWAIT);
 	if (n < 0)
 		return false;
@@ -315,7 +314,7 @@ static void send_to_client(const struct udp_exposes *u, struct udp_client *c, co
 {
 	bool is_v4 = c->peer.ss_family == AF_INET;
 	union control control;
-	memset(&control, 0, sizeof(control));
+	memset(&control, 0, sizeof control);
 	struct iovec part = { (void *)(uintptr_t)data, octets };
 	struct msghdr message = { .msg_name = &c->peer, .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control };
 	message.msg_namelen = is_v4 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
@@ -342,7 +341,7 @@ bool udp_from_guest(struct udp_exposes *u, const uint8_t *frame, uint32_t length
 		return false;
 	struct udp_client *client = find_client(u, &like, now_ms);
 	uint32_t octets = (uint32_t)get(udp + 4, 2);
-	if (client == NULL)
+	if (!client)
 		return false;
 	if (octets < UDP || octets > length - (uint32_t)(udp - frame) || !is_sound(udp, octets, is_ipv4(like.guest)))
 		return true; /* dropped */

@@ -179,7 +179,7 @@ static Slirp *start_slirp(struct worker *w)
 static void reply(const struct worker *w, const struct slirp_message *message)
 {
 	/* The judge reads its control socket after every poll, so a full one means that it hangs: nobody to tell. */
-	(void)send(w->child->control, message, sizeof(*message), MSG_DONTWAIT);
+	(void)send(w->child->control, message, sizeof *message, MSG_DONTWAIT);
 }
 
 /* 0 or an errno. For both families: a socket for :: takes no IPv4, so that 0.0.0.0 may have the same port. */
@@ -242,12 +242,12 @@ static void obey(struct worker *w, struct slirp_message *m)
 
 static void read_control(struct worker *w)
 {
-	ssize_t n = read(w->child->control, (char *)&w->inbox + w->inbox_octets, sizeof(w->inbox) - w->inbox_octets);
+	ssize_t n = read(w->child->control, (char *)&w->inbox + w->inbox_octets, sizeof w->inbox - w->inbox_octets);
 	if (n == 0)
 		_exit(0); /* the judge has ended */
 	if (n > 0)
 		w->inbox_octets += (size_t)n;
-	if (w->inbox_octets < sizeof(w->inbox))
+	if (w->inbox_octets < sizeof w->inbox)
 		return;
 	w->inbox_octets = 0;
 	obey(w, &w->inbox);
@@ -334,7 +334,7 @@ void slirp_work(const struct slirp_child *child, int errors, uint32_t generation
 	w.udp.context = &w;
 	if (!w.slirp || !batch_new(&w.batch, child->mtu + 14, false) || !udp_begin(&w.udp, child->guest_mac, child->mtu))
 		_exit(1);
-	copy_text(hello.cause, sizeof(hello.cause), cause);
+	copy_text(hello.cause, sizeof hello.cause, cause);
 	reply(&w, &hello);
 	for (;;)
 		one_round(&w);

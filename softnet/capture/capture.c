@@ -111,7 +111,7 @@ static bool make_room(struct capture *c, size_t octets, uint64_t now_ms)
 
 void begin_capture_section(struct capture *c, uint64_t now_ms)
 {
-	if (c->path == NULL)
+	if (!c->path)
 		return;
 	c->needs_section = true;
 	if (make_room(c, SECTION_OCTETS_MAX, now_ms) && c->needs_section)
@@ -121,7 +121,7 @@ void begin_capture_section(struct capture *c, uint64_t now_ms)
 void capture_frame(struct capture *c, enum direction direction, const uint8_t *bytes, uint32_t length, unsigned verdict,
 		   uint64_t now_ms)
 {
-	if (c->path == NULL || (verdict == PASS && !c->wants_all))
+	if (!c->path || (verdict == PASS && !c->wants_all))
 		return;
 	size_t octets = frame_block_octets(length, verdict);
 	if (c->needs_section)
@@ -146,7 +146,7 @@ static bool is_in_place(const struct capture *c)
 
 void follow_capture(struct capture *c, uint64_t now_ms)
 {
-	if (c->path == NULL || c->fd < 0)
+	if (!c->path || c->fd < 0)
 		return;
 	bool is_written = flush(c, now_ms);
 	if (!is_written || is_in_place(c))
@@ -183,7 +183,7 @@ static const char *check_older_files(const struct capture *c)
 	char path[PATH_MAX];
 	for (unsigned number = 0; number < c->files; number++) {
 		const char *cause = name_file(path, c->path, number) ? check_older_file(path) : strerror(errno);
-		if (cause == NULL)
+		if (!cause)
 			continue;
 		snprintf(line, sizeof line, "%s is in the way: %s", path, cause);
 		return number == 0 ? cause : line;
@@ -194,11 +194,11 @@ static const char *check_older_files(const struct capture *c)
 const char *start_capture(struct capture *c, uint64_t now_ms)
 {
 	c->fd = -1;
-	if (c->path == NULL)
+	if (!c->path)
 		return NULL;
 	c->has_warned = true; /* the caller says it */
 	const char *cause = check_older_files(c);
-	if (cause == NULL && (!open_next(c, now_ms) || !flush(c, now_ms)))
+	if (!cause && (!open_next(c, now_ms) || !flush(c, now_ms)))
 		cause = strerror(errno);
 	c->has_warned = false;
 	return cause;
@@ -206,8 +206,8 @@ const char *start_capture(struct capture *c, uint64_t now_ms)
 
 void finish_capture(struct capture *c, uint64_t now_ms)
 {
-	if (c->path != NULL && c->fd >= 0)
+	if (c->path && c->fd >= 0)
 		flush(c, now_ms);
-	if (c->path != NULL)
+	if (c->path)
 		close_file(c);
 }

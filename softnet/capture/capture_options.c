@@ -135,7 +135,7 @@ static void add_exposes(struct option_writer *w, const struct exposes *exposes, 
 static void add_rates(struct option_writer *w, const struct config *config)
 {
 	for (int i = 0; i < RATE_CLASSES_END; i++)
-		if (rate_names[i] != NULL)
+		if (rate_names[i])
 			add(w, "--rate=%s=%" PRIu32 ".%03" PRIu32 "/%" PRIu32 "\n", rate_names[i],
 			    config->rates[i].refill / 1000, config->rates[i].refill % 1000, config->rates[i].burst);
 }

@@ -48,8 +48,7 @@ static bool next_option(const struct pcap_file *file, struct rest *rest, struct 
 /* Takes the text. One that says nothing, or the same as before, changes nothing. */
 static void keep_comment(struct pcap_file *file, char *text, size_t length)
 {
-	bool is_same = file->comment != NULL && length == file->comment_length &&
-		       memcmp(text, file->comment, length) == 0;
+	bool is_same = file->comment && length == file->comment_length && memcmp(text, file->comment, length) == 0;
 	if (length == 0 || is_same) {
 		free(text);
 		return;
@@ -71,7 +70,7 @@ static enum capture_step take_section(struct pcap_file *file, const struct block
 	file->interface_count = 0;
 	char *text = malloc(block->length + 1);
 	size_t length = 0;
-	if (text == NULL)
+	if (!text)
 		return capture_is_broken(file, "no memory is left");
 	struct rest rest = rest_behind(block, SECTION_BODY);
 	while (next_option(file, &rest, &option, &is_broken))
@@ -177,7 +176,7 @@ static bool take_octets(struct rest *rest, struct captured *captured)
 static void take_packet_option(const struct pcap_file *file, struct captured *captured, const struct option_found *option)
 {
 	enum { DIRECTION_BITS = 3, COMES_IN = 1, GOES_OUT = 2 };
-	if (option->code == OPTION_COMMENT && captured->comment == NULL) {
+	if (option->code == OPTION_COMMENT && !captured->comment) {
 		captured->comment = (const char *)option->value;
 		captured->comment_length = option->length;
 	} else if (option->code == PACKET_FLAGS && option->length == 4 && captured->side == SIDE_OF_FRAME) {
@@ -196,7 +195,7 @@ static enum capture_step take_packet(struct pcap_file *file, const struct block 
 		return capture_is_broken(file, out_of_bounds);
 	uint32_t index = block->type == BLOCK_PACKET ? number32(file, block->body) : number16(file, block->body);
 	const struct capture_interface *link = find_interface(file, index);
-	if (link == NULL)
+	if (!link)
 		return CAPTURE_BROKEN;
 	uint64_t upper = number32(file, block->body + 4), lower = number32(file, block->body + 8);
 	*captured = (struct captured){ .time_ns = nanoseconds(link, upper << 32 | lower),
@@ -218,7 +217,7 @@ static enum capture_step take_simple_packet(struct pcap_file *file, const struct
 	if (block->length < SIMPLE_BODY)
 		return capture_is_broken(file, out_of_bounds);
 	const struct capture_interface *link = find_interface(file, 0);
-	if (link == NULL)
+	if (!link)
 		return CAPTURE_BROKEN;
 	uint32_t length = number32(file, block->body);
 	*captured = (struct captured){ .time_ns = file->latest_ns, .side = link->side, .length = length, .kept = length };

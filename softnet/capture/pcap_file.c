@@ -217,7 +217,7 @@ bool open_capture_descriptor(struct pcap_file *file, int fd, const char *path)
 	file->path = path;
 	file->fd = fd;
 	file->buffer = malloc(PCAP_BUFFER);
-	if (fd < 0 || file->buffer == NULL) {
+	if (fd < 0 || !file->buffer) {
 		capture_is_broken(file, strerror(fd < 0 ? errno : ENOMEM));
 		return false;
 	}
@@ -233,7 +233,7 @@ bool open_capture(struct pcap_file *file, const char *path)
 
 void close_capture(struct pcap_file *file)
 {
-	if (file->buffer != NULL && file->fd >= 0)
+	if (file->buffer && file->fd >= 0)
 		close(file->fd);
 	free(file->buffer);
 	free(file->comment);

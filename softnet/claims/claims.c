@@ -124,7 +124,7 @@ static bool is_stranger(const struct claims *c, const struct other_guard *other)
 static bool is_there(const struct claims *c, const struct other_guard *other)
 {
 	bool is_strange = is_stranger(c, other);
-	if (c->named != NULL || c->uplink->kind->is_port_of == NULL)
+	if (c->named || !c->uplink->kind->is_port_of)
 		return !is_strange;
 	return c->uplink->kind->is_port_of(c->uplink, other->port, is_strange ? &other->user : NULL);
 }
@@ -159,7 +159,7 @@ static bool look_at(void *context, const struct other_guard *other)
 
 static void search(struct search *s)
 {
-	if (s->c->uplink != NULL && s->c->page.segment[0] != '\0')
+	if (s->c->uplink && s->c->page.segment[0] != '\0')
 		visit_claims(&s->c->folder, look_at, s);
 }
 
@@ -186,7 +186,7 @@ static struct claim_conflict *note_conflict(struct claims *c, struct address a, 
 	entry->last_ms = now_ms;
 	if (entry->told_ms == 0 || now_ms - entry->told_ms >= TELL_MS) {
 		entry->told_ms = now_ms;
-		if (c->tell != NULL)
+		if (c->tell)
 			c->tell(c->context, entry);
 	}
 	return entry;
@@ -259,9 +259,9 @@ void release_address(struct claims *c, struct address a)
 static bool read_segment(struct claims *c, const struct port *uplink)
 {
 	struct segment_id segment = { .port = 0 };
-	if (c->named != NULL)
+	if (c->named)
 		snprintf(segment.text, sizeof segment.text, "name %s", c->named);
-	else if (uplink != NULL && uplink->kind->segment != NULL)
+	else if (uplink && uplink->kind->segment)
 		uplink->kind->segment(uplink, &segment);
 	bool is_new = strcmp(segment.text, c->page.segment) != 0;
 	c->port = segment.port;
@@ -279,9 +279,9 @@ const char *open_claims(struct claims *c, const char *vm, const struct claim *gi
 	for (uint32_t i = 0; i < count && i < CLAIMS_MAX; i++)
 		page.item[i] = given[i];
 	const char *why = open_claims_folder(&c->folder);
-	if (why == NULL)
+	if (!why)
 		why = make_claims_file(&c->folder, &c->page, c->port);
-	if (why == NULL && count > 0)
+	if (!why && count > 0)
 		make_given_file(&c->folder, &page);
 	return why;
 }
@@ -334,7 +334,7 @@ static const struct claim_conflict *hold_all(struct claims *c, uint64_t now_ms)
 		if (!s.conflicts[i] || c->is_given[i])
 			continue;
 		put_item(c, i, single(a, CLAIM_NONE));
-		if (c->lose != NULL)
+		if (c->lose)
 			c->lose(c->context, a, "held by another guard");
 	}
 	return s.given;
@@ -364,7 +364,7 @@ const struct claim_conflict *enter_claims(struct claims *c, const struct config 
 
 void move_claims(struct claims *c, uint64_t now_ms)
 {
-	if (c->uplink == NULL || !read_segment(c, c->uplink))
+	if (!c->uplink || !read_segment(c, c->uplink))
 		return;
 	put_header(c);
 	hold_all(c, now_ms);
@@ -382,7 +382,7 @@ static bool answer_other(struct search *s, const struct other_guard *other, int 
 	if (!is_lost)
 		return true;
 	put_item(c, item, single(ours.address, CLAIM_NONE));
-	if (c->lose != NULL)
+	if (c->lose)
 		c->lose(c->context, ours.address, "given to another VM");
 	return true;
 }
@@ -406,7 +406,7 @@ void follow_claims(struct claims *c, uint64_t now_ms)
 	for (int i = 0; i < NOTES_MAX; i++)
 		if (c->page.item[CLAIMS_MAX + i].kind != CLAIM_NONE && now_ms - c->noted_ms[i] >= NOTE_MS)
 			put_item(c, CLAIMS_MAX + i, single(c->page.item[CLAIMS_MAX + i].address, CLAIM_NONE));
-	if (c->uplink == NULL || now_ms - c->looked_ms < LOOK_MS || !hears_bell(&c->folder))
+	if (!c->uplink || now_ms - c->looked_ms < LOOK_MS || !hears_bell(&c->folder))
 		return;
 	c->looked_ms = now_ms;
 	struct search s = { .c = c, .now_ms = now_ms, .end = CLAIMS_MAX, .with_notes = true, .found = answer_other };

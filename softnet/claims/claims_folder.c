@@ -138,7 +138,7 @@ static DIR *list_of(int folder)
 {
 	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *list = fd >= 0 ? fdopendir(fd) : NULL;
-	if (list == NULL && fd >= 0)
+	if (!list && fd >= 0)
 		close(fd);
 	return list;
 }
@@ -167,10 +167,10 @@ static void remove_left(int folder)
 {
 	const struct dirent *entry;
 	DIR *list = list_of(folder);
-	for (int i = 0; list != NULL && i < FILES_MAX && (entry = readdir(list)) != NULL; i++)
+	for (int i = 0; list && i < FILES_MAX && (entry = readdir(list)); i++)
 		if (strlen(entry->d_name) < CLAIMS_NAME && is_left(folder, entry->d_name))
 			unlinkat(folder, entry->d_name, 0);
-	if (list != NULL)
+	if (list)
 		closedir(list);
 }
 
@@ -293,7 +293,7 @@ static uint32_t port_in(const char *name)
 {
 	uint64_t port;
 	const char *dash = strrchr(name, '-');
-	return dash != NULL && parse_number(dash + 1, 0, UINT32_MAX, &port) ? (uint32_t)port : 0;
+	return dash && parse_number(dash + 1, 0, UINT32_MAX, &port) ? (uint32_t)port : 0;
 }
 
 /* False: the visitor has seen enough. */
@@ -317,13 +317,13 @@ static bool visit_folder(const struct walk *w, int folder, uid_t user)
 	DIR *list = list_of(folder);
 	bool goes_on = true;
 	int most = user == 0 || user == w->f->user ? FILES_MAX : STRANGERS_MAX;
-	for (int i = 0; list != NULL && goes_on && i < most && (entry = readdir(list)) != NULL; i++) {
+	for (int i = 0; list && goes_on && i < most && (entry = readdir(list)); i++) {
 		const char *name = entry->d_name;
 		if (name[0] != '.' && strlen(name) < CLAIMS_NAME && !ends_in(name, given_ending) &&
 		    !ends_in(name, newborn_ending) && strcmp(name, w->f->name) != 0)
 			goes_on = visit_file(w, folder, user, name);
 	}
-	if (list != NULL)
+	if (list)
 		closedir(list);
 	return goes_on;
 }
@@ -351,8 +351,8 @@ void visit_claims(const struct claims_folder *f, claims_visitor visit, void *con
 	const struct dirent *entry;
 	bool goes_on = f->own < 0 || f->is_for_all || visit_folder(&w, f->own, f->user);
 	DIR *list = f->root >= 0 ? list_of(f->root) : NULL;
-	for (int i = 0; list != NULL && goes_on && i < USERS_MAX && (entry = readdir(list)) != NULL; i++)
+	for (int i = 0; list && goes_on && i < USERS_MAX && (entry = readdir(list)); i++)
 		goes_on = visit_user(&w, entry->d_name);
-	if (list != NULL)
+	if (list)
 		closedir(list);
 }

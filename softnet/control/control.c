@@ -22,7 +22,7 @@ static const char *name_of(const struct client *c)
 
 static void hang_up(struct client *c, const char *why)
 {
-	if (why != NULL)
+	if (why)
 		warning("%s: a client is cut off: %s", name_of(c), why);
 	else if (!c->is_operator)
 		info("--control-fd: the other end is closed; the rules stay as they are");
@@ -38,7 +38,7 @@ static struct client *find_place(struct control *control, bool is_root)
 			return &control->operators[i];
 		else if (is_root && !control->operators[i].is_roots)
 			place = &control->operators[i];
-	if (place != NULL)
+	if (place)
 		hang_up(place, NULL);
 	return place;
 }
@@ -54,14 +54,14 @@ static void take_operator(struct control *control, int fd)
 	uid_t peer;
 	bool is_welcome = may_connect(control, fd, &peer);
 	struct client *place = is_welcome ? find_place(control, peer == 0) : NULL;
-	const char *why = !is_welcome ? "another user" : place == NULL ? "too many are connected" : NULL;
-	if (why == NULL && make_quiet(fd)) {
+	const char *why = !is_welcome ? "another user" : !place ? "too many are connected" : NULL;
+	if (!why && make_quiet(fd)) {
 		open_client(place, fd, true, control->context);
 		place->is_roots = peer == 0;
 		place->is_reader = control->is_for_readers && peer != 0;
 		return;
 	}
-	info("--control: a client is turned away: %s", why != NULL ? why : "no descriptor");
+	info("--control: a client is turned away: %s", why ? why : "no descriptor");
 	close(fd);
 }
 
@@ -101,7 +101,7 @@ static void resume_all(struct control *control)
 	const char *why;
 	for (uint32_t i = 0; i < CLIENTS; i++) {
 		struct client *c = client_at(control, i);
-		if (c->fd >= 0 && c->call.request != NULL && !answer_request(c, control->methods, &why))
+		if (c->fd >= 0 && c->call.request && !answer_request(c, control->methods, &why))
 			hang_up(c, why);
 	}
 }
@@ -153,7 +153,7 @@ uint64_t control_deadline_ms(struct control *control)
 		struct client *c = client_at(control, i);
 		if (has_request(c))
 			return 0;
-		if (c->fd >= 0 && c->call.request != NULL && control->now_ms + LATER_MS < deadline_ms)
+		if (c->fd >= 0 && c->call.request && control->now_ms + LATER_MS < deadline_ms)
 			deadline_ms = control->now_ms + LATER_MS;
 	}
 	return deadline_ms;
@@ -171,13 +171,13 @@ bool has_subscribers(const struct control *control)
 
 void tell_subscribers(struct control *control, json_t *params)
 {
-	for (uint32_t i = 0; i < CLIENTS && params != NULL; i++) {
+	for (uint32_t i = 0; i < CLIENTS && params; i++) {
 		struct client *c = client_at(control, i);
 		if (!c->is_subscribed)
 			continue;
 		json_object_set_new(params, "missed", json_integer((json_int_t)c->missed));
 		char *line = rpc_notification("guard.event", json_incref(params));
-		if (line != NULL)
+		if (line)
 			queue_event(c, line);
 		else
 			c->missed++;

@@ -33,7 +33,7 @@ static bool make_room(struct queue *q, size_t more)
 	while (size - q->end < more)
 		size *= 2;
 	char *octets = size > q->size ? realloc(q->octets, size) : q->octets;
-	if (octets == NULL)
+	if (!octets)
 		return false;
 	q->octets = octets;
 	q->size = size;
@@ -90,7 +90,7 @@ static bool find_line(struct client *c, size_t *octets)
 	size_t have = octets_in(&c->in);
 	const char *from = c->in.octets + c->in.begin;
 	const char *newline = have > c->looked_at ? memchr(from + c->looked_at, '\n', have - c->looked_at) : NULL;
-	*octets = newline != NULL ? (size_t)(newline - from) : have;
+	*octets = newline ? (size_t)(newline - from) : have;
 	c->looked_at = *octets;
 	return newline != NULL;
 }
@@ -98,12 +98,12 @@ static bool find_line(struct client *c, size_t *octets)
 bool has_request(struct client *c)
 {
 	size_t octets;
-	return c->fd >= 0 && c->call.request == NULL && (find_line(c, &octets) || octets > RPC_LINE_MAX);
+	return c->fd >= 0 && !c->call.request && (find_line(c, &octets) || octets > RPC_LINE_MAX);
 }
 
 short wanted_events(struct client *c)
 {
-	bool reads = !c->has_spoken_out && c->call.request == NULL && !has_request(c);
+	bool reads = !c->has_spoken_out && !c->call.request && !has_request(c);
 	return (short)((reads ? POLLIN : 0) | (octets_in(&c->out) > 0 ? POLLOUT : 0));
 }
 
@@ -156,7 +156,7 @@ bool move_octets(struct client *c)
 	if ((wanted_events(c) & POLLIN) != 0 && !fill(c))
 		return false;
 	/* A client that has sent its last word may still read; half a line is no request. */
-	return !c->has_spoken_out || has_request(c) || c->call.request != NULL || octets_in(&c->out) > 0;
+	return !c->has_spoken_out || has_request(c) || c->call.request || octets_in(&c->out) > 0;
 }
 
 static char *answer_line(struct client *c, const struct rpc_method *methods)
@@ -177,12 +177,12 @@ static char *answer_line(struct client *c, const struct rpc_method *methods)
 bool answer_request(struct client *c, const struct rpc_method *methods, const char **why)
 {
 	*why = NULL;
-	char *answer = c->call.request != NULL ? rpc_resume(&c->call) : answer_line(c, methods);
-	if (answer == NULL && c->call.request != NULL)
+	char *answer = c->call.request ? rpc_resume(&c->call) : answer_line(c, methods);
+	if (!answer && c->call.request)
 		return true;
-	bool is_queued = answer != NULL && queue_line(c, answer);
+	bool is_queued = answer && queue_line(c, answer);
 	if (!is_queued)
-		*why = answer == NULL ? "out of memory" : "it does not read its answers";
+		*why = !answer ? "out of memory" : "it does not read its answers";
 	free(answer);
 	return is_queued && flush(c);
 }

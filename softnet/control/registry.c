@@ -54,7 +54,7 @@ int open_registry_folder(const char *path, uid_t owner, const char **why)
 		*why = "it belongs to another user";
 	else if ((folder.st_mode & (S_IWGRP | S_IWOTH)) != 0)
 		*why = "others may write to it";
-	if (*why == NULL)
+	if (!*why)
 		return fd;
 	close(fd);
 	return -1;
@@ -119,12 +119,12 @@ static void remove_dead(int folder, const char *path, const char *target)
 	const struct dirent *entry;
 	int own = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *list = own >= 0 ? fdopendir(own) : NULL;
-	if (list == NULL && own >= 0)
+	if (!list && own >= 0)
 		close(own);
-	for (int i = 0; list != NULL && i < ENTRIES_MAX && (entry = readdir(list)) != NULL; i++)
+	for (int i = 0; list && i < ENTRIES_MAX && (entry = readdir(list)); i++)
 		if (leads_to(folder, entry->d_name, target) || is_dead(folder, path, entry->d_name))
 			unlinkat(folder, entry->d_name, 0);
-	if (list != NULL)
+	if (list)
 		closedir(list);
 }
 
@@ -133,11 +133,10 @@ static void find_target(const struct control *control, char target[PATH_MAX])
 {
 	char here[PATH_MAX];
 	const char *path = control->listener >= 0 ? control->path : NULL;
-	int length = path == NULL     ? 0
-		     : path[0] == '/' ? snprintf(target, PATH_MAX, "%s", path)
-		     : getcwd(here, sizeof here) != NULL
-			 ? snprintf(target, PATH_MAX, "%s/%s", here[1] != '\0' ? here : "", path)
-			 : -1;
+	int length = !path                       ? 0
+		     : path[0] == '/'            ? snprintf(target, PATH_MAX, "%s", path)
+		     : getcwd(here, sizeof here) ? snprintf(target, PATH_MAX, "%s/%s", here[1] != '\0' ? here : "", path)
+						 : -1;
 	if (length <= 0 || length >= PATH_MAX)
 		target[0] = '\0';
 }
@@ -182,7 +181,7 @@ static const char *enter_folder(struct registry *registry, struct control *contr
 	int cause = errno;
 	int folder = open_registry_folder(path, geteuid(), &why);
 	if (folder < 0)
-		return why != NULL ? why : strerror(cause);
+		return why ? why : strerror(cause);
 	if (is_made && which == 0)
 		fchmod(folder, 0755); /* everybody may know that root has guards */
 	find_target(control, target);
@@ -213,7 +212,7 @@ void enter_registry(struct registry *registry, struct control *control)
 		if (!registry_folder(which, geteuid(), path))
 			continue;
 		const char *why = enter_folder(registry, control, which, path);
-		if (why == NULL)
+		if (!why)
 			return;
 		info("not listed in %s: %s", path, why);
 	}

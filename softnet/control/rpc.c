@@ -77,7 +77,7 @@ static json_t *parse(struct rpc_call *call, const char *line, size_t octets)
 	if (has_too_many_values(line, octets, VALUES_MAX))
 		return rpc_refuse(call, RPC_BAD_PARAMETERS, "more than %d values", VALUES_MAX);
 	json_t *request = json_loadb(line, octets, FLAGS, &error);
-	return request != NULL ? request : refuse_text(call, &error);
+	return request ? request : refuse_text(call, &error);
 }
 
 static bool is_id(const json_t *id)
@@ -95,7 +95,7 @@ static bool is_text(const json_t *value, const char *text)
 
 static bool is_one_of(const char *word, const char *const *words)
 {
-	while (*words != NULL && strcmp(*words, word) != 0)
+	while (*words && strcmp(*words, word) != 0)
 		words++;
 	return *words != NULL;
 }
@@ -123,7 +123,7 @@ static bool check_request(struct rpc_call *call)
 static bool find_method(struct rpc_call *call, const struct rpc_method *methods, bool is_full)
 {
 	json_t *name = json_object_get(call->request, "method");
-	for (; methods->name != NULL; methods++)
+	for (; methods->name; methods++)
 		if ((is_full || !methods->is_ours) && is_text(name, methods->name)) {
 			call->method = methods->call;
 			return true;
@@ -136,7 +136,7 @@ static char *write_answer(json_t *id, const char *key, json_t *value)
 {
 	char *line = NULL;
 	json_t *answer = json_pack("{s:s, s:O, s:O}", "jsonrpc", "2.0", "id", id, key, value);
-	if (answer != NULL)
+	if (answer)
 		line = json_dumps(answer, JSON_COMPACT);
 	json_decref(answer);
 	return line;
@@ -145,7 +145,7 @@ static char *write_answer(json_t *id, const char *key, json_t *value)
 static char *write_error(json_t *id, int code, const char *message)
 {
 	json_t *error = json_pack("{s:i, s:s}", "code", code, "message", message);
-	char *line = error != NULL ? write_answer(id, "error", error) : NULL;
+	char *line = error ? write_answer(id, "error", error) : NULL;
 	json_decref(error);
 	return line;
 }
@@ -156,7 +156,7 @@ static char *finish(struct rpc_call *call, json_t *result)
 	json_t *id = json_object_get(call->request, "id");
 	if (!is_id(id))
 		id = json_null();
-	char *line = result != NULL ? write_answer(id, "result", result) : write_error(id, call->code, call->message);
+	char *line = result ? write_answer(id, "result", result) : write_error(id, call->code, call->message);
 	json_decref(result);
 	rpc_abandon(call);
 	return line;
@@ -168,14 +168,14 @@ char *rpc_resume(struct rpc_call *call)
 	call->code = RPC_INTERNAL; /* what remains where json_pack() or the like found no memory */
 	snprintf(call->message, sizeof call->message, "out of memory");
 	json_t *result = call->method(call);
-	return result == NULL && call->is_later ? NULL : finish(call, result);
+	return !result && call->is_later ? NULL : finish(call, result);
 }
 
 char *rpc_begin(struct rpc_call *call, const struct rpc_method *methods, bool is_full, const char *line, size_t octets)
 {
 	*call = (struct rpc_call){ .context = call->context, .client = call->client };
 	call->request = parse(call, line, octets);
-	if (call->request == NULL || !check_request(call) || !find_method(call, methods, is_full))
+	if (!call->request || !check_request(call) || !find_method(call, methods, is_full))
 		return finish(call, NULL);
 	call->params = json_object_get(call->request, "params");
 	if (json_is_null(call->params))
@@ -197,14 +197,14 @@ char *rpc_error_line(enum rpc_code code, const char *message)
 char *rpc_notification(const char *method, json_t *params)
 {
 	json_t *notification = json_pack("{s:s, s:s, s:o}", "jsonrpc", "2.0", "method", method, "params", params);
-	char *line = notification != NULL ? json_dumps(notification, JSON_COMPACT) : NULL;
+	char *line = notification ? json_dumps(notification, JSON_COMPACT) : NULL;
 	json_decref(notification);
 	return line;
 }
 
 bool rpc_takes_nothing(struct rpc_call *call)
 {
-	if (call->params == NULL || (json_is_object(call->params) && json_object_size(call->params) == 0))
+	if (!call->params || (json_is_object(call->params) && json_object_size(call->params) == 0))
 		return true;
 	return rpc_deny(call, RPC_BAD_PARAMETERS, "expected no parameters");
 }
@@ -217,8 +217,8 @@ bool rpc_takes(struct rpc_call *call, const char *const *keys)
 		return rpc_deny(call, RPC_BAD_PARAMETERS, "params: expected an object with %s", keys[0]);
 	json_object_foreach(call->params, key, value) if (!is_one_of(key, keys)) return rpc_deny(
 	    call, RPC_BAD_PARAMETERS, "unknown parameter \"%.60s\"", key);
-	for (; *keys != NULL; keys++)
-		if (json_object_get(call->params, *keys) == NULL)
+	for (; *keys; keys++)
+		if (!json_object_get(call->params, *keys))
 			return rpc_deny(call, RPC_BAD_PARAMETERS, "%s: missing", *keys);
 	return true;
 }

@@ -62,7 +62,7 @@ static bool start_labels(struct labels *labels, json_t *guard)
 {
 	const char *name = text_of(guard, "name"), *mac = text_of(guard, "mac");
 	labels->length = 0;
-	if (name == NULL || mac == NULL)
+	if (!name || !mac)
 		return false;
 	add_label(labels, "vm", name);
 	add_label(labels, "mac", mac);
@@ -78,7 +78,7 @@ static void put_header(struct writer *w)
 	const char *suffix = is_open || m->type == GAUGE ? "" : m->type == INFO ? "_info" : "_total";
 	fprintf(w->to, "# HELP %s%s %s\n", m->name, suffix, m->help);
 	fprintf(w->to, "# TYPE %s%s %s\n", m->name, suffix, is_open || m->type != INFO ? types[m->type] : "gauge");
-	if (is_open && m->unit != NULL)
+	if (is_open && m->unit)
 		fprintf(w->to, "# UNIT %s %s\n", m->name, m->unit);
 	w->has_header = true;
 }
@@ -86,7 +86,7 @@ static void put_header(struct writer *w)
 static void put_sample(struct writer *w, const struct labels *labels, const char *value)
 {
 	static const char *const suffixes[] = { [COUNTER] = "_total", [GAUGE] = "", [INFO] = "_info" };
-	if (json_object_get(w->seen, labels->text) != NULL)
+	if (json_object_get(w->seen, labels->text))
 		return;
 	json_object_set_new(w->seen, labels->text, json_true());
 	if (!w->has_header)
@@ -119,7 +119,7 @@ static void walk_one(struct writer *w, json_t *value, const char *member)
 {
 	struct labels labels;
 	if (start_labels(&labels, w->guard))
-		put_number(w, &labels, member != NULL ? json_object_get(value, member) : value);
+		put_number(w, &labels, member ? json_object_get(value, member) : value);
 }
 
 static void walk_sides(struct writer *w, json_t *sides, const char *member)
@@ -145,7 +145,7 @@ static void walk_drops(struct writer *w, json_t *drops, const char *member)
 	{
 		struct labels labels;
 		const char *side = text_of(drop, "side"), *reason = text_of(drop, "reason");
-		if (side == NULL || reason == NULL || !start_labels(&labels, w->guard))
+		if (!side || !reason || !start_labels(&labels, w->guard))
 			continue;
 		add_label(&labels, "side", side);
 		add_label(&labels, "reason", reason);
@@ -158,7 +158,7 @@ static void walk_info(struct writer *w, json_t *version, const char *member)
 	struct labels labels;
 	const char *guest = text_of(w->guard, "guest"), *uplink = text_of(w->guard, "uplink");
 	(void)member;
-	if (!json_is_string(version) || guest == NULL || uplink == NULL || !start_labels(&labels, w->guard))
+	if (!json_is_string(version) || !guest || !uplink || !start_labels(&labels, w->guard))
 		return;
 	add_label(&labels, "version", json_string_value(version));
 	add_label(&labels, "guest", guest);
@@ -174,7 +174,7 @@ static void walk_time(struct writer *w, json_t *time, const char *member)
 	char text[24];
 	(void)member;
 	memset(&tm, 0, sizeof tm);
-	if (!json_is_string(time) || strptime(json_string_value(time), "%Y-%m-%dT%H:%M:%S", &tm) == NULL)
+	if (!json_is_string(time) || !strptime(json_string_value(time), "%Y-%m-%dT%H:%M:%S", &tm))
 		return;
 	intmax_t seconds = timegm(&tm);
 	if (seconds < 0 || !start_labels(&labels, w->guard))
@@ -191,8 +191,7 @@ static uint64_t count_addresses(json_t *addresses, bool is_six, const char *orig
 	json_array_foreach(addresses, i, one)
 	{
 		const char *address = text_of(one, "address"), *its_origin = text_of(one, "origin");
-		n += address != NULL && its_origin != NULL && (strchr(address, ':') != NULL) == is_six &&
-		     strcmp(its_origin, origin) == 0;
+		n += address && its_origin && (strchr(address, ':') != NULL) == is_six && strcmp(its_origin, origin) == 0;
 	}
 	return n;
 }
@@ -228,7 +227,7 @@ static void walk_leases(struct writer *w, json_t *addresses, const char *member)
 	json_array_foreach(addresses, i, one)
 	{
 		const char *address = text_of(one, "address"), *origin = text_of(one, "origin");
-		if (address != NULL && origin != NULL && strcmp(origin, "dhcp") == 0)
+		if (address && origin && strcmp(origin, "dhcp") == 0)
 			put_labelled(w, "address", address, json_object_get(one, member));
 	}
 }
@@ -237,7 +236,7 @@ static void walk_leases(struct writer *w, json_t *addresses, const char *member)
 static void walk_asking(struct writer *w, json_t *asking, const char *member)
 {
 	json_t *none = json_number(0);
-	if (asking != NULL)
+	if (asking)
 		walk_one(w, json_is_null(asking) ? none : json_object_get(asking, member), NULL);
 	json_decref(none);
 }
@@ -297,14 +296,14 @@ char *metrics_text(const json_t *guards, enum metrics_form form)
 	char *text = NULL;
 	size_t length;
 	struct writer w = { .to = open_memstream(&text, &length), .form = form, .seen = json_object() };
-	bool is_whole = w.to != NULL && w.seen != NULL;
+	bool is_whole = w.to && w.seen;
 	for (size_t i = 0; is_whole && i < sizeof metrics / sizeof *metrics; i++)
 		put_family(&w, guards, &metrics[i]);
 	if (is_whole && form == METRICS_OPENMETRICS)
 		fputs("# EOF\n", w.to);
 	json_decref(w.seen);
 	is_whole = is_whole && !ferror(w.to);
-	if (w.to != NULL && fclose(w.to) == 0 && is_whole)
+	if (w.to && fclose(w.to) == 0 && is_whole)
 		return text;
 	free(text);
 	return NULL;
@@ -312,8 +311,8 @@ char *metrics_text(const json_t *guards, enum metrics_form form)
 
 char *metrics_of_guard(json_t *status, enum metrics_form form)
 {
-	json_t *guards = status != NULL ? json_pack("[o]", status) : NULL;
-	char *text = guards != NULL ? metrics_text(guards, form) : NULL;
+	json_t *guards = status ? json_pack("[o]", status) : NULL;
+	char *text = guards ? metrics_text(guards, form) : NULL;
 	json_decref(guards);
 	return text;
 }

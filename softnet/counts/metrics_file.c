@@ -15,7 +15,7 @@ static bool write_metrics_file(struct metrics_file *file, uint64_t now_ms)
 {
 	char *text = metrics_of_guard(file->status(file->context), METRICS_PROMETHEUS);
 	errno = ENOMEM;
-	bool is_written = text != NULL && replace_file(file->path, text, strlen(text), 0644, NULL);
+	bool is_written = text && replace_file(file->path, text, strlen(text), 0644, NULL);
 	int saved = errno;
 	free(text);
 	errno = saved;
@@ -25,12 +25,12 @@ static bool write_metrics_file(struct metrics_file *file, uint64_t now_ms)
 
 const char *start_metrics_file(struct metrics_file *file, uint64_t now_ms)
 {
-	return file->path == NULL || write_metrics_file(file, now_ms) ? NULL : strerror(errno);
+	return !file->path || write_metrics_file(file, now_ms) ? NULL : strerror(errno);
 }
 
 void follow_metrics_file(struct metrics_file *file, uint64_t now_ms)
 {
-	if (file->path == NULL || now_ms - file->written_ms < WRITE_INTERVAL_MS || write_metrics_file(file, now_ms))
+	if (!file->path || now_ms - file->written_ms < WRITE_INTERVAL_MS || write_metrics_file(file, now_ms))
 		return;
 	if (file->failed++ == 0)
 		warning("--metrics: %s: cannot write: %s; it is tried again every 15 s", file->path, strerror(errno));
@@ -38,6 +38,6 @@ void follow_metrics_file(struct metrics_file *file, uint64_t now_ms)
 
 void remove_metrics_file(const struct metrics_file *file)
 {
-	if (file->path != NULL)
+	if (file->path)
 		unlink(file->path);
 }

@@ -33,7 +33,7 @@ void say_mac(struct line *line, uint64_t mac)
 
 void say_name(struct line *line, const char *const *names, size_t count, unsigned number, const char *otherwise)
 {
-	if (number < count && names[number] != NULL)
+	if (number < count && names[number])
 		say(line, "%s", names[number]);
 	else
 		say(line, "%s %u", otherwise, number);

@@ -218,11 +218,11 @@ static void say_igmp(struct line *line, struct reader r)
 	say(line, " IGMP ");
 	if (!r.ok)
 		say(line, "cut off");
-	else if (name != NULL)
+	else if (name)
 		say(line, "%s", name);
 	else
 		say(line, type == 0x22 ? "report v3" : "type 0x%02x", type);
-	if (r.ok && name != NULL)
+	if (r.ok && name)
 		say_if_set(line, "of", group);
 }
 
@@ -263,7 +263,7 @@ void say_payload(struct line *line, const struct payload *payload)
 			say_sctp(line, payload->r);
 			return;
 		}
-	if (name != NULL)
+	if (name)
 		say(line, " %s", name);
 	else
 		say(line, " protocol %u", payload->protocol);

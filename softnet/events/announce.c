@@ -34,7 +34,7 @@ void close_announcer(struct announcer *a)
 
 bool is_heard(const struct announcer *a)
 {
-	return a->sink_count > 0 || (a->control != NULL && has_subscribers(a->control));
+	return a->sink_count > 0 || (a->control && has_subscribers(a->control));
 }
 
 /* What one needs to act upon; the rest is for the record. */
@@ -66,11 +66,11 @@ static void write_sinks(struct announcer *a, const char *event, const json_t *ob
 static json_t *make_object(struct announcer *a, const char *event, json_t *keys)
 {
 	char time[TIME_TEXT];
-	json_t *object = keys == NULL ? NULL
-				      : json_pack("{s:s, s:s, s:s}", "time", format_time(wall_clock_ms(), time), "vm",
-						  a->vm, "event", event);
-	if (object != NULL && (json_object_update(object, keys) < 0 ||
-			       (a->untold > 0 && json_object_set_new(object, "withheld", json_number(a->untold)) < 0))) {
+	json_t *object = !keys ? NULL
+			       : json_pack("{s:s, s:s, s:s}", "time", format_time(wall_clock_ms(), time), "vm", a->vm,
+					   "event", event);
+	if (object && (json_object_update(object, keys) < 0 ||
+		       (a->untold > 0 && json_object_set_new(object, "withheld", json_number(a->untold)) < 0))) {
 		json_decref(object);
 		object = NULL;
 	}
@@ -91,12 +91,12 @@ bool announce(struct announcer *a, const char *event, json_t *keys, enum announc
 	if (announced == IF_THERE_IS_ROOM && !take_token(&rate, &a->bucket, now_ms))
 		return withhold(a, keys);
 	json_t *object = make_object(a, event, keys);
-	if (object == NULL)
+	if (!object)
 		return withhold(a, NULL);
 	a->told++;
 	a->untold = 0;
 	write_sinks(a, event, object);
-	if (a->control != NULL)
+	if (a->control)
 		tell_subscribers(a->control, object);
 	else
 		json_decref(object);
@@ -178,7 +178,7 @@ void announce_gateway(struct announcer *a, struct address router, const char *hi
 {
 	if (!is_heard(a))
 		return;
-	if (hint != NULL)
+	if (hint)
 		announce(a, "no-gateway-answer", json_pack("{s:o, s:s}", "address", json_address(router), "hint", hint),
 			 ALWAYS, now_ms);
 	else

@@ -54,9 +54,9 @@ static void announce_drop(struct drop_events *events, struct announcer *a, const
 	uint64_t total = counters->verdicts[direction][verdict];
 	const char *name = telling_name(direction, verdict);
 	json_t *keys = keys_of(counters, direction, verdict, total - events->told[direction][verdict]);
-	if (name != NULL && keys != NULL)
+	if (name && keys)
 		json_object_set_new(keys, "source", json_mac(source_of_specimen(&counters->last[direction][verdict])));
-	if (announce(a, name != NULL ? name : "drop", keys, name != NULL ? ALWAYS : IF_THERE_IS_ROOM, now_ms))
+	if (announce(a, name ? name : "drop", keys, name ? ALWAYS : IF_THERE_IS_ROOM, now_ms))
 		events->told[direction][verdict] = total; /* else the next one counts these, too */
 	events->next_ms[direction][verdict] = now_ms + REPEAT_MS;
 }

@@ -167,7 +167,7 @@ static bool write_log(struct event_sink *sink, const char *line, size_t octets, 
 	char text[EVENT_LINE_MAX + 64], stamp[32] = "";
 	struct tm tm;
 	time_t seconds = (time_t)(wall_clock_ms() / 1000);
-	if (localtime_r(&seconds, &tm) != NULL)
+	if (localtime_r(&seconds, &tm))
 		strftime(stamp, sizeof stamp, "%b %e %H:%M:%S ", &tm);
 	int length = snprintf(text, sizeof text, "<%d>%ssoftnet[%ld]: %.*s",
 			      DAEMON | (is_warning ? WARNING : INFORMATIONAL), stamp, (long)getpid(), (int)octets - 1,

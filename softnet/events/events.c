@@ -28,7 +28,7 @@ static void tell_lease(const char *what, const struct event *event, uint64_t now
 		info("lease %s: %s %s from %s", what, address, format_span(event->expires_ms, now_ms, time),
 		     format_address(event->server, server));
 	else
-		info("address %s: %s by %s %s", what, address, event->why != NULL ? event->why : "-",
+		info("address %s: %s by %s %s", what, address, event->why ? event->why : "-",
 		     format_span(event->expires_ms, now_ms, time));
 }
 
@@ -59,7 +59,7 @@ void tell_event(const struct event *event, uint64_t now_ms)
 		info("lease replaced: %s stays usable for a moment", address);
 		return;
 	case EVENT_LEASE_LOST:
-		info("lease lost: %s, %s", address, event->why != NULL ? event->why : "no longer valid");
+		info("lease lost: %s, %s", address, event->why ? event->why : "no longer valid");
 		return;
 	case EVENT_SERVER_LEARNED:
 		info("DHCP server learned: %s at %s", address, format_mac(event->mac, mac));

@@ -62,16 +62,16 @@ void prepare_claims(struct relay *r, const struct options *options, const struct
 	struct claim given[STATICS_MAX];
 	char mac[MAC_TEXT];
 	const char *named = options->segment;
-	bool is_none = named != NULL ? strcmp(named, "none") == 0 : !may_be_shared(uplink_text(options));
-	if (r->has_claims || is_none || (uplink == NULL && geteuid() != 0))
+	bool is_none = named ? strcmp(named, "none") == 0 : !may_be_shared(uplink_text(options));
+	if (r->has_claims || is_none || (!uplink && geteuid() != 0))
 		return;
 	for (uint32_t i = 0; i < options->static_count; i++)
 		given[i] = (struct claim){ options->statics[i].address,
 					   options->statics[i].is_shared ? CLAIM_SHARED : CLAIM_HELD, 128 };
 	r->has_claims = true;
-	const char *vm = options->name != NULL ? options->name : format_mac(options->vm_mac, mac);
+	const char *vm = options->name ? options->name : format_mac(options->vm_mac, mac);
 	const char *why = open_claims(&r->claims, vm, given, options->static_count, uplink, named);
-	if (why != NULL)
+	if (why)
 		info("other guards do not see which addresses this VM has: %s", why);
 	else if (!r->claims.folder.is_for_all)
 		info(
@@ -92,7 +92,7 @@ void join_claims(struct relay *r)
 	r->guard.release = release;
 	const struct claim_conflict *given =
 	    enter_claims(&r->claims, r->guard.config, r->guard.state, r->port[TO_GUEST], r->now_ms);
-	if (given == NULL)
+	if (!given)
 		return;
 	die("--%s: %s was given to VM %s as well, whose guard (process %u) runs on this network: give another address, "
 	    "stop that guard, or let both share it by --shared-ip",

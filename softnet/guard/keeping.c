@@ -47,7 +47,7 @@ void follow_event(void *context, const struct event *event)
 void start_keeping(struct relay *r, const struct options *options, const struct config *config, struct state *state)
 {
 	static char boot_id[BOOT_ID_TEXT];
-	if (options->state_file == NULL)
+	if (!options->state_file)
 		return;
 	platform_boot_id(boot_id);
 	r->file = (struct state_file){
@@ -57,9 +57,9 @@ void start_keeping(struct relay *r, const struct options *options, const struct 
 	};
 	struct moment moment = { clock_ms(), wall_clock_ms() };
 	const char *cause = load_state_file(&r->file, config, state, moment);
-	if (cause == NULL)
+	if (!cause)
 		info("--state: %s: taken over", options->state_file);
-	if (cause != NULL && cause[0] != '\0')
+	if (cause && cause[0] != '\0')
 		warning("--state: %s: not used: %s; starting without leases", options->state_file, cause);
 	/* What was not used must not be used later on; and whether it can be kept is told at once. */
 	if (save_state_file(&r->file, state, moment, true))

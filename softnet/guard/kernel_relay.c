@@ -65,8 +65,8 @@ void start_kernel_relay(struct relay *r)
 		fill_buckets(r->guard.config, &memory->buckets, r->now_ms);
 	r->guard.buckets = &memory->buckets;
 	r->guard.flows = &memory->flows; /* to be looked at: only programs write it */
-	memory->wants = (r->rejections.wanted ? WANTS_REJECTED : 0) | (r->capture.path != NULL ? WANTS_DROPS : 0) |
-			(r->capture.path != NULL && r->capture.wants_all ? WANTS_PASSED : 0);
+	memory->wants = (r->rejections.wanted ? WANTS_REJECTED : 0) | (r->capture.path ? WANTS_DROPS : 0) |
+			(r->capture.path && r->capture.wants_all ? WANTS_PASSED : 0);
 	take_counters(r);
 	lost = memory->lost;
 	publish_config(r->kernel, r->guard.config, true);
@@ -77,7 +77,7 @@ void start_kernel_relay(struct relay *r)
 
 void note_new_policy(struct relay *r)
 {
-	if (r->kernel == NULL)
+	if (!r->kernel)
 		return;
 	publish_config(r->kernel, r->guard.config, true);
 	wait_for_programs(r->kernel); /* one that knows the old rules only could open a flow still */
@@ -86,7 +86,7 @@ void note_new_policy(struct relay *r)
 
 void note_new_setup(struct relay *r, uint64_t setup_hash)
 {
-	if (r->kernel != NULL)
+	if (r->kernel)
 		r->kernel->memory->setup_hash = setup_hash;
 }
 
@@ -168,7 +168,7 @@ static void show_decided(struct relay *r, enum direction direction, const struct
 static void take_news(struct relay *r)
 {
 	const struct news *news;
-	for (int i = 0; i < NEWS_A_TURN && is_still_ours(r->kernel) && (news = next_news(r->kernel)) != NULL; i++) {
+	for (int i = 0; i < NEWS_A_TURN && is_still_ours(r->kernel) && (news = next_news(r->kernel)); i++) {
 		struct packet packet = { .bytes = (const uint8_t *)(news + 1), .length = news->length };
 		enum direction direction = news->direction == TO_GUEST ? TO_GUEST : FROM_GUEST;
 		if (news->verdict != PASS && news->verdict < FIRST_DROP)
@@ -213,7 +213,7 @@ static void follow_counters(struct relay *r, enum direction direction)
 static void follow_losses(struct relay *r)
 {
 	uint64_t now = __atomic_load_n(&r->kernel->memory->lost, __ATOMIC_RELAXED);
-	if (r->capture.path != NULL)
+	if (r->capture.path)
 		r->capture.lost += now - lost;
 	lost = now;
 }

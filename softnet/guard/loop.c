@@ -43,12 +43,12 @@ static enum relay_end handle_signals(struct relay *r)
 			continue; /* it has only woken us */
 		else if (arrived.number == SIGHUP && r->options->policy_file_count > 0 && !arrived.from_terminal)
 			reload_policy(r);
-		else if (r->command != NULL)
+		else if (r->command)
 			signal_command(r->command, &arrived, r->now_ms);
 		else if (arrived.number != SIGUSR2)
 			return RELAY_STOPPED;
 	}
-	return r->command != NULL && command_has_ended(r->command) ? RELAY_COMMAND_ENDED : RELAY_GOES_ON;
+	return r->command && command_has_ended(r->command) ? RELAY_COMMAND_ENDED : RELAY_GOES_ON;
 }
 
 static enum verdict decide_packet(struct relay *r, enum direction direction, const struct packet *packet)
@@ -259,10 +259,10 @@ static enum relay_end turn(struct relay *r)
 	for (int side = 0; side < DIRECTIONS && end == RELAY_GOES_ON; side++)
 		if (!r->port[side]->kind->service(r->port[side], r->now_ms))
 			end = end_of(r, r->port[side]);
-	for (int side = 0; side < DIRECTIONS && end == RELAY_GOES_ON && r->kernel == NULL; side++)
+	for (int side = 0; side < DIRECTIONS && end == RELAY_GOES_ON && !r->kernel; side++)
 		if (is_awake[side])
 			end = move_batch(r, (enum direction)side);
-	if (end == RELAY_GOES_ON && r->kernel != NULL)
+	if (end == RELAY_GOES_ON && r->kernel)
 		end = follow_kernel(r);
 	if (end != RELAY_GOES_ON)
 		return end;
@@ -270,7 +270,7 @@ static enum relay_end turn(struct relay *r)
 	follow_absence(r);
 	follow_state(r);
 	serve_control(&r->control, r->now_ms);
-	if (r->kernel != NULL)
+	if (r->kernel)
 		keep_kernel(r);
 	return tick(r);
 }

@@ -27,7 +27,7 @@ static const struct rate news_rate = { 100, 8 };
 void start_uplink(struct uplink_watch *w, struct port *port, struct anchors *anchors, uint64_t now_ms)
 {
 	w->bucket = (struct bucket){ news_rate.burst * 1000, now_ms };
-	if (port->kind->survey == NULL)
+	if (!port->kind->survey)
 		return;
 	port->kind->survey(port, &w->ground, anchors);
 	w->read_ms = now_ms;
@@ -46,7 +46,7 @@ static bool is_too_soon(const struct uplink_watch *w, uint64_t now_ms)
 
 int uplink_fd(const struct uplink_watch *w, const struct port *port, uint64_t now_ms)
 {
-	return port->kind->ground_fd == NULL || is_too_soon(w, now_ms) ? -1 : port->kind->ground_fd(port);
+	return !port->kind->ground_fd || is_too_soon(w, now_ms) ? -1 : port->kind->ground_fd(port);
 }
 
 uint64_t uplink_deadline_ms(const struct uplink_watch *w, uint64_t now_ms)
@@ -102,7 +102,7 @@ void follow_uplink(struct relay *r, bool is_told)
 	uint64_t now_ms = r->now_ms;
 	struct anchors anchors;
 	bool is_due = is_told || (w->patience_ms != 0 && now_ms >= w->patience_ms);
-	if (port->kind->survey == NULL || !is_due)
+	if (!port->kind->survey || !is_due)
 		return;
 	port->kind->survey(port, &w->ground, &anchors);
 	w->read_ms = now_ms;

@@ -27,7 +27,7 @@ static const struct transaction *open_question(const struct asking *a, const str
 	bool has_lease = has_lease4(state, now_ms);
 	for (int i = 0; i < TRANSACTIONS_MAX; i++) {
 		const struct transaction *t = &state->dhcp4[i];
-		if (is_open(a, t, has_lease, now_ms) && (newest == NULL || t->deadline_ms > newest->deadline_ms))
+		if (is_open(a, t, has_lease, now_ms) && (!newest || t->deadline_ms > newest->deadline_ms))
 			newest = t;
 	}
 	return newest;
@@ -160,7 +160,7 @@ enum asking_news follow_questions(struct asking *a, const struct state *state, c
 		return end_asking(a);
 	if (a->since_ms == 0)
 		a->since_ms = now_ms;
-	if (open != NULL && open->prefers_ipv6 && a->told_ms != 0) /* nothing is amiss; once will do */
+	if (open && open->prefers_ipv6 && a->told_ms != 0) /* nothing is amiss; once will do */
 		return NO_NEWS;
 	bool is_due = a->told_ms == 0 ? now_ms - a->since_ms >= ASKING_PATIENCE_MS
 				      : now_ms - a->told_ms >= ASKING_REPEAT_MS;
@@ -212,11 +212,11 @@ static void explain_silence(const struct asking *a, const struct state *state, c
 	const struct transaction *t = open_question(a, state, now_ms);
 	const struct specimen *others = &counters->last[TO_GUEST][DROP_DHCP4_NOT_FOR_GUEST];
 	char address[ADDRESS_TEXT];
-	if (t != NULL && t->prefers_ipv6)
+	if (t && t->prefers_ipv6)
 		snprintf(hint, HINT_TEXT,
 			 "the server's offer prefers IPv6 only (option 108, RFC 8925): a VM that knows IPv6 goes "
 			 "without an IPv4 address here, and nothing is wrong");
-	else if (t != NULL && !is_unset(t->offered))
+	else if (t && !is_unset(t->offered))
 		snprintf(hint, HINT_TEXT, "%s was offered, and then %s", format_address(t->offered, address),
 			 t->kind == TRANSACTION_DISCOVER ? "the VM did not ask for it: does it see the offer?"
 							 : "the server did not confirm it");

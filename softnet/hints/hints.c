@@ -158,9 +158,9 @@ static void explain_learned_server(const struct trust *t, const char *server, co
 	const struct locked *known = NULL;
 	char is[ADDRESS_TEXT], macs[LIST_TEXT];
 	for (uint32_t i = 0; i < SERVERS4_MAX; i++)
-		if (known == NULL && is_locked(&t->state->learned.servers[i], t->now_ms))
+		if (!known && is_locked(&t->state->learned.servers[i], t->now_ms))
 			known = &t->state->learned.servers[i];
-	if (known == NULL)
+	if (!known)
 		say_hint(hint,
 			 "the server that answers is not trusted, as nobody is learned (--anchors strict): if "
 			 "%s is the right one, --dhcp-server %s",

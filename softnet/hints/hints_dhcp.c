@@ -106,7 +106,7 @@ static void explain_question(const struct trust *t, const struct message *m, uns
 			 name, m->dhcp.fault);
 	else
 		say_hint(hint, "the guard drops the VM's questions (%s): %s", name,
-			 advice != NULL ? advice : verdict_meaning(verdict));
+			 advice ? advice : verdict_meaning(verdict));
 }
 
 /* --- what is answered --- */

@@ -16,8 +16,8 @@ enum { PATIENCE_MS = 5000 };
 
 bool command_uses(char *const *words, const char *placeholder)
 {
-	for (; *words != NULL; words++)
-		if (strstr(*words, placeholder) != NULL)
+	for (; *words; words++)
+		if (strstr(*words, placeholder))
 			return true;
 	return false;
 }
@@ -26,12 +26,12 @@ bool command_uses(char *const *words, const char *placeholder)
 static char *fill_word(const char *word, const char *placeholder, const char *value)
 {
 	size_t count = 0;
-	for (const char *at = word; (at = strstr(at, placeholder)) != NULL; at += strlen(placeholder))
+	for (const char *at = word; (at = strstr(at, placeholder)); at += strlen(placeholder))
 		count++;
 	char *filled = calloc(1, strlen(word) + count * strlen(value) + 1), *to = filled;
-	if (filled == NULL)
+	if (!filled)
 		die("out of memory");
-	for (const char *next; (next = strstr(word, placeholder)) != NULL; word = next + strlen(placeholder)) {
+	for (const char *next; (next = strstr(word, placeholder)); word = next + strlen(placeholder)) {
 		size_t before = (size_t)(next - word);
 		memcpy(to, word, before);
 		memcpy(to + before, value, strlen(value));
@@ -45,10 +45,10 @@ static char **fill_words(char *const *words, int peer_fd, uint64_t mac)
 {
 	size_t count = 0;
 	char fd_text[16], mac_text[MAC_TEXT];
-	while (words[count] != NULL)
+	while (words[count])
 		count++;
 	char **filled = calloc(count + 1, sizeof *filled);
-	if (filled == NULL)
+	if (!filled)
 		die("out of memory");
 	snprintf(fd_text, sizeof fd_text, "%d", peer_fd);
 	format_mac(mac, mac_text);
@@ -62,7 +62,7 @@ static char **fill_words(char *const *words, int peer_fd, uint64_t mac)
 
 static void free_words(char **words)
 {
-	for (char **word = words; *word != NULL; word++)
+	for (char **word = words; *word; word++)
 		free(*word);
 	free(words);
 }

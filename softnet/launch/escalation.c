@@ -69,7 +69,7 @@ static int receive_descriptors(int channel, int list[PASSED_MAX])
 				  .msg_controllen = sizeof ancillary.octets };
 	ssize_t got = recvmsg(channel, &message, 0);
 	const struct cmsghdr *header = got == 1 ? CMSG_FIRSTHDR(&message) : NULL;
-	if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+	if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
 		return 0;
 	size_t octets = header->cmsg_len - CMSG_LEN(0);
 	if ((message.msg_flags & MSG_CTRUNC) != 0 || octets > PASSED_MAX * sizeof(int))
@@ -120,7 +120,7 @@ static char **words_for_sudo(int argc, char **argv, const struct options *option
 {
 	char **words = calloc((size_t)argc + 5, sizeof *words);
 	int n = 0, from = 1;
-	if (words == NULL)
+	if (!words)
 		die("out of memory");
 	words[n++] = sudo;
 	words[n++] = quietly;

@@ -30,7 +30,7 @@ bool read_resolvers(const char *path, struct resolver_families *found)
 		return false;
 	text[length] = '\0';
 	char *rest = text;
-	for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
+	for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
 		line += strspn(line, " \t");
 		if (strncmp(line, word, sizeof word - 1) == 0)
 			note_server(found, line + sizeof word - 1);

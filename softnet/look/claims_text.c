@@ -70,7 +70,7 @@ static size_t add_holdings(struct holding *list, size_t count, size_t max, const
 	json_array_foreach(json_object_get(guard->status, "addresses"), i, one)
 	{
 		const char *address = json_string_value(json_object_get(one, "address"));
-		if (segment != NULL && address != NULL && count < max)
+		if (segment && address && count < max)
 			list[count++] = (struct holding){ segment, address, guard->status, guard->is_own,
 							  json_is_true(json_object_get(one, "shared")) };
 	}
@@ -90,7 +90,7 @@ void write_doubles(struct sheet *sheet, const struct stated_claims *guards, size
 	for (size_t i = 0; i < count; i++)
 		max += json_array_size(json_object_get(guards[i].status, "addresses"));
 	struct holding *list = max > 0 ? calloc(max, sizeof *list) : NULL;
-	for (size_t i = 0; list != NULL && i < count; i++)
+	for (size_t i = 0; list && i < count; i++)
 		held = add_holdings(list, held, max, &guards[i]);
 	if (held > 0)
 		qsort(list, held, sizeof *list, compare_holdings);

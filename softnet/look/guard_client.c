@@ -21,10 +21,10 @@ char *write_request(const char *method, json_t *params)
 {
 	json_t *request =
 	    json_pack("{s:s, s:i, s:s, s:o*}", "jsonrpc", "2.0", "id", 1, "method", method, "params", params);
-	char *line = request != NULL ? json_dumps(request, JSON_COMPACT) : NULL;
+	char *line = request ? json_dumps(request, JSON_COMPACT) : NULL;
 	json_decref(request);
-	char *whole = line != NULL ? realloc(line, strlen(line) + 2) : NULL;
-	if (whole == NULL)
+	char *whole = line ? realloc(line, strlen(line) + 2) : NULL;
+	if (!whole)
 		free(line);
 	else
 		strcat(whole, "\n");
@@ -95,7 +95,7 @@ static bool make_room(struct guard_call *call)
 	if (size > call->answer_max)
 		size = call->answer_max;
 	char *line = size > call->length ? realloc(call->line, size) : NULL;
-	if (line == NULL)
+	if (!line)
 		return false;
 	call->line = line;
 	call->size = size;
@@ -117,12 +117,12 @@ static void read_more(struct guard_call *call)
 		return;
 	const char *newline = memchr(call->line + call->length, '\n', (size_t)n);
 	call->length += (size_t)n;
-	if (newline == NULL)
+	if (!newline)
 		return;
 	size_t octets = (size_t)(newline - call->line);
 	if (!has_too_many_values(call->line, octets, call->answer_max / OCTETS_OF_A_VALUE))
 		call->answer = json_loadb(call->line, octets, 0, NULL);
-	finish(call, call->answer != NULL ? NULL : "that is no guard's answer");
+	finish(call, call->answer ? NULL : "that is no guard's answer");
 }
 
 static void step(struct guard_call *call, const char *request)
@@ -160,7 +160,7 @@ static bool call_until(struct guard_call *calls, size_t count, const char *reque
 		if (watch_calls(calls, count, request, fds, &wait_ms) == 0)
 			return true;
 		for (int i = 0; i < UNTIL_MAX; i++)
-			fds[count + (size_t)i] = (struct pollfd){ .fd = until != NULL ? until[i] : -1, .events = POLLIN };
+			fds[count + (size_t)i] = (struct pollfd){ .fd = until ? until[i] : -1, .events = POLLIN };
 		if (poll(fds, (nfds_t)(count + UNTIL_MAX), wait_ms) < 0)
 			continue;
 		for (size_t i = 0; i < count; i++)
@@ -177,11 +177,10 @@ bool call_guards(struct guard_call *calls, size_t count, const char *request, in
 	struct pollfd *fds = calloc(count + UNTIL_MAX, sizeof *fds);
 	for (size_t i = 0; i < count; i++)
 		begin(&calls[i]);
-	bool is_whole = fds == NULL || request == NULL || call_until(calls, count, request, deadline_ms, until, fds);
+	bool is_whole = !fds || !request || call_until(calls, count, request, deadline_ms, until, fds);
 	for (size_t i = 0; i < count; i++)
 		if (calls[i].fd >= 0)
-			finish(&calls[i],
-			       fds != NULL && request != NULL ? "it does not answer in time" : strerror(ENOMEM));
+			finish(&calls[i], fds && request ? "it does not answer in time" : strerror(ENOMEM));
 	free(fds);
 	return is_whole;
 }

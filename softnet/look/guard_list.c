@@ -30,7 +30,7 @@ enum {
 static pid_t number_of_call(const struct guard_call *call)
 {
 	const char *slash = strrchr(call->path, '/');
-	return call->has_owner && slash != NULL ? registry_number(slash + 1) : 0;
+	return call->has_owner && slash ? registry_number(slash + 1) : 0;
 }
 
 /* Its guard was killed: what stands there is nobody's, or somebody else's who came behind it. */
@@ -62,8 +62,8 @@ static struct guard_call *add_call(struct guard_list *list, const char *path, co
 {
 	struct guard_call *call = &list->calls[list->call_count++];
 	*call = (struct guard_call){ .has_owner = owner != NULL,
-				     .owner = owner != NULL ? *owner : 0,
-				     .answer_max = owner != NULL && *owner != getuid() ? STRANGER_STATUS : STATUS_MAX,
+				     .owner = owner ? *owner : 0,
+				     .answer_max = owner && *owner != getuid() ? STRANGER_STATUS : STATUS_MAX,
 				     .fd = -1 };
 	copy_text(call->path, sizeof call->path, path);
 	return call;
@@ -77,9 +77,9 @@ static void add_folder(struct guard_list *list, const char *path, uid_t owner)
 	struct stat socket;
 	int n = 0, most = owner == getuid() ? FOLDER_MAX : STRANGERS_MAX, fd = open_registry_folder(path, owner, &why);
 	DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
-	if (folder == NULL && fd >= 0)
+	if (!folder && fd >= 0)
 		close(fd);
-	while (folder != NULL && (entry = readdir(folder)) != NULL) {
+	while (folder && (entry = readdir(folder))) {
 		int length = snprintf(whole, sizeof whole, "%s/%s", path, entry->d_name);
 		if (registry_number(entry->d_name) == 0 || length >= (int)sizeof whole)
 			continue;
@@ -96,7 +96,7 @@ static void add_folder(struct guard_list *list, const char *path, uid_t owner)
 		call->inode = socket.st_ino;
 		n++;
 	}
-	if (folder != NULL)
+	if (folder)
 		closedir(folder);
 }
 
@@ -142,12 +142,12 @@ static size_t users_in(const char *path, const char *before, uid_t users[GUARDS_
 	uint64_t number;
 	snprintf(whole, sizeof whole, "%s%s", registry_prefix, path);
 	DIR *folder = opendir(whole);
-	while (folder != NULL && count < GUARDS_MAX && (entry = readdir(folder)) != NULL)
+	while (folder && count < GUARDS_MAX && (entry = readdir(folder)))
 		if (strncmp(entry->d_name, before, skipped) == 0 &&
 		    parse_number(entry->d_name + skipped, 1, UINT32_MAX - 1, &number) &&
 		    is_users_own(dirfd(folder), entry->d_name, (uid_t)number))
 			users[count++] = (uid_t)number;
-	if (folder != NULL)
+	if (folder)
 		closedir(folder);
 	return count;
 }
@@ -181,15 +181,15 @@ static bool find_guards(const struct options *options, struct guard_list *list, 
 	struct sockaddr_un unused;
 	struct error cause;
 	const char *path = options->control_path;
-	if (path != NULL && !unix_address(&unused, path, strlen(path), &cause))
+	if (path && !unix_address(&unused, path, strlen(path), &cause))
 		return refuse(error, "--control: %s", cause.text);
-	if (path != NULL)
+	if (path)
 		add_call(list, path, NULL);
 	else if (getuid() == 0)
 		add_everybody(list);
 	else
 		add_user(list, getuid());
-	if (path == NULL)
+	if (!path)
 		add_namespace(list);
 	allow_descriptors();
 	return true;
@@ -199,13 +199,13 @@ static bool find_guards(const struct options *options, struct guard_list *list, 
 static bool is_meant(const json_t *status, const char *name)
 {
 	uint64_t number, mac, wanted;
-	if (name == NULL)
+	if (!name)
 		return true;
 	const char *own = json_string_value(json_object_get(status, "name"));
 	const char *own_mac = json_string_value(json_object_get(status, "mac"));
 	json_int_t pid = json_integer_value(json_object_get(status, "pid"));
-	return (own != NULL && strcmp(own, name) == 0) ||
-	       (own_mac != NULL && parse_mac(own_mac, &mac) && parse_mac(name, &wanted) && mac == wanted) ||
+	return (own && strcmp(own, name) == 0) ||
+	       (own_mac && parse_mac(own_mac, &mac) && parse_mac(name, &wanted) && mac == wanted) ||
 	       (parse_number(name, 1, INT32_MAX, &number) && pid == (json_int_t)number);
 }
 
@@ -218,7 +218,7 @@ static int compare_views(const void *a, const void *b)
 		return is_own ? -1 : right->user == getuid() ? 1 : left->user < right->user ? -1 : 1;
 	const char *name = json_string_value(json_object_get(left->status, "name"));
 	const char *other = json_string_value(json_object_get(right->status, "name"));
-	int order = strcmp(name != NULL ? name : "", other != NULL ? other : "");
+	int order = strcmp(name ? name : "", other ? other : "");
 	return order != 0 ? order : strcmp(left->path, right->path);
 }
 
@@ -240,7 +240,7 @@ static void sweep(struct guard_list *list)
 {
 	for (size_t i = 0; i < list->call_count; i++) {
 		struct guard_call *call = &list->calls[i];
-		if (!call->has_owner || call->owner != getuid() || call->answer != NULL || !is_left_over(call))
+		if (!call->has_owner || call->owner != getuid() || call->answer || !is_left_over(call))
 			continue;
 		call->is_dead |= call->is_connected && call->user != call->owner; /* the path is another user's now */
 		if (call->is_dead)
@@ -253,8 +253,8 @@ bool ask_guards(const struct options *options, struct guard_list *list, int time
 {
 	*list = (struct guard_list){ .calls = calloc(GUARDS_MAX, sizeof *list->calls),
 				     .views = calloc(GUARDS_MAX, sizeof *list->views) };
-	if (list->calls == NULL || list->views == NULL || !find_guards(options, list, error)) {
-		if (list->calls == NULL || list->views == NULL)
+	if (!list->calls || !list->views || !find_guards(options, list, error)) {
+		if (!list->calls || !list->views)
 			refuse(error, "out of memory");
 		forget_guards(list);
 		return false;
@@ -269,7 +269,7 @@ bool ask_guards(const struct options *options, struct guard_list *list, int time
 
 void forget_guards(struct guard_list *list)
 {
-	if (list->calls != NULL)
+	if (list->calls)
 		forget_calls(list->calls, list->call_count);
 	free(list->calls);
 	free(list->views);
@@ -280,19 +280,19 @@ const char *why_silent(const struct guard_list *list, size_t i)
 {
 	const struct guard_call *call = &list->calls[i];
 	bool is_gone = call->has_owner && call->is_dead;
-	if (call->answer == NULL)
+	if (!call->answer)
 		return is_gone ? NULL : call->why;
 	if (json_is_object(json_object_get(call->answer, "result")))
 		return NULL;
 	const char *message = json_string_value(json_object_get(json_object_get(call->answer, "error"), "message"));
-	return message != NULL ? message : "that is no guard's answer";
+	return message ? message : "that is no guard's answer";
 }
 
 const char *user_name(uid_t user)
 {
 	static char text[64];
 	const struct passwd *entry = getpwuid(user);
-	if (entry != NULL)
+	if (entry)
 		copy_text(text, sizeof text, entry->pw_name);
 	else
 		snprintf(text, sizeof text, "%u", (unsigned)user);
@@ -303,7 +303,7 @@ bool root_has_guards(void)
 {
 	char path[REGISTRY_PATH];
 	struct guard_list list = { .calls = calloc(GUARDS_MAX, sizeof *list.calls) };
-	if (getuid() != 0 && list.calls != NULL && registry_folder(0, 0, path))
+	if (getuid() != 0 && list.calls && registry_folder(0, 0, path))
 		add_folder(&list, path, 0);
 	bool has_some = list.call_count > 0;
 	free(list.calls);
@@ -313,7 +313,7 @@ bool root_has_guards(void)
 void tell_silent(const struct guard_list *list)
 {
 	for (size_t i = 0; i < list->call_count; i++)
-		if (why_silent(list, i) != NULL)
+		if (why_silent(list, i))
 			warning("%s: %s", list->calls[i].path, why_silent(list, i));
 	if (list->is_cut)
 		warning("there are more guards than can be shown");
@@ -321,8 +321,8 @@ void tell_silent(const struct guard_list *list)
 
 void tell_nothing(const struct options *options)
 {
-	if (options->name != NULL)
+	if (options->name)
 		warning("no guard answers for a VM \"%s\"", options->name);
-	else if (options->control_path == NULL)
+	else if (!options->control_path)
 		warning("no guard answers%s", root_has_guards() ? "; root has guards, which only root may ask" : "");
 }

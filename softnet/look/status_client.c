@@ -18,7 +18,7 @@ enum { TIMEOUT_MS = 2000, SHEET_MAX = 512 << 10 };
 static char *json_text(const json_t *guards)
 {
 	char *text = json_dumps(guards, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-	for (char *c = text; c != NULL && *c != '\0'; c++)
+	for (char *c = text; c && *c != '\0'; c++)
 		if (*c == '\x7f')
 			*c = '?';
 	return text;
@@ -31,7 +31,7 @@ static bool print_array(const struct guard_list *list, bool is_json, FILE *to)
 	for (size_t i = 0; i < list->count; i++)
 		json_array_append(guards, list->views[i].status);
 	char *text = is_json ? json_text(guards) : metrics_text(guards, METRICS_OPENMETRICS);
-	bool is_printed = text != NULL && fputs(text, to) >= 0 && (!is_json || fputc('\n', to) >= 0);
+	bool is_printed = text && fputs(text, to) >= 0 && (!is_json || fputc('\n', to) >= 0);
 	json_decref(guards);
 	free(text);
 	return is_printed;
@@ -40,9 +40,9 @@ static bool print_array(const struct guard_list *list, bool is_json, FILE *to)
 static void print_doubles(struct sheet *sheet, const struct guard_list *list)
 {
 	struct stated_claims *guards = calloc(list->count, sizeof *guards);
-	for (size_t i = 0; guards != NULL && i < list->count; i++)
+	for (size_t i = 0; guards && i < list->count; i++)
 		guards[i] = (struct stated_claims){ list->views[i].status, list->views[i].user == getuid() };
-	if (guards != NULL)
+	if (guards)
 		write_doubles(sheet, guards, list->count);
 	free(guards);
 }
@@ -50,8 +50,8 @@ static void print_doubles(struct sheet *sheet, const struct guard_list *list)
 static bool print_text(const struct guard_list *list, const struct options *options, FILE *to)
 {
 	struct sheet sheet = { .text = malloc(SHEET_MAX), .size = SHEET_MAX, .is_coloured = has_colours(fileno(to)) };
-	bool has_pages = list->count == 1 || options->name != NULL;
-	if (sheet.text == NULL)
+	bool has_pages = list->count == 1 || options->name;
+	if (!sheet.text)
 		return false;
 	sheet.text[0] = '\0';
 	if (!has_pages)

@@ -96,7 +96,7 @@ struct word format_bits(uint64_t octets)
 {
 	uint64_t bits = octets < UINT64_MAX / 8 ? octets * 8 : UINT64_MAX;
 	struct word amount = format_amount(bits);
-	return word("%s%sbit", amount.text, strchr(amount.text, ' ') != NULL ? "" : " ");
+	return word("%s%sbit", amount.text, strchr(amount.text, ' ') ? "" : " ");
 }
 
 static const json_t *side_of(const json_t *status, const char *key, const char *side)
@@ -114,7 +114,7 @@ static const json_t *recent_drop(const json_t *status)
 	const json_t *drops = json_object_get(status, "drops");
 	json_array_foreach(drops, i, drop) if (json_is_integer(json_object_get(drop, "seconds")) &&
 					       number_of(drop, "seconds") < RECENT_S &&
-					       (found == NULL || number_of(drop, "count") > number_of(found, "count")))
+					       (!found || number_of(drop, "count") > number_of(found, "count")))
 	    found = drop;
 	return found;
 }
@@ -124,7 +124,7 @@ static struct word dropping(const json_t *status)
 	uint64_t rate = number_of(side_of(status, "rates", "guest"), "drops") +
 			number_of(side_of(status, "rates", "uplink"), "drops");
 	const json_t *drop = recent_drop(status);
-	if (drop == NULL)
+	if (!drop)
 		return word("%s", "");
 	if (rate == 0)
 		return word("; drops now and then: %.40s", word_of(drop, "reason").text);
@@ -181,8 +181,8 @@ static bool may_make_addresses(const json_t *status)
 	size_t i;
 	const json_t *router;
 	json_array_foreach(json_object_get(status, "routers"), i,
-			   router) if (strchr(word_of(router, "address").text, ':') !=
-				       NULL) return strcmp(word_of(status, "ipv6").text, "off") != 0;
+			   router) if (strchr(word_of(router, "address").text,
+					      ':')) return strcmp(word_of(status, "ipv6").text, "off") != 0;
 	return false;
 }
 
@@ -237,7 +237,7 @@ static const char *colour_of(const json_t *status)
 			  json_is_object(json_object_get(status, "gateway"));
 	if (is_away || is_in_vain)
 		return "\033[31m";
-	return recent_drop(status) != NULL ? "\033[33m" : has_address(status) ? "\033[32m" : "";
+	return recent_drop(status) ? "\033[33m" : has_address(status) ? "\033[32m" : "";
 }
 
 static void write_situation(struct sheet *sheet, const json_t *status)
@@ -407,7 +407,7 @@ void write_drop(struct sheet *sheet, const json_t *drop, const char *who, bool w
 	struct word ago = json_is_integer(json_object_get(drop, "seconds"))
 			      ? word("%s ago", format_span(number_of(drop, "seconds")).text)
 			      : word("?");
-	struct word from = word("%s %.40s", is_guests ? "from" : "to", who != NULL ? who : "the VM");
+	struct word from = word("%s %.40s", is_guests ? "from" : "to", who ? who : "the VM");
 	write_to(sheet, "%14s  %-11s %6s  %s\n", ago.text, from.text, format_amount(number_of(drop, "count")).text,
 		 word_of(drop, "reason").text);
 	if (with_meaning)
@@ -435,8 +435,8 @@ void write_summary(struct sheet *sheet, const json_t *status, const char *user)
 	struct word name = word_of(status, "name"), mac = word_of(status, "mac");
 	bool has_name = strcmp(name.text, mac.text) != 0;
 	write_to(sheet, "%.63s%s%.20s  pid %.20s%s%.32s, up %s\n", name.text, has_name ? "  " : "",
-		 has_name ? mac.text : "", word_of(status, "pid").text, user != NULL ? ", user " : "",
-		 user != NULL ? user : "", format_span(number_of(status, "uptime")).text);
+		 has_name ? mac.text : "", word_of(status, "pid").text, user ? ", user " : "", user ? user : "",
+		 format_span(number_of(status, "uptime")).text);
 	write_situation(sheet, status);
 	write_to(sheet, "\n");
 	write_addresses(sheet, status);
@@ -471,8 +471,8 @@ static struct word main_address(const json_t *status)
 {
 	size_t i;
 	const json_t *one, *addresses = json_object_get(status, "addresses");
-	json_array_foreach(addresses, i,
-			   one) if (strchr(word_of(one, "address").text, ':') == NULL) return word_of(one, "address");
+	json_array_foreach(addresses, i, one) if (!strchr(word_of(one, "address").text, ':')) return word_of(one,
+													     "address");
 	return json_array_size(addresses) > 0 ? word_of(json_array_get(addresses, 0), "address") : word("-");
 }
 
@@ -480,7 +480,7 @@ void write_table_row(struct sheet *sheet, const json_t *status, const char *user
 {
 	const json_t *out = side_of(status, "rates", "guest"), *in = side_of(status, "rates", "uplink");
 	write_to(sheet, "%-17.63s %7.10s ", word_of(status, "name").text, word_of(status, "pid").text);
-	if (user != NULL)
+	if (user)
 		write_to(sheet, "%-10.32s ", user);
 	write_to(sheet, "%-15.40s %10s %10s %6s  ", main_address(status).text,
 		 format_bits(number_of(out, "octets")).text, format_bits(number_of(in, "octets")).text,

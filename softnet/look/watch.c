@@ -136,7 +136,7 @@ int watch_guards(const struct options *options, struct error *error)
 	if (!ask_guards(options, &watch.list, TIMEOUT_MS, NULL,
 			error)) /* what is wrong with the options is told on no screen */
 		return EXIT_USAGE;
-	if (watch.list.count == 0 && (options->name != NULL || options->control_path != NULL)) {
+	if (watch.list.count == 0 && (options->name || options->control_path)) {
 		tell_silent(&watch.list); /* a name that is wrong would be waited for without end */
 		tell_nothing(options);
 		forget_guards(&watch.list);

@@ -77,7 +77,7 @@ static bool tell_addresses(const json_t *from, const json_t *status, const char 
 	size_t i;
 	const json_t *one;
 	json_array_foreach(json_object_get(status, "addresses"), i,
-			   one) if (find_like(json_object_get(from, "addresses"), one, "address", "origin") == NULL &&
+			   one) if (!find_like(json_object_get(from, "addresses"), one, "address", "origin") &&
 				    !tell(status, what, word_of(one, "address").text)) return false;
 	return true;
 }
@@ -99,12 +99,12 @@ bool write_changes(const struct guard_list *before, const struct guard_list *now
 {
 	bool goes_on = true;
 	for (size_t i = 0; i < before->count && goes_on; i++)
-		if (find_status(now, before->views[i].status) == NULL)
+		if (!find_status(now, before->views[i].status))
 			goes_on = tell(before->views[i].status, "gone", "");
 	for (size_t i = 0; i < now->count && goes_on; i++) {
 		const json_t *old = find_status(before, now->views[i].status);
-		goes_on = old != NULL ? tell_changes(old, now->views[i].status)
-				      : tell(now->views[i].status, "", format_situation(now->views[i].status).text);
+		goes_on = old ? tell_changes(old, now->views[i].status)
+			      : tell(now->views[i].status, "", format_situation(now->views[i].status).text);
 	}
 	return goes_on;
 }

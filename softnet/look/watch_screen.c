@@ -19,7 +19,7 @@ static void note_history(struct scene *scene, const json_t *status, uint64_t now
 {
 	json_t *pid = json_object_get(status, "pid");
 	uint64_t ms = now_ms - scene->noted_ms;
-	bool is_same = scene->subject != NULL && json_equal(scene->subject, pid);
+	bool is_same = scene->subject && json_equal(scene->subject, pid);
 	for (int side = 0; side < 2; side++) {
 		uint64_t octets = octets_of(status, side), before = scene->octets[side];
 		if (is_same && ms > 0)
@@ -147,7 +147,7 @@ static void write_silent(struct sheet *sheet, const struct guard_list *list)
 	size_t n = 0;
 	for (size_t i = 0; i < list->call_count; i++) {
 		struct word why = { "" };
-		if (why_silent(list, i) == NULL || n++ >= SILENT_SHOWN)
+		if (!why_silent(list, i) || n++ >= SILENT_SHOWN)
 			continue;
 		copy_text(why.text, sizeof why.text, why_silent(list, i));
 		make_printable(why.text);
@@ -160,12 +160,12 @@ static void write_silent(struct sheet *sheet, const struct guard_list *list)
 static void write_gone(struct sheet *sheet, const struct scene *scene, const struct guard_list *list)
 {
 	uint64_t ago_s = (scene->now_ms - scene->gone_ms) / MS;
-	bool is_awaited = scene->name != NULL || list->count == 0;
+	bool is_awaited = scene->name || list->count == 0;
 	if (scene->gone.text[0] != '\0' && (is_awaited || ago_s < GONE_SHOWN_S))
 		write_to(sheet, "the guard of %s has gone %s ago%s\n", scene->gone.text, format_span(ago_s).text,
 			 is_awaited ? "; waiting for it to come back" : "");
 	else if (list->count == 0)
-		write_to(sheet, "no guard answers%s; waiting for one\n", scene->name != NULL ? " for that VM" : "");
+		write_to(sheet, "no guard answers%s; waiting for one\n", scene->name ? " for that VM" : "");
 }
 
 const char *compose_screen(const struct scene *scene, const struct guard_list *list, int rows, int columns)

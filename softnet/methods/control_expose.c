@@ -32,7 +32,7 @@ static const char *expose_text(struct rpc_call *call)
 		return NULL;
 	const json_t *value = json_object_get(call->params, "expose");
 	const char *text = json_string_value(value);
-	if (text != NULL && strlen(text) == json_string_length(value))
+	if (text && strlen(text) == json_string_length(value))
 		return text;
 	rpc_refuse(call, RPC_BAD_PARAMETERS, "expose: expected a string without NUL");
 	return NULL;
@@ -73,12 +73,12 @@ json_t *expose_add(struct rpc_call *call)
 	char why[FAILURE_TEXT];
 	struct error unused;
 	const char *text = expose_text(call);
-	if (text == NULL)
+	if (!text)
 		return NULL;
 	if (call->progress == 0)
 		return begin_add(call, text);
 	const struct exposed *item = find_expose(exposes, text);
-	if (item == NULL)
+	if (!item)
 		return refuse_expose(call, "removed by somebody else");
 	if (item->state == EXPOSE_ASKED && r->now_ms < call->progress) {
 		call->is_later = true;
@@ -97,7 +97,7 @@ json_t *expose_remove(struct rpc_call *call)
 	struct relay *r = call->context;
 	struct error error;
 	const char *text = expose_text(call);
-	if (text == NULL)
+	if (!text)
 		return NULL;
 	if (!remove_expose(&r->exposes, text, &error))
 		return refuse_expose(call, error.text);

@@ -66,9 +66,9 @@ static json_t *guard_metrics(struct rpc_call *call)
 	if (!rpc_takes_nothing(call))
 		return NULL;
 	char *text = metrics_of_guard(json_status(call->context), METRICS_OPENMETRICS);
-	json_t *result = text != NULL ? json_string(text) : NULL;
+	json_t *result = text ? json_string(text) : NULL;
 	free(text);
-	return result != NULL ? result : rpc_refuse(call, RPC_INTERNAL, "out of memory");
+	return result ? result : rpc_refuse(call, RPC_INTERNAL, "out of memory");
 }
 
 static json_t *guard_subscribe(struct rpc_call *call)

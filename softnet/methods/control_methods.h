@@ -9,7 +9,7 @@ extern const struct rpc_method live_methods[];
 static inline bool may_change(struct rpc_call *call)
 {
 	const struct client *client = call->client;
-	return client == NULL || !client->is_reader ||
+	return !client || !client->is_reader ||
 	       rpc_deny(call, RPC_NO_METHOD,
 			"only root may change anything here; a guard takes orders at --control PATH");
 }

@@ -25,7 +25,7 @@ static bool read_rules(struct rpc_call *call, const char *key, enum destination_
 	json_array_foreach(json_object_get(call->params, key), i, rule)
 	{
 		const char *text = json_string_value(rule);
-		if (text == NULL || json_string_length(rule) != strlen(text))
+		if (!text || json_string_length(rule) != strlen(text))
 			return rpc_deny(call, RPC_BAD_PARAMETERS, "%s: rule %zu: expected a string without NUL", key,
 					i + 1);
 		if (!add_rule(rules, text, class, &error))
@@ -39,7 +39,7 @@ static bool check_arrays(struct rpc_call *call)
 	static const char *const keys[] = { "allow", "block", NULL };
 	if (!may_change(call) || !rpc_takes(call, keys))
 		return false;
-	for (int i = 0; keys[i] != NULL; i++)
+	for (int i = 0; keys[i]; i++)
 		if (!json_is_array(json_object_get(call->params, keys[i])))
 			return rpc_deny(call, RPC_BAD_PARAMETERS, "%s: expected an array", keys[i]);
 	size_t count = json_array_size(json_object_get(call->params, keys[0])) +

@@ -48,7 +48,7 @@ static json_t *json_rates(const struct counters *counters, uint64_t now_ms)
 {
 	struct sample now = sample_now(counters, now_ms);
 	const struct sample *before = oldest_sample(counters);
-	if (before == NULL)
+	if (!before)
 		before = &now;
 	uint64_t ms = now.taken_ms - before->taken_ms;
 	json_t *rates = json_pack("{s:o}", "seconds", json_number((ms + MS / 2) / MS));
@@ -111,7 +111,7 @@ static json_t *json_identity(const struct relay *r)
 	uint64_t uptime_ms = r->now_ms - r->started_ms;
 	format_mac(r->guard.config->vm_mac, mac);
 	return json_pack("{s:s, s:i, s:s, s:s, s:s, s:o, s:o, s:o}", "version", SOFTNET_VERSION, "pid", (int)getpid(),
-			 "name", r->options->name != NULL ? r->options->name : mac, "mac", mac, "started",
+			 "name", r->options->name ? r->options->name : mac, "mac", mac, "started",
 			 format_time(r->started_wall_ms, started), "uptime", json_number(uptime_ms / MS), "guest",
 			 json_text(r->port[FROM_GUEST]->name), "uplink", json_text(r->port[TO_GUEST]->name));
 }
@@ -127,9 +127,8 @@ static json_t *json_settings(const struct relay *r)
 
 static json_t *json_metrics_file(const struct metrics_file *file)
 {
-	return file->path == NULL
-		   ? json_null()
-		   : json_pack("{s:o, s:o}", "file", json_text(file->path), "failed", json_number(file->failed));
+	return !file->path ? json_null()
+			   : json_pack("{s:o, s:o}", "file", json_text(file->path), "failed", json_number(file->failed));
 }
 
 static json_t *json_conflicts(const struct claims *claims, uint64_t now_ms)
@@ -162,7 +161,7 @@ static json_t *json_claims(const struct relay *r)
 
 static json_t *json_state_file(const struct state_file *file)
 {
-	return file->path == NULL
+	return !file->path
 		   ? json_null()
 		   : json_pack("{s:o, s:s, s:s, s:o}", "file", json_text(file->path), "kept", kept_name(file->kept),
 			       "what", describe_kept(file->kept), "failed", json_number(file->failed));
@@ -170,10 +169,10 @@ static json_t *json_state_file(const struct state_file *file)
 
 static json_t *json_capture(const struct capture *capture)
 {
-	return capture->path == NULL ? json_null()
-				     : json_pack("{s:o, s:o, s:o, s:o}", "file", json_text(capture->path), "frames",
-						 json_number(capture->frames), "octets", json_number(capture->octets),
-						 "lost", json_number(capture->lost));
+	return !capture->path ? json_null()
+			      : json_pack("{s:o, s:o, s:o, s:o}", "file", json_text(capture->path), "frames",
+					  json_number(capture->frames), "octets", json_number(capture->octets), "lost",
+					  json_number(capture->lost));
 }
 
 static json_t *json_network(const struct relay *r)

@@ -71,8 +71,8 @@ static void print_option(FILE *to, const struct option_line *line)
 	char letter[8] = "";
 	if (line->letter != 0)
 		snprintf(letter, sizeof letter, "-%c, ", line->letter);
-	int width = snprintf(left, sizeof left, "  %s--%s%s%s", letter, line->name, line->argument != NULL ? " " : "",
-			     line->argument != NULL ? line->argument : "");
+	int width = snprintf(left, sizeof left, "  %s--%s%s%s", letter, line->name, line->argument ? " " : "",
+			     line->argument ? line->argument : "");
 	if (width >= HELP_COLUMN)
 		fprintf(to, "%s\n%*s", left, HELP_COLUMN, "");
 	else
@@ -86,11 +86,11 @@ static void print_options(FILE *to, enum wanted verb, bool is_coloured)
 	const char *section = NULL;
 	for (int i = 0; i < option_line_count; i++) {
 		const struct option_line *line = &option_lines[i];
-		if (line->section != NULL)
+		if (line->section)
 			section = line->section;
-		if (line->help == NULL || (verb != WANT_HELP && !verb_takes(verb, line->name)))
+		if (!line->help || (verb != WANT_HELP && !verb_takes(verb, line->name)))
 			continue;
-		if (section != NULL)
+		if (section)
 			print_heading(to, is_coloured, section);
 		section = NULL;
 		print_option(to, line);
@@ -100,7 +100,7 @@ static void print_options(FILE *to, enum wanted verb, bool is_coloured)
 static void print_ports(FILE *to, bool is_coloured)
 {
 	print_heading(to, is_coloured, "PORTS");
-	for (const struct port_kind *const *kind = port_kinds(); *kind != NULL; kind++)
+	for (const struct port_kind *const *kind = port_kinds(); *kind; kind++)
 		fprintf(to, "  %s\n", (*kind)->form);
 }
 

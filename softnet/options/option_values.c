@@ -126,7 +126,7 @@ bool take_expose(struct options *options, const char *value, struct error *error
 	while (next_item(&rest, item, sizeof item))
 		if (!append_expose(options->exposes, &options->expose_count, item, error))
 			return false;
-	return rest == NULL || refuse_list(error, value);
+	return !rest || refuse_list(error, value);
 }
 
 /* The rest of it is known when it is opened. */
@@ -161,12 +161,12 @@ static bool take_addresses(struct address_set *set, const char *value, address_c
 		struct address address;
 		if (!parse_address(item, &address) || is_unset(address))
 			return refuse_value(error, item, "an IP address");
-		if (check != NULL && !check(address, item, error))
+		if (check && !check(address, item, error))
 			return false;
 		if (!set_add(set, address))
 			return refuse(error, "more than %d addresses", ADDRESS_SET_MAX);
 	}
-	return rest == NULL || refuse_list(error, value);
+	return !rest || refuse_list(error, value);
 }
 
 bool take_gateway(struct options *options, const char *value, struct error *error)
@@ -204,7 +204,7 @@ bool take_gateway_mac(struct options *options, const char *value, struct error *
 		if (!mac_set_add(&options->gateway_macs, mac))
 			return refuse(error, "more than %d MAC addresses", MAC_SET_MAX);
 	}
-	return rest == NULL || refuse_list(error, value);
+	return !rest || refuse_list(error, value);
 }
 
 static bool add_static(struct options *options, const struct static_address *entry, struct error *error)
@@ -235,7 +235,7 @@ static bool take_statics(struct options *options, const char *value, bool is_sha
 		if (!add_static(options, &entry, error))
 			return false;
 	}
-	return rest == NULL || refuse_list(error, value);
+	return !rest || refuse_list(error, value);
 }
 
 bool take_vm_ip(struct options *options, const char *value, struct error *error)
@@ -266,7 +266,7 @@ bool take_nat64(struct options *options, const char *value, struct error *error)
 			return refuse(error, "more than %d prefixes", NAT64_PREFIXES_MAX);
 		options->nat64.item[options->nat64.count++] = prefix;
 	}
-	return rest == NULL || refuse_list(error, value);
+	return !rest || refuse_list(error, value);
 }
 
 bool take_anchors(struct options *options, const char *value, struct error *error)
@@ -325,13 +325,13 @@ const char *const rate_names[RATE_CLASSES_END] = {
 
 static const char *name_of_rate(size_t i)
 {
-	return i >= RATE_CLASSES_END ? NULL : rate_names[i] != NULL ? rate_names[i] : "";
+	return i >= RATE_CLASSES_END ? NULL : rate_names[i] ? rate_names[i] : "";
 }
 
 static bool is_rate(const char *name)
 {
 	for (int i = 0; i < RATE_CLASSES_END; i++)
-		if (rate_names[i] != NULL && strcmp(rate_names[i], name) == 0)
+		if (rate_names[i] && strcmp(rate_names[i], name) == 0)
 			return true;
 	return false;
 }
@@ -341,7 +341,7 @@ static void set_rates(struct options *options, const char *name, const struct ra
 {
 	size_t length = strlen(name);
 	for (int i = 0; i < RATE_CLASSES_END; i++)
-		if (rate_names[i] != NULL && strncmp(rate_names[i], name, length) == 0 &&
+		if (rate_names[i] && strncmp(rate_names[i], name, length) == 0 &&
 		    (rate_names[i][length] == '\0' || rate_names[i][length] == '-'))
 			options->rates[i] = *rate;
 }
@@ -351,7 +351,7 @@ static bool parse_thousandths(char *text, uint32_t *thousandths)
 {
 	uint64_t whole, part = 0;
 	char *point = strchr(text, '.');
-	if (point != NULL) {
+	if (point) {
 		size_t digits = strlen(point + 1);
 		*point = '\0';
 		if (digits > 3 || !parse_number(point + 1, 0, 999, &part))
@@ -374,11 +374,11 @@ bool take_rate(struct options *options, const char *value, struct error *error)
 		return refuse_value(error, value, "one NAME=PERSECOND/BURST; --rate may be repeated");
 	memcpy(text, value, strlen(value) + 1);
 	char *equals = strchr(text, '='), *slash = strchr(text, '/');
-	if (equals == NULL || slash == NULL || slash < equals || strchr(text, ',') != NULL)
+	if (!equals || !slash || slash < equals || strchr(text, ','))
 		return refuse_value(error, value, "one NAME=PERSECOND/BURST; --rate may be repeated");
 	*equals = *slash = '\0';
 	const char *guess = guess_word(text, strlen(text), name_of_rate);
-	if (!is_rate(text) && guess != NULL)
+	if (!is_rate(text) && guess)
 		return refuse(error, "\"%.60s\": no such rate; did you mean %s?", value, guess);
 	if (!is_rate(text))
 		return refuse_value(error, value, "a rate that --help names");

@@ -43,5 +43,5 @@ bool take_host_names(struct options *options, const char *value, struct error *e
 			return refuse_value(error, item, "any, none or a host name");
 		names->count++;
 	}
-	return is_word || rest == NULL || refuse_value(error, value, "a comma list without empty items");
+	return is_word || !rest || refuse_value(error, value, "a comma list without empty items");
 }

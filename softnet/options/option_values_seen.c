@@ -64,7 +64,7 @@ bool take_pcap_size(struct options *options, const char *value, struct error *er
 	size_t length = strlen(value);
 	const char *unit = length > 0 ? strchr(units, value[length - 1]) : NULL;
 	uint64_t number, factor = 1;
-	for (const char *u = units; unit != NULL && u <= unit; u++)
+	for (const char *u = units; unit && u <= unit; u++)
 		factor *= 1024;
 	length -= unit != NULL;
 	bool is_short = length <= DIGITS_MAX;
@@ -129,7 +129,7 @@ bool take_host(struct options *options, const char *value, struct error *error)
 			return refuse(error, "more than %d addresses", ADDRESS_SET_MAX);
 		}
 	}
-	return rest == NULL || refuse_value(error, rest, "a list of addresses");
+	return !rest || refuse_value(error, rest, "a list of addresses");
 }
 
 bool take_site(struct options *options, const char *value, struct error *error)
@@ -145,7 +145,7 @@ bool take_site(struct options *options, const char *value, struct error *error)
 			return refuse(error, "\"%s\": more than %d prefixes", item, SITES_MAX);
 		options->sites.item[options->sites.count++] = prefix.high;
 	}
-	return rest == NULL || refuse_value(error, rest, "a list of prefixes");
+	return !rest || refuse_value(error, rest, "a list of prefixes");
 }
 
 TAKE_FLAG(json, options->json = true)

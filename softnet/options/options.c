@@ -98,7 +98,7 @@ static void fill_getopt_tables(struct option *longs, char *letters)
 	*letters++ = ':'; /* report a missing value apart */
 	for (int i = 0; i < OPTION_LINES; i++) {
 		longs[i] = (struct option){ option_lines[i].name,
-					    option_lines[i].argument != NULL ? required_argument : no_argument, NULL,
+					    option_lines[i].argument ? required_argument : no_argument, NULL,
 					    FIRST_LONG + i };
 		if (option_lines[i].letter != 0)
 			*letters++ = option_lines[i].letter;
@@ -143,14 +143,14 @@ static bool is_spelled_out(const char *word, const struct option_line *line)
 
 static const char *name_of_option(size_t i)
 {
-	return i >= OPTION_LINES ? NULL : option_lines[i].help != NULL ? option_lines[i].name : "";
+	return i >= OPTION_LINES ? NULL : option_lines[i].help ? option_lines[i].name : "";
 }
 
 static bool refuse_word(const char *word, struct error *error)
 {
 	size_t dashes = strspn(word, "-"), length = strcspn(word, "="); /* the name is at fault, not its value */
 	const char *guess = guess_word(word + dashes, length - dashes, name_of_option);
-	if (guess != NULL)
+	if (guess)
 		return refuse(error, "%.*s: unknown option; did you mean --%s?", length > 60 ? 60 : (int)length, word,
 			      guess);
 	return refuse(error, "%.*s: unknown option; softnet --help lists them", length > 60 ? 60 : (int)length, word);
@@ -169,15 +169,15 @@ static bool take_words(int argc, char **argv, struct options *options, struct er
 		const struct option_line *line = find_line(found);
 		if (found == -1)
 			return true;
-		if (found == ':' && find_line(optopt) != NULL && is_spelled_out(word, find_line(optopt)))
+		if (found == ':' && find_line(optopt) && is_spelled_out(word, find_line(optopt)))
 			return refuse(error, "--%s: expected a value: %s", find_line(optopt)->name,
 				      find_line(optopt)->argument);
 		if (found == '?' && optopt >= FIRST_LONG && is_spelled_out(word, find_line(optopt)))
 			return refuse(error, "--%s: takes no value", find_line(optopt)->name);
-		if (line == NULL || !is_spelled_out(word, line))
+		if (!line || !is_spelled_out(word, line))
 			return refuse_word(word, error);
 		/* A forgotten value must not swallow the option behind it; --name=--value still can. */
-		if (optarg != NULL && optarg == argv[optind - 1] && strncmp(optarg, "--", 2) == 0)
+		if (optarg && optarg == argv[optind - 1] && strncmp(optarg, "--", 2) == 0)
 			return refuse(error, "--%s: expected a value: %s", line->name, line->argument);
 		if (!take_option(options, line, optarg, error))
 			return false;
@@ -192,9 +192,9 @@ static enum wanted find_question(int argc, char **argv)
 	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		const char *word = argv[i];
 		bool is_cluster = word[0] == '-' && word[1] != '\0' && word[1 + strspn(word + 1, "vhV")] == '\0';
-		if (strcmp(word, "--help") == 0 || (is_cluster && strchr(word, 'h') != NULL))
+		if (strcmp(word, "--help") == 0 || (is_cluster && strchr(word, 'h')))
 			return WANT_HELP;
-		if (strcmp(word, "--version") == 0 || (is_cluster && strchr(word, 'V') != NULL))
+		if (strcmp(word, "--version") == 0 || (is_cluster && strchr(word, 'V')))
 			return WANT_VERSION;
 		if (strcmp(word, "--sudo-escalation-probing") == 0)
 			return WANT_PROBE;
@@ -232,7 +232,7 @@ static bool check_inbound(const struct options *options, struct error *error)
 	const struct written_rule *opening = find_inbound_allow(&options->rules);
 	if (options->inbound != INBOUND_NONE)
 		return true;
-	if (opening != NULL)
+	if (opening)
 		return refuse(error, "--inbound: \"none\": expected no allow rule such as \"%s\" with it",
 			      format_rule(&opening->text, text));
 	return options->expose_count == 0 || refuse(error, "--inbound: \"none\": expected no --expose with it");
@@ -246,11 +246,11 @@ static bool check_control_fd(const struct options *options, struct error *error)
 	const char *owner = NULL;
 	if (options->control_fd == options->vm_fd)
 		owner = "--vm-fd";
-	else if (options->guest != NULL && strcmp(options->guest, text) == 0)
+	else if (options->guest && strcmp(options->guest, text) == 0)
 		owner = "--guest";
-	else if (options->uplink != NULL && strcmp(options->uplink, text) == 0)
+	else if (options->uplink && strcmp(options->uplink, text) == 0)
 		owner = "--uplink";
-	if (options->control_fd < 0 || owner == NULL)
+	if (options->control_fd < 0 || !owner)
 		return true;
 	return refuse(error, "--control-fd: \"%d\": expected another descriptor than that of %s", options->control_fd,
 		      owner);
@@ -261,9 +261,9 @@ static bool check_guest(const struct options *options, struct error *error)
 {
 	if (options->wanted == WANT_RUN && options->vm_fd >= 0)
 		return refuse(error, "--vm-fd: not with `softnet run`, which makes the socket itself");
-	if (options->vm_fd >= 0 && options->guest != NULL)
+	if (options->vm_fd >= 0 && options->guest)
 		return refuse(error, "--guest: not together with --vm-fd");
-	if (options->wanted == WANT_GUARD && options->vm_fd < 0 && options->guest == NULL)
+	if (options->wanted == WANT_GUARD && options->vm_fd < 0 && !options->guest)
 		return refuse(error, "--vm-fd: missing; give --vm-fd or --guest, or see softnet --help");
 	return true;
 }
@@ -289,8 +289,8 @@ static bool check_together(const struct options *options, struct error *error)
 {
 	if (!check_verb(options, error) || !check_guest(options, error))
 		return false;
-	const struct port_kind *uplink = options->uplink != NULL ? port_kind_of(options->uplink) : NULL;
-	if (options->host_only && uplink != NULL && !uplink->can_be_host_only)
+	const struct port_kind *uplink = options->uplink ? port_kind_of(options->uplink) : NULL;
+	if (options->host_only && uplink && !uplink->can_be_host_only)
 		return refuse(error, "--vm-net-type: \"host\": expected --uplink %s with it", platform_uplink);
 	if (options->dhcp_off && options->static_count == 0)
 		return refuse(error, "--no-dhcp: expected --vm-ip with it, or the VM could never send anything");
@@ -373,7 +373,7 @@ bool wants_ipv6_with(const struct options *options, const struct rule_list *rule
 					       : "auto: no rule names a prefix of IPv4";
 	if (options->ipv6 != IPV6_AUTO)
 		reason = "--ipv6";
-	if (why != NULL)
+	if (why)
 		*why = reason;
 	return options->ipv6 == IPV6_AUTO ? !is_all_ipv4 && !is_lopsided : options->ipv6 == IPV6_GUARD;
 }

@@ -48,7 +48,7 @@ static bool is_listed(const char *list, const char *name)
 {
 	size_t length = strcspn(name, " ");
 	bool is_word = length > 0 && name[length] == '\0';
-	for (const char *at = is_word ? strstr(list, name) : NULL; at != NULL; at = strstr(at + 1, name))
+	for (const char *at = is_word ? strstr(list, name) : NULL; at; at = strstr(at + 1, name))
 		if (at[-1] == ' ' && at[length] == ' ')
 			return true;
 	return false;
@@ -86,7 +86,7 @@ static const char *name_of_verb(size_t i)
 static bool refuse_verb(const char *word, struct error *error)
 {
 	const char *guess = guess_word(word, strlen(word), name_of_verb);
-	if (guess != NULL)
+	if (guess)
 		return refuse(error, "\"%.60s\": no such verb; did you mean `softnet %s`?", word, guess);
 	return refuse_value(
 	    error, word,
@@ -100,10 +100,10 @@ int take_verb(int argc, char **argv, struct options *options, struct error *erro
 	for (int i = 1; i < VERBS; i++) {
 		const struct verb *verb = &verbs[i];
 		if (strcmp(argv[1], verb->first) != 0 ||
-		    (verb->second != NULL && (argc <= 2 || strcmp(argv[2], verb->second) != 0)))
+		    (verb->second && (argc <= 2 || strcmp(argv[2], verb->second) != 0)))
 			continue;
 		options->wanted = verb->wanted;
-		return verb->second != NULL ? 2 : 1;
+		return verb->second ? 2 : 1;
 	}
 	if (strcmp(argv[1], "policy") == 0)
 		refuse_value(error, argc > 2 ? argv[2] : "policy", "softnet policy check, show or set, and options");
@@ -117,7 +117,7 @@ int take_verb(int argc, char **argv, struct options *options, struct error *erro
 int take_attached(int argc, char **argv, struct options *options, struct error *error)
 {
 	options->interface = argc > 2 && argv[2][0] != '-' ? argv[2] : NULL;
-	if (options->interface != NULL)
+	if (options->interface)
 		return 2;
 	refuse(error, "%s: expected an interface: softnet %s IFACE [options]", argv[1], argv[1]);
 	return -1;
@@ -140,7 +140,7 @@ bool find_topic(int argc, char **argv, enum wanted *topic, struct error *error)
 static bool take_captures(char **words, struct options *options, struct error *error)
 {
 	struct error cause;
-	for (; *words != NULL; words++)
+	for (; *words; words++)
 		if (!add_capture(options, *words, SIDE_OF_FRAME, &cause))
 			return refuse(error, "replay: %s", cause.text);
 	return options->capture_count > 0 ||
@@ -151,9 +151,9 @@ bool take_operands(char **words, bool has_separator, struct options *options, st
 {
 	switch (options->wanted) {
 	case WANT_RUN:
-		if (*words != NULL && !has_separator)
+		if (*words && !has_separator)
 			return refuse_value(error, *words, "\"--\" before the command of `softnet run`");
-		if (*words == NULL)
+		if (!*words)
 			return refuse(error, "run: expected a command: softnet run [options] -- COMMAND ARGS...");
 		options->command = words;
 		return true;
@@ -168,14 +168,14 @@ bool take_operands(char **words, bool has_separator, struct options *options, st
 	case WANT_SET:
 	case WANT_STATUS:
 	case WANT_WATCH:
-		return *words == NULL || refuse_value(error, *words, "nothing behind the options");
+		return !*words || refuse_value(error, *words, "nothing behind the options");
 	case WANT_GUARD:
 	case WANT_HELP:
 	case WANT_VERSION:
 	case WANT_PROBE:
 		break;
 	}
-	return *words == NULL ||
+	return !*words ||
 	       refuse_value(
 		   error,
 		   *words, "an option, or `run`, `attach`, `detach`, `policy`, `status`, `watch` or `replay` as the first word");
@@ -185,10 +185,10 @@ bool take_operands(char **words, bool has_separator, struct options *options, st
 static bool check_policy_client(const struct options *options, struct error *error)
 {
 	const char *verb = options->wanted == WANT_SET ? "set" : "show";
-	if (options->control_path == NULL && options->name == NULL)
+	if (!options->control_path && !options->name)
 		return refuse(error,
 			      "policy %s: expected --vm NAME, or --control and the PATH that the guard was given", verb);
-	if (options->control_path != NULL && options->name != NULL)
+	if (options->control_path && options->name)
 		return refuse(error, "--vm: not together with --control");
 	bool says_nothing = (options->seen & (options->seen - 1)) == 0; /* but which guard */
 	return options->wanted == WANT_SHOW || !says_nothing ||
@@ -204,8 +204,8 @@ static bool check_files(const struct options *options, struct error *error)
 	for (uint32_t i = 0; i < options->event_count; i++)
 		files[count++] = options->events[i];
 	for (size_t i = 0; i < count; i++)
-		for (size_t j = 0; files[i] != NULL && j < i; j++)
-			if (files[j] != NULL && strcmp(files[i], files[j]) == 0)
+		for (size_t j = 0; files[i] && j < i; j++)
+			if (files[j] && strcmp(files[i], files[j]) == 0)
 				return refuse(
 				    error,
 				    "\"%s\": expected another file for each of --events, --pcap, --metrics and "
@@ -218,7 +218,7 @@ static bool check_files(const struct options *options, struct error *error)
 static bool check_needed(const struct options *options, struct error *error)
 {
 	static const char *const of_pcap[] = { "frames", "pcap-size", "pcap-files" };
-	bool has_pcap = options->pcap != NULL || options->wanted == WANT_REPLAY;
+	bool has_pcap = options->pcap || options->wanted == WANT_REPLAY;
 	for (size_t i = 0; !has_pcap && i < sizeof of_pcap / sizeof *of_pcap; i++)
 		if (was_given(options, of_pcap[i]))
 			return refuse(error, "--%s: expected --pcap with it", of_pcap[i]);
@@ -234,7 +234,7 @@ static bool check_needed(const struct options *options, struct error *error)
 bool verb_takes(enum wanted wanted, const char *name)
 {
 	const struct verb *verb = find_verb(wanted);
-	return verb->takes != NULL ? is_listed(verb->takes, name) : !is_listed(OF_CLIENTS, name);
+	return verb->takes ? is_listed(verb->takes, name) : !is_listed(OF_CLIENTS, name);
 }
 
 bool check_verb(const struct options *options, struct error *error)
@@ -244,10 +244,10 @@ bool check_verb(const struct options *options, struct error *error)
 		const char *name = option_lines[line].name;
 		if ((options->seen >> line & 1) == 0 || verb_takes(options->wanted, name))
 			continue;
-		if (verb->takes == NULL)
+		if (!verb->takes)
 			return refuse(error, "--%s: only with `softnet status`, `watch` or `replay`", name);
-		return refuse(error, "--%s: not with `softnet %s%s%s`", name, verb->first,
-			      verb->second != NULL ? " " : "", verb->second != NULL ? verb->second : "");
+		return refuse(error, "--%s: not with `softnet %s%s%s`", name, verb->first, verb->second ? " " : "",
+			      verb->second ? verb->second : "");
 	}
 	if (options->wanted == WANT_SHOW || options->wanted == WANT_SET)
 		return check_policy_client(options, error);

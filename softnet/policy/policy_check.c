@@ -146,7 +146,7 @@ static void print_answer(const struct answer *answer, const struct rule_list *ru
 static char **take_tuple(char **words, char text[TUPLE_TEXT])
 {
 	bool is_direction = strcmp(*words, "in") == 0 || strcmp(*words, "out") == 0;
-	if (is_direction && words[1] != NULL) {
+	if (is_direction && words[1]) {
 		snprintf(text, TUPLE_TEXT, "%s %s", words[0], words[1]);
 		return words + 2;
 	}
@@ -160,7 +160,7 @@ static bool measure_tuples(char **words, int *width, struct error *error)
 	char text[TUPLE_TEXT], written[RULE_TEXT];
 	struct rule_text tuple;
 	*width = 0;
-	while (*words != NULL) {
+	while (*words) {
 		words = take_tuple(words, text);
 		if (!parse_tuple(text, &tuple, error))
 			return false;
@@ -188,7 +188,7 @@ bool check_policy(struct options *options, FILE *to, struct check_manner how, st
 	    list_guest_ports(options->exposes, options->expose_count, config.exposed.item, EXPOSED_MAX);
 	for (uint32_t i = 0; i < options->rules.count; i++)
 		print_rule(&options->rules.rule[i], to);
-	for (char **words = options->tuples; *words != NULL;) {
+	for (char **words = options->tuples; *words;) {
 		struct rule_text tuple;
 		words = take_tuple(words, text);
 		if (!parse_tuple(text, &tuple, error))

@@ -36,8 +36,8 @@ static bool print_answer(const json_t *answer, FILE *to, struct error *error)
 {
 	const json_t *result = json_object_get(answer, "result");
 	const char *message = json_string_value(json_object_get(json_object_get(answer, "error"), "message"));
-	if (result == NULL)
-		return refuse(error, "%s", message != NULL ? message : "--control: that is no guard's answer");
+	if (!result)
+		return refuse(error, "%s", message ? message : "--control: that is no guard's answer");
 	print_rules(result, "allow", to);
 	print_rules(result, "block", to);
 	return true;
@@ -68,17 +68,17 @@ bool ask_for_policy(const struct options *options, FILE *to, struct error *error
 	struct sockaddr_un address;
 	struct error cause;
 	const char *path = options->control_path;
-	if (path != NULL && !unix_address(&address, path, strlen(path), &cause))
+	if (path && !unix_address(&address, path, strlen(path), &cause))
 		return refuse(error, "--control: %s", cause.text);
 	if (!become_caller())
 		return refuse(error, "--control: cannot become its caller again: %s", strerror(errno));
-	copy_text(call.path, sizeof call.path, path != NULL ? path : "");
-	if (path == NULL && !find_guard(options, &call, error))
+	copy_text(call.path, sizeof call.path, path ? path : "");
+	if (!path && !find_guard(options, &call, error))
 		return false;
 	char *request = request_of(options);
 	call_guards(&call, 1, request, TIMEOUT_MS, NULL);
 	free(request);
-	bool is_done = call.answer != NULL
+	bool is_done = call.answer
 			   ? print_answer(call.answer, to, error)
 			   : refuse(error, "--control: %s %s: %s",
 				    call.is_connected ? "no answer from" : "cannot connect to", call.path, call.why);

@@ -85,7 +85,7 @@ static struct source *choose_source(void)
 {
 	struct source *first = NULL;
 	for (uint32_t i = 0; i < replay.asked->capture_count; i++)
-		if (replay.order[i]->has_head && (first == NULL || begins_before(replay.order[i], first)))
+		if (replay.order[i]->has_head && (!first || begins_before(replay.order[i], first)))
 			first = replay.order[i];
 	return first;
 }
@@ -120,7 +120,7 @@ static bool choose_options(struct error *error)
 		return true;
 	}
 	const struct source *source = find_comment();
-	if (source == NULL)
+	if (!source)
 		return refuse(error, "replay: no capture says with which options it was made; give the guard's own, "
 				     "--vm-mac-address at least");
 	if (!read_comment(source, &replay.options))
@@ -135,7 +135,7 @@ static bool start_other(uint64_t now_ms, struct error *error)
 {
 	static struct options options;
 	struct error cause;
-	if (replay.asked->diff == NULL)
+	if (!replay.asked->diff)
 		return true;
 	options = replay.options;
 	options.rules.count = 0;
@@ -168,7 +168,7 @@ static bool follow_comment(struct source *source)
 	if (replay.asked->sites.count > 0)
 		options.sites = replay.asked->sites;
 	if (!change_replay_guard(&replay.guard, &options, &options.rules, &cause) ||
-	    (replay.asked->diff != NULL && !change_replay_guard(&replay.other, &options, &replay.other.rules, &cause)))
+	    (replay.asked->diff && !change_replay_guard(&replay.other, &options, &replay.other.rules, &cause)))
 		return refuse_comment(source, &cause);
 	return true;
 }
@@ -217,7 +217,7 @@ static void replay_frame(const struct source *source)
 			      .captured = &source->head,
 			      .other = REPLAY_NOTHING };
 	r.verdict = decide_by(&replay.guard, r.direction, r.captured);
-	if (replay.asked->diff != NULL)
+	if (replay.asked->diff)
 		r.other = decide_by(&replay.other, r.direction, r.captured);
 	r.recorded = recorded_verdict(r.captured->comment, r.captured->comment_length);
 	count_replayed(&replay.counts, &r);
@@ -230,7 +230,7 @@ static void replay_frames(void)
 	struct source *source;
 	do {
 		source = choose_source();
-		if (source == NULL || !follow_comment(source))
+		if (!source || !follow_comment(source))
 			return;
 		replay_frame(source);
 	} while (!ferror(replay.to) && read_head(source));

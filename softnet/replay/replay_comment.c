@@ -11,7 +11,7 @@ static const char first_word[] = "softnet ";
 bool is_guards_comment(const char *comment, size_t length)
 {
 	size_t word = sizeof first_word - 1;
-	return comment != NULL && length >= word && memcmp(comment, first_word, word) == 0;
+	return comment && length >= word && memcmp(comment, first_word, word) == 0;
 }
 
 /* "--name" or "--name=value". */
@@ -44,7 +44,7 @@ static bool split_lines(char *text, char **words, int *count, struct error *erro
 	*count = 0;
 	words[(*count)++] = softnet;
 	words[(*count)++] = replay;
-	for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
+	for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
 		if (line == text || *line == '\0')
 			continue;
 		if (!check_line(line, error))
@@ -70,8 +70,7 @@ bool read_guards_comment(const char *comment, size_t length, struct options *opt
 		return refuse(error, "expected text: it holds an octet of zero");
 	char *text = strdup(comment);
 	char **words = calloc(count_lines(comment) + 4, sizeof *words);
-	bool is_read = text != NULL && words != NULL ? parse_lines(text, words, options, error)
-						     : refuse(error, "no memory is left");
+	bool is_read = text && words ? parse_lines(text, words, options, error) : refuse(error, "no memory is left");
 	free(words);
 	free(text);
 	options->captures[0].path = NULL;

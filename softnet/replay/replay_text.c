@@ -23,14 +23,14 @@ unsigned recorded_verdict(const char *comment, size_t length)
 {
 	static const char drop[] = "drop ";
 	size_t word = sizeof drop - 1;
-	if (comment == NULL)
+	if (!comment)
 		return REPLAY_NOTHING;
 	if (length == 4 && memcmp(comment, "pass", 4) == 0)
 		return PASS;
 	if (length <= word || memcmp(comment, drop, word) != 0)
 		return REPLAY_NOTHING;
 	const char *reason = comment + word, *colon = memchr(reason, ':', length - word);
-	size_t reason_length = colon != NULL ? (size_t)(colon - reason) : length - word;
+	size_t reason_length = colon ? (size_t)(colon - reason) : length - word;
 	for (unsigned verdict = FIRST_DROP; verdict < VERDICTS; verdict++)
 		if (strlen(verdict_name(verdict)) == reason_length &&
 		    memcmp(verdict_name(verdict), reason, reason_length) == 0)

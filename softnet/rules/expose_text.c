@@ -10,10 +10,9 @@ static bool parse_range(char *text, uint16_t *first, uint32_t *ports)
 {
 	uint64_t low, high;
 	char *dash = strchr(text, '-');
-	if (dash != NULL)
+	if (dash)
 		*dash = '\0';
-	if (!parse_number(text, 1, UINT16_MAX, &low) ||
-	    !parse_number(dash != NULL ? dash + 1 : text, low, UINT16_MAX, &high))
+	if (!parse_number(text, 1, UINT16_MAX, &low) || !parse_number(dash ? dash + 1 : text, low, UINT16_MAX, &high))
 		return false;
 	*first = (uint16_t)low;
 	*ports = (uint32_t)(high - low + 1);
@@ -53,15 +52,15 @@ bool parse_expose(const char *text, struct expose *expose, struct error *error)
 	if (strncmp(rest, "udp/", 4) == 0 || strncmp(rest, "tcp/", 4) == 0)
 		rest += 4;
 	char *internal = strrchr(rest, ':');
-	if (internal == NULL || !parse_range(internal + 1, &expose->internal_port, &internal_ports))
+	if (!internal || !parse_range(internal + 1, &expose->internal_port, &internal_ports))
 		return refuse_value(error, text, FORM);
 	*internal = '\0';
 	char *colon = strrchr(rest, ':');
-	if (!parse_range(colon == NULL ? rest : colon + 1, &expose->external_port, &external_ports))
+	if (!parse_range(!colon ? rest : colon + 1, &expose->external_port, &external_ports))
 		return refuse_value(error, text, FORM);
-	if (colon != NULL)
+	if (colon)
 		*colon = '\0';
-	if (colon != NULL && !parse_listener(rest, &expose->external))
+	if (colon && !parse_listener(rest, &expose->external))
 		return refuse_value(error, text,
 				    "an IPv4 address, or an IPv6 address in brackets, that can be listened on");
 	if (external_ports != internal_ports)

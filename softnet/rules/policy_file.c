@@ -34,7 +34,7 @@ static char *take_line(char **rest)
 	*end = '\0';
 	line[strcspn(line, "#")] = '\0';
 	line += strspn(line, " \t\r");
-	for (size_t length = strlen(line); length > 0 && strchr(" \t\r", line[length - 1]) != NULL; length--)
+	for (size_t length = strlen(line); length > 0 && strchr(" \t\r", line[length - 1]); length--)
 		line[length - 1] = '\0';
 	return line;
 }

@@ -79,7 +79,7 @@ static bool lacks_brackets(const char *target, size_t *colon)
 	char copy[PART_TEXT];
 	struct address address;
 	const char *last = strrchr(target, ':');
-	if (last == NULL || target[0] == '[' || (size_t)(last - target) >= sizeof copy)
+	if (!last || target[0] == '[' || (size_t)(last - target) >= sizeof copy)
 		return false;
 	*colon = (size_t)(last - target);
 	snprintf(copy, sizeof copy, "%.*s", (int)*colon, target);
@@ -96,22 +96,22 @@ bool refuse_target(const char *text, const char *target, struct error *error)
 			      "\"%.*s\": these are two rules: a comma stands between them, in a file the end of "
 			      "a line",
 			      SHOWN, text);
-	if (meant != NULL)
+	if (meant)
 		return refuse(error, "\"%.*s\": did you mean %s? A target is %s", SHOWN, text, meant, EXPECTED_TARGET);
 	if (target[slash] == '/' && has_bad_length(target, slash, &bits))
 		return refuse(error, "\"%.*s\": behind the slash stands a length of 0 to %d bits", SHOWN, text, bits);
-	if (consists_of(target, word, "0123456789.") && strchr(target, '.') != NULL) {
-		const char *second = strchr(target, ':') != NULL ? strchr(strchr(target, ':') + 1, ':') : NULL;
-		if (second != NULL)
+	if (consists_of(target, word, "0123456789.") && strchr(target, '.')) {
+		const char *second = strchr(target, ':') ? strchr(strchr(target, ':') + 1, ':') : NULL;
+		if (second)
 			return refuse(error, "\"%.*s\": between protocol and port stands a slash: tcp/443", SHOWN, text);
 		return refuse_ipv4(text, target, word, error);
 	}
 	if (lacks_brackets(target, &colon))
 		return refuse(error, "\"%.*s\": before a port IPv6 stands in brackets: [%.*s]%s", SHOWN, text,
 			      (int)colon, target, target + colon);
-	if (target[0] == '[' && strchr(target, ']') == NULL)
+	if (target[0] == '[' && !strchr(target, ']'))
 		return refuse(error, "\"%.*s\": the bracket is not closed: [fd00::1]:443", SHOWN, text);
-	if (target[0] != '@' && target[0] != '[' && memchr(target, '.', word) != NULL)
+	if (target[0] != '@' && target[0] != '[' && memchr(target, '.', word))
 		return refuse(error, "\"%.*s\": names of hosts are not looked up; expected %s", SHOWN, text,
 			      EXPECTED_TARGET);
 	return refuse_value(error, text, EXPECTED_TARGET);
@@ -141,7 +141,7 @@ const char *doubtful_port(const char *rule)
 	static char cure[2 * PART_TEXT + 32];
 	size_t colon;
 	const char *target = rule + (strncmp(rule, "in ", 3) == 0 ? 3 : strncmp(rule, "out ", 4) == 0 ? 4 : 0);
-	if (strchr(target, '/') != NULL || strlen(target) >= PART_TEXT || !lacks_brackets(target, &colon))
+	if (strchr(target, '/') || strlen(target) >= PART_TEXT || !lacks_brackets(target, &colon))
 		return NULL;
 	const char *port = target + colon + 1;
 	if (strspn(port, "0123456789") != strlen(port) || strlen(port) < 2)

@@ -94,17 +94,17 @@ static bool split_target(char *text, char **qualifier)
 	*qualifier = NULL;
 	if (text[0] == '[') {
 		char *closing = strchr(text, ']');
-		if (closing == NULL || memchr(text, ':', (size_t)(closing - text)) == NULL)
+		if (!closing || !memchr(text, ':', (size_t)(closing - text)))
 			return false;
-		if (strchr("/:", closing[1]) == NULL) /* or the end; what else stood there would become part of the address */
+		if (!strchr("/:", closing[1])) /* or the end; what else stood there would become part of the address */
 			return false;
 		memmove(closing, closing + 1, strlen(closing)); /* with the final zero */
 		memmove(text, text + 1, strlen(text));
 		colon = strchr(closing - 1, ':');
-	} else if (colon != NULL && strchr(colon + 1, ':') != NULL) {
+	} else if (colon && strchr(colon + 1, ':')) {
 		return true; /* two colons and no bracket: IPv6 alone */
 	}
-	if (colon != NULL) {
+	if (colon) {
 		*colon = '\0';
 		*qualifier = colon + 1;
 	}
@@ -137,7 +137,7 @@ bool parse_rule(const char *text, struct rule_text *rule, struct error *error)
 	memcpy(copy, target, length + 1);
 	if (!split_target(copy, &qualifier) || !parse_target(copy, rule))
 		return refuse_target(text, target, error);
-	if (qualifier != NULL && !parse_qualifier(qualifier, rule))
+	if (qualifier && !parse_qualifier(qualifier, rule))
 		return refuse_qualifier(text, qualifier, error);
 	return true;
 }
@@ -216,7 +216,7 @@ bool add_rule(struct rule_list *list, const char *text, enum destination_class c
 static void warn_of_port(const char *text)
 {
 	const char *cure = doubtful_port(text);
-	if (cure != NULL)
+	if (cure)
 		warning("\"%.80s\" is one address, and no port; write %s", text, cure);
 }
 
@@ -229,7 +229,7 @@ bool add_rules(struct rule_list *list, const char *text, enum destination_class 
 			return false;
 		warn_of_port(item);
 	}
-	return rest == NULL || refuse_value(error, text, "a comma list of rules without empty items");
+	return !rest || refuse_value(error, text, "a comma list of rules without empty items");
 }
 
 /* A rule beside its text, by which it is sorted. */

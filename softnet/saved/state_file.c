@@ -43,7 +43,7 @@ static const char *why_closed(int cause)
 static const char *read_file(int fd, size_t *length)
 {
 	const char *cause = check_file(fd);
-	if (cause != NULL)
+	if (cause)
 		return cause;
 	for (*length = 0; *length < sizeof buffer;) {
 		ssize_t got = read(fd, buffer + *length, sizeof buffer - *length);
@@ -70,7 +70,7 @@ const char *load_state_file(struct state_file *file, const struct config *config
 	if (fd < 0)
 		return errno == ENOENT ? "" : why_closed(errno);
 	const char *cause = read_file(fd, &length);
-	if (cause != NULL) {
+	if (cause) {
 		close(fd);
 		return cause;
 	}
@@ -82,7 +82,7 @@ const char *load_state_file(struct state_file *file, const struct config *config
 
 bool is_due(const struct state_file *file, uint64_t now_ms)
 {
-	return file->path != NULL && file->has_changed && now_ms - file->saved_ms >= SAVE_INTERVAL_MS;
+	return file->path && file->has_changed && now_ms - file->saved_ms >= SAVE_INTERVAL_MS;
 }
 
 /* The file that we have open is the one that the next start would read. */
@@ -160,7 +160,7 @@ static void tell_failure(struct state_file *file, int cause)
 
 bool save_state_file(struct state_file *file, const struct state *state, struct moment moment, bool at_once)
 {
-	if (file->path == NULL || (!at_once && !is_due(file, moment.now_ms)))
+	if (!file->path || (!at_once && !is_due(file, moment.now_ms)))
 		return false;
 	file->has_changed = false;
 	struct moment timeless = { moment.now_ms, 0 };

@@ -110,7 +110,7 @@ size_t write_state_text(const struct state *state, const struct state_owner *own
 static int split_words(char *line, char *words[WORDS_MAX])
 {
 	int count = 0;
-	for (char *word = strtok(line, " "); word != NULL; word = strtok(NULL, " ")) {
+	for (char *word = strtok(line, " "); word; word = strtok(NULL, " ")) {
 		if (count == WORDS_MAX)
 			return 0;
 		words[count++] = word;
@@ -275,12 +275,12 @@ const char *read_state_text(char *text, size_t length, const struct state_owner 
 		return "it is damaged";
 	char *line = text + sizeof FIRST_LINE;
 	text[length - SUM_LINE] = '\0';
-	for (char *end; (end = strchr(line, '\n')) != NULL; line = end + 1, lines++) {
+	for (char *end; (end = strchr(line, '\n')); line = end + 1, lines++) {
 		*end = '\0';
 		if (lines < 4 && strncmp(line, opening[lines], strlen(opening[lines])) != 0)
 			return "it is damaged";
 		const char *cause = take_line(line, owner, config, &next, moment);
-		if (cause != NULL)
+		if (cause)
 			return cause;
 	}
 	if (lines < 4)

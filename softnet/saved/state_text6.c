@@ -253,8 +253,7 @@ static void restore_binding(struct binding6 b, const struct config *config, stru
 	b.used_ms = moment.now_ms;
 	b.valid_ms = b.since_ms + (leased ? 0 : DAD_MS);
 	b.conflict_ms = b.since_ms + (leased ? LEASED_CONFLICT_MS : DAD_CONFLICT_MS);
-	if (b.expires_ms == 0 || !is_claimable6(config, state, b.address, moment.now_ms) ||
-	    find_lease6(state, b.address) != NULL)
+	if (b.expires_ms == 0 || !is_claimable6(config, state, b.address, moment.now_ms) || find_lease6(state, b.address))
 		return; /* over, or somebody else's address now */
 	for (int i = 0; i < BINDINGS6_MAX; i++)
 		if (state->ipv6.bindings[i].expires_ms == 0) {

@@ -64,7 +64,7 @@ bool take_addresses(const char *word, struct address_set *set)
 	while (next_item(&rest, item, sizeof item))
 		if (!parse_address(item, &a) || !set_add(set, a))
 			return false;
-	return rest == NULL;
+	return !rest;
 }
 
 bool take_macs(const char *word, struct mac_set *set)
@@ -78,7 +78,7 @@ bool take_macs(const char *word, struct mac_set *set)
 	while (next_item(&rest, item, sizeof item))
 		if (!parse_mac(item, &mac) || !mac_set_add(set, mac))
 			return false;
-	return rest == NULL;
+	return !rest;
 }
 
 bool take_choice(const char *word, const char *yes, const char *no, bool *chosen)

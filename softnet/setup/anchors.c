@@ -216,8 +216,8 @@ static void tell_resident(const struct options *options, const struct anchors *a
 	if (config->resident.count == 0)
 		return;
 	tell_set("host itself", &config->resident, &options->gateways, "");
-	info("host itself: at %s%s%s", format_mac(config->resident_mac, text), why != NULL ? ", not the router: " : "",
-	     why != NULL ? why : "");
+	info("host itself: at %s%s%s", format_mac(config->resident_mac, text), why ? ", not the router: " : "",
+	     why ? why : "");
 }
 
 void tell_anchors(const struct options *options, const struct anchors *anchors, const struct config *config)

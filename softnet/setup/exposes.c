@@ -61,7 +61,7 @@ static struct address choose_ipv6(const struct config *config, const struct stat
 		if (status_of(b, now_ms) != STATUS_VALID || is_link_local(b->address))
 			continue;
 		bool is_near = is_in_networks_prefix(state, b->address, now_ms);
-		bool is_better = best == NULL || is_near > best_is_near;
+		bool is_better = !best || is_near > best_is_near;
 		if (!is_better && is_near == best_is_near && !same_address(best->address, current))
 			is_better = same_address(b->address, current) || b->since_ms < best->since_ms;
 		if (is_better) {
@@ -69,7 +69,7 @@ static struct address choose_ipv6(const struct config *config, const struct stat
 			best_is_near = is_near;
 		}
 	}
-	return best != NULL ? best->address : guess_ipv6(config, state, now_ms);
+	return best ? best->address : guess_ipv6(config, state, now_ms);
 }
 
 /* Forwarding */
@@ -130,7 +130,7 @@ static void tell_result(const struct exposes *exposes, struct exposed *item)
 		info("--expose: \"%s\" leads to %s", item->text, format_address(guest, address));
 	} else if (item->error != item->told_error) {
 		warning("--expose: \"%s\" is not in place: %s", item->text, describe_failure(item, text));
-		if (exposes->tell != NULL)
+		if (exposes->tell)
 			exposes->tell(exposes->context, text);
 	}
 	item->told_error = item->error;
@@ -153,7 +153,7 @@ static void take_results(struct exposes *exposes)
 
 void follow_address(struct exposes *exposes, const struct config *config, const struct state *state, uint64_t now_ms)
 {
-	if (exposes->count == 0 || exposes->uplink->kind->expose == NULL)
+	if (exposes->count == 0 || !exposes->uplink->kind->expose)
 		return;
 	follow_family(exposes, EXPOSE_IPV4, choose_ipv4(state, exposes->guest[EXPOSE_IPV4], now_ms));
 	follow_family(exposes, EXPOSE_IPV6, choose_ipv6(config, state, exposes->guest[EXPOSE_IPV6], now_ms));
@@ -175,7 +175,7 @@ static void try_again(struct exposes *exposes)
 
 bool add_expose(struct exposes *exposes, const char *text, struct error *error)
 {
-	if (exposes->uplink->kind->expose == NULL)
+	if (!exposes->uplink->kind->expose)
 		return refuse(error, "the uplink \"%s\" cannot forward ports", exposes->uplink->name);
 	struct expose expose;
 	if (parse_expose(text, &expose, error) && exposes->ipv6_off && !is_ipv4(expose.external))
@@ -204,7 +204,7 @@ bool remove_expose(struct exposes *exposes, const char *text, struct error *erro
 	const struct exposed *found = find_expose(exposes, text);
 	if (!parse_expose(text, &expose, error))
 		return false;
-	if (found == NULL)
+	if (!found)
 		return refuse(error, "\"%s\": not exposed", text);
 	uint32_t index = (uint32_t)(found - exposes->items);
 	take_back(exposes, &exposes->items[index]);

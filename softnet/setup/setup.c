@@ -12,13 +12,13 @@ const char *uplink_text(const struct options *options)
 {
 	if (options->wanted == WANT_ATTACH)
 		return "attach"; /* whichever network the port is in */
-	return options->uplink != NULL ? options->uplink : platform_uplink;
+	return options->uplink ? options->uplink : platform_uplink;
 }
 
 bool apply_rules(const struct options *options, const struct rule_list *rules, struct config *config, struct error *error)
 {
 	static struct policy spare;
-	if (options->inbound == INBOUND_NONE && find_inbound_allow(rules) != NULL)
+	if (options->inbound == INBOUND_NONE && find_inbound_allow(rules))
 		return refuse(error, "nothing may be allowed in with --inbound none");
 	if (!compile_rules(rules, speaks_both_ways(options, rules), &spare, error))
 		return false;

@@ -15,7 +15,7 @@
 /* The upper half of a global address (2000::/3). False: no such address. */
 static bool upper_half(const struct ifaddrs *i, uint64_t *upper)
 {
-	if (i->ifa_addr == NULL || i->ifa_addr->sa_family != AF_INET6 || (i->ifa_flags & IFF_LOOPBACK) != 0)
+	if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET6 || (i->ifa_flags & IFF_LOOPBACK) != 0)
 		return false;
 	const uint8_t *octets = ((const struct sockaddr_in6 *)(const void *)i->ifa_addr)->sin6_addr.s6_addr;
 	*upper = address_of_octets(octets, 16).high;
@@ -46,7 +46,7 @@ static bool read_sites(struct site_watch *watch, struct site_set *set)
 	memset(set, 0, sizeof *set);
 	if (getifaddrs(&list) < 0)
 		return false;
-	for (const struct ifaddrs *i = list; i != NULL; i = i->ifa_next)
+	for (const struct ifaddrs *i = list; i; i = i->ifa_next)
 		if (upper_half(i, &upper))
 			has_room = add_site(set, upper & SITE_MASK) && has_room;
 	freeifaddrs(list);

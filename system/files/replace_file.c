@@ -59,7 +59,7 @@ bool replace_file(const char *path, const char *text, size_t length, mode_t mode
 	int cause = errno;
 	if (!is_written)
 		unlink(temporary);
-	if (is_written && kept != NULL)
+	if (is_written && kept)
 		*kept = fd;
 	else
 		close(fd);

@@ -25,11 +25,11 @@ static bool find_user(const char *text, struct identity *found, bool *has_group)
 	uint64_t number = 0;
 	bool is_number = parse_number(text, 0, HIGHEST_ID, &number);
 	const struct passwd *entry = is_number ? getpwuid((uid_t)number) : getpwnam(text);
-	if (entry == NULL && !is_number)
+	if (!entry && !is_number)
 		return false;
 	*has_group = entry != NULL;
-	found->uid = entry != NULL ? entry->pw_uid : (uid_t)number;
-	if (entry != NULL) {
+	found->uid = entry ? entry->pw_uid : (uid_t)number;
+	if (entry) {
 		found->gid = entry->pw_gid;
 		snprintf(found->name, sizeof found->name, "%s", entry->pw_name);
 	}
@@ -44,7 +44,7 @@ static bool find_group(const char *text, gid_t *gid)
 		return true;
 	}
 	const struct group *entry = getgrnam(text);
-	if (entry != NULL)
+	if (entry)
 		*gid = entry->gr_gid;
 	return entry != NULL;
 }
@@ -53,11 +53,11 @@ static bool find_group(const char *text, gid_t *gid)
 static bool apply_names(const char *user, const char *group, struct identity *who, struct error *error)
 {
 	bool has_group = true;
-	if (user != NULL && !find_user(user, who, &has_group))
+	if (user && !find_user(user, who, &has_group))
 		return refuse(error, "--user: \"%.60s\": no such user", user);
-	if (!has_group && group == NULL)
+	if (!has_group && !group)
 		return refuse(error, "--user: \"%.60s\": has no account, so --group is needed with it", user);
-	if (group != NULL && !find_group(group, &who->gid))
+	if (group && !find_group(group, &who->gid))
 		return refuse(error, "--group: \"%.60s\": no such group", group);
 	return true;
 }
@@ -79,7 +79,7 @@ static bool choose_for_somebody(const struct identity *caller, const char *user,
 		return false;
 	if (named.uid != caller->uid)
 		return refuse(error, "--user: \"%.60s\": only root may choose another user than itself%s", user, advice);
-	if (group != NULL && named.gid != caller->gid)
+	if (group && named.gid != caller->gid)
 		return refuse(error, "--group: \"%.60s\": only root may choose another group than its own%s", group,
 			      advice);
 	ids->guard = ids->command = *caller;
@@ -100,8 +100,8 @@ static bool find_sudo_caller(struct identity *caller)
 	const char *user = getenv("SUDO_UID"), *group = getenv("SUDO_GID");
 	uint64_t uid, gid;
 	bool has_group;
-	if (user == NULL || group == NULL || !parse_number(user, 1, HIGHEST_ID, &uid) ||
-	    !parse_number(group, 0, HIGHEST_ID, &gid) || !find_user(user, caller, &has_group))
+	if (!user || !group || !parse_number(user, 1, HIGHEST_ID, &uid) || !parse_number(group, 0, HIGHEST_ID, &gid) ||
+	    !find_user(user, caller, &has_group))
 		return false;
 	caller->gid = (gid_t)gid;
 	return true;
@@ -118,15 +118,15 @@ static bool choose_for_root(const char *user, const char *group, struct identiti
 		if (!choose_for_somebody(&who, user, group, advice, ids, error))
 			return false;
 	} else {
-		if (user == NULL)
+		if (!user)
 			find_user("nobody", &who, &has_group);
 		if (!apply_names(user, group, &who, error))
 			return false;
 		ids->guard = who;
-		if (user != NULL || group != NULL)
+		if (user || group)
 			ids->command = who; /* else it keeps root: that is how it was typed */
 	}
-	ids->alone = user == NULL && group == NULL && !platform_has_other_users();
+	ids->alone = !user && !group && !platform_has_other_users();
 	if (ids->alone)
 		ids->guard.change = ids->command.change = false;
 	return true;

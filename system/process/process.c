@@ -30,7 +30,7 @@ static void scrub_environment(void)
 	static const char *const kept[] = { "PATH=", "TERM=", "LANG=" };
 	static char *environment[sizeof kept / sizeof *kept + 1];
 	int count = 0;
-	for (char **entry = environ; entry != NULL && *entry != NULL; entry++)
+	for (char **entry = environ; entry && *entry; entry++)
 		for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
 			if (strncmp(*entry, kept[i], strlen(kept[i])) == 0 && count < (int)(sizeof kept / sizeof *kept))
 				environment[count++] = *entry;

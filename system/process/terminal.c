@@ -18,13 +18,13 @@ enum { PIECE = 256, LEAVE_MS = 200, OF_A_LINE = 8 };
 static bool can_be_drawn_on(int fd)
 {
 	const char *kind = getenv("TERM");
-	return isatty(fd) && kind != NULL && kind[0] != '\0' && strcmp(kind, "dumb") != 0;
+	return isatty(fd) && kind && kind[0] != '\0' && strcmp(kind, "dumb") != 0;
 }
 
 bool has_colours(int fd)
 {
 	const char *no = getenv("NO_COLOR"); /* https://no-color.org: present and not empty */
-	return can_be_drawn_on(fd) && (no == NULL || no[0] == '\0');
+	return can_be_drawn_on(fd) && (!no || no[0] == '\0');
 }
 
 bool open_terminal(struct terminal *terminal)
@@ -34,7 +34,7 @@ bool open_terminal(struct terminal *terminal)
 		return false;
 	terminal->size = ROWS_MAX * (COLUMNS_MAX + OF_A_LINE) + PIECE;
 	terminal->screen = malloc(terminal->size);
-	if (terminal->screen == NULL)
+	if (!terminal->screen)
 		return false;
 	terminal->fd = open_terminal_again(STDOUT_FILENO, O_WRONLY | O_NONBLOCK);
 	terminal->is_shared = terminal->fd < 0;

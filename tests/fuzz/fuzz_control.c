@@ -55,9 +55,9 @@ static json_t *ask(const char *line, size_t octets)
 	memcpy(exact, line, octets);
 	char *text = rpc_begin(&call, methods, false, exact, octets);
 	free(exact);
-	json_t *answer = text != NULL && strchr(text, '\n') == NULL ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
+	json_t *answer = text && !strchr(text, '\n') ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
 	free(text);
-	if (answer == NULL || call.request != NULL || json_object_size(answer) != 3 ||
+	if (!answer || call.request || json_object_size(answer) != 3 ||
 	    (json_object_get(answer, "result") != NULL) == (json_object_get(answer, "error") != NULL))
 		abort();
 	return answer;
@@ -84,9 +84,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	while (n > 0) {
 		const uint8_t *newline = memchr(data, '\n', n);
-		size_t octets = newline != NULL ? (size_t)(newline - data) : n, used = octets + (newline != NULL);
+		size_t octets = newline ? (size_t)(newline - data) : n, used = octets + (newline != NULL);
 		json_t *answer = ask((const char *)data, octets);
-		if (json_object_get(answer, "result") != NULL)
+		if (json_object_get(answer, "result"))
 			set_again(answer);
 		json_decref(answer);
 		data += used;

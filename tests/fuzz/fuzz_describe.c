@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		return 0;
 	uint32_t lost = (uint32_t)data[0] << 8 | data[1], kept = (uint32_t)n - 2;
 	describe_frame(data + 2, kept, kept + lost, text);
-	if (memchr(text, '\0', sizeof text) == NULL)
+	if (!memchr(text, '\0', sizeof text))
 		abort();
 	for (const char *c = text; *c != '\0'; c++)
 		if (*c < ' ' || *c > '~')

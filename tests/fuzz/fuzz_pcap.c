@@ -49,8 +49,8 @@ static void read_comment(const uint8_t *data, size_t n)
 	memcpy(comment, data, n);
 	comment[n] = '\0';
 	bool is_taken = is_guards_comment(comment, n) && read_guards_comment(comment, n, &options, &error);
-	if (is_taken && (options.wanted != WANT_REPLAY || options.vm_mac == MAC_NONE || options.control_path != NULL ||
-			 options.captures[0].path != NULL || options.diff != NULL))
+	if (is_taken && (options.wanted != WANT_REPLAY || options.vm_mac == MAC_NONE || options.control_path ||
+			 options.captures[0].path || options.diff))
 		abort();
 	free(comment);
 }
@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		abort();
 	read_all(fd, n);
 	const uint8_t *comment = memmem(data, n, "softnet ", 8);
-	if (comment != NULL)
+	if (comment)
 		read_comment(comment, n - (size_t)(comment - data));
 	return 0;
 }

@@ -26,7 +26,7 @@ static bool parse(const char *const *words)
 	static char text[WORDS_MAX][4096];
 	static char *argv[WORDS_MAX + 2] = { "softnet" };
 	int argc = 1;
-	for (; words[argc - 1] != NULL; argc++) {
+	for (; words[argc - 1]; argc++) {
 		snprintf(text[argc - 1], sizeof text[0], "%s", words[argc - 1]);
 		argv[argc] = text[argc - 1];
 	}

@@ -23,8 +23,8 @@ static inline bool enter_own_network(void)
 		return true;
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
 		return false;
-	snprintf(map, sizeof(map), "0 %u 1", uid);
+	snprintf(map, sizeof map, "0 %u 1", uid);
 	bool mapped = write_text("/proc/self/setgroups", "deny") && write_text("/proc/self/uid_map", map);
-	snprintf(map, sizeof(map), "0 %u 1", gid);
+	snprintf(map, sizeof map, "0 %u 1", gid);
 	return mapped && write_text("/proc/self/gid_map", map);
 }

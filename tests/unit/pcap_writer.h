@@ -84,7 +84,7 @@ static inline void section(const char *comment)
 	number(1, 2);
 	number(0, 2);
 	number(UINT64_MAX, 8);
-	if (comment != NULL)
+	if (comment)
 		option(COMMENT, comment, strlen(comment));
 	end(start);
 }
@@ -101,7 +101,7 @@ static inline size_t begin_interface(unsigned link_type, uint32_t snap_length)
 static inline void interface(const char *name)
 {
 	size_t start = begin_interface(ETHERNET, 0);
-	if (name != NULL)
+	if (name)
 		option(NAME, name, strlen(name));
 	end(start);
 }

@@ -21,7 +21,7 @@ static inline void note_report(const struct port *port, const char *sentence)
 {
 	(void)port;
 	size_t at = strlen(reports);
-	snprintf(reports + at, sizeof(reports) - at, "%s\n", sentence);
+	snprintf(reports + at, sizeof reports - at, "%s\n", sentence);
 }
 
 static inline bool heard(const char *part)

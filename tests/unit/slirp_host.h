@@ -7,7 +7,7 @@
 static inline uint16_t port_of(int fd)
 {
 	struct sockaddr_in a;
-	socklen_t length = sizeof(a);
+	socklen_t length = sizeof a;
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &length), 0);
 	return ntohs(a.sin_port);
 }
@@ -16,7 +16,7 @@ static inline int loopback_listener(void)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
 	assert_int_equal(listen(fd, 4), 0);
 	return fd;
 }
@@ -36,7 +36,7 @@ static inline int knock(uint16_t number, bool *refused)
 				 .sin_port = htons(number),
 				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	int result = connect(fd, (struct sockaddr *)&a, sizeof(a));
+	int result = connect(fd, (struct sockaddr *)&a, sizeof a);
 	assert_true(result == 0 || errno == ECONNREFUSED);
 	*refused = result < 0;
 	return fd;

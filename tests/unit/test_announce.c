@@ -55,7 +55,7 @@ static json_t *told(void)
 	static char line[EVENT_LINE_MAX + 1];
 	FILE *file = fopen(path, "r");
 	assert_non_null(file);
-	while (fgets(line, sizeof line, file) != NULL) {
+	while (fgets(line, sizeof line, file)) {
 		json_t *object = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
 		assert_non_null(object);
 		assert_int_equal(strlen(json_string_value(json_object_get(object, "time"))), 24);
@@ -75,7 +75,7 @@ static json_int_t number(const json_t *object, const char *key)
 static const char *word(const json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));
-	return text != NULL ? text : "";
+	return text ? text : "";
 }
 
 /* The last line, without what differs each time. */

@@ -57,7 +57,7 @@ static const char *hint(void)
 
 static void must_say(const char *words)
 {
-	if (strstr(hint(), words) == NULL)
+	if (!strstr(hint(), words))
 		fail_msg("\"%s\" is not in: %s", words, hint());
 }
 

@@ -343,7 +343,7 @@ int main(void)
 		TEST(an_older_capture_is_put_aside),           TEST(nothing_else_is_replaced),
 		TEST(a_link_that_comes_later_is_not_followed),
 	};
-	if (mkdtemp(folder) == NULL)
+	if (!mkdtemp(folder))
 		return 1;
 	snprintf(path, sizeof path, "%s/vm", folder);
 	snprintf(path1, sizeof path1, "%s/vm.1", folder);

@@ -38,7 +38,7 @@ static void start(const char *const *words)
 	static char text[WORDS_MAX][256];
 	static char *argv[WORDS_MAX] = { "softnet", "--vm-fd=0", "--vm-mac-address=52:54:00:00:00:0a" };
 	int argc = 3;
-	for (; words[argc - 3] != NULL; argc++) {
+	for (; words[argc - 3]; argc++) {
 		snprintf(text[argc], sizeof text[0], "%s", words[argc - 3]);
 		argv[argc] = text[argc];
 	}
@@ -59,7 +59,7 @@ static void read_back(void)
 	int argc = 2;
 	char *rest = comment, *line = strsep(&rest, "\n");
 	assert_string_equal(line, "softnet " SOFTNET_VERSION);
-	while ((line = strsep(&rest, "\n")) != NULL)
+	while ((line = strsep(&rest, "\n")))
 		if (*line != '\0')
 			argv[argc++] = line;
 	argv[argc++] = "-";

@@ -70,7 +70,7 @@ static const struct claim_conflict *start(struct claims *c, const char *vm, cons
 	c->tell = on_tell;
 	c->lose = on_lose;
 	c->context = c;
-	return enter_claims(c, &config, state != NULL ? state : &empty, &uplink, NOW);
+	return enter_claims(c, &config, state ? state : &empty, &uplink, NOW);
 }
 
 static struct state holding(uint32_t n, enum origin6 origin)
@@ -100,7 +100,8 @@ static _Noreturn void be_guard(int orders, int answers, const char *vm, uint32_t
 	struct claims own;
 	struct order order;
 	struct state state = holding(given, ORIGIN_STATIC);
-	bool is_done = start(&own, vm, given != 0 ? &state : NULL, given) == NULL;
+	const struct claim_conflict *conflict = start(&own, vm, given != 0 ? &state : NULL, given);
+	bool is_done = !conflict;
 	while (write(answers, &is_done, 1) == 1 && read(orders, &order, sizeof order) == sizeof order) {
 		is_done = order.what != 'c' || claim_address(&own, address(order.n), order.now_ms);
 		if (order.what == 'r')
@@ -263,7 +264,7 @@ static void what_was_given_outranks(void **unused)
 	assert_true(claim_address(&claims, address(9), NOW));
 	struct guard g = start_guard("there", 9);
 	follow_claims(&claims, NOW + 10000);
-	assert_true(why_lost != NULL && same_address(lost, address(9)));
+	assert_true(why_lost && same_address(lost, address(9)));
 	assert_string_equal(why_lost, "given to another VM");
 	assert_false(claim_address(&claims, address(9), NOW + 10000));
 	kill_guard(&g);
@@ -291,7 +292,7 @@ static void given_to_be_shared(void **unused)
 	assert_true(claim_address(&claims, address(FIRST_SHARED), NOW));
 	struct guard g = start_guard("there", FIRST_SHARED);
 	follow_claims(&claims, NOW + 10000);
-	assert_true(why_lost != NULL && same_address(lost, address(FIRST_SHARED)));
+	assert_true(why_lost && same_address(lost, address(FIRST_SHARED)));
 	assert_false(claim_address(&claims, address(FIRST_SHARED), NOW + 10000));
 	tells = 0;
 	close_claims(&claims);
@@ -317,7 +318,7 @@ static void a_saved_state_gives_nothing_that_another_has(void **unused)
 	assert_true(tell(&g, 'c', 5));
 	close_claims(&claims);
 	assert_null(start(&claims, "here", &state, 0));
-	assert_true(why_lost != NULL && same_address(lost, address(5)));
+	assert_true(why_lost && same_address(lost, address(5)));
 	kill_guard(&g);
 	why_lost = NULL;
 	close_claims(&claims);
@@ -338,7 +339,7 @@ static void networks_are_apart(void **unused)
 	assert_null(why_lost);
 	segment_text = "bridge 1:7"; /* where somebody has it */
 	move_claims(&claims, NOW);
-	assert_true(why_lost != NULL && same_address(lost, address(1)));
+	assert_true(why_lost && same_address(lost, address(1)));
 	kill_guard(&g);
 }
 

@@ -565,7 +565,7 @@ static void subscribers_and_what_they_miss(void **unused)
 		if (i == 99) /* the last one tells of those before */
 			tell_subscribers(&control, json_pack("{s:s}", "event", "x"));
 		turn();
-		for (const char *at = heard(fd); (at = strstr(at, "\"missed\":")) != NULL; told++) {
+		for (const char *at = heard(fd); (at = strstr(at, "\"missed\":")); told++) {
 			at += strlen("\"missed\":");
 			missed += strtol(at, NULL, 10);
 		}

@@ -26,7 +26,7 @@ static void given(const char *const *words)
 	static struct anchors nobody;
 	struct error error;
 	int count = 5;
-	for (; *words != NULL; words++, count++)
+	for (; *words; words++, count++)
 		argv[count] = strcpy(copy[count - 5], *words);
 	argv[count] = NULL;
 	memset(&config, 0, sizeof config);
@@ -67,7 +67,7 @@ static struct specimen packet6(const uint8_t peer[16])
 static const char *decides(enum direction direction, unsigned verdict, struct specimen s)
 {
 	const char *rule = find_deciding(&trust, &options.rules, direction, verdict, &s, text);
-	return rule != NULL ? rule : "-";
+	return rule ? rule : "-";
 }
 
 static const uint8_t private[] = { 10, 0, 0, 5 }, public[] = { 93, 184, 216, 34 };

@@ -23,14 +23,14 @@ static int read_rows(void **unused)
 {
 	static char text[DESCRIPTION_TEXT + 2 * FRAME_MAX + 2];
 	const char *path = getenv("DESCRIBED");
-	FILE *file = fopen(path != NULL ? path : "tests/unit/described.hex.tsv", "r");
+	FILE *file = fopen(path ? path : "tests/unit/described.hex.tsv", "r");
 	unsigned octet;
 	(void)unused;
-	if (file == NULL)
+	if (!file)
 		return -1;
 	for (; fgets(text, sizeof text, file) && row_count < ROWS_MAX; row_count++) {
 		char *hex = strchr(text, '\t');
-		if (hex == NULL || hex - text >= DESCRIPTION_TEXT)
+		if (!hex || hex - text >= DESCRIPTION_TEXT)
 			return -1;
 		*hex++ = '\0';
 		strcpy(rows[row_count].line, text);
@@ -56,8 +56,7 @@ static const char *describe_exactly(const uint8_t *bytes, uint32_t kept, uint32_
 		assert_true(*c >= ' ' && *c <= '~');
 	assert_true(strlen(text) > 0);
 	if (kept >= 14) /* the MAC addresses are never what is cut off */
-		assert_true(strchr(text, '(') != NULL &&
-			    strstr(text, " octets)") == text + strlen(text) - strlen(" octets)"));
+		assert_true(strchr(text, '(') && strstr(text, " octets)") == text + strlen(text) - strlen(" octets)"));
 	return text;
 }
 

@@ -43,7 +43,7 @@ static void what_is_far_is_not_guessed(void **unused)
 	};
 	(void)unused;
 	for (size_t i = 0; i < sizeof far / sizeof *far; i++)
-		if (strcmp(far[i], "x") != 0 && guess_word(far[i], strlen(far[i]), word) != NULL)
+		if (strcmp(far[i], "x") != 0 && guess_word(far[i], strlen(far[i]), word))
 			fail_msg("%s: %s", far[i], guess_word(far[i], strlen(far[i]), word));
 }
 

@@ -86,9 +86,9 @@ static void follow(const char *only)
 {
 	char name[64], value[160];
 	int followed = 0;
-	for (const char *at = hint; (at = strstr(at, "--")) != NULL; at += 2)
+	for (const char *at = hint; (at = strstr(at, "--")); at += 2)
 		if (sscanf(at, "%63[a-z-]%*1[ ]%159[0-9a-z.:,/]", name, value) == 2 &&
-		    (only == NULL || strcmp(only, name) == 0)) {
+		    (!only || strcmp(only, name) == 0)) {
 			put_word(name, value);
 			followed++;
 		}
@@ -99,7 +99,7 @@ static void follow(const char *only)
 static void must_say(const char *part)
 {
 	assert_true(strlen(hint) < HINT_TEXT - 1);
-	if (strstr(hint, part) == NULL)
+	if (!strstr(hint, part))
 		fail_msg("\"%s\" is not in: %s", part, hint);
 }
 

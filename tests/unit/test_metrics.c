@@ -20,7 +20,7 @@ static void show(const char *guards, enum metrics_form form)
 {
 	json_error_t error;
 	json_t *array = json_loads(guards, JSON_ALLOW_NUL, &error);
-	if (array == NULL)
+	if (!array)
 		fail_msg("%s", error.text);
 	free(text);
 	text = metrics_text(array, form);
@@ -31,7 +31,7 @@ static void show(const char *guards, enum metrics_form form)
 static unsigned count(const char *what)
 {
 	unsigned n = 0;
-	for (const char *at = strstr(text, what); at != NULL; at = strstr(at + 1, what))
+	for (const char *at = strstr(text, what); at; at = strstr(at + 1, what))
 		n++;
 	return n;
 }
@@ -136,7 +136,7 @@ static void families_are_contiguous(void **unused)
 	     METRICS_PROMETHEUS);
 	assert_int_equal(count("# TYPE "), 3);
 	assert_int_equal(count("\nsoftnet_"), 7);
-	for (line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+	for (line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
 		if (sscanf(line, "# TYPE %63s", family) != 1 && sscanf(line, "softnet_%63[a-z_]", family) != 1)
 			continue;
 		if (line[0] != '#') {

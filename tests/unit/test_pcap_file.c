@@ -15,7 +15,7 @@ static void pcap_has_two_resolutions_and_orders(void **unused)
 		record(UINT32_MAX, UINT32_MAX, 5, 4); /* longer than it was */
 		open_written();
 		assert_frame(1790000000999999000, 60, 60);
-		assert_true(frame.side == SIDE_OF_FRAME && frame.comment == NULL);
+		assert_true(frame.side == SIDE_OF_FRAME && !frame.comment);
 		assert_frame(1789999999000001000, 61, 1514);
 		assert_frame(0, 0, 0);
 		assert_frame(UINT32_MAX * 1000000000ULL + UINT32_MAX * 1000ULL, 5, 5);

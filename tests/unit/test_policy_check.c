@@ -144,7 +144,7 @@ static bool check(const char *const *words)
 	static char *argv[WORDS_MAX + 4] = { "softnet", "policy", "check" };
 	int argc = 3;
 	size_t length;
-	for (; words[argc - 3] != NULL; argc++) {
+	for (; words[argc - 3]; argc++) {
 		snprintf(text[argc - 3], sizeof text[0], "%s", words[argc - 3]);
 		argv[argc] = text[argc - 3];
 	}

@@ -35,7 +35,7 @@ static void whole_batches_pass_a_datagram_pair(void **state)
 	assert_int_equal(send_now(port, packets, BATCH_MAX, true).sent, BATCH_MAX);
 	for (uint32_t i = 0; i < BATCH_MAX; i++) {
 		uint8_t got[2000];
-		ssize_t n = recv(peer, got, sizeof(got), 0);
+		ssize_t n = recv(peer, got, sizeof got, 0);
 		assert_true(is_frame(&(struct packet){ got, (uint32_t)n, false }, 60 + i, i));
 	}
 	port->kind->close(port);
@@ -50,7 +50,7 @@ static void long_and_empty_datagrams_are_told_apart(void **state)
 	int peer;
 	struct port *port = pair_port(&peer);
 
-	make_frame(frame, sizeof(frame), 7);
+	make_frame(frame, sizeof frame, 7);
 	static const size_t lengths[] = { 1514, 1515, 5000, 0, 60 };
 	for (size_t i = 0; i < 5; i++)
 		assert_int_equal(send(peer, frame, lengths[i], 0), lengths[i]);
@@ -74,7 +74,7 @@ static void a_full_queue_is_counted_and_forgotten(void **state)
 	struct port *port = pair_port(&peer);
 
 	for (int i = 0; i < BATCH_MAX; i++)
-		packets[i] = (struct packet){ frame, sizeof(frame), false };
+		packets[i] = (struct packet){ frame, sizeof frame, false };
 	for (int i = 0; i < 1000 && full == 0; i++) {
 		struct send_result r = send_now(port, packets, BATCH_MAX, true);
 		assert_int_equal(r.failed, 0);
@@ -85,7 +85,7 @@ static void a_full_queue_is_counted_and_forgotten(void **state)
 	assert_int_equal(send_now(port, packets, 3, true).full, 3);
 	uint8_t got[1600];
 	for (uint32_t i = 0; i < sent; i++)
-		assert_int_equal(recv(peer, got, sizeof(got), MSG_DONTWAIT), 1514);
+		assert_int_equal(recv(peer, got, sizeof got, MSG_DONTWAIT), 1514);
 	assert_int_equal(send_now(port, packets, 3, true).sent, 3);
 	port->kind->close(port);
 	close(peer);
@@ -162,11 +162,11 @@ static void what_is_wrong_with_a_descriptor_is_said(void **state)
 	refuses("fd:999", &guest, false, "fd 999 is not open");
 	int null = open("/dev/null", O_RDONLY), inet = socket(AF_INET, SOCK_DGRAM, 0);
 	int loose = socket(AF_UNIX, SOCK_DGRAM, 0);
-	snprintf(text, sizeof(text), "fd:%d", null);
+	snprintf(text, sizeof text, "fd:%d", null);
 	refuses(text, &guest, false, "is not a socket");
-	snprintf(text, sizeof(text), "fd:%d", inet);
+	snprintf(text, sizeof text, "fd:%d", inet);
 	refuses(text, &guest, false, "not an AF_UNIX one");
-	snprintf(text, sizeof(text), "fd:%d", loose);
+	snprintf(text, sizeof text, "fd:%d", loose);
 	refuses(text, &guest, false, "not connected");
 	close(null);
 	close(inet);
@@ -231,7 +231,7 @@ static void send_from(int fd, const char *to, uint32_t number)
 	uint8_t frame[60];
 	struct sockaddr_un a = address_of(to);
 	make_frame(frame, 60, number);
-	assert_int_equal(sendto(fd, frame, 60, 0, (struct sockaddr *)&a, sizeof(a)), 60);
+	assert_int_equal(sendto(fd, frame, 60, 0, (struct sockaddr *)&a, sizeof a), 60);
 }
 
 static void the_first_to_speak_is_the_guest(void **state)
@@ -256,15 +256,15 @@ static void the_first_to_speak_is_the_guest(void **state)
 	assert_int_equal(receive_now(port, packets, 8), 2);
 	assert_true(is_frame(&packets[0], 60, 1) && is_frame(&packets[1], 60, 3));
 	assert_int_equal(send_now(port, &mine, 1, true).sent, 1);
-	assert_int_equal(recv(first, got, sizeof(got), MSG_DONTWAIT), 60);
-	assert_int_equal(recv(second, got, sizeof(got), MSG_DONTWAIT), -1);
+	assert_int_equal(recv(first, got, sizeof got, MSG_DONTWAIT), 60);
+	assert_int_equal(recv(second, got, sizeof got, MSG_DONTWAIT), -1);
 
 	close(first); /* its path still stands there, dead */
 	assert_int_equal(send_now(port, &mine, 1, true).full, 1);
 	send_from(second, "p", 4);
 	assert_int_equal(receive_now(port, packets, 8), 1);
 	assert_int_equal(send_now(port, &mine, 1, true).sent, 1);
-	assert_int_equal(recv(second, got, sizeof(got), MSG_DONTWAIT), 60);
+	assert_int_equal(recv(second, got, sizeof got, MSG_DONTWAIT), 60);
 
 	close(second); /* gone altogether, and back under the same name */
 	unlink(path_of("second"));
@@ -284,16 +284,16 @@ static void an_uplink_by_datagrams_comes_back(void **state)
 	uint8_t frame[60], got[100];
 	struct packet packets[8], mine = { frame, 60, false };
 	struct sockaddr_un source;
-	socklen_t length = sizeof(source);
+	socklen_t length = sizeof source;
 	char text[200];
 	make_frame(frame, 60, 5);
 
 	int network = bound_socket(SOCK_DGRAM, "net");
-	snprintf(text, sizeof(text), "%s,vfkit", text_of("unixgram", "net"));
+	snprintf(text, sizeof text, "%s,vfkit", text_of("unixgram", "net"));
 	struct port *port = open_port(text, &uplink);
-	assert_int_equal(recvfrom(network, got, sizeof(got), 0, (struct sockaddr *)&source, &length), 4);
+	assert_int_equal(recvfrom(network, got, sizeof got, 0, (struct sockaddr *)&source, &length), 4);
 	assert_memory_equal(got, "VFKT", 4);
-	snprintf(text, sizeof(text), "%s.softnet-%d", path_of("net"), (int)getpid());
+	snprintf(text, sizeof text, "%s.softnet-%d", path_of("net"), (int)getpid());
 	assert_string_equal(source.sun_path, text);
 	assert_int_equal(sendto(network, frame, 60, 0, (struct sockaddr *)&source, length), 60);
 	assert_int_equal(receive_now(port, packets, 8), 1);
@@ -306,7 +306,7 @@ static void an_uplink_by_datagrams_comes_back(void **state)
 	assert_int_equal(send_now(port, &mine, 1, true).full, 1);
 	network = bound_socket(SOCK_DGRAM, "net");
 	AWAIT(port, heard("connected to"));
-	assert_int_equal(recv(network, got, sizeof(got), 0), 4);
+	assert_int_equal(recv(network, got, sizeof got, 0), 4);
 	assert_int_equal(send_now(port, &mine, 1, true).sent, 1);
 	port->kind->close(port);
 	assert_int_equal(access(text, F_OK), -1);

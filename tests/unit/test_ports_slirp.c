@@ -20,9 +20,9 @@ struct process {
 static bool look_up(int pid, struct process *p)
 {
 	char path[64], line[512];
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
 	FILE *file = fopen(path, "r");
-	bool found = file && fgets(line, sizeof(line), file) && strrchr(line, ')') &&
+	bool found = file && fgets(line, sizeof line, file) && strrchr(line, ')') &&
 		     sscanf(line, "%*d (%31[^)])", p->name) == 1 &&
 		     sscanf(strrchr(line, ')'), ") %c %d", &p->state, &p->parent) == 2;
 	if (file)
@@ -215,7 +215,7 @@ static void a_worker_that_dies_is_replaced(void **state)
 		AWAIT(port, has_ended(worker));
 		struct bytes b = arp_frame(1, HOST);
 		send_frame(port, &b); /* while nobody is there: it waits in the queue */
-		snprintf(ended, sizeof(ended), "slirp ended (signal %d) and was started again", signals[i]);
+		snprintf(ended, sizeof ended, "slirp ended (signal %d) and was started again", signals[i]);
 		AWAIT(port, heard(ended));
 		await_frame(port, is_arp_reply, HOST);
 		get_lease(port, true);
@@ -273,12 +273,12 @@ static void nobody_outlives_the_judge(void **state)
 		struct error error;
 		pids[0] = port_open("slirp", &plain, &error) ? worker_of(getpid()) : 0;
 		pids[1] = keeper_of(getpid());
-		if (write(said[1], pids, sizeof(pids)) < 0)
+		if (write(said[1], pids, sizeof pids) < 0)
 			_exit(1);
 		for (;;)
 			pause();
 	}
-	assert_int_equal(read(said[0], pids, sizeof(pids)), sizeof(pids));
+	assert_int_equal(read(said[0], pids, sizeof pids), sizeof pids);
 	assert_true(pids[0] > 0 && pids[1] > 0 && !has_ended(pids[0]) && !has_ended(pids[1]));
 	kill(judge, SIGKILL);
 	waitpid(judge, NULL, 0);
@@ -310,10 +310,10 @@ static unsigned long ticks_of(int pid)
 {
 	char path[64], line[512];
 	unsigned long user = 0, system = 0;
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	snprintf(path, sizeof path, "/proc/%d/stat", pid);
 	FILE *file = fopen(path, "r");
 	assert_non_null(file);
-	assert_non_null(fgets(line, sizeof(line), file));
+	assert_non_null(fgets(line, sizeof line, file));
 	fclose(file);
 	assert_int_equal(
 	    sscanf(strrchr(line, ')'), ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system), 2);

@@ -42,7 +42,7 @@ static int udp_client(int family, uint16_t number, uint16_t *own)
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(number), .sin6_addr = in6addr_loopback };
 	bool is_v4 = family == AF_INET;
-	socklen_t length = is_v4 ? sizeof(in) : sizeof(in6);
+	socklen_t length = is_v4 ? sizeof in : sizeof in6;
 	int fd = socket(family, SOCK_DGRAM, 0);
 	assert_int_equal(connect(fd, is_v4 ? (struct sockaddr *)&in : (struct sockaddr *)&in6, length), 0);
 	assert_int_equal(getsockname(fd, is_v4 ? (struct sockaddr *)&in : (struct sockaddr *)&in6, &length), 0);
@@ -54,7 +54,7 @@ static void hears(int client, const char *text)
 {
 	char got[64] = "";
 	assert_int_equal(poll(&(struct pollfd){ .fd = client, .events = POLLIN }, 1, WAIT_MS), 1);
-	assert_int_equal(recv(client, got, sizeof(got), 0), strlen(text));
+	assert_int_equal(recv(client, got, sizeof got, 0), strlen(text));
 	assert_string_equal(got, text);
 }
 
@@ -169,7 +169,7 @@ static void a_port_that_is_taken_is_an_error(void **state)
 	(void)state;
 	int taken = loopback_listener(), udp = socket(AF_INET, SOCK_DGRAM, 0);
 	struct sockaddr_in any = { .sin_family = AF_INET };
-	assert_int_equal(bind(udp, (struct sockaddr *)&any, sizeof(any)), 0);
+	assert_int_equal(bind(udp, (struct sockaddr *)&any, sizeof any), 0);
 	struct port *port = open_port("slirp", &plain);
 	for (int i = 0; i < 2; i++) {
 		struct expose expose = exposing(port_of(i == 0 ? taken : udp), 22);
@@ -195,7 +195,7 @@ static uint16_t free_range(void)
 		for (int i = 0; i < 12; i++) {
 			struct sockaddr_in6 a = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)(first + i / 2)) };
 			fds[i] = socket(AF_INET6, i % 2 ? SOCK_DGRAM : SOCK_STREAM, 0);
-			ok += bind(fds[i], (struct sockaddr *)&a, sizeof(a)) == 0;
+			ok += bind(fds[i], (struct sockaddr *)&a, sizeof a) == 0;
 		}
 		for (int i = 0; i < 12; i++)
 			close(fds[i]);
@@ -214,7 +214,7 @@ static void a_range_is_in_place_or_it_is_not(void **state)
 	struct port *port = open_port("slirp", &plain);
 	for (int i = 0; i < 2; i++) {
 		int taken = socket(AF_INET, i == 0 ? SOCK_STREAM : SOCK_DGRAM, 0);
-		assert_int_equal(bind(taken, (struct sockaddr *)&a, sizeof(a)), 0);
+		assert_int_equal(bind(taken, (struct sockaddr *)&a, sizeof a), 0);
 		assert_true(i == 1 || listen(taken, 1) == 0);
 		struct expose expose = exposing(first, 9000);
 		expose.ports = 6;
@@ -330,7 +330,7 @@ static void a_datagram_fits_into_a_frame_or_is_lost(void **state)
 	uint16_t external = free_range(), own;
 	struct expose expose = exposing(external, 5353);
 	expose.protocol = IPPROTO_UDP;
-	memset(data, 'x', sizeof(data) - 1);
+	memset(data, 'x', sizeof data - 1);
 	struct port *port = open_port("slirp", &plain);
 	assert_int_equal(add(port, &expose).error, 0);
 	int client = udp_client(AF_INET, external, &own);
@@ -393,7 +393,7 @@ static void both_families_may_have_the_same_port(void **state)
 	reaches_guest(port, first, 22);
 	struct sockaddr_in6 a = { .sin6_family = AF_INET6, .sin6_port = htons(first), .sin6_addr = in6addr_loopback };
 	int fd = socket(AF_INET6, SOCK_STREAM, 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
 	await_frame(port, asks_for_guest6, 0);
 	close(fd);
 	port->kind->close(port);

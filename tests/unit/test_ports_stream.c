@@ -327,7 +327,7 @@ static void an_inherited_stream_ends_with_its_peer(void **state)
 	struct packet packets[4];
 	uint32_t got;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	snprintf(text, sizeof(text), "fd:%d", pair[0]);
+	snprintf(text, sizeof text, "fd:%d", pair[0]);
 	struct port *port = open_port(text, &guest);
 	write_all(pair[1], bytes, put_on_stream(bytes, 60, 4));
 	close(pair[1]);

@@ -39,7 +39,7 @@ static int raw_socket(const char *interface)
 		.sll_ifindex = (int)if_nametoindex(interface),
 	};
 	assert_true(fd >= 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
 	return fd;
 }
 
@@ -48,7 +48,7 @@ static void make_ethernet(uint8_t *frame, uint32_t length, uint8_t number)
 {
 	static const uint8_t header[] = { 255, 255, 255, 255, 255, 255, 2, 0, 0, 0, 0, 1, 0x88, 0xb5 };
 	memset(frame, number, length);
-	memcpy(frame, header, sizeof(header));
+	memcpy(frame, header, sizeof header);
 }
 
 static bool is_ours(const uint8_t *frame, size_t length)
@@ -94,7 +94,7 @@ static void frames_pass_a_tap_both_ways(void **state)
 	assert_int_equal(r.failed, 1); /* less than a header */
 	ssize_t n = 0;
 	while (n >= 0 && !(is_ours(got, (size_t)n) && got[20] == 9))
-		n = recv(host, got, sizeof(got), 0);
+		n = recv(host, got, sizeof got, 0);
 	assert_int_equal(n, 1514);
 	close(host);
 	port->kind->close(port);
@@ -180,18 +180,18 @@ static void a_tap_goes_on_working_in_another_namespace(void **state)
 	}
 	assert_int_equal(read(ready[0], &octet, 1), 1);
 	assert_int_equal(octet, 'y');
-	snprintf(command, sizeof(command), "ip link set t0 netns %d", (int)other);
+	snprintf(command, sizeof command, "ip link set t0 netns %d", (int)other);
 	run(command);
 	assert_int_equal(if_nametoindex("t0"), 0);
 	while (receive_now(port, &packet, 1) == 1)
 		;
 	assert_int_equal(send_now(port, &mine, 1, true).failed, 1); /* the move set it down */
-	snprintf(command, sizeof(command), "nsenter --target %d --net ip link set t0 up", (int)other);
+	snprintf(command, sizeof command, "nsenter --target %d --net ip link set t0 up", (int)other);
 	run(command);
 	assert_int_equal(send_now(port, &mine, 1, true).sent, 1);
 	/* IPv6 router solicitations and the like show that frames come out of it again. */
 	snprintf(
-	    command, sizeof(command),
+	    command, sizeof command,
 	    "nsenter --target %d --net sh -c 'ip addr add 10.9.9.1/24 dev t0; ping -c1 -W1 10.9.9.2 >/dev/null; true'",
 	    (int)other);
 	run(command);
@@ -221,7 +221,7 @@ static uint64_t mac_of(const char *interface)
 	struct ifreq request = { 0 };
 	uint64_t mac = 0;
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+	snprintf(request.ifr_name, sizeof request.ifr_name, "%s", interface);
 	assert_int_equal(ioctl(fd, SIOCGIFHWADDR, &request), 0);
 	close(fd);
 	for (int i = 0; i < 6; i++)
@@ -284,7 +284,7 @@ static void a_bridge_with_a_link_local_address_only_is_a_wire(void **state)
 	static const char *const others[] = { "192.0.2.1/24", "2001:db8::1/64", "fd00::1/64" };
 	for (int i = 0; i < 3; i++) {
 		char command[128];
-		snprintf(command, sizeof(command), "ip addr add %s dev br9", others[i]);
+		snprintf(command, sizeof command, "ip addr add %s dev br9", others[i]);
 		run(command);
 		port = open_port("tap:t5,bridge=br9", &uplink);
 		survey(port, &a);
@@ -292,7 +292,7 @@ static void a_bridge_with_a_link_local_address_only_is_a_wire(void **state)
 		assert_true(a.host.count >= 2);
 		assert_true(a.gateway_macs.count == 1 && a.gateway_macs.item[0] == mac_of("br9"));
 		port->kind->close(port);
-		snprintf(command, sizeof(command), "ip addr del %s dev br9", others[i]);
+		snprintf(command, sizeof command, "ip addr del %s dev br9", others[i]);
 		run(command);
 	}
 	run("ip link del br9");
@@ -474,7 +474,7 @@ static uint32_t ask_ethtool(const char *interface, uint32_t command)
 	struct ethtool_value value = { .cmd = command };
 	struct ifreq request = { .ifr_data = (void *)&value };
 	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", interface);
+	snprintf(request.ifr_name, sizeof request.ifr_name, "%s", interface);
 	assert_int_equal(ioctl(fd, SIOCETHTOOL, &request), 0);
 	close(fd);
 	return value.data;

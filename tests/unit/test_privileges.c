@@ -81,8 +81,8 @@ static bool status_says(const char *line)
 {
 	char text[8192];
 	FILE *f = fopen("/proc/self/status", "r");
-	size_t length = f == NULL ? 0 : fread(text, 1, sizeof text - 1, f);
-	if (f != NULL)
+	size_t length = !f ? 0 : fread(text, 1, sizeof text - 1, f);
+	if (f)
 		fclose(f);
 	text[length] = '\0';
 	bool is_said = strstr(text, line) != NULL;
@@ -116,7 +116,7 @@ static void start_as_caller(const struct test_case *c)
 	if (setgroups(2, roots) != 0)
 		_exit(BAD);
 	unsetenv("SUDO_UID");
-	if (c->sudo_uid != NULL) {
+	if (c->sudo_uid) {
 		setenv("SUDO_UID", c->sudo_uid, 1);
 		setenv("SUDO_GID", c->sudo_uid, 1);
 	}
@@ -135,7 +135,7 @@ static int run_case(const struct test_case *c)
 	struct error error = { 0 };
 	start_as_caller(c);
 	if (!choose_identities(c->user, c->group, &ids, &error))
-		return c->refused != NULL && strcmp(error.text, c->refused) == 0 ? REFUSED : BAD;
+		return c->refused && strcmp(error.text, c->refused) == 0 ? REFUSED : BAD;
 	pid_t command = fork();
 	if (command == 0)
 		_exit(become_command(&ids) && geteuid() == c->command_uid && getuid() == c->command_uid &&
@@ -171,7 +171,7 @@ static void every_caller_ends_without_rights(void **unused)
 			_exit(run_case(&cases[i]));
 		int status;
 		assert_int_equal(waitpid(child, &status, 0), child);
-		int expected = cases[i].refused != NULL ? REFUSED : GOOD;
+		int expected = cases[i].refused ? REFUSED : GOOD;
 		if (!WIFEXITED(status) || WEXITSTATUS(status) != expected)
 			fail_msg("%s: status %x, %d expected", cases[i].name, (unsigned)status, expected);
 	}
@@ -283,8 +283,7 @@ static void files_that_look_who_reads_see_the_caller(void **unused)
 		struct error error;
 		usleep(100 * 1000); /* until it waits */
 		start_as_caller(&stranger);
-		_exit(!read_policy_file(path, &rules, &error) && strstr(error.text, ":1: \"0\": expected") != NULL ? GOOD
-														   : BAD);
+		_exit(!read_policy_file(path, &rules, &error) && strstr(error.text, ":1: \"0\": expected") ? GOOD : BAD);
 	}
 	int status;
 	assert_int_equal(waitpid(child, &status, 0), child);

@@ -64,7 +64,7 @@ static void every_rule_is_read_whole(void **unused)
 			fail_msg("%s: %s", m->text, error.text);
 		assert_int_equal(rule.direction, m->direction);
 		assert_int_equal(rule.target, m->target);
-		assert_true(m->address == NULL || parse_address(m->address, &address));
+		assert_true(!m->address || parse_address(m->address, &address));
 		if (!same_address(rule.address, address) || rule.prefix_length != m->prefix_length)
 			fail_msg("%s: another prefix: /%u", m->text, rule.prefix_length);
 		assert_int_equal(rule.has_protocol, m->protocol >= 0);

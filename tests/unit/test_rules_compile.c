@@ -245,7 +245,7 @@ static void the_host_is_opened_by_name(void **unused)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		start_list();
 		add(cases[i].allow, CLASS_ALLOWED);
-		if (cases[i].block != NULL)
+		if (cases[i].block)
 			add(cases[i].block, CLASS_BLOCKED);
 		if (opens_host(&list) != cases[i].opens)
 			fail_msg("allow %s, block %s", cases[i].allow, cases[i].block);

@@ -38,7 +38,7 @@ static bool make(const char *const *words)
 	static char text[20][256];
 	static char *argv[22] = { "softnet", "--vm-fd=0", "--vm-mac-address=52:54:00:00:00:0a" };
 	int argc = 3;
-	for (; words[argc - 3] != NULL; argc++) {
+	for (; words[argc - 3]; argc++) {
 		snprintf(text[argc - 3], sizeof text[0], "%s", words[argc - 3]);
 		argv[argc] = text[argc - 3];
 	}
@@ -167,8 +167,7 @@ static void a_named_router_is_learned(void **unused)
 	assert_string_equal(why_no_router(&options, &anchors, &config), "--gateway-mac names another machine");
 	memset(&anchors, 0, sizeof anchors);
 	MADE("--gateway=192.168.64.9");
-	assert_true(config.resident.count == 0 && config.resident_mac == 0 &&
-		    why_no_router(&options, &anchors, &config) == NULL);
+	assert_true(config.resident.count == 0 && config.resident_mac == 0 && !why_no_router(&options, &anchors, &config));
 }
 
 static void the_rest_of_ipv6_reaches_the_config(void **unused)
@@ -269,8 +268,8 @@ static bool apply(const char *allow, const char *block)
 {
 	static struct rule_list list;
 	memset(&list, 0, sizeof list);
-	if ((allow != NULL && !add_rules(&list, allow, CLASS_ALLOWED, &error)) ||
-	    (block != NULL && !add_rules(&list, block, CLASS_BLOCKED, &error)))
+	if ((allow && !add_rules(&list, allow, CLASS_ALLOWED, &error)) ||
+	    (block && !add_rules(&list, block, CLASS_BLOCKED, &error)))
 		fail_msg("%s", error.text);
 	normalize_rules(&list);
 	return apply_rules(&options, &list, &config, &error);
@@ -292,7 +291,7 @@ static void flows_are_tracked_where_directions_count(void **unused)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		char option[32];
 		snprintf(option, sizeof option, "--inbound=%s", cases[i].inbound);
-		MADE("--allow", cases[i].allow, cases[i].inbound != NULL ? option : "-v");
+		MADE("--allow", cases[i].allow, cases[i].inbound ? option : "-v");
 		assert_int_equal(config.stateful, cases[i].stateful);
 		assert_int_equal(config.inbound, options.inbound);
 	}

@@ -47,14 +47,14 @@ static bool can_connect(void)
 {
 	struct sockaddr_un a = address_of("s");
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	return fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0;
+	return fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0;
 }
 
 static bool can_send(void)
 {
 	struct sockaddr_un a = address_of("d");
 	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-	return fd >= 0 && sendto(fd, "x", 1, 0, (struct sockaddr *)&a, sizeof(a)) == 1;
+	return fd >= 0 && sendto(fd, "x", 1, 0, (struct sockaddr *)&a, sizeof a) == 1;
 }
 
 static mode_t mode_of(const char *name)
@@ -106,8 +106,8 @@ static void the_owner_and_the_group_can_reach_it(void **state)
 static bool is_refused(void)
 {
 	struct error error = { 0 };
-	return port_open(with("stream", "n", ",owner=0"), &guest, &error) == NULL && error.status != EXIT_USAGE &&
-	       strstr(error.text, "cannot give") != NULL && strstr(error.text, "as user 54321") != NULL &&
+	return !port_open(with("stream", "n", ",owner=0"), &guest, &error) && error.status != EXIT_USAGE &&
+	       strstr(error.text, "cannot give") && strstr(error.text, "as user 54321") &&
 	       access(path_of("n"), F_OK) < 0;
 }
 
@@ -115,8 +115,8 @@ static bool is_refused(void)
 static bool cannot_be_asked(void)
 {
 	struct error error = { 0 };
-	return port_open(text_of("stream", "s"), &guest, &error) == NULL &&
-	       strstr(error.text, "a socket of user 0 stands there, and user 54321 may not ask") != NULL;
+	return !port_open(text_of("stream", "s"), &guest, &error) &&
+	       strstr(error.text, "a socket of user 0 stands there, and user 54321 may not ask");
 }
 
 static void what_cannot_be_done_is_said(void **state)
@@ -157,7 +157,7 @@ static bool tells_why_it_cannot_answer(void)
 	struct error error = { 0 };
 	make_frame(frame, 60, 1);
 	struct port *port = port_open(text_of("unixgram", "p"), &guest, &error);
-	if (port == NULL || strstr(port->away, "nobody has sent to ") == NULL || chmod(path_of("p"), 0777) != 0)
+	if (!port || !strstr(port->away, "nobody has sent to ") || chmod(path_of("p"), 0777) != 0)
 		return false;
 	int report = open(path_of("go"), O_CREAT | O_WRONLY, 0666);
 	close(report);
@@ -169,8 +169,8 @@ static bool tells_why_it_cannot_answer(void)
 	struct send_result first = send_now(port, &mine, 1, true);
 	send_now(port, &mine, 1, true);
 	const char *line = strstr(reports, "cannot send to ");
-	bool is_told = line != NULL && strstr(line + 1, "cannot send to ") == NULL &&
-		       strstr(line, "/theirs: Permission denied (as user 54321; it is user 0's, mode 755)") != NULL;
+	bool is_told = line && !strstr(line + 1, "cannot send to ") &&
+		       strstr(line, "/theirs: Permission denied (as user 54321; it is user 0's, mode 755)");
 	bool is_shown = strstr(port->away, "Permission denied") != NULL;
 	receive_now(port, packets, 4); /* that it goes on sending changes nothing */
 	is_shown &= strstr(port->away, "Permission denied") != NULL;
@@ -199,8 +199,8 @@ static void a_guest_that_cannot_be_answered(void **state)
 	uint64_t until = now_ms() + WAIT_MS;
 	while (access(path_of("go"), F_OK) < 0 && now_ms() < until)
 		usleep(10000);
-	assert_int_equal(sendto(theirs, frame, 60, 0, (struct sockaddr *)&to, sizeof(to)), 60);
-	assert_int_equal(sendto(theirs, frame, 60, 0, (struct sockaddr *)&to, sizeof(to)), 60);
+	assert_int_equal(sendto(theirs, frame, 60, 0, (struct sockaddr *)&to, sizeof to), 60);
+	assert_int_equal(sendto(theirs, frame, 60, 0, (struct sockaddr *)&to, sizeof to), 60);
 	waitpid(child, &status, 0);
 	assert_int_equal(status, 0);
 	close(theirs);
@@ -228,7 +228,7 @@ static void who_never_came_is_away(void **state)
 	struct sockaddr_un to = address_of("d");
 	port = open_port(text_of("unixgram", "d"), &guest);
 	int vm = bound_socket(SOCK_DGRAM, "vm");
-	assert_int_equal(sendto(vm, frame, 60, 0, (struct sockaddr *)&to, sizeof(to)), 60);
+	assert_int_equal(sendto(vm, frame, 60, 0, (struct sockaddr *)&to, sizeof to), 60);
 	assert_int_equal(receive_now(port, packets, 4), 1);
 	assert_string_equal(port->away, "");
 	close(vm);
@@ -237,7 +237,7 @@ static void who_never_came_is_away(void **state)
 	assert_string_equal(port->away, expected);
 	unlink(path_of("vm"));
 	vm = bound_socket(SOCK_DGRAM, "vm"); /* the hypervisor was started again */
-	assert_int_equal(sendto(vm, frame, 60, 0, (struct sockaddr *)&to, sizeof(to)), 60);
+	assert_int_equal(sendto(vm, frame, 60, 0, (struct sockaddr *)&to, sizeof to), 60);
 	assert_int_equal(receive_now(port, packets, 4), 1);
 	assert_string_equal(port->away, "");
 	close(vm);

@@ -83,7 +83,7 @@ static void every_flipped_bit_is_seen(void **unused)
 	for (size_t i = 0; i < length * 8; i++) {
 		text[i / 8] ^= (char)(1 << i % 8);
 		/* The sum is written in hexadecimal, where a flipped bit may make a capital of a letter. */
-		if (load_text(text, length) == NULL)
+		if (!load_text(text, length))
 			assert_true(i / 8 >= length - 17 && (text[i / 8] & 0x40) != 0);
 		else
 			assert_true(is_empty());
@@ -132,7 +132,7 @@ static void sealed_nonsense_is_no_state(void **unused)
 	};
 	(void)unused;
 	for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
-		if (load_sealed(bodies[i]) == NULL)
+		if (!load_sealed(bodies[i]))
 			fail_msg("taken: %s", bodies[i]);
 		assert_true(is_empty());
 	}

@@ -158,12 +158,12 @@ static void every_word_of_ipv6_is_checked(void **unused)
 	};
 	(void)unused;
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
-		for (int j = 0; j < 8 && lines[i][j] != NULL; j++) {
+		for (int j = 0; j < 8 && lines[i][j]; j++) {
 			char body[512];
 			snprintf(body, sizeof body, OPENING "%s\n", lines[i][j]);
 			const char *cause = load_sealed(body);
-			if ((j == 0) != (cause == NULL))
-				fail_msg("%s: %s", lines[i][j], cause == NULL ? "taken" : cause);
+			if ((j == 0) != (!cause))
+				fail_msg("%s: %s", lines[i][j], !cause ? "taken" : cause);
 			assert_true(j == 0 || is_empty());
 		}
 }

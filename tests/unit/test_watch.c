@@ -56,8 +56,8 @@ static const char *composed(const struct guard_list *list)
 
 static void contains(const char *text, const char *part)
 {
-	if (text == NULL || strstr(text, part) == NULL)
-		fail_msg("no \"%s\" in:\n%s", part, text != NULL ? text : "");
+	if (!text || !strstr(text, part))
+		fail_msg("no \"%s\" in:\n%s", part, text ? text : "");
 }
 
 static void the_history_is_a_guards_own(void **unused)

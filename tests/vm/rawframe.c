@@ -68,7 +68,7 @@ static int send_frames(int fd, long count, long pause_ms, char **frames)
 	struct timespec pause = { .tv_sec = pause_ms / 1000, .tv_nsec = pause_ms % 1000 * 1000000 };
 	long sent = 0;
 	for (long round = 0; round < count; round++) {
-		for (char **hex = frames; *hex != NULL; hex++) {
+		for (char **hex = frames; *hex; hex++) {
 			size_t length = octets_of(*hex, frame);
 			if (send(fd, frame, length, 0) != (ssize_t)length)
 				die("send");
@@ -85,7 +85,7 @@ static int send_frames(int fd, long count, long pause_ms, char **frames)
 static void print_frame(const unsigned char *frame, size_t length, const struct tpacket_auxdata *beside)
 {
 	for (size_t i = 0; i < length; i++) {
-		if (i == 2 * ETH_ALEN && beside != NULL && (beside->tp_status & TP_STATUS_VLAN_VALID))
+		if (i == 2 * ETH_ALEN && beside && (beside->tp_status & TP_STATUS_VLAN_VALID))
 			printf("%04x%04x", beside->tp_status & TP_STATUS_VLAN_TPID_VALID ? beside->tp_vlan_tpid : 0x8100,
 			       beside->tp_vlan_tci);
 		printf("%02x", frame[i]);
@@ -111,7 +111,7 @@ static void receive_frame(int fd)
 	if (from.sll_pkttype == PACKET_OUTGOING) /* our own */
 		return;
 	struct cmsghdr *beside = CMSG_FIRSTHDR(&message);
-	bool told = beside != NULL && beside->cmsg_level == SOL_PACKET && beside->cmsg_type == PACKET_AUXDATA;
+	bool told = beside && beside->cmsg_level == SOL_PACKET && beside->cmsg_type == PACKET_AUXDATA;
 	struct tpacket_auxdata auxdata;
 	if (told)
 		memcpy(&auxdata, CMSG_DATA(beside), sizeof auxdata);

@@ -146,7 +146,7 @@ os_log_t os_log_create(const char *subsystem, const char *category)
 
 bool os_log_type_enabled(os_log_t log, os_log_type_t type)
 {
-	return log != NULL && type <= OS_LOG_TYPE_FAULT;
+	return log && type <= OS_LOG_TYPE_FAULT;
 }
 
 /*

@@ -23,11 +23,11 @@ static void *serve(void *argument)
 	struct fake_queue *queue = argument;
 	for (;;) {
 		pthread_mutex_lock(&queue->lock);
-		while (queue->first == NULL)
+		while (!queue->first)
 			pthread_cond_wait(&queue->news, &queue->lock);
 		struct job *job = queue->first;
 		queue->first = job->next;
-		if (queue->first == NULL)
+		if (!queue->first)
 			queue->last = &queue->first;
 		pthread_mutex_unlock(&queue->lock);
 		job->block();

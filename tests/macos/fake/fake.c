@@ -17,13 +17,13 @@ static atomic_int living[COUNTED];
 static const char *setting(const char *name, const char *otherwise)
 {
 	const char *value = getenv(name);
-	return strdup(value != NULL ? value : otherwise);
+	return strdup(value ? value : otherwise);
 }
 
 static unsigned number_setting(const char *name, unsigned otherwise)
 {
 	const char *value = getenv(name);
-	return value != NULL ? (unsigned)atoi(value) : otherwise;
+	return value ? (unsigned)atoi(value) : otherwise;
 }
 
 /* A thread of the doubles may just be about to release its own. */
@@ -45,7 +45,7 @@ __attribute__((constructor)) static void read_settings(void)
 	fake_speed = number_setting("FAKE_SPEED", 1);
 	fake_macos = number_setting("FAKE_MACOS", 13);
 	faults = setting("FAKE_FAULTS", "");
-	if (log != NULL) {
+	if (log) {
 		int fd = open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
 		log_fd = fcntl(fd, F_DUPFD_CLOEXEC, 200); /* out of the way of descriptors that tests count on */
 		close(fd);
@@ -58,12 +58,12 @@ bool fault(const char *name, unsigned at, unsigned *value)
 	size_t length = strlen(name);
 	for (const char *item = faults; *item != '\0'; item += strcspn(item, ","), item += *item == ',') {
 		unsigned first = 0, from = 0, to = 0;
-		if (strncmp(item, name, length) != 0 || strchr("=,", item[length]) == NULL)
+		if (strncmp(item, name, length) != 0 || !strchr("=,", item[length]))
 			continue;
 		int parts = item[length] == '=' ? sscanf(item + length, "=%u@%u-%u", &first, &from, &to) : 0;
 		if (parts >= 2 && (at < from || (parts == 3 && at > to)))
 			continue;
-		if (parts >= 1 && value != NULL)
+		if (parts >= 1 && value)
 			*value = first;
 		return true;
 	}

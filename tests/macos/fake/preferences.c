@@ -32,7 +32,7 @@ static int last_error;
 static struct object *object_of(CFTypeRef reference, enum kind kind)
 {
 	struct object *object = (struct object *)(uintptr_t)reference;
-	if (object == NULL || object->kind != kind)
+	if (!object || object->kind != kind)
 		misuse("an object of CoreFoundation is NULL, or of another type");
 	return object;
 }
@@ -55,7 +55,7 @@ static struct object *retain(struct object *object)
 void CFRelease(CFTypeRef reference)
 {
 	struct object *object = (struct object *)(uintptr_t)reference;
-	if (object == NULL)
+	if (!object)
 		misuse("CFRelease(NULL)");
 	if (--object->owners > 0)
 		return;
@@ -112,7 +112,7 @@ CFNumberRef CFNumberCreate(CFAllocatorRef allocator, CFNumberType type, const vo
 Boolean CFEqual(CFTypeRef left, CFTypeRef right)
 {
 	const struct object *a = left, *b = right;
-	if (a == NULL || b == NULL)
+	if (!a || !b)
 		misuse("CFEqual(NULL)");
 	if (a->kind != b->kind || a->kind == DICTIONARY)
 		return a == b;
@@ -186,16 +186,16 @@ static struct object *read_value(const char *text)
 static void read_line(struct object *all, char *line)
 {
 	char *value = strchr(line, '='), *inner = strchr(line, '.');
-	if (value == NULL)
+	if (!value)
 		return;
 	*value++ = '\0';
 	value[strcspn(value, "\n")] = '\0';
-	if (inner == NULL) {
+	if (!inner) {
 		put(all, line, make_string(value));
 		return;
 	}
 	*inner++ = '\0';
-	if (get(all, line) == NULL)
+	if (!get(all, line))
 		put(all, line, make(DICTIONARY));
 	put(get(all, line), inner, read_value(value));
 }
@@ -212,7 +212,7 @@ static void write_pair(FILE *file, const char *dictionary, const char *key, cons
 static bool write_file(const struct object *all)
 {
 	FILE *file = fopen(fake_preferences, "w");
-	if (file == NULL)
+	if (!file)
 		return false;
 	for (int i = 0; i < all->count; i++) {
 		const struct object *inner = all->values[i];
@@ -231,10 +231,10 @@ SCPreferencesRef SCPreferencesCreate(CFAllocatorRef allocator, CFStringRef name,
 	record("preferences of %s for %s", object_of(file, STRING)->text, object_of(name, STRING)->text);
 	last_error = SC_ACCESS;
 	FILE *stream = fault("sc-open", 0, NULL) ? NULL : fopen(fake_preferences, "r");
-	if (stream == NULL)
+	if (!stream)
 		return NULL;
 	struct object *all = make(PREFERENCES);
-	while (fgets(line, sizeof line, stream) != NULL)
+	while (fgets(line, sizeof line, stream))
 		read_line(all, line);
 	fclose(stream);
 	return (SCPreferencesRef)all;

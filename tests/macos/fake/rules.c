@@ -51,7 +51,7 @@ static void answer(interface_ref v, vmnet_interface_completion_handler_t handler
 	dispatch_async(v->answers, ^{
 	  if (fault("rules-late", 0, NULL))
 		  usleep(LATE_US);
-	  if (handler != NULL)
+	  if (handler)
 		  handler(status);
 	});
 }
@@ -62,7 +62,7 @@ static unsigned add_rule(interface_ref v, uint8_t protocol, uint8_t family, uint
 	if (fault("rule", port, &status))
 		return status;
 	pthread_mutex_lock(&v->lock);
-	bool is_possible = v->rule_count < RULES_MAX && find(v, protocol, family, port) == NULL;
+	bool is_possible = v->rule_count < RULES_MAX && !find(v, protocol, family, port);
 	int fd = is_possible ? take_port(protocol, family, port) : -1;
 	if (fd >= 0)
 		v->rules[v->rule_count++] = (struct rule){ protocol, family, port, fd };

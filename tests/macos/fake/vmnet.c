@@ -74,7 +74,7 @@ static void call_back(interface_ref v)
 
 static bool may_call_back(interface_ref v)
 {
-	return v->callback != NULL && v->running == 0 && !(v->is_spent && fault("edge", 0, NULL));
+	return v->callback && v->running == 0 && !(v->is_spent && fault("edge", 0, NULL));
 }
 
 static void *watch(void *argument)
@@ -102,20 +102,20 @@ vmnet_return_t vmnet_interface_set_event_callback(interface_ref v, interface_eve
 {
 	unsigned status = VMNET_SUCCESS;
 	check_running(v, "vmnet_interface_set_event_callback");
-	if (event != VMNET_INTERFACE_PACKETS_AVAILABLE || (queue == NULL) != (callback == NULL))
+	if (event != VMNET_INTERFACE_PACKETS_AVAILABLE || (!queue) != (!callback))
 		misuse("vmnet_interface_set_event_callback: event %u, a queue or a callback alone", (unsigned)event);
-	if (callback != NULL && fault("callback", 0, &status))
+	if (callback && fault("callback", 0, &status))
 		return status;
 	pthread_mutex_lock(&v->lock);
-	if (callback == NULL && v->callback != NULL && fault("late-callback", 0, NULL))
+	if (!callback && v->callback && fault("late-callback", 0, NULL))
 		call_back(v);
-	if (v->callback != NULL)
+	if (v->callback)
 		Block_release(v->callback);
-	v->callback = callback != NULL ? Block_copy(callback) : NULL;
+	v->callback = callback ? Block_copy(callback) : NULL;
 	v->queue = queue;
 	v->is_spent = false;
 	pthread_mutex_unlock(&v->lock);
-	record("callback %s", callback != NULL ? "on" : "off");
+	record("callback %s", callback ? "on" : "off");
 	poke(v);
 	return VMNET_SUCCESS;
 }
@@ -126,7 +126,7 @@ xpc_object_t vmnet_copy_shared_interface_list(void)
 {
 	xpc_object_t list = xpc_array_create(NULL, 0);
 	char *names = strdup(fake_interfaces), *rest = names, *name;
-	while ((name = strsep(&rest, ",")) != NULL)
+	while ((name = strsep(&rest, ",")))
 		if (name[0] != '\0')
 			xpc_array_append_string(list, name);
 	free(names);
@@ -138,7 +138,7 @@ static bool can_be_bridged(const char *name)
 	xpc_object_t list = vmnet_copy_shared_interface_list();
 	bool is_there = false;
 	for (size_t i = 0; i < xpc_array_get_count(list); i++)
-		is_there |= name != NULL && strcmp(name, xpc_array_get_string(list, i)) == 0;
+		is_there |= name && strcmp(name, xpc_array_get_string(list, i)) == 0;
 	xpc_release(list);
 	return is_there;
 }
@@ -163,7 +163,7 @@ static unsigned bring_up(interface_ref v, xpc_object_t wish)
 	v->packet_max = (uint32_t)(mtu != 0 ? mtu : 1500) + ETHERNET;
 	fault("start", 0, &status);
 	record("start mode=%u isolation=%d interface=%s mtu=%u user=%u status=%u", (unsigned)mode, is_isolated,
-	       shared != NULL ? shared : "-", v->packet_max - ETHERNET, (unsigned)geteuid(), status);
+	       shared ? shared : "-", v->packet_max - ETHERNET, (unsigned)geteuid(), status);
 	if (status == VMNET_SUCCESS && !open_wire(&v->wire, v->packet_max, is_isolated))
 		status = VMNET_FAILURE;
 	return status;
@@ -193,7 +193,7 @@ interface_ref vmnet_start_interface(xpc_object_t wish, dispatch_queue_t queue,
 				    vmnet_start_interface_completion_handler_t handler)
 {
 	bool is_bridged = xpc_dictionary_get_uint64(wish, vmnet_operation_mode_key) == VMNET_BRIDGED_MODE;
-	if (queue == NULL || handler == NULL)
+	if (!queue || !handler)
 		misuse("vmnet_start_interface: no queue, or no handler");
 	if (fault("start-null", 0, NULL))
 		return NULL;
@@ -213,7 +213,7 @@ interface_ref vmnet_start_interface(xpc_object_t wish, dispatch_queue_t queue,
 		  unanswered = Block_copy(handler);
 	  else
 		  handler(status, parameters);
-	  if (parameters != NULL)
+	  if (parameters)
 		  xpc_release(parameters);
 	});
 	return v;
@@ -327,12 +327,12 @@ vmnet_return_t vmnet_stop_interface(interface_ref v, dispatch_queue_t queue, vmn
 {
 	unsigned status = VMNET_SUCCESS;
 	check_running(v, "vmnet_stop_interface");
-	if (queue == NULL || handler == NULL)
+	if (!queue || !handler)
 		misuse("vmnet_stop_interface: no queue, or no handler");
 	if (fault("stop", 0, &status))
 		return status;
 	pthread_mutex_lock(&v->lock);
-	if (v->callback != NULL)
+	if (v->callback)
 		misuse("vmnet_stop_interface while callbacks are on");
 	v->is_stopped = true;
 	pthread_mutex_unlock(&v->lock);

@@ -14,7 +14,7 @@ static bool open_tap(struct wire *wire, const char *argument, uint32_t max_octet
 	struct error error = { 0 };
 	struct pollfd poll = { .fd = -1 };
 	struct port *tap = tap_port.open(argument, &settings, &error);
-	if (tap == NULL)
+	if (!tap)
 		record("wire: %s", error.text);
 	else
 		tap_port.watch(tap, &poll);
@@ -42,17 +42,17 @@ bool open_wire(struct wire *wire, uint32_t max_octets, bool is_isolated)
 
 ssize_t read_wire(struct wire *wire, void *to, uint32_t octets)
 {
-	return wire->tap != NULL ? read(wire->fd, to, octets) : recv(wire->fd, to, octets, 0);
+	return wire->tap ? read(wire->fd, to, octets) : recv(wire->fd, to, octets, 0);
 }
 
 ssize_t write_wire(struct wire *wire, const void *from, uint32_t octets)
 {
-	return wire->tap != NULL ? write(wire->fd, from, octets) : send(wire->fd, from, octets, MSG_NOSIGNAL);
+	return wire->tap ? write(wire->fd, from, octets) : send(wire->fd, from, octets, MSG_NOSIGNAL);
 }
 
 void close_wire(struct wire *wire)
 {
-	if (wire->tap != NULL)
+	if (wire->tap)
 		tap_port.close(wire->tap);
 	else
 		close(wire->fd);

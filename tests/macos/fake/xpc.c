@@ -24,7 +24,7 @@ static xpc_object_t make(enum type type)
 
 void xpc_release(xpc_object_t object)
 {
-	while (object->first != NULL) {
+	while (object->first) {
 		xpc_object_t value = object->first;
 		object->first = value->next;
 		xpc_release(value);
@@ -54,17 +54,17 @@ xpc_object_t xpc_array_create(const xpc_object_t *items, size_t count)
 
 static xpc_object_t find(xpc_object_t object, const char *key)
 {
-	if (object == NULL || object->type != DICTIONARY || key == NULL)
+	if (!object || object->type != DICTIONARY || !key)
 		misuse("no dictionary, or no key");
 	xpc_object_t value = object->first;
-	while (value != NULL && strcmp(value->key, key) != 0)
+	while (value && strcmp(value->key, key) != 0)
 		value = value->next;
 	return value;
 }
 
 static xpc_object_t put(xpc_object_t object, const char *key, enum type type)
 {
-	if (find(object, key) != NULL)
+	if (find(object, key))
 		misuse("%s is set twice", key);
 	xpc_object_t value = make(type);
 	value->key = strdup(key);
@@ -90,7 +90,7 @@ void xpc_dictionary_set_string(xpc_object_t object, const char *key, const char 
 
 static uint64_t number_of(xpc_object_t value, enum type type)
 {
-	return value != NULL && value->type == type ? value->number : 0;
+	return value && value->type == type ? value->number : 0;
 }
 
 bool xpc_dictionary_get_bool(xpc_object_t object, const char *key)
@@ -106,13 +106,13 @@ uint64_t xpc_dictionary_get_uint64(xpc_object_t object, const char *key)
 const char *xpc_dictionary_get_string(xpc_object_t object, const char *key)
 {
 	xpc_object_t value = find(object, key);
-	return value != NULL && value->type == STRING ? value->string : NULL;
+	return value && value->type == STRING ? value->string : NULL;
 }
 
 void xpc_array_append_string(xpc_object_t object, const char *text)
 {
 	xpc_object_t *end = &object->first;
-	while (*end != NULL)
+	while (*end)
 		end = &(*end)->next;
 	*end = make(STRING);
 	(*end)->string = strdup(text);
@@ -121,7 +121,7 @@ void xpc_array_append_string(xpc_object_t object, const char *text)
 size_t xpc_array_get_count(xpc_object_t object)
 {
 	size_t count = 0;
-	for (xpc_object_t value = object->first; value != NULL; value = value->next)
+	for (xpc_object_t value = object->first; value; value = value->next)
 		count++;
 	return count;
 }
@@ -129,7 +129,7 @@ size_t xpc_array_get_count(xpc_object_t object)
 const char *xpc_array_get_string(xpc_object_t object, size_t index)
 {
 	xpc_object_t value = object->first;
-	while (value != NULL && index-- > 0)
+	while (value && index-- > 0)
 		value = value->next;
-	return value != NULL && value->type == STRING ? value->string : NULL;
+	return value && value->type == STRING ? value->string : NULL;
 }

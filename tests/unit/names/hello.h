@@ -31,7 +31,7 @@ static inline void put_server_name(struct octets *o, const struct hello_form *f,
 	uint32_t list = o->length;
 	put_value(o, 0, 2);
 	put_one_name(o, name, f->name_type);
-	if (second != NULL)
+	if (second)
 		put_one_name(o, second, f->name_type);
 	end_length(o, list, 2);
 	o->bytes[list + 1] = (uint8_t)(o->bytes[list + 1] + f->list_longer);
@@ -49,13 +49,13 @@ static inline void put_extensions(struct octets *o, const struct hello_form *f)
 		for (uint32_t i = 0; i < f->padding; i++)
 			put_value(o, i, 1);
 	}
-	if (f->name != NULL)
+	if (f->name)
 		put_server_name(o, f, f->name, f->second_name);
 	if (f->extra_type != 0) {
 		put_value(o, f->extra_type, 2);
 		put_hex(o, "0003010203");
 	}
-	if (f->name_twice != NULL)
+	if (f->name_twice)
 		put_server_name(o, f, f->name_twice, NULL);
 	put_hex(o, "00100005000302683200");
 	o->length--;

@@ -31,7 +31,7 @@ static bool read_datagram(const struct frame *frame)
 		at = p.end;
 		if (p.kind != QUIC_INITIAL)
 			continue;
-		if (open_initial == NULL || !open_initial(&p.destination, &p, frame->bytes, plain, &opened))
+		if (!open_initial || !open_initial(&p.destination, &p, frame->bytes, plain, &opened))
 			return false;
 		struct frame frames = { plain, opened.octets };
 		if (read_initial_frames(&frames, &crypto) != CRYPTO_TAKEN)
@@ -44,7 +44,7 @@ static enum reading read_quic(char *list, struct hello *hello)
 {
 	static struct octets o;
 	clear_crypto(&crypto);
-	for (char *hex = strtok(list, ","); hex != NULL; hex = strtok(NULL, ",")) {
+	for (char *hex = strtok(list, ","); hex; hex = strtok(NULL, ",")) {
 		o.length = 0;
 		put_hex(&o, hex);
 		struct frame frame = exact_frame(o.bytes, o.length);
@@ -60,7 +60,7 @@ static enum reading read_quic(char *list, struct hello *hello)
 int main(void)
 {
 	static char line[100000];
-	while (fgets(line, sizeof line, stdin) != NULL) {
+	while (fgets(line, sizeof line, stdin)) {
 		struct hello hello = { .has_name = false };
 		line[strcspn(line, "\n")] = '\0';
 		bool is_quic = strncmp(line, "quic ", 5) == 0;

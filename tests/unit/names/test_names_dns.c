@@ -55,7 +55,7 @@ static uint32_t put_type(uint16_t type, uint32_t ttl_s)
 
 static void put_record(const char *owner, uint16_t type, uint32_t ttl_s, const char *hex)
 {
-	if (owner == NULL)
+	if (!owner)
 		put_value(&o, TO_QUESTION, 2);
 	else
 		put_dotted(owner);

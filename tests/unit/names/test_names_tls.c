@@ -187,7 +187,7 @@ static void forms(void **state)
 		if (cases[i].reading != READING_WHOLE)
 			continue;
 		assert_int_equal(hello.has_name, cases[i].name != NULL);
-		if (cases[i].name != NULL)
+		if (cases[i].name)
 			assert_name(cases[i].name);
 		assert_int_equal(hello.has_early_data, cases[i].form.extra_type == 42);
 		assert_int_equal(hello.has_ech, cases[i].form.extra_type == 0xfe0d);

@@ -32,7 +32,7 @@ static struct name name_of(const char *text)
 static void fill_rules(struct name_rules *set, const struct named_rule *rules)
 {
 	clear_name_rules(set);
-	for (; rules->name != NULL; rules++) {
+	for (; rules->name; rules++) {
 		bool is_zone = strncmp(rules->name, "*.", 2) == 0;
 		struct name name = name_of(rules->name + (is_zone ? 2 : 0));
 		struct name_use use = { .naming = rules->naming,
@@ -79,7 +79,7 @@ void change_rules(struct names_world *nw, const struct named_rule *rules)
 {
 	struct name_rules *other = names.rules == &rule_sets[0] ? &rule_sets[1] : &rule_sets[0];
 	fill_rules(other, rules);
-	change_name_rules(&names, rules->name != NULL ? other : NULL, nw->w.now_ms);
+	change_name_rules(&names, rules->name ? other : NULL, nw->w.now_ms);
 }
 
 static void keep_sent(struct names_world *nw, const uint8_t *bytes, uint32_t length)
