@@ -4,92 +4,14 @@
  * and for eBPF, so every loop is bounded and nothing is written.
  */
 #pragma once
-#include "core/wire/arp.h"
 #include "core/judge/decision.h"
 #include "core/judge/destination.h"
 #include "core/wire/ethernet.h"
 #include "core/judge/icmp_error.h"
+#include "core/judge/judge_arp.h"
 #include "core/judge/judge_ipv6.h"
 
 /* --- guest to uplink --------------------------------------------------------------------------------------------- */
-
-/* RFC 5227 2.1.1: a probe claims nothing, but another host that probes the address at the same time gives it up. */
-INLINE bool may_probe(const struct state *state, struct address target, uint64_t now_ms)
-{
-	if (owns_address4(state, target, now_ms))
-		return true;
-	for (uint32_t i = 0; i < TRANSACTIONS_MAX; i++) {
-		const struct transaction *t = &state->dhcp4[i];
-		if (now_ms < t->deadline_ms && (same_address(t->offered, target) || same_address(t->acked, target)))
-			return true;
-	}
-	return false;
-}
-
-/* The network's own machines. */
-INLINE bool is_reserved4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
-{
-	return is_router4(config, state, a, now_ms) || is_resolver4(config, state, a, now_ms) ||
-	       is_dhcp_server4(config, state, a, now_ms) || is_resident(config, a);
-}
-
-/* Asking for a host that the policy refuses anyway is a scan. Next hops, servers and resolvers may always be asked for. */
-INLINE bool may_ask_for(const struct config *config, const struct state *state, struct address target, uint64_t now_ms)
-{
-	return !needs_router4(config, state, now_ms) || is_reserved4(config, state, target, now_ms) ||
-	       owns_address4(state, target, now_ms) || has_business_with4(config, state, target, now_ms);
-}
-
-/*
- * Nobody may keep the guest from its gateway, or from an address: a neighbor that asks in a flood uses up what answers to it
- * cost, and one that makes the guest ask for many what questions for neighbors cost. RFC 5227 3: a claim asks for its sender.
- */
-INLINE uint8_t bucket_of_arp(const struct config *config, const struct state *state, const struct ethernet *eth,
-			     const struct arp *arp, uint64_t now_ms)
-{
-	if (is_unset(arp->sender) || same_address(arp->sender, arp->target))
-		return RATE_OF_ARP_CLAIM;
-	if (arp->operation == ARP_REPLY)
-		return is_known_mac(config, state, eth->destination, now_ms) ? RATE_OF_ARP_GATEWAY : RATE_OF_ARP_ANSWER;
-	return is_reserved4(config, state, arp->target, now_ms) ? RATE_OF_ARP_GATEWAY : RATE_OF_ARP;
-}
-
-INLINE struct decision judge_arp_from_guest(const struct config *config, const struct state *state,
-					    const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
-{
-	struct arp arp;
-	if (!parse_arp(frame, ETHERNET_HEADER, &arp))
-		return drop(DROP_ARP_MALFORMED);
-	if (arp.sender_mac != config->vm_mac)
-		return drop(DROP_ARP_SHA_SPOOF);
-	if (mac_is_group(eth->destination) && eth->destination != MAC_BROADCAST)
-		return drop(DROP_L2L3_MISMATCH);
-	uint8_t bucket = bucket_of_arp(config, state, eth, &arp, now_ms);
-	if (is_unset(arp.sender)) {
-		if (arp.operation != ARP_REQUEST || !may_probe(state, arp.target, now_ms))
-			return drop(DROP_ARP_PROBE_TARGET);
-		return pass(bucket, NO_BINDING);
-	}
-	if (!has_lease4(state, now_ms))
-		return drop(DROP_ARP_NO_LEASE);
-	uint32_t binding = find_binding4(state, arp.sender, now_ms);
-	if (binding == NO_BINDING)
-		return drop(DROP_ARP_SPA_SPOOF);
-	if (arp.operation == ARP_REQUEST && !may_ask_for(config, state, arp.target, now_ms))
-		return drop(DROP_ARP_TARGET_DENIED);
-	if (arp.operation == ARP_REQUEST && is_learnable_router4(config, state, arp.target, now_ms))
-		return punt(PUNT_GATEWAY_ARP, bucket);
-	return pass(bucket, binding);
-}
-
-/* Behind a migration: the hypervisor's own frame, or the guest's. It must reach the switches, so it goes to all. */
-INLINE struct decision judge_rarp_from_guest(const struct config *config, const struct frame *frame,
-					     const struct ethernet *eth)
-{
-	if (eth->destination != MAC_BROADCAST || !is_rarp_announcement(frame, ETHERNET_HEADER, config->vm_mac))
-		return drop(DROP_RARP_FORM);
-	return pass(RATE_OF_ARP_CLAIM, NO_BINDING);
-}
 
 /* RFC 3376 4: reports and leaves of IGMP 1 to 3, TTL 1. A query would make the guest the segment's querier. */
 INLINE bool is_plain_igmp(const struct frame *frame, const struct ipv4 *ip)
@@ -312,62 +234,6 @@ INLINE struct decision judge_from_guest(const struct config *config, const struc
 }
 
 /* --- uplink to guest --------------------------------------------------------------------------------------------- */
-
-/* RFC 5227: a client must see a conflict while it still probes. Later claims would only evict an honest guest. */
-enum { CONFLICT_WINDOW_MS = 10000 };
-
-/*
- * RFC 826 does not ask that the sender's MAC be the frame's: load balancers and proxies answer for another. For the
- * addresses that matter it has to be, but where both MACs are a router's own.
- */
-INLINE bool may_answer_for(const struct config *config, const struct state *state, const struct arp *arp,
-			   uint64_t source, uint64_t now_ms)
-{
-	if (mac_is_group(arp->sender_mac) || arp->sender_mac == MAC_NONE || arp->sender_mac == config->vm_mac)
-		return false;
-	uint32_t sender = ipv4_of_address(arp->sender);
-	if (is_router4(config, state, arp->sender, now_ms))
-		return router_mac4(config, state, sender, source, now_ms) == ROUTER_MAC &&
-		       router_mac4(config, state, sender, arp->sender_mac, now_ms) == ROUTER_MAC;
-	return !is_sole4(config, state, arp->sender, now_ms) && !is_resident(config, arp->sender) &&
-	       !is_dhcp_server4(config, state, arp->sender, now_ms) && !is_resolver4(config, state, arp->sender, now_ms);
-}
-
-/* What the network says in a router's name. */
-INLINE struct decision judge_router_arp(const struct config *config, const struct state *state, const struct arp *arp,
-					uint8_t bucket, uint64_t now_ms)
-{
-	uint32_t lesson = LESSON_NONE;
-	bool is_learnable = is_learnable_router4(config, state, arp->sender, now_ms) &&
-			    !poses_as_resident(config, arp->sender, arp->sender_mac);
-	if (is_learnable)
-		lesson = lesson_of_arp(state, ipv4_of_address(arp->sender), arp->sender_mac,
-				       arp->operation == ARP_REPLY, now_ms);
-	else if (poses_as_router4(config, state, arp->sender, arp->sender_mac, now_ms))
-		lesson = LESSON_SPOOF;
-	if (lesson == LESSON_SPOOF)
-		return drop(DROP_ARP_GATEWAY_SPOOF);
-	return lesson == LESSON_NONE ? pass(bucket, NO_BINDING) : punt(PUNT_GATEWAY_ARP, bucket);
-}
-
-INLINE struct decision judge_arp_to_guest(const struct config *config, const struct state *state,
-					  const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
-{
-	struct arp arp;
-	if (!parse_arp(frame, ETHERNET_HEADER, &arp))
-		return drop(DROP_ARP_MALFORMED);
-	if (arp.sender_mac != eth->source && !may_answer_for(config, state, &arp, eth->source, now_ms))
-		return drop(DROP_ARP_SHA_SPOOF);
-	uint32_t binding = find_binding4(state, arp.sender, now_ms);
-	bool concerns_guest = !mac_is_group(eth->destination) || binding != NO_BINDING ||
-			      may_probe(state, arp.target, now_ms);
-	uint8_t bucket = bucket_of_uplink(config, state, eth->source, concerns_guest, now_ms);
-	hide_from_optimizer(binding);
-	if (binding < BINDINGS4_MAX && !config->arp_conflicts_pass && !is_shared(config, arp.sender) &&
-	    now_ms >= state->ipv4[binding].since_ms + CONFLICT_WINDOW_MS)
-		return drop(DROP_ARP_CLAIMS_GUEST);
-	return judge_router_arp(config, state, &arp, bucket, now_ms);
-}
 
 /* Sources that no host on any network has (RFC 1122 3.2.1.3). 0.0.0.0 is left to IGMP queries (RFC 4541 2.1.1). */
 INLINE bool is_impossible_source4(struct address a, uint8_t protocol)
