@@ -166,16 +166,24 @@ APART bool has_business_with4(const struct config *config, const struct state *s
 	return config->stateful && (uint8_t)reach_of4(config, state, &c, now_ms) == PASS;
 }
 
+/* What part of its datagram a packet is. Ports are in the first. */
+enum portion { PORTION_WHOLE, PORTION_FIRST, PORTION_LATER };
+
+INLINE enum portion portion_of(bool more_fragments, uint32_t fragment_offset)
+{
+	return fragment_offset > 0 ? PORTION_LATER : more_fragments ? PORTION_FIRST : PORTION_WHOLE;
+}
+
 /* What flows and datagrams may change about what the policy says: bits of enum flow_part. Not for groups. */
-INLINE uint8_t flow_part(const struct config *config, uint8_t allowed, bool more_fragments, bool is_later)
+INLINE uint8_t flow_part(const struct config *config, uint8_t allowed, enum portion portion)
 {
 	if (allowed == DROP_DST_INVALID)
 		return 0;
-	if (is_later)
+	if (portion == PORTION_LATER)
 		return allowed != PASS && (config->stateful || allowed == DROP_PORTS_UNKNOWN) ? FLOW_LATER_FRAGMENT : 0;
 	if (allowed != PASS && !config->stateful)
 		return 0;
-	uint8_t part = more_fragments ? FLOW_FIRST_FRAGMENT : 0;
+	uint8_t part = portion == PORTION_FIRST ? FLOW_FIRST_FRAGMENT : 0;
 	if (config->stateful)
 		part |= allowed == PASS ? FLOW_OPENS : FLOW_ANSWERS;
 	return part;
@@ -193,19 +201,28 @@ INLINE uint8_t bucket_of_group(const struct permission *permission, bool link_sc
 	return permission->by_rule && !link_scope ? RATE_OF_STREAM : RATE_OF_MULTICAST;
 }
 
-/* Puts together what the policy and the next hop say; the frame is unicast or to a group. */
-INLINE struct decision decide_data(const struct config *config, struct permission permission, uint32_t hop,
-				   bool more_fragments, bool is_later, bool to_group, uint8_t bucket, uint32_t binding)
+/* A frame that carries neither DHCP nor what a link needs to work. */
+struct data_frame {
+	uint32_t hop; /* enum next_hop */
+	enum portion portion;
+	bool to_group;
+	uint8_t bucket;
+	uint32_t binding;
+};
+
+/* Puts together what the policy and the next hop say. */
+INLINE struct decision decide_data(const struct config *config, struct permission permission, struct data_frame f)
 {
 	uint8_t allowed = permission.verdict;
-	if (allowed == PASS && (hop == HOP_WRONG || (hop == HOP_NEIGHBOR && !permission.names_peer)))
+	if (allowed == PASS && (f.hop == HOP_WRONG || (f.hop == HOP_NEIGHBOR && !permission.names_peer)))
 		allowed = DROP_L2_NEXT_HOP;
-	uint8_t flow = to_group || hop == HOP_WRONG ? 0 : flow_part(config, allowed, more_fragments, is_later);
-	if (config->has_names && allowed == DROP_DST_BLOCKED && hop == HOP_ROUTER && !to_group && !is_later)
+	uint8_t flow = f.to_group || f.hop == HOP_WRONG ? 0 : flow_part(config, allowed, f.portion);
+	if (config->has_names && allowed == DROP_DST_BLOCKED && f.hop == HOP_ROUTER && !f.to_group &&
+	    f.portion != PORTION_LATER)
 		flow |= FLOW_BY_NAME;
 	if (allowed != PASS && flow == 0)
 		return drop(allowed);
-	return (struct decision){ allowed, bucket, (uint8_t)binding, flow };
+	return (struct decision){ allowed, f.bucket, (uint8_t)f.binding, flow };
 }
 
 /* Flows may yet let it pass. */

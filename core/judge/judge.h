@@ -172,8 +172,9 @@ INLINE struct decision judge_data4_from_guest(const struct config *config, const
 	bool link_scope = eth->destination == MAC_BROADCAST || ipv4_of_address(ip->destination) >> 8 == 0xe00000U;
 	bool group_frame = mac_is_group(eth->destination);
 	uint8_t bucket = group_frame ? bucket_of_group(&permission, link_scope) : RATE_FREE;
-	struct decision d = decide_data(config, permission, hop, ip->more_fragments, ip->fragment_offset > 0,
-					group_frame, bucket, binding);
+	struct data_frame data = { hop, portion_of(ip->more_fragments, ip->fragment_offset), group_frame, bucket,
+				   binding };
+	struct decision d = decide_data(config, permission, data);
 	if (may_pass(d) && is_error4(frame, ip) && !is_about_guest4(state, frame, ip, now_ms))
 		return refuse_finally(d, DROP_ICMP_ERROR_QUOTE);
 	bool seeks = d.verdict == DROP_L2_NEXT_HOP && d.flow == 0 && may_seek_routers4(config, state, now_ms);
@@ -331,8 +332,9 @@ INLINE struct decision judge_data4_to_guest(const struct config *config, const s
 	if (ip->fragment_offset == 0 && has_ports(ip->protocol) && !parse_udp(frame, ip->payload, ip->end, &ports))
 		return drop(DROP_L4_MALFORMED);
 	struct contact from = contact4(ip->source, true, ip, &ports);
-	return decide_data(config, may_contact4(config, state, &from, now_ms), HOP_ROUTER, ip->more_fragments,
-			   ip->fragment_offset > 0, to_group, bucket, NO_BINDING);
+	enum portion portion = portion_of(ip->more_fragments, ip->fragment_offset);
+	return decide_data(config, may_contact4(config, state, &from, now_ms),
+			   (struct data_frame){ HOP_ROUTER, portion, to_group, bucket, NO_BINDING });
 }
 
 INLINE struct decision judge_ipv4_to_guest(const struct config *config, const struct state *state,

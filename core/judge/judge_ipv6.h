@@ -113,8 +113,9 @@ INLINE struct decision judge_data6_from_guest(const struct config *config, const
 	uint32_t hop = next_hop6(config, state, eth->destination, ip->destination, now_ms);
 	bool to_group = is_group6(ip->destination);
 	uint8_t bucket = to_group ? bucket_of_group(&permission, is_narrow_group6(ip->destination)) : RATE_FREE;
-	struct decision d = decide_data(config, permission, hop, ip->more_fragments, ip->fragment_offset > 0, to_group,
-					bucket, source.binding);
+	enum portion portion = portion_of(ip->more_fragments, ip->fragment_offset);
+	struct decision d =
+	    decide_data(config, permission, (struct data_frame){ hop, portion, to_group, bucket, source.binding });
 	/* RFC 4007 9: a router must not forward it, so there is no honest reason to try. */
 	if (may_pass(d) && is_link_local(ip->source) && !is_narrow_group6(ip->destination) &&
 	    !is_link_local(ip->destination) && !is_host6(config, ip->destination))
@@ -160,17 +161,20 @@ APART struct decision judge_ipv6_from_guest(const struct config *config, const s
 /* --- uplink to guest --------------------------------------------------------------------------------------------- */
 
 /*
- * Sources that no host has (RFC 4291 2.5). :: is nobody's: only a host without an address yet uses it, for DAD and MLD.
- * conflict: somebody uses the address that the guest wants, and the guest must hear of it.
+ * What else a source may be. :: is nobody's: only a host without an address yet uses it, for DAD and MLD. And where somebody
+ * uses the address that the guest wants, the guest must hear of it.
  */
+enum source_allowance { OF_A_HOST = 0, OF_NOBODY = 1, OF_GUEST = 2 };
+
+/* Sources that no host has (RFC 4291 2.5). allowed: bits of enum source_allowance. */
 INLINE uint8_t fault_of_source6(const struct config *config, const struct state *state, const struct ethernet *eth,
-				const struct ipv6 *ip, bool may_be_nobody, bool conflict, uint64_t now_ms)
+				const struct ipv6 *ip, uint32_t allowed, uint64_t now_ms)
 {
 	struct address a = ip->source;
 	bool nobody = is_unspecified6(a);
-	if (is_group6(a) || is_ipv4(a) || (nobody ? !may_be_nobody : a.high == 0 && a.low >> 32 == 0))
+	if (is_group6(a) || is_ipv4(a) || (nobody ? !(allowed & OF_NOBODY) : a.high == 0 && a.low >> 32 == 0))
 		return DROP_IP6_SRC_INVALID;
-	if (!conflict && !is_shared(config, a) && is_own6(config, state, a, now_ms))
+	if (!(allowed & OF_GUEST) && !is_shared(config, a) && is_own6(config, state, a, now_ms))
 		return DROP_IP6_SRC_IS_GUEST;
 	if (poses_as_router6(config, state, a, eth->source, now_ms))
 		return DROP_IP6_GATEWAY_SPOOF;
@@ -196,7 +200,7 @@ INLINE struct decision judge_dhcp6_to_guest(const struct config *config, const s
 		return drop(DROP_DHCP6_ROGUE_SERVER);
 	if (!awaits_answer6(&state->ipv6, id, now_ms))
 		return drop(DROP_DHCP6_NO_TRANSACTION);
-	uint8_t fault = fault_of_source6(config, state, eth, ip, false, false, now_ms);
+	uint8_t fault = fault_of_source6(config, state, eth, ip, OF_A_HOST, now_ms);
 	if (fault != PASS)
 		return drop(fault);
 	return punt(PUNT_DHCP6_SERVER, RATE_OF_UPLINK_DHCP);
@@ -212,8 +216,9 @@ INLINE struct decision judge_data6_to_guest(const struct config *config, const s
 	if (!config->stateful)
 		return pass(bucket, NO_BINDING);
 	struct contact from = contact6(ip->source, true, ip, ports);
-	return decide_data(config, may_contact6(config, state, &from, now_ms), HOP_ROUTER, ip->more_fragments,
-			   ip->fragment_offset > 0, to_group, bucket, NO_BINDING);
+	enum portion portion = portion_of(ip->more_fragments, ip->fragment_offset);
+	return decide_data(config, may_contact6(config, state, &from, now_ms),
+			   (struct data_frame){ HOP_ROUTER, portion, to_group, bucket, NO_BINDING });
 }
 
 INLINE struct decision judge_icmp6_to_guest(const struct config *config, const struct state *state,
@@ -237,8 +242,9 @@ INLINE struct decision judge_icmp6_to_guest(const struct config *config, const s
 		fault = fault_of_router(config, state, eth, ip, now_ms);
 	if (is_about_router(config, state, eth, ip, &nd, type, fault, now_ms))
 		return punt(PUNT_ROUTER_CLAIM, RATE_OF_UPLINK_ROUTER);
+	uint32_t allowed = (is_mld(type) || is_dad(&nd, ip) ? OF_NOBODY : 0) | (conflict ? OF_GUEST : 0);
 	if (fault == PASS)
-		fault = fault_of_source6(config, state, eth, ip, is_mld(type) || is_dad(&nd, ip), conflict, now_ms);
+		fault = fault_of_source6(config, state, eth, ip, allowed, now_ms);
 	if (fault != PASS)
 		return drop(fault);
 	if (router)
@@ -281,7 +287,7 @@ APART struct decision judge_ipv6_to_guest(const struct config *config, const str
 	bool dhcp = is_dhcp6_port(ports.destination) || ports.source == DHCP6_SERVER_PORT;
 	if (dhcp && ip.fragment_offset == 0 && ip.protocol == PROTOCOL_UDP)
 		return judge_dhcp6_to_guest(config, state, frame, eth, &ip, &ports, now_ms);
-	fault = fault_of_source6(config, state, eth, &ip, false, false, now_ms);
+	fault = fault_of_source6(config, state, eth, &ip, OF_A_HOST, now_ms);
 	if (fault != PASS)
 		return drop(fault);
 	return judge_data6_to_guest(config, state, eth, &ip, &ports, now_ms);
