@@ -18,10 +18,9 @@ program: build/build.ninja
 
 # Everything that must hold: builds without a warning, fuzz targets, unit tests and eBPF verdicts, then real networks;
 # the guard has both sanitizers in it.
-check: build-check/build.ninja vm $(if $(filter Linux,$(shell uname)),macos-doubles)
+check: build-check/build.ninja
 	meson compile -C build-check
-	meson test -C build-check --print-errorlogs
-	SOFTNET=build-check/softnet tests/network/run
+	+tests/all.sh build-check
 
 # The same, with the tests that take long, and a minute of random input for each fuzz target.
 check-long:
