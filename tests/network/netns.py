@@ -137,6 +137,32 @@ def wait_for(predicate, timeout=10, what="a condition"):
         time.sleep(0.02)
 
 
+class Stalls:
+    """How long this machine keeps somebody waiting who wants to run: inside `with`, a thread asks for it all the time."""
+
+    def __init__(self):
+        self.longest, self.over = 0.0, threading.Event()
+        self.thread = threading.Thread(target=self._measure, daemon=True)
+
+    def _measure(self):
+        begin = time.monotonic()
+        while not self.over.wait(0.005):
+            now = time.monotonic()
+            begin, self.longest = now, max(self.longest, now - begin)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+    def added_to(self, seconds):
+        """What would take so long on an idle machine may take this here: several processes wait for each other."""
+        return seconds + 5 * self.longest
+
+
 class Process:
     """A background process whose output is collected line by line, and kept in a log file as well."""
 

@@ -341,10 +341,10 @@ def test_hostile_guards_stop_and_foul_nobody(guards):
     fakes = [Fake(manners) for manners in (hung, hung, hung, garbage, endless, error, evil)]
     try:
         begin = time.monotonic()
-        with concurrent.futures.ThreadPoolExecutor() as pool:
+        with concurrent.futures.ThreadPoolExecutor() as pool, netns.Stalls() as stalls:
             ways = [], ["--json"], ["--vm", EVIL.replace("\n", "")]
             answers = list(pool.map(lambda words: softnet("status", *words), ways))
-        assert time.monotonic() - begin < 4      # all guards together, and not 2 s each
+        assert time.monotonic() - begin < stalls.added_to(4)      # all guards together, and not 2 s each
         status, out, said = answers[0]
         assert status == 0 and "status-honest" in out and "evil-" in out
         for text in (text for answer in answers for text in answer[1:]):
@@ -398,10 +398,8 @@ def test_root_is_answered_though_all_places_are_taken(guards):
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, user=USER, group=USER, extra_groups=[])
     with hog:
         hog.stdout.readline()
-        deadline = time.monotonic() + 10    # the guard has to accept some, and to turn the others away
-        while softnet("status", user=USER)[0] != 1:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        # The guard has to accept some, and to turn the others away.
+        netns.wait_for(lambda: softnet("status", user=USER)[0] == 1, what="a stranger to be turned away")
         status, out, said = softnet("status", "--vm", "status-crowded")
         hog.stdin.close()
     assert (status, said) == (0, "") and out.startswith("status-crowded")
@@ -568,9 +566,11 @@ def test_watch_puts_the_terminal_back(guards, terminals):
     try:
         netns.wait_for(lambda: len(held.kept) >= len(ours), 5, "all to ask it")
         for terminal, ending in zip(ours, endings):
-            begin = time.monotonic()
-            assert terminal.end(lambda: ending(terminal)) == (0, True, True)
-            assert time.monotonic() - begin < (1 if ending != hold_and_end else 2.5)
+            with netns.Stalls() as stalls:
+                begin = time.monotonic()
+                assert terminal.end(lambda: ending(terminal)) == (0, True, True)
+                took = time.monotonic() - begin
+            assert took < stalls.added_to(1 if ending != hold_and_end else 2.5)
     finally:
         held.close()
 
