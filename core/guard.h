@@ -15,7 +15,7 @@ struct guard {
 	struct state *state;         /* what it has learned. Only the slow path writes it */
 	struct buckets *buckets;
 	struct flows *flows;
-	struct names *names; /* names/names.h; NULL: they decide nothing */
+	struct names *names; /* names/names.h; asked where the config has names. NULL: never */
 	/* The host-wide registry of addresses: false when another guard holds it. NULL: always yes. */
 	bool (*claim)(void *context, struct address);
 	void (*release)(void *context, struct address);
@@ -29,17 +29,9 @@ struct guard {
 	void *context;
 };
 
-/* What the first four pointers lead to. Large, so never on the stack. */
-struct guard_memory {
-	struct config config;
-	struct state state;
-	struct buckets buckets;
-	struct flows flows;
-};
-
 /*
  * Once, before the first frame: fills the buckets by the rates of the config, and empties the table of flows, keyed as the
- * state is. The pointers above are set, and config and state are ready.
+ * state is, and names with it. The pointers above are set, and config and state are ready.
  */
 void start_guard(struct guard *guard, uint64_t now_ms);
 
@@ -82,6 +74,12 @@ enum verdict decide_again(struct guard *guard, enum direction direction, const s
 
 /* A frame has passed from the address of this binding; index as in struct decision. */
 void stamp_binding(struct guard *, uint32_t index, uint64_t now_ms);
+
+/* Neither on its way nor waiting. */
+INLINE bool is_drop(enum verdict verdict)
+{
+	return (int)verdict >= (int)FIRST_DROP;
+}
 
 /* Names from the one table; "pass" for PASS. */
 const char *verdict_name(enum verdict verdict);

@@ -38,7 +38,7 @@ int main(int argc, char **argv)
 	if (options.wanted == WANT_VERSION)
 		print_version(stdout);
 	if (options.wanted == WANT_CHECK)
-		warn_of_directions(&options);
+		warn_of_rules(&options);
 	struct check_manner how = { isatty(STDOUT_FILENO) != 0, has_colours(STDOUT_FILENO) };
 	if (options.wanted == WANT_CHECK && !check_policy(&options, stdout, how, &error))
 		die_usage("%s", error.text);

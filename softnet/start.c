@@ -371,7 +371,7 @@ static bool prepare_guard(struct error *error)
 		uplink->kind->anchors(uplink, &relay.anchors);
 	if (!make_guard(&relay.guard, &memory, options, &relay.anchors, clock_ms(), error))
 		return false;
-	warn_of_directions(options);
+	warn_of_rules(options);
 	if (is_kind(uplink_text(options), "slirp") && !options->host_only)
 		tell_of_resolvers(wants_ipv6(options, NULL));
 	tell_anchors(options, &relay.anchors, &memory.config);

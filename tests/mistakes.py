@@ -16,7 +16,7 @@ import tempfile
 
 SOFTNET = os.path.abspath(sys.argv[1])
 MAC = "--vm-mac-address=52:54:00:00:00:0a"
-TARGET = "a CIDR, an address, any, @host, @gateway, @dns, @lan or @global"
+TARGET = "a CIDR, an address, a host name, any, @host, @gateway, @dns, @lan or @global"
 KINDS = r"\(known: fd:N, unixgram:PATH, stream:PATH, tap:NAME(, slirp)?\)"
 
 
@@ -44,7 +44,17 @@ MISTAKES = [
     (rule("[fd00::]/129:443"), '=--allow: "[fd00::]/129:443": behind the slash stands a length of 0 to 128 bits'),
     (rule("10.0.0.300"), '=--allow: "10.0.0.300": 300 is too much for an octet of an IPv4 address: 255 at most'),
     (rule("10.0.0"), '=--allow: "10.0.0": an IPv4 address has four numbers; a network is written as 10.0.0.0/24'),
-    (rule("github.com:443"), f'=--allow: "github.com:443": names of hosts are not looked up; expected {TARGET}'),
+    (rule("github.com:443"), '=--allow: "github.com:443": behind a name stands how it is shown: tls/443 or quic/443 or http/443; '
+     "tcp/443 or udp/443 goes by the address alone"),
+    (rule("*.com"), '=--allow: "*.com": a host name has two labels or more, of letters, digits, - and _, and the last one '
+     "begins with a letter"),
+    (rule("git*.com"), '=--allow: "git*.com": * stands for whole labels, and in front only: *.NAME'),
+    (rule("in github.com"), '=--allow: "in github.com": a name says whom the VM calls, and not who calls the VM: not with `in`'),
+    (["policy", "check", "--block", "github.com"],
+     '=--block: "github.com": a name can be allowed, and not blocked: the VM would use another name for the same address'),
+    (["attach", "nosuch", MAC, "--allow", "github.com:tls"],
+     "=--allow, --policy: rules that name hosts do not go together with `softnet attach`; `softnet --guest` and "
+     "`softnet run` take them"),
     (rule("@dns:53 @global:tcp/443"), '=--allow: "@dns:53 @global:tcp/443": these are two rules: a comma stands between them, in a file '
      "the end of a line"),
     (rule("@internet"), f'=--allow: "@internet": did you mean @global? A target is {TARGET}'),
@@ -60,7 +70,7 @@ MISTAKES = [
     (rule("fd00::1:tcp/22"), '=--allow: "fd00::1:tcp/22": before a port IPv6 stands in brackets: [fd00::1]:tcp/22'),
     (rule("[fd00::1:22"), '=--allow: "[fd00::1:22": the bracket is not closed: [fd00::1]:443'),
     (["policy", "check", "--allow", "10.0.0.5:80", "10.0.0.5:80"],
-     '="10.0.0.5:80": expected [in|out] ADDRESS[:PROTO[/PORT]], with one protocol: tcp/PORT or udp/PORT'),
+     '="10.0.0.5:80": expected [in|out] ADDRESS[:PROTO[/PORT]] or NAME[:tls[/PORT]], with one protocol: tcp/PORT or udp/PORT'),
     # What is there and wrong is told before what is missing.
     (["--uplink", "passt", "--guest", "fd:3"],
      f'--uplink: unknown port "passt" {KINDS}; passt is reached by stream:PATH, its --socket'),

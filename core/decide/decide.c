@@ -45,7 +45,7 @@ enum verdict decide(struct guard *guard, enum direction direction, const struct 
 	struct decision d = judge_frame(guard->config, guard->state, direction, frame, now_ms);
 	if (d.flow != 0 && read_facts(frame, to_guest, &p))
 		d.verdict = ask_flows(guard->flows, d, to_guest, &p, now_ms);
-	if (guard->names != 0)
+	if (guard->names != 0 && guard->config->has_names)
 		d.verdict = ask_names(guard, d, to_guest, &p, frame, now_ms);
 	d.verdict = charge(guard->config, guard->state, guard->buckets, frame, d, to_guest, now_ms);
 	return finish(guard, d, frame, now_ms);

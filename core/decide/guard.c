@@ -3,6 +3,7 @@
 #include "core/learn4/lease.h"
 #include "core/learn4/snoop_anchors4.h"
 #include "core/learn6/lease6.h"
+#include "core/names/names.h"
 
 void fill_buckets(const struct config *config, struct buckets *buckets, uint64_t now_ms)
 {
@@ -19,6 +20,8 @@ void start_guard(struct guard *guard, uint64_t now_ms)
 {
 	fill_buckets(guard->config, guard->buckets, now_ms);
 	clear_flows(guard->flows, guard->state->hash_key);
+	if (guard->names != 0)
+		start_names(guard->names, guard->state->hash_key);
 }
 
 void take_away(struct guard *guard, struct address a, const char *why, uint64_t now_ms)

@@ -1,8 +1,6 @@
 /* Frames that tell the guest no. */
 #include "core/made/reject.h"
-#include "core/wire/ethernet.h"
-#include "core/wire/ipv6.h"
-#include "core/wire/writer.h"
+#include "core/made/refused.h"
 
 enum {
 	REJECT_TTL = 64,
@@ -16,23 +14,28 @@ enum {
 
 bool is_rejected(enum verdict verdict)
 {
-	return verdict == DROP_DST_BLOCKED || verdict == DROP_DST_PRIVATE || verdict == DROP_DST_LOCAL_NET ||
-	       verdict == DROP_DST_NAT64_PRIVATE;
+	switch ((int)verdict) {
+	case DROP_DST_BLOCKED:
+	case DROP_DST_PRIVATE:
+	case DROP_DST_LOCAL_NET:
+	case DROP_DST_NAT64_PRIVATE:
+	case DROP_DNS_NAME:
+	case DROP_DNS_MALFORMED:
+	case DROP_DNS_REBIND:
+	case DROP_NAME_UNBOUND:
+	case DROP_NAME_DENIED:
+	case DROP_HELLO_MALFORMED:
+	case DROP_HELLO_ECH:
+	case DROP_HELLO_CONFLICT:
+	case DROP_HELLO_LIMIT:
+	case DROP_QUIC_VERSION:
+		return true;
+	default: /* also what honest clients send again, and what ends nothing: HELLO_ORDER, QUIC_INITIAL */
+		return false;
+	}
 }
 
-/* What is needed of the refused packet, of either family. */
-struct refused {
-	const struct frame *frame;
-	struct ethernet eth;
-	struct address source, destination;
-	uint32_t packet;  /* where the IP header starts ... */
-	uint32_t payload; /* ... the transport header ... */
-	uint32_t end;
-	uint8_t protocol;
-	bool is_later_fragment, is_ipv6;
-};
-
-static bool read_refused(const struct frame *frame, struct refused *r)
+bool read_refused(const struct frame *frame, struct refused *r)
 {
 	struct ipv4 ip4;
 	struct ipv6 ip6;
@@ -61,9 +64,7 @@ static bool read_refused(const struct frame *frame, struct refused *r)
 	return true;
 }
 
-/* RFC 9293 3.1, RFC 4443 2.3: addresses, length and protocol are part of the sum. */
-static void put_transport_checksum(struct writer *w, const struct refused *r, uint32_t start, uint32_t at,
-				   uint8_t protocol)
+void put_transport_checksum(struct writer *w, const struct refused *r, uint32_t start, uint32_t at, uint8_t protocol)
 {
 	uint8_t addresses[32];
 	struct writer pseudo = { addresses, 0 };
@@ -74,8 +75,7 @@ static void put_transport_checksum(struct writer *w, const struct refused *r, ui
 	put(&field, checksum(sum_of(w->to + start, w->at - start, sum)), 2);
 }
 
-/* The headers of the answer: everything turned round. payload: octets behind the IP header. */
-static void put_headers(struct writer *w, const struct refused *r, uint8_t protocol, uint32_t payload)
+void put_headers(struct writer *w, const struct refused *r, uint8_t protocol, uint32_t payload)
 {
 	put(w, r->eth.source, 6);
 	put(w, r->eth.destination, 6);

@@ -52,6 +52,7 @@ bool keep_frame(struct hold *hold, struct held_list *list, const struct frame *f
 	*entry_of(hold, entry) = (struct held){ .is_listed = 1,
 						.has_left = has_left,
 						.length = frame->length,
+						.number = hold->number,
 						.at = payload.at,
 						.octets = payload.octets,
 						.sequence = payload.sequence };
@@ -123,6 +124,7 @@ bool take_queued(struct hold *hold, struct frame *frame, enum verdict *verdict)
 	struct held *held = entry_of(hold, entry);
 	*frame = frame_of_held(hold, entry);
 	*verdict = (enum verdict)held->verdict;
+	hold->number_left = held->number;
 	held->is_queued = 0;
 	free_if_unused(hold, entry);
 	return true;

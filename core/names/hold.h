@@ -18,6 +18,7 @@ struct held {
 	uint8_t verdict; /* of one in the queue: PASS or why not */
 	uint8_t reserved[2];
 	uint32_t length;
+	uint64_t number;     /* the caller's */
 	uint32_t at, octets; /* payload: offset in the frame */
 	uint32_t sequence;   /* TCP: of its first octet */
 };
@@ -30,7 +31,8 @@ struct held_list {
 /* Zeroed before start_hold(). */
 struct hold {
 	uint32_t slot_octets, slots;
-	uint32_t used; /* slots behind have never been used */
+	uint64_t number, number_left; /* the caller's for the next frame that comes, and that of the last one that left */
+	uint32_t used;                /* slots behind have never been used */
 	uint16_t free;
 	uint16_t queue_first, queue_count;
 	uint16_t queue[HELD_MAX];

@@ -1,6 +1,7 @@
 /* What the files of names ask of each other. */
 #pragma once
 #include "core/names/names.h"
+#include "core/names/read/packet.h"
 
 INLINE bool is_drop(enum verdict verdict)
 {

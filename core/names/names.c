@@ -147,6 +147,16 @@ enum verdict go_on_in_flow(struct names *names, struct name_flow *f, const struc
 
 /* --- which host -------------------------------------------------------------------------------------------------- */
 
+/* Also what a translator makes of it. */
+static bool is_closed_by_address(const struct names *names, const struct contact *c, uint64_t now_ms)
+{
+	uint64_t ipv4 = behind_translator(names, c->peer, now_ms);
+	struct contact behind = *c;
+	behind.peer = address_of_ipv4((uint32_t)ipv4);
+	return is_blocked_itself(names, c, now_ms) ||
+	       (ipv4 != NOT_TRANSLATED && is_blocked_itself(names, &behind, now_ms));
+}
+
 uint32_t ways_of_address(const struct names *names, struct address a, uint8_t protocol, uint16_t port, uint64_t now_ms)
 {
 	uint32_t ways = 0;
@@ -154,12 +164,7 @@ uint32_t ways_of_address(const struct names *names, struct address a, uint8_t pr
 	for (uint32_t entry = next_bound(&names->book, a, 0, now_ms); entry != 0;
 	     entry = next_bound(&names->book, a, entry, now_ms))
 		ways |= ways_to(names->rules, names->book.bound[entry - 1].pattern, protocol, port);
-	uint64_t ipv4 = ways != 0 ? behind_translator(names, a, now_ms) : NOT_TRANSLATED;
-	struct contact behind = c;
-	behind.peer = address_of_ipv4((uint32_t)ipv4);
-	bool is_blocked = is_blocked_itself(names, &c, now_ms) ||
-			  (ipv4 != NOT_TRANSLATED && is_blocked_itself(names, &behind, now_ms));
-	return is_blocked ? 0 : ways;
+	return ways != 0 && is_closed_by_address(names, &c, now_ms) ? 0 : ways;
 }
 
 static void name_flow(struct names *names, struct name_flow *f, uint32_t entry, uint16_t pattern, enum naming naming)
@@ -299,9 +304,12 @@ bool take_from_hold(struct names *names, struct frame *frame, enum verdict *verd
 /* --- other rules ------------------------------------------------------------------------------------------------- */
 
 /* Does the rule by which it began still open it? */
-static bool may_go_on(const struct names *names, const struct name_rules *before, struct name_flow *f)
+static bool may_go_on(const struct names *names, const struct name_rules *before, struct name_flow *f, uint64_t now_ms)
 {
-	if (!f->is_named)
+	struct contact c = {
+		.peer = f->key.peer, .protocol = f->key.protocol, .ports = PORTS_KNOWN, .port = f->key.peer_port
+	};
+	if (!f->is_named || is_closed_by_address(names, &c, now_ms))
 		return false;
 	uint16_t pattern = find_covering(names->rules, &before->pattern[f->pattern]);
 	f->pattern = pattern;
@@ -314,7 +322,7 @@ static void follow_flows(struct names *names, const struct name_rules *before, u
 	for (uint32_t i = 0; i < names->flows.used; i++) {
 		struct name_flow *f = &names->flows.flow[i];
 		bool is_used = find_name_flow(&names->flows, names->book.hash_key, &f->key) == f;
-		if (!is_used || f->stage == STAGE_REFUSED || may_go_on(names, before, f))
+		if (!is_used || f->stage == STAGE_REFUSED || may_go_on(names, before, f, now_ms))
 			continue;
 		refuse_flow(names, f, DROP_NAME_UNBOUND, now_ms);
 	}

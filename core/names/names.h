@@ -9,7 +9,6 @@
 #include "core/names/read/dns.h"
 #include "core/names/flows.h"
 #include "core/names/hold.h"
-#include "core/names/read/packet.h"
 #include "core/names/read/quic.h"
 
 enum {
@@ -23,7 +22,10 @@ enum {
 	DNS_MESSAGE_MAX = 16384   /* of TCP; in UDP what a frame holds */
 };
 
-/* --names-ttl, --ech, --dns-questions. */
+/* How long an address is a name's, whatever its time to live says. */
+enum { NAME_TTL_FLOOR_MS = 300000, NAME_TTL_CEILING_MS = 86400000 };
+
+/* The bounds of a time to live; --ech, --dns-questions. */
 struct name_settings {
 	uint64_t ttl_floor_ms, ttl_ceiling_ms;
 	bool ech_passes, any_question;

@@ -101,6 +101,31 @@ static uint32_t own_ways(const struct name_rules *rules, uint16_t pattern, uint8
 	return ways;
 }
 
+static const struct name_use *find_own_use(const struct name_rules *rules, uint16_t pattern, uint8_t naming,
+					   uint8_t protocol, uint16_t port)
+{
+	uint16_t next = rules->pattern[pattern].first_use;
+	for (uint32_t i = 0; i < NAME_USES_MAX && next != NO_PATTERN; i++) {
+		const struct name_use *use = &rules->use[next];
+		if (use->naming == naming && use->protocol == protocol && port >= use->first_port &&
+		    port <= use->last_port)
+			return use;
+		next = use->next;
+	}
+	return 0;
+}
+
+const struct name_use *find_name_use(const struct name_rules *rules, uint16_t pattern, uint8_t naming, uint8_t protocol,
+				     uint16_t port)
+{
+	const struct name_use *use = 0;
+	for (uint32_t i = 0; i <= NAME_LABELS_MAX && pattern != NO_PATTERN && use == 0; i++) {
+		use = find_own_use(rules, pattern, naming, protocol, port);
+		pattern = rules->pattern[pattern].parent;
+	}
+	return use;
+}
+
 uint32_t ways_to(const struct name_rules *rules, uint16_t pattern, uint8_t protocol, uint16_t port)
 {
 	uint32_t ways = 0;

@@ -57,6 +57,10 @@ uint16_t find_pattern(const struct name_rules *, const struct name *);
 /* The narrowest pattern of `rules` that covers all that the pattern does. */
 uint16_t find_covering(const struct name_rules *rules, const struct name_pattern *);
 
+/* A use of the pattern or of its parents that opens the port in this way, or NULL. */
+const struct name_use *find_name_use(const struct name_rules *, uint16_t pattern, uint8_t naming, uint8_t protocol,
+				     uint16_t port);
+
 /* The ways, as bits, in which the rules of a pattern and of its parents open a port. */
 uint32_t ways_to(const struct name_rules *, uint16_t pattern, uint8_t protocol, uint16_t port);
 

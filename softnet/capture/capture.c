@@ -121,7 +121,7 @@ void begin_capture_section(struct capture *c, uint64_t now_ms)
 void capture_frame(struct capture *c, enum direction direction, const uint8_t *bytes, uint32_t length, unsigned verdict,
 		   uint64_t now_ms)
 {
-	if (!c->path || (verdict == PASS && !c->wants_all))
+	if (!c->path || (verdict < FIRST_DROP && !c->wants_all))
 		return;
 	size_t octets = frame_block_octets(length, verdict);
 	if (c->needs_section)

@@ -98,9 +98,10 @@ size_t put_section(const struct capture_section *section, uint8_t to[SECTION_OCT
 
 static size_t comment_octets(unsigned verdict)
 {
-	return verdict == PASS ? sizeof comment_of_pass - 1
-			       : sizeof comment_of_drop - 1 + strlen(verdict_name(verdict)) + sizeof before_meaning -
-				     1 + strlen(verdict_meaning(verdict));
+	return verdict == PASS   ? sizeof comment_of_pass - 1
+	       : verdict == HELD ? strlen(verdict_name(HELD))
+				 : sizeof comment_of_drop - 1 + strlen(verdict_name(verdict)) + sizeof before_meaning -
+				       1 + strlen(verdict_meaning(verdict));
 }
 
 size_t frame_block_octets(uint32_t length, unsigned verdict)
@@ -125,6 +126,8 @@ size_t put_frame(enum direction direction, const uint8_t *bytes, uint32_t length
 	put16(&w, (unsigned)comment_octets(verdict));
 	if (verdict == PASS) {
 		put(&w, comment_of_pass, sizeof comment_of_pass - 1);
+	} else if (verdict == HELD) {
+		put(&w, verdict_name(HELD), strlen(verdict_name(HELD)));
 	} else {
 		put(&w, comment_of_drop, sizeof comment_of_drop - 1);
 		put(&w, verdict_name(verdict), strlen(verdict_name(verdict)));

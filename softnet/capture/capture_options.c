@@ -164,6 +164,10 @@ static void add_settings(struct option_writer *w, const struct options *options,
 	add_flag(w, "no-dhcp", config->dhcp_off);
 	add_flag(w, "no-resync", config->no_resync);
 	add_flag(w, "reject", options->reject);
+	if (options->ech_passes)
+		add(w, "--ech=pass\n");
+	if (options->any_question)
+		add(w, "--dns-questions=any\n");
 	/* Not where it was not given: then rules without a direction speak of both. */
 	if (options->inbound_given)
 		add(w, "--inbound=%s\n", inbound_names[config->inbound]);

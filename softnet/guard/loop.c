@@ -11,6 +11,7 @@
 #include "core/learn4/snoop_anchors4.h"
 #include "system/clock.h"
 #include "softnet/launch/escalation.h"
+#include "softnet/guard/hold_relay.h"
 #include "softnet/guard/keeping.h"
 #include "softnet/guard/kernel_relay.h"
 #include "softnet/guard/rules_in_force.h"
@@ -57,8 +58,10 @@ static enum verdict decide_packet(struct relay *r, enum direction direction, con
 	if (packet->truncated)
 		return DROP_FRAME_OVERSIZE;
 	enum verdict verdict = decide(&r->guard, direction, &frame, r->now_ms);
-	if (verdict != PASS && direction == FROM_GUEST)
+	if (is_drop(verdict) && direction == FROM_GUEST)
 		add_rejection(&r->rejections, verdict, &frame, r->now_ms);
+	else if (is_drop(verdict))
+		add_refused_answer(&r->rejections, verdict, &frame, r->now_ms);
 	return verdict;
 }
 
@@ -67,18 +70,30 @@ struct trust trust_of(const struct relay *r)
 	return (struct trust){ r->guard.config, r->guard.state, r->options, r->now_ms };
 }
 
-void account_for(struct relay *r, enum direction direction, const struct packet *packet, enum verdict verdict)
+static void account_for_drop(struct relay *r, enum direction direction, const struct packet *packet, enum verdict verdict)
 {
-	struct trust trust = trust_of(r);
-	capture_frame(&r->capture, direction, packet->bytes, packet->length, verdict, r->now_ms);
-	look_for_gateway(&r->gateway, &trust, direction, packet->bytes, packet->length, verdict);
-	if (verdict == PASS)
-		return;
 	bool is_first = r->counters.verdicts[direction][verdict] == 0;
 	count_drop(&r->counters, direction, verdict, 1, r->now_ms);
 	keep_specimen(&r->counters, direction, verdict, packet->bytes, packet->length, r->now_ms);
 	if (is_first)
 		announce_first_drop(&r->drop_events, &r->announcer, &r->counters, direction, verdict, r->now_ms);
+}
+
+void account_for(struct relay *r, enum direction direction, const struct packet *packet, enum verdict verdict)
+{
+	struct trust trust = trust_of(r);
+	capture_frame(&r->capture, direction, packet->bytes, packet->length, verdict, r->now_ms);
+	look_for_gateway(&r->gateway, &trust, direction, packet->bytes, packet->length, verdict);
+	if (is_drop(verdict))
+		account_for_drop(r, direction, packet, verdict);
+}
+
+/* A capture of all frames has it since it came, so that a replay sees it in its place. */
+void account_for_held(struct relay *r, const struct packet *packet, enum verdict verdict)
+{
+	if (!r->capture.wants_all)
+		capture_frame(&r->capture, FROM_GUEST, packet->bytes, packet->length, verdict, r->now_ms);
+	account_for_drop(r, FROM_GUEST, packet, verdict);
 }
 
 /*
@@ -95,12 +110,25 @@ static void count_sent(struct relay *r, enum direction direction, const struct p
 	count_drop(&r->counters, direction, DROP_WRITE_ERROR, result->failed, r->now_ms);
 }
 
+bool send_passed(struct relay *r, enum direction direction, const struct packet *packets, uint32_t n)
+{
+	struct port *target = target_of(r, direction);
+	struct send_result result = { 0, 0, 0 };
+	if (n == 0)
+		return true;
+	bool is_there = target->kind->send(target, packets, n, &result);
+	count_sent(r, direction, packets, &result);
+	if (direction == FROM_GUEST && result.full + result.failed > 0)
+		forget_silence4(r->guard.state); /* it may have been a question */
+	return is_there;
+}
+
 /* One batch. State changes while frames are decided, so before any of them, or any later one, is delivered. */
 static enum relay_end move_batch(struct relay *r, enum direction direction)
 {
 	struct packet packets[BATCH_MAX];
-	struct port *source = source_of(r, direction), *target = target_of(r, direction);
-	struct send_result result = { 0, 0, 0 };
+	struct port *source = source_of(r, direction);
+	bool is_there = true, is_uplink_there = true;
 	uint32_t got = 0, passed = 0;
 	if (!source->kind->receive(source, packets, BATCH_MAX, &got))
 		return end_of(r, source);
@@ -108,18 +136,20 @@ static enum relay_end move_batch(struct relay *r, enum direction direction)
 	for (uint32_t i = 0; i < got; i++) {
 		enum verdict verdict = decide_packet(r, direction, &packets[i]);
 		account_for(r, direction, &packets[i], verdict);
+		if (is_hold_left(r)) { /* these are older than this one, and younger than those before it */
+			is_there &= send_passed(r, direction, packets, passed);
+			is_uplink_there &= leave_hold(r);
+			passed = 0;
+		}
 		if (verdict == PASS)
 			packets[passed++] = packets[i];
 	}
 	if (!send_rejections(&r->rejections, source_of(r, FROM_GUEST)))
 		return end_of(r, source_of(r, FROM_GUEST));
-	if (passed == 0)
-		return RELAY_GOES_ON;
-	bool is_there = target->kind->send(target, packets, passed, &result);
-	count_sent(r, direction, packets, &result);
-	if (direction == FROM_GUEST && result.full + result.failed > 0)
-		forget_silence4(r->guard.state); /* it may have been a question */
-	return is_there ? RELAY_GOES_ON : end_of(r, target);
+	is_there &= send_passed(r, direction, packets, passed);
+	if (!is_uplink_there)
+		return RELAY_UPLINK_GONE;
+	return is_there ? RELAY_GOES_ON : end_of(r, target_of(r, direction));
 }
 
 /* What the VM asks DHCP, and hears nothing. */
@@ -185,7 +215,10 @@ static enum relay_end tick(struct relay *r)
 
 static void follow_state(struct relay *r)
 {
+	uint64_t hold_ms = follow_hold(r);
 	r->expires_ms = expire_bindings(&r->guard, r->now_ms);
+	if (hold_ms < r->expires_ms)
+		r->expires_ms = hold_ms;
 	follow_address(&r->exposes, r->guard.config, r->guard.state, r->now_ms);
 	if (is_due(&r->file, r->now_ms))
 		keep_state(r, false);

@@ -12,8 +12,8 @@
 #include "softnet/hints/gateway_watch.h"
 #include "softnet/options/options.h"
 #include "softnet/counts/metrics_file.h"
-#include "softnet/guard/questions.h"
-#include "softnet/guard/rejections.h"
+#include "softnet/own/questions.h"
+#include "softnet/own/rejections.h"
 #include "softnet/setup/sites.h"
 #include "softnet/saved/state_file.h"
 #include "softnet/guard/uplink.h"
@@ -71,6 +71,12 @@ enum relay_end run_relay(struct relay *);
 
 /* What became of a frame, as far as the guard has a say in it: one that passes is counted when it was sent. */
 void account_for(struct relay *, enum direction, const struct packet *, enum verdict);
+
+/* The same for a frame that has waited, when it is dropped. */
+void account_for_held(struct relay *, const struct packet *, enum verdict);
+
+/* To the port of that direction; frames that it did not take are counted. False: it is gone for good. */
+bool send_passed(struct relay *, enum direction, const struct packet *, uint32_t n);
 
 /* On what it decides. */
 struct trust trust_of(const struct relay *);

@@ -1,5 +1,6 @@
 /* Rules are built aside and swapped between two frames, for every caller. */
 #include "softnet/guard/rules_in_force.h"
+#include "softnet/guard/hold_relay.h"
 #include "softnet/guard/kernel_relay.h"
 #include "system/log.h"
 #include "softnet/setup/setup.h"
@@ -24,8 +25,11 @@ int count_allowing(const struct rule_list *rules)
 
 bool put_in_force(struct relay *r, const struct rule_list *rules, const char *who, struct error *error)
 {
-	if (!change_rules(r->memory, r->options, rules, error))
+	if (r->kernel && has_names(rules))
+		return refuse(error, "%s", NAMES_WITH_ATTACH);
+	if (!change_rules(r->memory, r->options, rules, r->now_ms, error))
 		return false;
+	leave_hold(r);
 	note_new_policy(r);
 	r->rules = rules;
 	begin_capture_section(&r->capture, r->now_ms);

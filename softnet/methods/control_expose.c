@@ -4,6 +4,7 @@
  */
 #include "softnet/methods/control_methods.h"
 #include <string.h>
+#include "softnet/setup/guard_memory.h"
 
 enum { PATIENCE_MS = 2000 }; /* after that the answer says "asked", and the list tells later how it went */
 

@@ -119,6 +119,16 @@ bool take_inbound(struct options *options, const char *value, struct error *erro
 	return refuse_value(error, value, "any, established or none");
 }
 
+bool take_ech(struct options *options, const char *value, struct error *error)
+{
+	return choose(value, "pass", "drop", &options->ech_passes, error);
+}
+
+bool take_dns_questions(struct options *options, const char *value, struct error *error)
+{
+	return choose(value, "any", "names", &options->any_question, error);
+}
+
 bool take_expose(struct options *options, const char *value, struct error *error)
 {
 	char item[ITEM_TEXT_MAX];

@@ -38,6 +38,10 @@ const struct option_line option_lines[] = {
 	{ "inbound", "any|established|none", 0, GIVE_ONCE, NULL,
 	  "who may begin a connection to the VM, if no rule decides (any)", take_inbound },
 	{ "reject", NULL, 0, GIVE_ONCE, NULL, "tell the VM at once when rules refuse what it sends", take_reject },
+	{ "ech", "drop|pass", 0, GIVE_ONCE, NULL, "where rules name hosts: hellos whose name may be hidden (drop)",
+	  take_ech },
+	{ "dns-questions", "names|any", 0, GIVE_ONCE, NULL,
+	  "where rules name hosts: what the VM may ask the resolvers (names)", take_dns_questions },
 	{ "isolation", "on|off", 0, GIVE_ONCE, NULL,
 	  "only routers as next hop, no traffic with other VMs (on, unless --allow 0.0.0.0/0)", take_isolation },
 	{ "ipv6", "auto|guard|off", 0, GIVE_ONCE, NULL,
@@ -284,6 +288,13 @@ static int count_shared4(const struct options *options)
 	return count;
 }
 
+/* Live control and SIGHUP are told the same: rules_in_force.c. */
+static bool check_attached_names(const struct options *options, struct error *error)
+{
+	return options->wanted != WANT_ATTACH || !has_names(&options->rules) ||
+	       refuse(error, "--allow, --policy: " NAMES_WITH_ATTACH);
+}
+
 /* What no option can tell by itself. */
 static bool check_together(const struct options *options, struct error *error)
 {
@@ -299,8 +310,9 @@ static bool check_together(const struct options *options, struct error *error)
 			      "--shared-ip: more than %d IPv4 addresses leave no place for a lease; "
 			      "expected --no-dhcp with it",
 			      BINDINGS4_MAX - 1);
-	return check_control_fd(options, error) && check_inbound(options, error) && check_static_ipv6(options, error) &&
-	       check_exposes(options, error) && check_mac(options, error);
+	return check_attached_names(options, error) && check_control_fd(options, error) &&
+	       check_inbound(options, error) && check_static_ipv6(options, error) && check_exposes(options, error) &&
+	       check_mac(options, error);
 }
 
 static void set_defaults(struct options *options)

@@ -92,6 +92,7 @@ struct options {
 	bool inbound_given;
 	enum inbound inbound;
 	bool reject;
+	bool ech_passes, any_question;       /* of names: --ech, --dns-questions */
 	int control_fd;                      /* -1: not given */
 	const char *control_path;            /* NULL: none */
 	const char *events[EVENT_FILES_MAX]; /* paths, "stderr", "syslog" */
@@ -119,6 +120,11 @@ bool parse_options(int argc, char **argv, struct options *, struct error *);
 
 /* The rules of --allow and --block, and those that the files of --policy hold now. False: the error names file and line. */
 bool reread_rules(const struct options *, struct rule_list *, struct error *);
+
+/* Names need frames that wait, and octets that are put together: the guard in the kernel has neither. */
+#define NAMES_WITH_ATTACH \
+	"rules that name hosts do not go together with `softnet attach`; `softnet --guest` and `softnet run` take " \
+	"them"
 
 /* Isolation as --isolation says, or as the rules imply. */
 bool wants_isolation(const struct options *);

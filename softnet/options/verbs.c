@@ -6,7 +6,8 @@
 /* Options, with blanks around each. */
 #define OF_RULES \
 	" vm-mac-address vm-ip shared-ip mtu gateway gateway-mac dhcp-server dns nat64 allow block policy inbound " \
-	"reject isolation ipv6 ipv6-iid no-dhcp no-resync anchors dhcp-client-id dhcp-hostname arp-conflicts rate "
+	"reject ech dns-questions isolation ipv6 ipv6-iid no-dhcp no-resync anchors dhcp-client-id dhcp-hostname " \
+	"arp-conflicts rate "
 #define OF_DECISION OF_RULES "expose "
 #define OF_SEEN     " host site " /* what a live guard sees by itself */
 #define OF_PROGRAM \

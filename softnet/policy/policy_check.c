@@ -3,27 +3,24 @@
  * router is known, so @gateway is --gateway, and @dns is --dns.
  */
 #include "softnet/policy/policy_check.h"
+#include "softnet/policy/policy_check_names.h"
 #include <netinet/in.h>
 #include <string.h>
 #include "core/guard.h"
 #include "core/judge/judge.h"
 #include "softnet/setup/setup.h"
 
-#define EXPECTED_TUPLE "[in|out] ADDRESS[:PROTO[/PORT]], with one protocol: tcp/PORT or udp/PORT"
+#define EXPECTED_TUPLE "[in|out] ADDRESS[:PROTO[/PORT]] or NAME[:tls[/PORT]], with one protocol: tcp/PORT or udp/PORT"
 
 enum { TUPLE_TEXT = 96, NO_RULE_NAMES_IT = 255 /* reserved, RFC 3692 */ };
-
-/* What is printed behind a tuple. */
-struct answer {
-	uint8_t verdict;
-	enum { BY_DEFAULT, BY_RULE_OF_LIST, BY_SEVERAL, BY_IPV6_MODE } decided_by;
-	uint16_t origin;
-};
 
 static bool parse_tuple(const char *text, struct rule_text *tuple, struct error *error)
 {
 	struct error unused;
 	bool is_rule = parse_rule(text, tuple, &unused);
+	if (is_rule && tuple->target == TARGET_NAME)
+		return (!tuple->is_zone && tuple->first_port == tuple->last_port) ||
+		       refuse_value(error, text, EXPECTED_TUPLE);
 	if (!is_rule || tuple->target != TARGET_PREFIX || tuple->prefix_length != 128 ||
 	    (tuple->has_ports && (!tuple->has_protocol || tuple->first_port != tuple->last_port)))
 		return refuse_value(error, text, EXPECTED_TUPLE);
@@ -102,6 +99,8 @@ static void print_rule(const struct written_rule *rule, FILE *to)
 static const char *format_tuple(const struct rule_text *tuple, char text[RULE_TEXT])
 {
 	format_rule(tuple, text);
+	if (tuple->target == TARGET_NAME)
+		return text;
 	char *slash = strstr(text, is_ipv4(tuple->address) ? "/32" : "/128");
 	char *behind = slash + (is_ipv4(tuple->address) ? 3 : 4);
 	memmove(slash, behind, strlen(behind) + 1);
@@ -194,8 +193,9 @@ bool check_policy(struct options *options, FILE *to, struct check_manner how, st
 		if (!parse_tuple(text, &tuple, error))
 			return false;
 		struct contact c = contact_of(&tuple, tuple.protocol);
-		struct answer answer = tuple.has_protocol ? answer_for(&config, &state, &c)
-							  : answer_for_all(&config, &state, &tuple);
+		struct answer answer = tuple.target == TARGET_NAME ? answer_for_name(&options->rules, &tuple)
+				       : tuple.has_protocol        ? answer_for(&config, &state, &c)
+								   : answer_for_all(&config, &state, &tuple);
 		print_verdict(&tuple, answer.verdict, how, width, to);
 		print_answer(&answer, &options->rules, to);
 	}

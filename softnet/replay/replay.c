@@ -12,6 +12,7 @@
 #include "system/process/privileges.h"
 #include "softnet/replay/replay_comment.h"
 #include "softnet/replay/replay_guard.h"
+#include "softnet/replay/replay_held.h"
 #include "softnet/replay/replay_text.h"
 
 #define BASE_MS 1000000000ULL /* what the clock shows at the begin; not 0, which means never in some places */
@@ -191,6 +192,7 @@ static unsigned decide_by(struct replay_guard *guard, enum direction direction, 
 	uint64_t wall_ms = captured->time_ns / MS_NS;
 	if (wall_ms > replay.begin_ms)
 		advance_replay_guard(guard, BASE_MS + (wall_ms - replay.begin_ms));
+	guard->memory.names.hold.number = replay.number;
 	return is_cut(guard, captured) ? REPLAY_CUT : decide_captured(guard, direction, captured);
 }
 
@@ -210,6 +212,23 @@ static bool is_shown(const struct replayed *r)
 	return r->other == REPLAY_NOTHING || r->other != r->verdict;
 }
 
+static void show(const struct replayed *r)
+{
+	count_replayed(&replay.counts, r);
+	if (is_shown(r))
+		print_replayed(r, replay.asked->json, replay.to);
+}
+
+/* Frames that have waited are shown when it is known what became of them. */
+static void show_known(bool is_end)
+{
+	follow_fates(&replay.guard, false);
+	if (replay.asked->diff)
+		follow_fates(&replay.other, true);
+	for (struct replayed *r; (r = take_known(is_end)); free(r))
+		show(r);
+}
+
 static void replay_frame(const struct source *source)
 {
 	struct replayed r = { .number = ++replay.number,
@@ -220,9 +239,12 @@ static void replay_frame(const struct source *source)
 	if (replay.asked->diff)
 		r.other = decide_by(&replay.other, r.direction, r.captured);
 	r.recorded = recorded_verdict(r.captured->comment, r.captured->comment_length);
-	count_replayed(&replay.counts, &r);
-	if (is_shown(&r))
-		print_replayed(&r, replay.asked->json, replay.to);
+	bool waits = r.verdict == HELD || r.other == HELD;
+	if (!waits)
+		show(&r);
+	else if (!keep_replayed(&r))
+		refuse(&replay.broken, "no memory is left");
+	show_known(false);
 }
 
 static void replay_frames(void)
@@ -267,6 +289,7 @@ int replay_captures(const struct options *options, FILE *to, struct error *error
 	bool is_prepared = prepare(error);
 	if (is_prepared) {
 		replay_frames();
+		show_known(true);
 		print_replay_summary(&replay.counts, options->diff != NULL, options->json, to);
 	}
 	close_sources();

@@ -4,7 +4,7 @@
 #include <string.h>
 #include "softnet/capture/capture_options.h"
 
-enum { NAME_MAX_OCTETS = 64 };
+enum { OPTION_NAME_OCTETS = 64 };
 
 static const char first_word[] = "softnet ";
 
@@ -17,7 +17,7 @@ bool is_guards_comment(const char *comment, size_t length)
 /* "--name" or "--name=value". */
 static bool check_line(const char *line, struct error *error)
 {
-	char name[NAME_MAX_OCTETS] = "";
+	char name[OPTION_NAME_OCTETS] = "";
 	if (strcmp(line, RULES_DO_NOT_FIT) == 0)
 		return refuse(error,
 			      "the guard's rules did not fit into it; give its options, the rules with --policy");

@@ -27,6 +27,10 @@ void advance_replay_guard(struct replay_guard *replay, uint64_t now_ms)
 {
 	while (replay->now_ms < now_ms) {
 		uint64_t next_ms = expire_bindings(&replay->guard, replay->now_ms);
+		uint64_t hold_ms = replay->memory.config.has_names ? expire_names(replay->guard.names, replay->now_ms)
+								   : NEVER_EXPIRES;
+		if (hold_ms < next_ms)
+			next_ms = hold_ms;
 		replay->now_ms = next_ms > replay->now_ms && next_ms < now_ms ? next_ms : now_ms;
 	}
 }
@@ -50,7 +54,7 @@ bool change_replay_guard(struct replay_guard *replay, const struct options *opti
 	static const struct anchors nobody;
 	struct config *config = &replay->memory.config;
 	if (!same_rules(rules, &replay->rules)) {
-		if (!change_rules(&replay->memory, options, rules, error))
+		if (!change_rules(&replay->memory, options, rules, replay->now_ms, error))
 			return false;
 		replay->rules = *rules;
 	}

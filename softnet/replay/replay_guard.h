@@ -1,8 +1,8 @@
 /* A guard without ports: it is told frames and the time, and says what the relay would have done. */
 #pragma once
-#include "core/guard.h"
 #include "softnet/options/options.h"
 #include "softnet/capture/pcap_file.h"
+#include "softnet/setup/guard_memory.h"
 
 /* Large, so never on the stack. Zero it before starting. */
 struct replay_guard {

@@ -1,5 +1,6 @@
 /* Looks again at a rule that could not be read, for the mistake that is most likely. */
 #include "softnet/rules/rule_fault.h"
+#include "softnet/rules/rule_names.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,9 +112,8 @@ bool refuse_target(const char *text, const char *target, struct error *error)
 			      (int)colon, target, target + colon);
 	if (target[0] == '[' && !strchr(target, ']'))
 		return refuse(error, "\"%.*s\": the bracket is not closed: [fd00::1]:443", SHOWN, text);
-	if (target[0] != '@' && target[0] != '[' && memchr(target, '.', word))
-		return refuse(error, "\"%.*s\": names of hosts are not looked up; expected %s", SHOWN, text,
-			      EXPECTED_TARGET);
+	if (target[0] != '@' && target[0] != '[' && !check_likeness_to_name(text, target, error))
+		return false;
 	return refuse_value(error, text, EXPECTED_TARGET);
 }
 

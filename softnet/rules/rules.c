@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "softnet/rules/rule_fault.h"
+#include "softnet/rules/rule_names.h"
 #include "system/log.h"
 
-enum { RULE_TEXT_MAX = 128 };
+enum { RULE_TEXT_MAX = 2 * RULE_TEXT };
 
 static const struct {
 	const char *name;
@@ -37,8 +38,7 @@ static int find_protocol(const char *name, size_t length)
 	return -1;
 }
 
-/* PORT or LOW-HIGH. */
-static bool parse_ports(const char *text, struct rule_text *rule)
+bool parse_ports(const char *text, struct rule_text *rule)
 {
 	char low[8];
 	uint64_t first = 0, last = 0;
@@ -80,7 +80,7 @@ static bool parse_target(const char *text, struct rule_text *rule)
 			return true;
 		}
 	rule->target = TARGET_PREFIX;
-	return parse_prefix(text, &rule->address, &rule->prefix_length);
+	return parse_prefix(text, &rule->address, &rule->prefix_length) || parse_rule_name(text, rule);
 }
 
 /*
@@ -137,6 +137,8 @@ bool parse_rule(const char *text, struct rule_text *rule, struct error *error)
 	memcpy(copy, target, length + 1);
 	if (!split_target(copy, &qualifier) || !parse_target(copy, rule))
 		return refuse_target(text, target, error);
+	if (rule->target == TARGET_NAME)
+		return qualify_name(text, qualifier, rule, error);
 	if (qualifier && !parse_qualifier(qualifier, rule))
 		return refuse_qualifier(text, qualifier, error);
 	return true;
@@ -144,7 +146,7 @@ bool parse_rule(const char *text, struct rule_text *rule, struct error *error)
 
 bool is_qualified(const struct rule_text *rule)
 {
-	return rule->has_protocol || rule->has_ports;
+	return rule->has_protocol || rule->has_ports || rule->has_naming;
 }
 
 static const char *word_of(enum rule_target target)
@@ -166,6 +168,11 @@ static const char *name_of_protocol(uint8_t number)
 static void format_target(const struct rule_text *rule, bool in_brackets, char *text, size_t size)
 {
 	char address[ADDRESS_TEXT];
+	if (rule->target == TARGET_NAME) {
+		snprintf(text, size, "%s%.*s", rule->is_zone ? "*." : "", (int)rule->name.length,
+			 (const char *)rule->name.text);
+		return;
+	}
 	if (rule->target != TARGET_PREFIX) {
 		snprintf(text, size, "%s", word_of(rule->target));
 		return;
@@ -181,15 +188,17 @@ static void format_qualifier(const struct rule_text *rule, char *text, size_t si
 		snprintf(ports, sizeof ports, "%u-%u", rule->first_port, rule->last_port);
 	else if (rule->has_ports)
 		snprintf(ports, sizeof ports, "%u", rule->first_port);
-	if (!rule->has_protocol)
+	if (!rule->has_protocol && !rule->has_naming)
 		snprintf(text, size, ":%s", ports);
 	else
-		snprintf(text, size, ":%s%s%s", name_of_protocol(rule->protocol), rule->has_ports ? "/" : "", ports);
+		snprintf(text, size, ":%s%s%s",
+			 rule->has_naming ? word_of_naming(rule->naming) : name_of_protocol(rule->protocol),
+			 rule->has_ports ? "/" : "", ports);
 }
 
 const char *format_rule(const struct rule_text *rule, char text[RULE_TEXT])
 {
-	char target[ADDRESS_TEXT + 8], qualifier[24] = "";
+	char target[NAME_MAX_OCTETS + 3], qualifier[24] = "";
 	format_target(rule, is_qualified(rule) && !is_ipv4(rule->address), target, sizeof target);
 	if (is_qualified(rule))
 		format_qualifier(rule, qualifier, sizeof qualifier);
@@ -206,6 +215,8 @@ bool add_rule(struct rule_list *list, const char *text, enum destination_class c
 	struct rule_text rule;
 	if (!parse_rule(text, &rule, error))
 		return false;
+	if (rule.target == TARGET_NAME && class == CLASS_BLOCKED)
+		return refuse_block_by_name(text, error);
 	if (list->count >= RULES_MAX)
 		return refuse(error, "\"%.80s\": more than %d rules", text, RULES_MAX);
 	list->rule[list->count++] = (struct written_rule){ rule, class, false };

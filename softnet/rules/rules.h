@@ -3,18 +3,32 @@
  * compile_policy() takes them.
  */
 #pragma once
+#include "core/names/rules.h"
 #include "core/policy/policy.h"
 #include "system/text.h"
 
 enum rule_direction { WITHOUT_DIRECTION, INBOUND, OUTBOUND };
-enum rule_target { TARGET_PREFIX, TARGET_ANY, TARGET_HOST, TARGET_GATEWAY, TARGET_DNS, TARGET_LAN, TARGET_GLOBAL };
+enum rule_target {
+	TARGET_PREFIX,
+	TARGET_ANY,
+	TARGET_HOST,
+	TARGET_GATEWAY,
+	TARGET_DNS,
+	TARGET_LAN,
+	TARGET_GLOBAL,
+	TARGET_NAME
+};
 
-/* All that the grammar can say: [in|out] TARGET[:QUALIFIER], docs/policy.md. */
+/* All that the grammar can say: [in|out] TARGET[:QUALIFIER], docs/policy.md and docs/names.md. */
 struct rule_text {
 	enum rule_direction direction;
 	enum rule_target target;
 	struct address address; /* of TARGET_PREFIX, without host bits */
 	uint32_t prefix_length; /* in 128 bits */
+	struct name name;       /* of TARGET_NAME, in lower case */
+	bool is_zone;           /* of TARGET_NAME: what is below the name, and not the name */
+	bool has_naming;        /* a qualifier of names alone; without any, TLS and QUIC */
+	enum naming naming;
 	bool has_protocol;
 	uint8_t protocol;
 	bool has_ports;
@@ -24,12 +38,12 @@ struct rule_text {
 bool parse_rule(const char *text, struct rule_text *, struct error *);
 bool is_qualified(const struct rule_text *);
 
-/* The longest: "out [IPv6]/128:sctp/10000-65535". */
-enum { RULE_TEXT = 88 };
+/* The longest: "out *.NAME:quic/10000-65535". */
+enum { RULE_TEXT = NAME_MAX_OCTETS + 32 };
 
 /*
  * The normal form: prefixes always with their length and without host bits, "in " or "out " in front, IPv6 in brackets
- * where a qualifier follows; the rest as it was written. A client that sets a policy compares what it gets back.
+ * where a qualifier follows, names in lower case without a final dot; the rest as it was written. A client that sets a policy compares what it gets back.
  */
 const char *format_rule(const struct rule_text *, char text[RULE_TEXT]);
 
@@ -81,5 +95,13 @@ struct named_families {
 };
 struct named_families find_named_families(const struct rule_list *, bool both_ways);
 
-/* The origin of each rule in the policy is its index in the list. */
+/* The origin of each rule in the policy is its index in the list. Rules that name hosts are left out. */
 bool compile_rules(const struct rule_list *, bool both_ways, struct policy *, struct error *);
+
+bool has_names(const struct rule_list *);
+/* What makes rules with names worth nothing; NULL: nothing does. */
+const char *doubtful_names(const struct rule_list *);
+/* One that opens something for QUIC, to those who have no way to read it; NULL: none. */
+const struct written_rule *find_quic_rule(const struct rule_list *);
+/* Those that name hosts; the origin is the index, as above. */
+void compile_names(const struct rule_list *, struct name_rules *);

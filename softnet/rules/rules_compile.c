@@ -19,7 +19,7 @@ bool has_directional_rules(const struct rule_list *list)
 bool has_bare_rules(const struct rule_list *list)
 {
 	for (uint32_t i = 0; i < list->count; i++)
-		if (list->rule[i].text.direction == WITHOUT_DIRECTION)
+		if (list->rule[i].text.direction == WITHOUT_DIRECTION && list->rule[i].text.target != TARGET_NAME)
 			return true;
 	return false;
 }
@@ -148,6 +148,8 @@ static bool expand_rule(struct expansion *to, const struct written_rule *written
 		return put_rule(to, ALIAS_DNS, nowhere, 0);
 	case TARGET_GLOBAL:
 		return put_rule(to, ALIAS_GLOBAL, nowhere, 0);
+	case TARGET_NAME: /* compile_names() */
+		return true;
 	}
 	return false;
 }

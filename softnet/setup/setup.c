@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include "softnet/names/quic_crypto.h"
 #include "softnet/setup/anchors.h"
 #include "system/log.h"
 #include "system/platform.h"
@@ -15,16 +16,31 @@ const char *uplink_text(const struct options *options)
 	return options->uplink ? options->uplink : platform_uplink;
 }
 
+/* No rule may promise what this program cannot look into. */
+static bool can_read_names(const struct rule_list *rules, struct error *error)
+{
+	char text[RULE_TEXT];
+	const struct written_rule *quic = find_quic_rule(rules);
+	if (!quic || client_initial_opener())
+		return true;
+	return refuse(
+	    error,
+	    "\"%.80s\": this softnet was built without nettle, so it cannot read QUIC; expected :tls, :http or "
+	    "tcp/PORT behind the name",
+	    format_rule(&quic->text, text));
+}
+
 bool apply_rules(const struct options *options, const struct rule_list *rules, struct config *config, struct error *error)
 {
 	static struct policy spare;
 	if (options->inbound == INBOUND_NONE && find_inbound_allow(rules))
 		return refuse(error, "nothing may be allowed in with --inbound none");
-	if (!compile_rules(rules, speaks_both_ways(options, rules), &spare, error))
+	if (!can_read_names(rules, error) || !compile_rules(rules, speaks_both_ways(options, rules), &spare, error))
 		return false;
 	copy_policy(&config->policy, &spare);
 	config->stateful = has_directional_rules(rules) || options->inbound != INBOUND_ANY;
 	config->inbound = (uint8_t)options->inbound;
+	config->has_names = has_names(rules);
 	config->ipv6_off = !wants_ipv6(options, NULL) || !wants_ipv6_with(options, rules, NULL);
 	return true;
 }
@@ -69,14 +85,38 @@ bool make_state(const struct options *options, struct state *state, uint64_t now
 	return true;
 }
 
+/* The memory of those that are not in force. */
+static void put_names_in_force(struct guard_memory *memory, const struct rule_list *rules, uint64_t now_ms)
+{
+	struct name_rules *next = &memory->name_rules[memory->names.rules == &memory->name_rules[0]];
+	if (has_names(rules))
+		compile_names(rules, next);
+	change_name_rules(&memory->names, has_names(rules) ? next : NULL, now_ms);
+}
+
+/* Untouched pages stay so where no rule names a host. */
+static void make_names(struct guard_memory *memory, const struct options *options, uint64_t now_ms)
+{
+	struct names *names = &memory->names;
+	names->config = &memory->config;
+	names->state = &memory->state;
+	names->settings =
+	    (struct name_settings){ NAME_TTL_FLOOR_MS, NAME_TTL_CEILING_MS, options->ech_passes, options->any_question };
+	names->open_initial = client_initial_opener();
+	put_names_in_force(memory, &options->rules, now_ms);
+}
+
 bool make_guard(struct guard *guard, struct guard_memory *memory, struct options *options,
 		const struct anchors *anchors, uint64_t now_ms, struct error *error)
 {
 	if (!make_config(options, anchors, &memory->config, error) || !make_state(options, &memory->state, now_ms, error))
 		return false;
-	*guard = (struct guard){
-		.config = &memory->config, .state = &memory->state, .buckets = &memory->buckets, .flows = &memory->flows
-	};
+	make_names(memory, options, now_ms);
+	*guard = (struct guard){ .config = &memory->config,
+				 .state = &memory->state,
+				 .buckets = &memory->buckets,
+				 .flows = &memory->flows,
+				 .names = &memory->names };
 	start_guard(guard, now_ms);
 	return true;
 }
@@ -91,10 +131,11 @@ static void forget_flows(struct flows *flows)
 }
 
 bool change_rules(struct guard_memory *memory, const struct options *options, const struct rule_list *rules,
-		  struct error *error)
+		  uint64_t now_ms, struct error *error)
 {
 	if (!apply_rules(options, rules, &memory->config, error))
 		return false;
+	put_names_in_force(memory, rules, now_ms);
 	forget_flows(&memory->flows);
 	return true;
 }
@@ -114,10 +155,13 @@ uint64_t hash_setup(const struct options *options, const struct config *config)
 	return hash_bytes(hash, uplink_text(options), strlen(uplink_text(options))); /* another network, other leases */
 }
 
-void warn_of_directions(const struct options *options)
+void warn_of_rules(const struct options *options)
 {
 	if (speaks_both_ways(options, &options->rules) && has_bare_rules(&options->rules))
 		warning("as some rules say `in` or `out`, those without speak of both directions; with --inbound any "
 			"they would "
 			"speak only of what the VM opens");
+	const char *doubt = doubtful_names(&options->rules);
+	if (doubt)
+		warning("%s", doubt);
 }

@@ -1,7 +1,7 @@
 /* From options to a config and a state that the relay can work with. */
 #pragma once
-#include "core/guard.h"
 #include "softnet/options/options.h"
+#include "softnet/setup/guard_memory.h"
 
 /*
  * Makes the guard that the options ask for, ready for its first frame: live, and in replay. Anchors that options do not give come
@@ -11,14 +11,18 @@
 bool make_guard(struct guard *, struct guard_memory *, struct options *, const struct anchors *, uint64_t now_ms,
 		struct error *);
 
-/* Between two frames: other rules, and so no flow of before. False: rules that cannot be; nothing has changed. */
-bool change_rules(struct guard_memory *, const struct options *, const struct rule_list *, struct error *);
+/*
+ * Between two frames: other rules, and so no flow of before; of names those stay that the new rules allow too. False: rules that
+ * cannot be; nothing has changed.
+ */
+bool change_rules(struct guard_memory *, const struct options *, const struct rule_list *, uint64_t now_ms,
+		  struct error *);
 
 /* Between two frames: other anchors; where that takes one away, whom it has learned to trust is learned anew. */
 void change_anchors(struct guard_memory *, const struct options *, const struct anchors *);
 
 /*
- * The parts of the above, for tests. Rules into the config: policy, stateful, inbound, ipv6_off. IPv6 that was off at the start
+ * The parts of the above, for tests. Rules into the config: policy, stateful, inbound, ipv6_off, has_names. IPv6 that was off at the start
  * stays off. False: rules that cannot be; nothing of the config has changed.
  */
 bool apply_rules(const struct options *, const struct rule_list *, struct config *, struct error *);
@@ -34,8 +38,8 @@ bool make_state(const struct options *, struct state *, uint64_t now_ms, struct 
 /* Changes whenever leases of an earlier run must not be taken over. */
 uint64_t hash_setup(const struct options *, const struct config *);
 
-/* The one thing about rules that is told without -v: directions of some change what the others mean. */
-void warn_of_directions(const struct options *);
+/* What is told of rules without -v: directions of some change what the others mean, and names that are worth nothing. */
+void warn_of_rules(const struct options *);
 
 /* The text for port_open(). */
 const char *uplink_text(const struct options *);

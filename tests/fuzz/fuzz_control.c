@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "softnet/guard/hold_relay.h"
 #include "softnet/guard/kernel_relay.h"
 #include "softnet/methods/control_methods.h"
 #include "softnet/setup/setup.h"
@@ -22,9 +23,11 @@ static const struct rpc_method methods[] = {
 static int applied;
 
 /* What the rest of the program would do. */
-bool change_rules(struct guard_memory *to, const struct options *from, const struct rule_list *rules, struct error *error)
+bool change_rules(struct guard_memory *to, const struct options *from, const struct rule_list *rules, uint64_t now_ms,
+		  struct error *error)
 {
 	(void)from;
+	(void)now_ms;
 	applied++;
 	return compile_rules(rules, false, &to->config.policy, error);
 }
@@ -41,6 +44,12 @@ void begin_capture_section(struct capture *capture, uint64_t now_ms)
 {
 	(void)capture;
 	(void)now_ms;
+}
+
+bool leave_hold(struct relay *r)
+{
+	(void)r;
+	return true;
 }
 
 void note_new_policy(struct relay *r)

@@ -125,7 +125,7 @@ static void the_answer_to_a_signal(void **unused)
 				      "end\n");
 }
 
-/* The only line about rules that is told without -v, and only where it concerns somebody. */
+/* Told without -v, and only where it concerns somebody. */
 static void directions_that_change_other_rules(void **unused)
 {
 	static const struct {
@@ -145,12 +145,47 @@ static void directions_that_change_other_rules(void **unused)
 		options.inbound_given = cases[i].inbound_given;
 		assert_true(add_rules(&options.rules, cases[i].allow, CLASS_ALLOWED, &error));
 		start_catching();
-		warn_of_directions(&options);
+		warn_of_rules(&options);
 		assert_string_equal(
 		    caught(), !cases[i].is_told
 				  ? ""
 				  : "softnet: as some rules say `in` or `out`, those without speak of both "
 				    "directions; with --inbound any they would speak only of what the VM opens\n");
+	}
+}
+
+/* Names only open what is closed, and have no address unless somebody may be asked. */
+static void names_that_are_worth_nothing(void **unused)
+{
+	static const char
+	    open[] =
+		"softnet: the rules name hosts, but the VM may call every global address anyway; --block any closes "
+		"them\n",
+	    mute[] = "softnet: the rules name hosts, but the VM may ask no resolver for them; --allow @dns:53 lets it "
+		     "ask\n";
+	static const struct {
+		const char *allow, *block, *told;
+	} cases[] = {
+		{ "a.org,@dns:53", NULL, open },
+		{ "a.org", NULL, open },
+		{ "a.org", "any", mute },
+		{ "a.org,@host", "any", mute },
+		{ "a.org,@dns:53", "any", "" },
+		{ "a.org,@dns", "0.0.0.0/0", "" },
+		{ "a.org,9.9.9.9:53", "@global", "" },
+		{ "@dns:53", "any", "" },
+	};
+	static struct options options;
+	struct error error;
+	(void)unused;
+	set_verbosity(0);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		memset(&options, 0, sizeof options);
+		assert_true(add_rules(&options.rules, cases[i].allow, CLASS_ALLOWED, &error));
+		assert_true(!cases[i].block || add_rules(&options.rules, cases[i].block, CLASS_BLOCKED, &error));
+		start_catching();
+		warn_of_rules(&options);
+		assert_string_equal(caught(), cases[i].told);
 	}
 }
 
@@ -160,6 +195,7 @@ int main(void)
 		cmocka_unit_test(what_was_learned),
 		cmocka_unit_test(the_answer_to_a_signal),
 		cmocka_unit_test(directions_that_change_other_rules),
+		cmocka_unit_test(names_that_are_worth_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

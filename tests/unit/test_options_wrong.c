@@ -57,7 +57,7 @@ static const char *const bad_values[][3] = {
 	{ "--allow", "10.0.0.0/8,", "\"10.0.0.0/8,\": expected a comma list of rules without empty items" },
 	{ "--block", "", "\"\": expected a comma list of rules without empty items" },
 	{ "--block",
-	  "in @hosts", "\"in @hosts\": did you mean @host? A target is a CIDR, an address, any, @host, @gateway, @dns, @lan or @global" },
+	  "in @hosts", "\"in @hosts\": did you mean @host? A target is a CIDR, an address, a host name, any, @host, @gateway, @dns, @lan or @global" },
 	{ "--block", "@dns:tcp/0", "\"@dns:tcp/0\": a port is 1 to 65535" },
 	{ "--policy", "/no/such/file", "/no/such/file: No such file or directory" },
 	{ "--policy", "/", "/: expected a regular file or a pipe" },

@@ -87,8 +87,8 @@ static void what_is_wrong_is_told_by_line_and_word(void **unused)
 		  ":4: \"10.0.0.0/33\": behind the slash stands a length of 0 to 32 bits" },
 		{ "block any\nallow", ":2: \"allow\": expected a rule behind it" },
 		{ "block any\nblock # any", ":2: \"block\": expected a rule behind it" },
-		{ "allow @host,@dns\n",
-		  ":1: \"@host,@dns\": expected a CIDR, an address, any, @host, @gateway, @dns, @lan or @global" },
+		{ "allow @host,@dns\n", ":1: \"@host,@dns\": expected a CIDR, an address, a host name, any, @host, "
+					"@gateway, @dns, @lan or @global" },
 		{ "Allow any\n", ":1: \"Allow\": expected allow or block" },
 		{ "\033[2Jany\n", ":1: \"?[2Jany\": expected allow or block" },
 		{ "block any\rallow any\n", ":1: \"any?allow any\": these are two rules: a comma stands between them, "
@@ -254,17 +254,52 @@ static void ipv6_may_be_off(void **unused)
 		"2606:4700::1111");
 }
 
+static void names_are_asked_for_by_way(void **unused)
+{
+	(void)unused;
+	PRINTED("allow *.b.org:tls\nallow a.org:http/8080\nallow a.org:tcp/22\nallow a.org:tls\nblock any\n"
+		"a.org:tls\tpass\tallow a.org:tls\n"
+		"a.org:tls/443\tpass\tallow a.org:tls\n"
+		"a.org:tls/444\tname-denied\tdefault\n"
+		"a.org:quic\tname-denied\tdefault\n"
+		"a.org\tports-unknown\tseveral\n"
+		"a.org:http\tname-denied\tdefault\n"
+		"a.org:http/8080\tpass\tallow a.org:http/8080\n"
+		"a.org:tcp/22\tpass\tallow a.org:tcp/22\n"
+		"a.org:udp/22\tname-denied\tdefault\n"
+		"a.org:tls/22\tpass\tallow a.org:tcp/22\n"
+		"x.y.b.org:tls\tpass\tallow *.b.org:tls\n"
+		"b.org:tls\tdns-name\tdefault\n"
+		"out 1.1.1.1:tcp/443\tdst-blocked\tblock any\n",
+		"--block=any", "--allow=a.org:tls,a.org:http/8080,a.org:tcp/22,*.b.org:tls", "a.org:tls",
+		"A.org:tls/443", "a.org:tls/444", "a.org:quic", "a.org", "a.org:http", "a.org:http/8080",
+		"a.org:tcp/22", "a.org:udp/22", "a.org:tls/22", "x.y.b.org:tls", "b.org:tls", "1.1.1.1:tcp/443");
+}
+
 static void tuples_that_mean_nothing(void **unused)
 {
-	static const char *const bad[] = { "@host", "any",       "10.0.0.0/8",    "10.0.0.1:443", "10.0.0.1:tcp/1-2",
-					   "x",     "10.0.0.1:", "fd00::1:tcp/x", "in",           "in in 10.0.0.1",
+	static const char *const bad[] = { "@host",
+					   "any",
+					   "10.0.0.0/8",
+					   "10.0.0.1:443",
+					   "10.0.0.1:tcp/1-2",
+					   "x",
+					   "10.0.0.1:",
+					   "fd00::1:tcp/x",
+					   "in",
+					   "in in 10.0.0.1",
+					   "*.a.org",
+					   "in a.org",
+					   "a.org:443",
+					   "a.org:tls/1-2",
 					   "" };
 	(void)unused;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		char line[320];
-		snprintf(line, sizeof line,
-			 "\"%s\": expected [in|out] ADDRESS[:PROTO[/PORT]], with one protocol: tcp/PORT or udp/PORT",
-			 bad[i]);
+		snprintf(
+		    line,
+		    sizeof line, "\"%s\": expected [in|out] ADDRESS[:PROTO[/PORT]] or NAME[:tls[/PORT]], with one protocol: tcp/PORT or udp/PORT",
+		    bad[i]);
 		REFUSED(line, "1.1.1.1", bad[i]);
 		assert_string_equal(output, ""); /* the error stands alone */
 	}
@@ -282,6 +317,7 @@ int main(void)
 		cmocka_unit_test(what_differs_by_port_is_said_so),
 		cmocka_unit_test(inbound_is_judged_as_started),
 		cmocka_unit_test(ipv6_may_be_off),
+		cmocka_unit_test(names_are_asked_for_by_way),
 		cmocka_unit_test(tuples_that_mean_nothing),
 	};
 	return cmocka_run_group_tests(tests, make_file, remove_file);

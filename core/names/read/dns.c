@@ -144,6 +144,21 @@ bool parse_dns_query(const struct frame *frame, uint32_t at, uint32_t end, struc
 	return r.ok && r.at == end;
 }
 
+bool read_dns_question(const struct frame *frame, uint32_t at, uint32_t end, struct dns_query *query)
+{
+	struct reader r = read_from(frame, at, end);
+	struct header h = read_header(&r);
+	*query = (struct dns_query){ .id = h.id, .wants_recursion = (h.flags & FLAG_RECURSION) != 0 };
+	if (h.questions != 1 || !read_question(&r, at, &query->question))
+		return false;
+	query->question_end = r.at;
+	uint32_t records = h.answers + h.authorities + h.additional;
+	struct record record;
+	for (uint32_t i = 0; i < records && i < DNS_RECORDS_MAX && read_record(&r, at, &record); i++)
+		query->has_edns |= record.type == DNS_OPT;
+	return true;
+}
+
 /* Where the answers are, and how many. */
 struct section {
 	const struct frame *frame;

@@ -27,6 +27,9 @@ struct dns_query {
 /* A whole message in [at, end): one question, nothing else but OPT. */
 bool parse_dns_query(const struct frame *frame, uint32_t at, uint32_t end, struct dns_query *);
 
+/* The one question of a message of any kind, as far as the records behind it can be walked: has_edns counts there. */
+bool read_dns_question(const struct frame *frame, uint32_t at, uint32_t end, struct dns_query *);
+
 struct dns_address {
 	struct address address;
 	uint32_t ttl_s; /* the least of the records that lead to it */

@@ -1,6 +1,6 @@
 /* What names ask of a packet of TCP or UDP that the judge has found well-formed. */
 #pragma once
-#include "core/judge/destination6.h"
+#include "core/wire/ipv6.h"
 #include "core/wire/ethernet.h"
 #include "core/flows/flow.h"
 

@@ -3,7 +3,6 @@
 
 enum {
 	LONG_HEADER = 0x80,
-	FIXED_BIT = 0x40,
 	FRAME_PADDING = 0,
 	FRAME_PING = 1,
 	FRAME_ACK = 2,
@@ -76,7 +75,7 @@ struct quic_packet parse_quic_packet(const struct frame *frame, uint32_t at, uin
 	p.kind = kind_of(first, p.version);
 	if (p.kind != QUIC_RETRY)
 		read_length(&r, &p);
-	if (!r.ok || !(first & FIXED_BIT))
+	if (!r.ok) /* the fixed bit may be anything between those who agree on it (RFC 9287) */
 		p = (struct quic_packet){ .kind = QUIC_BROKEN, .at = at, .end = end };
 	return p;
 }

@@ -119,7 +119,8 @@ static void kinds(void **state)
 		{ "d06b3343cf00000000", QUIC_INITIAL, 9 },
 		{ "e06b3343cf000000", QUIC_ZERO_RTT, 8 },
 		{ "f06b3343cf000000", QUIC_HANDSHAKE, 8 },
-		{ "80000000010000000000", QUIC_BROKEN, 10 }, /* without the fixed bit */
+		{ "800000000100000000", QUIC_INITIAL, 9 }, /* without the fixed bit: RFC 9287 */
+		{ "a00000000100000199", QUIC_HANDSHAKE, 9 },
 		{ "c0000000000000", QUIC_OTHER_VERSION, 7 }, /* version negotiation */
 		{ "c0ff00001d0000", QUIC_OTHER_VERSION, 7 },
 		{ "c051303436500000", QUIC_OTHER_VERSION, 8 },

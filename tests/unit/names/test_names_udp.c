@@ -110,15 +110,29 @@ static void refused(void **state)
 	assert_int_equal(send_it(), DROP_QUIC_INITIAL); /* RFC 9000 14.1 */
 	datagram.length = 0;
 	put_initial(&datagram, &(struct initial_form){ .id = ID, .destination = OTHER }, &frames);
-	assert_int_equal(send_it(), DROP_QUIC_INITIAL); /* it does not open */
-	datagram.length = 0;
-	put_initial(&datagram, &(struct initial_form){ .id = ID, .no_fixed_bit = true }, &frames);
-	assert_int_equal(send_it(), DROP_QUIC_INITIAL);
+	assert_int_equal(send_it(), DROP_QUIC_INITIAL);                                           /* it does not open */
 	assert_int_equal(send_form(&(struct initial_form){ .id = ID }, "01"), DROP_QUIC_INITIAL); /* a PING, and no hello */
 	assert_int_equal(send_hex("40aabbcc"), DROP_QUIC_INITIAL);
 	assert_int_equal(nw.sent.count, 0);
 	start();
 	assert_int_equal(send_part(ID, 0, &good, 0, good.length), PASS);
+}
+
+/* RFC 9287 3: those who agree on it set the fixed bit to anything, and a client that comes again in its first packet too. */
+static void without_the_fixed_bit(void **state)
+{
+	(void)state;
+	for (int is_good = 0; is_good < 2; is_good++) {
+		start();
+		datagram.length = frames.length = 0;
+		put_crypto(&frames, is_good ? &good : &evil, 0, is_good ? good.length : evil.length);
+		put_initial(&datagram, &(struct initial_form){ .id = ID, .no_fixed_bit = true }, &frames);
+		assert_int_equal(send_it(), is_good ? PASS : DROP_NAME_DENIED);
+	}
+	start();
+	assert_int_equal(send_part(ID, 0, &good, 0, good.length), PASS);
+	assert_int_equal(send_hex("a00000000100000199"), PASS); /* Handshake */
+	assert_int_equal(send_hex("00aabbcc"), PASS);
 }
 
 static void in_pieces(void **state)
@@ -300,11 +314,17 @@ static void many_hellos(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_datagram),      cmocka_unit_test(refused),
-		cmocka_unit_test(in_pieces),         cmocka_unit_test(sent_again),
-		cmocka_unit_test(other_connections), cmocka_unit_test(one_id_from_two_ports),
-		cmocka_unit_test(cut_numbers),       cmocka_unit_test(second_hellos),
-		cmocka_unit_test(by_address_alone),  cmocka_unit_test(many_hellos),
+		cmocka_unit_test(one_datagram),
+		cmocka_unit_test(refused),
+		cmocka_unit_test(in_pieces),
+		cmocka_unit_test(without_the_fixed_bit),
+		cmocka_unit_test(sent_again),
+		cmocka_unit_test(other_connections),
+		cmocka_unit_test(one_id_from_two_ports),
+		cmocka_unit_test(cut_numbers),
+		cmocka_unit_test(second_hellos),
+		cmocka_unit_test(by_address_alone),
+		cmocka_unit_test(many_hellos),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* A guest that only names let out: a world with rules that name hosts, a resolver, and what servers would see. */
 #pragma once
 #include "core/names/names.h"
+#include "core/names/read/packet.h"
 #include "hello.h"
 #include "world_flow.h"
 

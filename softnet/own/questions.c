@@ -1,5 +1,5 @@
 /* A question goes out at once, so that its answer is not older than what it is about. */
-#include "softnet/guard/questions.h"
+#include "softnet/own/questions.h"
 
 bool send_question(struct questions *q, const uint8_t *frame, uint32_t length)
 {

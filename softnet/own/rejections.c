@@ -1,5 +1,5 @@
 /* Answers are collected while a batch is judged, and go out behind it. */
-#include "softnet/guard/rejections.h"
+#include "softnet/own/rejections.h"
 
 /* Per 1000 s, and at once: a connection attempt costs one, so this is for people, not for scans. */
 static const struct rate rate = { 100000, 200 };
@@ -10,15 +10,29 @@ void start_rejections(struct rejections *r, bool wanted, uint64_t now_ms)
 	r->bucket = (struct bucket){ (uint64_t)rate.burst * 1000, now_ms };
 }
 
-void add_rejection(struct rejections *r, enum verdict verdict, const struct frame *frame, uint64_t now_ms)
+static void keep_answer(struct rejections *r, uint32_t length, uint64_t now_ms)
 {
-	if (!r->wanted || !is_rejected(verdict) || r->waiting >= BATCH_MAX)
-		return;
-	uint32_t length = make_rejection(frame, r->bytes[r->waiting]);
 	if (length == 0 || !take_token(&rate, &r->bucket, now_ms))
 		return;
 	r->packets[r->waiting] = (struct packet){ .bytes = r->bytes[r->waiting], .length = length };
 	r->waiting++;
+}
+
+void add_rejection(struct rejections *r, enum verdict verdict, const struct frame *frame, uint64_t now_ms)
+{
+	if (!r->wanted || !is_rejected(verdict) || r->waiting >= BATCH_MAX)
+		return;
+	uint8_t *to = r->bytes[r->waiting];
+	uint32_t length = is_dns_refusal(verdict) ? make_dns_refusal(frame, FROM_GUEST, verdict, to) : 0;
+	if (length == 0)
+		length = make_rejection(frame, to);
+	keep_answer(r, length, now_ms);
+}
+
+void add_refused_answer(struct rejections *r, enum verdict verdict, const struct frame *frame, uint64_t now_ms)
+{
+	if (r->wanted && is_dns_refusal(verdict) && r->waiting < BATCH_MAX)
+		keep_answer(r, make_dns_refusal(frame, TO_GUEST, verdict, r->bytes[r->waiting]), now_ms);
 }
 
 bool send_rejections(struct rejections *r, struct port *guest)

@@ -1,0 +1,179 @@
+"""What the tests of docs/names.md have in common: a resolver, and two hosts that have one address, with real servers.
+
+    guest eth0 -- softnet -- br0 -- eth0 gateway (dnsmasq; nginx and an HTTP/3 server on the addresses of its loopback)
+"""
+
+import json
+import pathlib
+import shutil
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+
+import services
+from netns import wait_for
+
+MAC, GATEWAY, GUEST = "52:54:00:00:00:0a", "192.168.77.1", "192.168.77.20"
+CDN, ELSEWHERE = "1.1.1.1", "9.9.9.9"
+GOOD, ALIAS, EVIL, REBOUND = "good.example.org", "www.example.org", "evil.example.org", "inside.example.org"
+RECORDS = (f"--host-record={GOOD},{CDN}", f"--cname={ALIAS},{GOOD}", f"--host-record={EVIL},{CDN}",
+           f"--host-record=other.example.net,{ELSEWHERE}", f"--host-record={REBOUND},10.0.0.1")
+CLOSED = ("--block=any", "--allow=@dns:53")
+AT_ONCE = 1.5       # seconds: sooner than any client asks again
+
+NGINX = """
+daemon off; pid {folder}/nginx.pid; error_log stderr warn; worker_processes 1; user root;
+events {{ }}
+http {{
+    access_log off; client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
+    uwsgi_temp_path {folder}; scgi_temp_path {folder};
+    ssl_certificate {folder}/cert.pem; ssl_certificate_key {folder}/key.pem;
+    server {{ listen 80 default_server; listen 443 ssl default_server; server_name {good}; return 200 good; }}
+    server {{ listen 80; listen 443 ssl; server_name {evil}; return 200 evil; }}
+}}
+"""
+
+
+def certificate(folder):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-keyout", folder / "key.pem", "-out", folder / "cert.pem", "-days", "2", "-subj", f"/CN={GOOD}",
+                    "-addext", f"subjectAltName=DNS:{GOOD},DNS:{ALIAS},DNS:{EVIL}"], check=True, capture_output=True)
+
+
+class World:
+    def __init__(self, network, folder):
+        self.network, self.folder, self.guards = network, folder, 0
+        self.open_folder = pathlib.Path(tempfile.mkdtemp(dir="/run"))   # guards write there, who are nobody
+        self.open_folder.chmod(0o777)
+        self.has_quic = False
+        network.bridge("br0")
+        self.gateway = network.namespace("gateway")
+        network.join(self.gateway, "eth0", "br0", f"{GATEWAY}/24", mac="52:54:00:00:00:01")
+        for address in CDN, ELSEWHERE:
+            self.gateway.ip(f"address add {address}/32 dev lo")
+        certificate(folder)
+        (folder / "resolv.conf").write_text(f"nameserver {GATEWAY}\noptions timeout:5 attempts:1\n")
+        (folder / "nginx.conf").write_text(NGINX.format(folder=folder, good=GOOD, evil=EVIL))
+        # Not --no-daemon, with which one connection that says nothing would keep all others waiting.
+        network.start(["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--group=root",
+                       "--pid-file=", "--no-resolv", "--no-hosts", "--interface=eth0", "--bind-interfaces", "--local-ttl=60",
+                       *RECORDS], self.gateway, name="resolver")
+        network.start(["nginx", "-e", "stderr", "-c", folder / "nginx.conf"], self.gateway, name="nginx")
+        wait_for(lambda: {":53 ", ":443 "} <= {p for p in (":53 ", ":443 ") if p in self.gateway.run("ss", "-Hltn")},
+                 10, "the servers to listen")
+
+    def close(self):
+        shutil.rmtree(self.open_folder)
+
+    def serve_quic(self):
+        """HTTP/3 with any name; for all tests from the first one that wants it."""
+        if not self.has_quic:
+            self.network.start(["gtlsserver", "-q", "-d", self.folder, CDN, 443, self.folder / "key.pem",
+                                self.folder / "cert.pem"], self.gateway, name="quic")
+            wait_for(lambda: f"{CDN}:443 " in self.gateway.run("ss", "-Hlun"), 10, "the QUIC server to listen")
+        self.has_quic = True
+
+    def guest(self, *options):
+        """A guest behind a guard; the guard of the guest before has to be closed."""
+        return Guest(self, *options)
+
+
+class Guest:
+    def __init__(self, world, *options):
+        self.world = world
+        world.guards += 1
+        self.namespace = world.network.namespace(f"guest{world.guards}")
+        self.events = world.open_folder / f"events{world.guards}.json"
+        self.softnet = services.guard(world.network, self.namespace, MAC, "br0", "--no-dhcp", f"--vm-ip={GUEST}/24",
+                                      f"--gateway={GATEWAY}", f"--dns={GATEWAY}", f"--events={self.events}",
+                                      f"--control={world.open_folder}/control", *options,
+                                      name=f"softnet{world.guards}")
+        self.namespace.ip(f"address add {GUEST}/24 dev eth0")
+        self.namespace.ip(f"route add default via {GATEWAY}")
+
+    def run(self, *words, timeout=20):
+        """A program that asks the resolver; how it ended, and how long it took."""
+        mount = f"mount --bind {self.world.folder}/resolv.conf /etc/resolv.conf && exec \"$@\""
+        start = time.monotonic()
+        done = subprocess.run(self.namespace.command("unshare", "-m", "sh", "-c", mount, "sh", *words), text=True,
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False)
+        done.seconds = time.monotonic() - start
+        return done
+
+    def curl(self, *words):
+        return self.run("curl", "-sS", "--cacert", self.world.folder / "cert.pem", "--max-time", "5", *words)
+
+    def quic(self, name, *options):
+        """Whether a client of HTTP/3 reaches the server as that host. It finds the address in a file, not in DNS."""
+        hosts = self.world.folder / "hosts"
+        hosts.write_text(f"{CDN} {name}\n")
+        done = self.run("sh", "-c", f"mount --bind {hosts} /etc/hosts && exec gtlsclient --exit-on-all-streams-close "
+                        f"--timeout=1s --handshake-timeout=1s {' '.join(options)} {name} 443 https://{name}/")
+        return "handshake has completed" in done.stdout + done.stderr
+
+    def resolve(self, name=GOOD):
+        done = self.run("dig", "+tries=1", "+timeout=3", name)
+        assert CDN in done.stdout, (done.stdout, done.seconds, self.softnet.counters(), self.softnet.output()[-8:])
+
+    def dropped(self, *reasons):
+        return self.softnet.counters().dropped("guest", *reasons)
+
+    def control(self, *words):
+        """What a verb of softnet says that speaks to the guard."""
+        return self.world.network.host.run(services.softnet_path(), *words, "--control", self.world.open_folder / "control")
+
+    def connect(self, address=CDN, port=443):
+        """A socket that sends each piece at once."""
+        with self.namespace.entered():
+            one = socket.socket()
+        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        one.settimeout(3)
+        one.connect((address, port))
+        return one
+
+    def told(self, event):
+        """The events of this name so far."""
+        lines = self.events.read_text().splitlines() if self.events.exists() else []
+        return [told for told in map(json.loads, lines) if told["event"] == event]
+
+    def close(self):
+        self.softnet.stop()
+        (self.world.open_folder / "control").unlink(missing_ok=True)
+        self.namespace.remove()
+
+
+def hello(name):
+    """The first flight of a TLS client, as OpenSSL sends it."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    client = context.wrap_bio(incoming, outgoing, server_hostname=name)
+    try:
+        client.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return outgoing.read()
+
+
+def in_records(flight, octets):
+    """The same handshake message in records of so many octets."""
+    message = flight[5:]
+    return b"".join(b"\x16\x03\x01" + len(message[at:at + octets]).to_bytes(2, "big") + message[at:at + octets]
+                    for at in range(0, len(message), octets))
+
+
+def reply(one, wait=3):
+    """The type of the first record that the server sends: 22 is its hello. None: silence; b"": a reset, or an end."""
+    one.settimeout(wait)
+    try:
+        return one.recv(1)
+    except TimeoutError:
+        return None
+    except ConnectionError:
+        return b""
+
+
+def missing(*programs):
+    return ", ".join(program for program in programs if shutil.which(program) is None)
