@@ -62,6 +62,12 @@ check?          thc-ipv6              -
 check?          ipv6toolkit           -
 check?          bettercap             -
 check?          passt                 -           an uplink that other people wrote
+check?          nginx-light           -           hosts with names, and those who call them
+check?          openssl               -
+check?          curl                  -
+check?          bind9-dnsutils        -
+check?          ngtcp2-client         -
+check?          ngtcp2-server         -
 '
 
 usage() { echo "usage: $0 [--list] demo | check" >&2; exit 2; }

@@ -301,6 +301,15 @@ bool take_from_hold(struct names *names, struct frame *frame, enum verdict *verd
 	return take_queued(&names->hold, frame, verdict);
 }
 
+void restore_address(struct names *names, struct address a, const struct name_pattern *pattern, uint64_t until_ms,
+		     uint64_t now_ms)
+{
+	uint16_t covering = names->rules != 0 ? find_covering(names->rules, pattern) : NO_PATTERN;
+	uint64_t most_ms = now_ms + names->settings.ttl_ceiling_ms;
+	if (covering != NO_PATTERN && is_nameable(names, a, now_ms))
+		bind_address(&names->book, a, covering, until_ms < most_ms ? until_ms : most_ms, now_ms);
+}
+
 /* --- other rules ------------------------------------------------------------------------------------------------- */
 
 /* Does the rule by which it began still open it? */

@@ -98,5 +98,8 @@ uint64_t expire_names(struct names *, uint64_t now_ms);
 /* The next frame that is to leave; false: none. */
 bool take_from_hold(struct names *, struct frame *, enum verdict *);
 
+/* What was learned before a restart. Nothing happens where the rules do not cover all of the pattern any more. */
+void restore_address(struct names *, struct address, const struct name_pattern *, uint64_t until_ms, uint64_t now_ms);
+
 /* Other rules are in force; `rules` NULL: none with names. What they do not allow any more ends. */
 void change_name_rules(struct names *, const struct name_rules *rules, uint64_t now_ms);

@@ -53,7 +53,7 @@ void start_keeping(struct relay *r, const struct options *options, const struct 
 	r->file = (struct state_file){
 		.path = options->state_file,
 		.fd = -1,
-		.owner = { config->vm_mac, hash_setup(options, config), boot_id },
+		.owner = { config->vm_mac, hash_setup(options, config), boot_id, r->guard.names },
 	};
 	struct moment moment = { clock_ms(), wall_clock_ms() };
 	const char *cause = load_state_file(&r->file, config, state, moment);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include "core/learn4/lease.h"
 #include "core/judge/trust.h"
+#include "softnet/saved/state_names.h"
 #include "softnet/saved/state_text6.h"
 
 #define FIRST_LINE "softnet-state 2"
@@ -100,6 +101,7 @@ size_t write_state_text(const struct state *state, const struct state_owner *own
 	}
 	put_clients(&w, "client", state->client_ids, CLIENT_IDS_MAX, moment);
 	put_state6(&w, &state->ipv6, moment);
+	put_names(&w, owner->names, moment);
 	put(&w, "sum %016" PRIx64 "\n", hash_bytes(0, text, w.length));
 	return w.full ? 0 : w.length;
 }
@@ -220,6 +222,8 @@ static bool take_key(char *const *words, int count, struct state *state)
 	return count == 3 && parse_hex(words[1], &state->hash_key[0]) && parse_hex(words[2], &state->hash_key[1]);
 }
 
+static struct names_read names_read;
+
 static const char *take_line(char *line, const struct state_owner *owner, const struct config *config,
 			     struct state *state, struct moment moment)
 {
@@ -249,6 +253,8 @@ static const char *take_line(char *line, const struct state_owner *owner, const 
 		return take_lease(words, count, config, state, moment) ? NULL : damaged;
 	if (strcmp(words[0], "client") == 0)
 		return take_client(words, count, state->client_ids, CLIENT_IDS_MAX, moment) ? NULL : damaged;
+	if (strcmp(words[0], "name") == 0)
+		return take_name_line(words, count, &names_read, moment) ? NULL : damaged;
 	return take_line6(words, count, config, state, moment) ? NULL : damaged;
 }
 
@@ -269,6 +275,7 @@ const char *read_state_text(char *text, size_t length, const struct state_owner 
 	static const char *const opening[] = { "mac ", "boot ", "config ", "key " };
 	struct state next = *state;
 	size_t lines = 0;
+	names_read.count = 0;
 	if (length < sizeof FIRST_LINE || memcmp(text, FIRST_LINE "\n", sizeof FIRST_LINE) != 0)
 		return "it is no state file of this version";
 	if (!has_good_sum(text, length))
@@ -287,5 +294,6 @@ const char *read_state_text(char *text, size_t length, const struct state_owner 
 		return "it is damaged";
 	find_graces(&next);
 	*state = next;
+	restore_names(owner->names, &names_read, moment.now_ms);
 	return NULL;
 }

@@ -5,14 +5,18 @@
 #include "core/judge/state.h"
 #include "softnet/saved/state_words.h"
 
+struct names;
+
 /* What a file must have been written for. */
 struct state_owner {
 	uint64_t vm_mac;
 	uint64_t config_hash;
 	const char *boot_id;
+	struct names *names; /* which are kept beside the state; NULL: none */
 };
 
-enum { STATE_TEXT_MAX = 64 * 1024 };
+/* State, and as many names as there can be, each of the longest. */
+enum { STATE_TEXT_MAX = 64 * 1024 + 4096 * 384 };
 
 /* FNV-1a: finds damage, not an attacker. Start with hash 0. */
 uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t octets);

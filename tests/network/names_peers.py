@@ -44,7 +44,7 @@ def certificate(folder):
 
 class World:
     def __init__(self, network, folder):
-        self.network, self.folder, self.guards = network, folder, 0
+        self.network, self.folder = network, folder
         self.open_folder = pathlib.Path(tempfile.mkdtemp(dir="/run"))   # guards write there, who are nobody
         self.open_folder.chmod(0o777)
         self.has_quic = False
@@ -76,20 +76,20 @@ class World:
         self.has_quic = True
 
     def guest(self, *options):
-        """A guest behind a guard; the guard of the guest before has to be closed."""
+        """A guest behind a guard; the one before has to be closed."""
         return Guest(self, *options)
 
 
 class Guest:
     def __init__(self, world, *options):
         self.world = world
-        world.guards += 1
-        self.namespace = world.network.namespace(f"guest{world.guards}")
-        self.events = world.open_folder / f"events{world.guards}.json"
+        self.namespace = world.network.namespace("guest")
+        self.events = world.open_folder / "events.json"
+        self.events.unlink(missing_ok=True)
         self.softnet = services.guard(world.network, self.namespace, MAC, "br0", "--no-dhcp", f"--vm-ip={GUEST}/24",
                                       f"--gateway={GATEWAY}", f"--dns={GATEWAY}", f"--events={self.events}",
                                       f"--control={world.open_folder}/control", *options,
-                                      name=f"softnet{world.guards}")
+                                      name="softnet")
         self.namespace.ip(f"address add {GUEST}/24 dev eth0")
         self.namespace.ip(f"route add default via {GATEWAY}")
 
@@ -139,6 +139,7 @@ class Guest:
         return [told for told in map(json.loads, lines) if told["event"] == event]
 
     def close(self):
+        """As often as one likes."""
         self.softnet.stop()
         (self.world.open_folder / "control").unlink(missing_ok=True)
         self.namespace.remove()

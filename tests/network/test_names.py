@@ -103,6 +103,19 @@ def test_hellos_are_put_together_before_one_octet_leaves(world, guest_with):
 
 
 @pytest.mark.long
+def test_addresses_outlive_the_guard(world, guest_with):
+    """A client that has asked before the restart need not ask again; its connection is lost."""
+    for options, result in ((f"--state={world.open_folder}/state", ), 0), ((), 28):
+        guest = guest_with(f"--allow={GOOD}:tls", *options)
+        guest.resolve()
+        guest.close()
+        guest = guest_with(f"--allow={GOOD}:tls", *options)
+        done = guest.curl("--connect-timeout", "1", "--resolve", f"{GOOD}:443:{CDN}", f"https://{GOOD}")
+        assert done.returncode == result, done
+        guest.close()
+
+
+@pytest.mark.long
 def test_a_hello_that_does_not_end(guest_with):
     """Silence is no way out."""
     guest = guest_with(f"--allow={GOOD}:tls")

@@ -170,7 +170,7 @@ static inline void write_over(const char *text, size_t length)
 /* Without the file, which takes its time. */
 static inline const char *load_text(const char *text, size_t length)
 {
-	char copy[STATE_TEXT_MAX + 1];
+	static char copy[STATE_TEXT_MAX + 1];
 	memcpy(copy, text, length);
 	copy[length] = '\0';
 	memset(&loaded, 0, sizeof loaded);
