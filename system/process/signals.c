@@ -47,13 +47,21 @@ static void set_all(struct sigaction *action)
 		sigaction(claimed[i], action, NULL);
 }
 
-void claim_signals(void)
+static void make_pipe(void)
 {
-	if (pipe(pipe_fds) < 0)
+	int fds[2];
+	if (pipe(fds) < 0)
 		die("cannot make a pipe for signals: %s", strerror(errno));
 	for (int i = 0; i < 2; i++)
-		if (fcntl(pipe_fds[i], F_SETFD, FD_CLOEXEC) < 0 || fcntl(pipe_fds[i], F_SETFL, O_NONBLOCK) < 0)
+		if (fcntl(fds[i], F_SETFD, FD_CLOEXEC) < 0 || fcntl(fds[i], F_SETFL, O_NONBLOCK) < 0)
 			die("cannot set up the pipe for signals: %s", strerror(errno));
+	pipe_fds[1] = fds[1];
+	pipe_fds[0] = fds[0];
+}
+
+void claim_signals(void)
+{
+	make_pipe();
 	owner = getpid();
 	struct sigaction action;
 	prepare_action(&action);
@@ -70,10 +78,22 @@ int signal_fd(void)
 	return pipe_fds[0];
 }
 
+/* By a debugger, say. poll(2) would wake for it without end, and nothing could stop us but SIGKILL. */
+static void replace_closed_pipe(bool is_our_end_open)
+{
+	warning("the pipe for signals was closed from outside; another one takes its place");
+	if (is_our_end_open)
+		close(pipe_fds[0]);
+	make_pipe(); /* the number of the closed end may belong to another file by now */
+}
+
 bool next_signal(struct arrived_signal *arrived)
 {
 	unsigned char message[2];
-	if (read(pipe_fds[0], message, sizeof message) != (ssize_t)sizeof message)
+	ssize_t got = read(pipe_fds[0], message, sizeof message);
+	if (got == 0 || (got < 0 && errno == EBADF))
+		replace_closed_pipe(got == 0);
+	if (got != (ssize_t)sizeof message)
 		return false;
 	*arrived = (struct arrived_signal){ message[0], message[1] != 0 };
 	return true;
