@@ -2,6 +2,7 @@
 #include "softnet/control/rpc.h"
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "system/text.h"
 
@@ -10,8 +11,19 @@ enum {
 	VALUES_MAX = 1 << 16 /* no method takes as many by far; a MiB of small ones would take 80 MB and 80 ms to parse */
 };
 
+void *(*rpc_malloc)(size_t) = malloc;
+static bool ran_out; /* of memory */
+
+static void *allocate(size_t octets)
+{
+	void *memory = rpc_malloc(octets);
+	ran_out |= !memory;
+	return memory;
+}
+
 void rpc_seed(size_t random)
 {
+	json_set_alloc_funcs(allocate, free);
 	json_object_seed(random);
 }
 
@@ -61,8 +73,6 @@ bool has_too_many_values(const char *line, size_t octets, size_t most)
 static json_t *refuse_text(struct rpc_call *call, const json_error_t *error)
 {
 	enum json_error_code code = json_error_code(error);
-	if (code == json_error_out_of_memory)
-		return rpc_refuse(call, RPC_INTERNAL, "out of memory");
 	if (code == json_error_duplicate_key)
 		return rpc_refuse(call, RPC_NO_REQUEST, "a key that stands twice: %s", error->text);
 	if (code == json_error_null_byte_in_key || code == json_error_numeric_overflow)
@@ -76,8 +86,13 @@ static json_t *parse(struct rpc_call *call, const char *line, size_t octets)
 	json_error_t error;
 	if (has_too_many_values(line, octets, VALUES_MAX))
 		return rpc_refuse(call, RPC_BAD_PARAMETERS, "more than %d values", VALUES_MAX);
+	ran_out = false;
 	json_t *request = json_loadb(line, octets, FLAGS, &error);
-	return request ? request : refuse_text(call, &error);
+	if (!ran_out)
+		return request ? request : refuse_text(call, &error);
+	/* Its scanner calls that an invalid token, or goes on with a string that lacks characters: a shorter rule, say. */
+	json_decref(request);
+	return rpc_refuse(call, RPC_INTERNAL, "out of memory");
 }
 
 static bool is_id(const json_t *id)

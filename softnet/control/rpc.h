@@ -41,6 +41,8 @@ struct rpc_method {
 
 /* Once, before the first parse: keys of objects are hashed, and nobody may aim at a bucket. */
 void rpc_seed(size_t random);
+/* Where JSON has its memory from; tests run out of it. */
+extern void *(*rpc_malloc)(size_t);
 
 /*
  * To be asked before a stranger's line is parsed, which takes up to 80 times its octets. Does not care whether it is JSON.

@@ -56,7 +56,9 @@ json_t *policy_set(struct rpc_call *call)
 	    !read_rules(call, "block", CLASS_BLOCKED, rules))
 		return NULL;
 	normalize_rules(rules);
-	if (!same_rules(rules, r->rules) && !put_in_force(r, rules, "live control", &error))
-		return rpc_refuse(call, RPC_BAD_PARAMETERS, "%s", error.text);
-	return policy_of(rules);
+	json_t *answer = policy_of(rules); /* before they are in force: without memory nothing changes */
+	if (!answer || same_rules(rules, r->rules) || put_in_force(r, rules, "live control", &error))
+		return answer;
+	json_decref(answer);
+	return rpc_refuse(call, RPC_BAD_PARAMETERS, "%s", error.text);
 }

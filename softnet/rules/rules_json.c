@@ -6,7 +6,10 @@ json_t *json_rules(const struct rule_list *rules, enum destination_class class)
 	char text[RULE_TEXT];
 	json_t *list = json_array();
 	for (uint32_t i = 0; i < rules->count; i++)
-		if (rules->rule[i].class == class)
-			json_array_append_new(list, json_string(format_rule(&rules->rule[i].text, text)));
+		if (rules->rule[i].class == class &&
+		    json_array_append_new(list, json_string(format_rule(&rules->rule[i].text, text))) != 0) {
+			json_decref(list);
+			return NULL; /* no memory */
+		}
 	return list;
 }

@@ -318,6 +318,43 @@ static void mangled_lines(void **unused)
 		}
 }
 
+static int pieces_until_failure, pieces_that_fail;
+
+static void *scarce(size_t octets)
+{
+	if (pieces_until_failure-- > 0 || pieces_that_fail-- <= 0)
+		return malloc(octets);
+	return NULL;
+}
+
+/* The n-th piece is refused, or it and all behind it. The scanner may go on, with a string that lacks characters. */
+static void lines_without_memory(void **unused)
+{
+	static const char rule[] = "\"10.0.0.0/16,out fd00:1234:5678:9abc::/64,@dns:53\"";
+	static const char told[] = "\"error\":{\"code\":-32603,\"message\":\"out of memory\"}";
+	char line[200];
+	int length =
+	    snprintf(line, sizeof line, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"echo\",\"params\":[%s]}", rule);
+	(void)unused;
+	for (int fails = 1; fails <= 1000; fails += 999) {
+		int told_times = 0;
+		bool has_failed = true;
+		for (int given = 0; has_failed; given++) {
+			pieces_until_failure = given;
+			pieces_that_fail = fails;
+			rpc_malloc = scarce;
+			char *answer = say_octets(line, (size_t)length);
+			rpc_malloc = malloc;
+			has_failed = pieces_that_fail < fails;
+			if (answer && !strstr(answer, rule) && !strstr(answer, told))
+				fail_msg("%d pieces of memory, then %d missing: %s", given, fails, answer);
+			told_times += answer && strstr(answer, told);
+			free(answer);
+		}
+		assert_true(fails > 1 || told_times > 20);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +369,7 @@ int main(void)
 		cmocka_unit_test(an_answer_that_comes_later),
 		cmocka_unit_test(notifications),
 		cmocka_unit_test(mangled_lines),
+		cmocka_unit_test(lines_without_memory),
 	};
 	rpc_seed(1);
 	return cmocka_run_group_tests(tests, NULL, NULL);
