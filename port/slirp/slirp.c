@@ -152,6 +152,7 @@ static bool slirp_exposed(struct port *port, struct expose_result *result)
 static void take_hello(struct slirp *s, const struct slirp_message *m)
 {
 	s->generation = m->generation;
+	s->port.away[0] = '\0';
 	if (m->generation > 1)
 		port_tell(&s->port, "slirp ended (%.140s) and was started again; its connections are lost", m->cause);
 	for (int i = 0; i < FORWARDINGS_MAX; i++)
@@ -164,6 +165,13 @@ static void take_result(struct slirp *s, const struct slirp_message *m)
 	struct forwarding *f = find_number(s, m->number);
 	if (f && m->generation == s->generation)
 		note_result(f, m->error, m->failed_port);
+}
+
+/* The hello of the next one tells it as news; until then the state is that nobody is there. */
+static void take_end(struct slirp *s, const struct slirp_message *m)
+{
+	if (s->generation > 0)
+		snprintf(s->port.away, sizeof s->port.away, "slirp ended (%.140s); it is being started again", m->cause);
 }
 
 static bool read_control(struct slirp *s)
@@ -183,6 +191,8 @@ static bool read_control(struct slirp *s)
 		s->inbox.cause[sizeof s->inbox.cause - 1] = 0;
 		if (s->inbox.word == SLIRP_HELLO)
 			take_hello(s, &s->inbox);
+		else if (s->inbox.word == SLIRP_ENDED)
+			take_end(s, &s->inbox);
 		else
 			take_result(s, &s->inbox);
 	}

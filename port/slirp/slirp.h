@@ -21,10 +21,17 @@
 /* All ports of all forwardings together; what a range stands for is opened port by port. */
 enum { SLIRP_FORWARDS_MAX = 1024 };
 
+/*
+ * The worker writes a NUL to its standard error this often, which the keeper reads. One that is silent for so many times
+ * hangs, or was stopped, and is replaced.
+ */
+enum { SLIRP_BEAT_MS = 1000, SLIRP_BEATS_MISSED = 10 };
+
 enum slirp_word {
 	SLIRP_HELLO = 1, /* child: a worker runs; `cause` says what became of the one before */
 	SLIRP_ADD,       /* port: forward; the child answers with the same message and `error` filled */
 	SLIRP_REMOVE,    /* port: no more; no answer */
+	SLIRP_ENDED,     /* keeper: the worker has ended, and `cause` says why; another one is on its way */
 };
 
 /*

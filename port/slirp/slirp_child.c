@@ -62,6 +62,8 @@ struct last_words {
 static void hear(struct last_words *words, const char *text, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
+		if (text[i] == '\0')
+			continue; /* it lives */
 		if (words->ended && text[i] != '\n')
 			*words = (struct last_words){ 0 };
 		if (text[i] == '\n')
@@ -77,30 +79,43 @@ static bool judge_is_gone(int control, int wait_ms)
 	return poll(&p, 1, wait_ms) > 0 && (p.revents & (POLLHUP | POLLERR));
 }
 
-/* Reads the worker's last words until it ends. */
-static void watch_over(int errors, int control, struct last_words *words)
+/* Reads the worker's last words until it ends. False: it hangs. A keeper that was stopped itself counts that as one turn. */
+static bool watch_over(int errors, int control, struct last_words *words)
 {
-	for (;;) {
+	for (int silent = 0; silent < SLIRP_BEATS_MISSED;) {
 		char text[512];
 		struct pollfd fds[] = { { .fd = errors, .events = POLLIN }, { .fd = control, .events = POLLHUP } };
-		if (poll(fds, 2, -1) < 0)
+		int n_ready = poll(fds, 2, SLIRP_BEAT_MS);
+		silent = n_ready == 0 ? silent + 1 : silent;
+		if (n_ready <= 0)
 			continue;
 		if (fds[1].revents & (POLLHUP | POLLERR))
-			return;
+			return true;
 		if (!fds[0].revents)
 			continue;
+		silent = 0;
 		ssize_t n = read(errors, text, sizeof text);
 		if (n > 0)
 			hear(words, text, (size_t)n);
 		else if (n == 0 || errno != EINTR)
-			return;
+			return true;
 	}
+	return false;
 }
 
 static void describe_end(int status, const struct last_words *words, char *cause, size_t size)
 {
 	snprintf(cause, size, "%s %d%s%s", WIFSIGNALED(status) ? "signal" : "status",
 		 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), words->length ? ": " : "", words->line);
+}
+
+/* No worker writes meanwhile. Where it does not fit, the next hello says the same. */
+static void tell_end(int control, const char *cause)
+{
+	struct slirp_message m = { .word = SLIRP_ENDED };
+	copy_text(m.cause, sizeof m.cause, cause);
+	struct iovec part = { &m, sizeof m };
+	(void)!stream_write(control, &part, 1);
 }
 
 /* Runs one worker to its end. */
@@ -126,11 +141,13 @@ static void run_worker(const struct slirp_child *child, uint32_t generation, cha
 	}
 	close(errors[1]);
 	if (worker > 0) {
-		watch_over(errors[0], child->control, &words);
-		kill(worker, SIGKILL);
+		bool hangs = !watch_over(errors[0], child->control, &words);
+		kill(worker, SIGKILL); /* a stopped one, too */
 		while (waitpid(worker, &status, 0) < 0 && errno == EINTR)
 			;
 		describe_end(status, &words, cause, size);
+		if (hangs)
+			snprintf(cause, size, "no sign of life for %d s", SLIRP_BEATS_MISSED * SLIRP_BEAT_MS / 1000);
 	}
 	close(errors[0]);
 }
@@ -151,6 +168,7 @@ void slirp_keep(const struct slirp_child *given, int parent)
 	for (uint32_t generation = 1;; generation++) {
 		uint64_t started = now_ms();
 		run_worker(&child, generation, cause, sizeof cause);
+		tell_end(child.control, cause);
 		uint64_t ended = now_ms();
 		if (ended - started >= GOOD_RUN_MS)
 			backoff = (struct backoff){ 0 };

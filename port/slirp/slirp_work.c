@@ -39,6 +39,7 @@ struct worker {
 	int count, first_udp; /* places in fds */
 	struct udp_exposes udp;
 	struct timer timers[TIMERS_MAX];
+	uint64_t beat_ms;
 	struct slirp_message inbox;
 	size_t inbox_octets;
 };
@@ -279,9 +280,20 @@ static int run_timers(struct worker *w, int wait_ms)
 	return wait_ms;
 }
 
+/* To the keeper, who takes silence for a worker that hangs. */
+static void beat(struct worker *w)
+{
+	uint64_t now = now_ms(w);
+	if (now - w->beat_ms < SLIRP_BEAT_MS)
+		return;
+	w->beat_ms = now;
+	(void)!write(w->fds[ERRORS].fd, "", 1);
+}
+
 static void one_round(struct worker *w)
 {
-	uint32_t timeout = 60000;
+	uint32_t timeout = SLIRP_BEAT_MS;
+	beat(w);
 	w->fds[FRAMES] = (struct pollfd){ .fd = w->child->frames, .events = POLLIN };
 	w->fds[CONTROL] = (struct pollfd){ .fd = w->child->control, .events = POLLIN };
 	w->fds[ERRORS].events = 0; /* an error there: the keeper, who reads it, has ended */

@@ -1,6 +1,7 @@
 /* The slirp port with the real library behind it: a guest made of frames, and the loopback of the host. */
 #include "ports.h"
 #include "slirp_host.h"
+#include "port/slirp/slirp.h"
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <netinet/in.h>
@@ -227,6 +228,31 @@ static void a_worker_that_dies_is_replaced(void **state)
 	port->kind->close(port);
 }
 
+/* As a stopped one does. Until another one is there, the port says that nobody is. */
+static void a_worker_that_hangs_is_replaced(void **state)
+{
+	(void)state;
+	struct port *port = open_port("slirp", &plain);
+	for (int killed = 0; killed < 4; killed++) { /* so that there is a pause */
+		int worker = worker_of(getpid());
+		assert_true(worker > 0);
+		reports[0] = 0;
+		kill(worker, SIGKILL);
+		AWAIT(port, strstr(port->away, "slirp ended (signal 9); it is being started again") || killed < 3);
+		AWAIT(port, heard("slirp ended (signal 9) and was started again"));
+		assert_string_equal(port->away, "");
+	}
+	int worker = worker_of(getpid());
+	reports[0] = 0;
+	kill(worker, SIGSTOP);
+	for (uint64_t until = now_ms() + (uint64_t)SLIRP_BEATS_MISSED * SLIRP_BEAT_MS; now_ms() < until;)
+		turn(port);
+	AWAIT(port, heard("slirp ended (no sign of life for 10 s) and was started again"));
+	assert_true(has_ended(worker));
+	get_lease(port, true);
+	port->kind->close(port);
+}
+
 static void signals_for_the_judge_leave_the_others_alone(void **state)
 {
 	(void)state;
@@ -379,6 +405,7 @@ int main(void)
 		IN_TIME(ipv6_is_advertised_where_it_is_wanted),
 		IN_TIME(the_loopback_of_the_host_is_closed_unless_opened),
 		IN_TIME(a_worker_that_dies_is_replaced),
+		IN_TIME(a_worker_that_hangs_is_replaced),
 		IN_TIME(signals_for_the_judge_leave_the_others_alone),
 		IN_TIME(the_children_inherit_nothing_else),
 		IN_TIME(nobody_outlives_the_judge),
