@@ -17,6 +17,7 @@
 #include "softnet/launch/escalation.h"
 #include "softnet/events/events.h"
 #include "softnet/guard/keeping.h"
+#include "softnet/guard/hold_relay.h"
 #include "softnet/guard/kernel_relay.h"
 #include "system/lease_time.h"
 #include "system/log.h"
@@ -292,6 +293,8 @@ static void prepare_relay(void)
 	struct port *uplink = relay.port[TO_GUEST];
 	relay.guard.ask = on_question;
 	relay.guard.event = follow_event;
+	relay.guard.names->event = follow_name;
+	relay.guard.names->context = &relay;
 	relay.guard.context = &relay;
 	relay.questions.uplink = uplink;
 	start_rejections(&relay.rejections, options->reject, clock_ms());

@@ -312,13 +312,13 @@ void restore_address(struct names *names, struct address a, const struct name_pa
 
 /* --- other rules ------------------------------------------------------------------------------------------------- */
 
-/* Does the rule by which it began still open it? */
+/* Does the rule by which it was named still open it? */
 static bool may_go_on(const struct names *names, const struct name_rules *before, struct name_flow *f, uint64_t now_ms)
 {
 	struct contact c = {
 		.peer = f->key.peer, .protocol = f->key.protocol, .ports = PORTS_KNOWN, .port = f->key.peer_port
 	};
-	if (!f->is_named || is_closed_by_address(names, &c, now_ms))
+	if (is_closed_by_address(names, &c, now_ms))
 		return false;
 	uint16_t pattern = find_covering(names->rules, &before->pattern[f->pattern]);
 	f->pattern = pattern;
@@ -326,14 +326,46 @@ static bool may_go_on(const struct names *names, const struct name_rules *before
 	       (ways_to(names->rules, pattern, f->key.protocol, f->key.peer_port) & BY(f->naming)) != 0;
 }
 
-static void follow_flows(struct names *names, const struct name_rules *before, uint64_t now_ms)
+static struct name_flow *used_flow(struct names *names, uint32_t i)
+{
+	struct name_flow *f = &names->flows.flow[i];
+	bool is_used = find_name_flow(&names->flows, names->book.hash_key, &f->key) == f;
+	return is_used && f->stage != STAGE_REFUSED ? f : 0;
+}
+
+static void follow_named_flows(struct names *names, const struct name_rules *before, uint64_t now_ms)
 {
 	for (uint32_t i = 0; i < names->flows.used; i++) {
-		struct name_flow *f = &names->flows.flow[i];
-		bool is_used = find_name_flow(&names->flows, names->book.hash_key, &f->key) == f;
-		if (!is_used || f->stage == STAGE_REFUSED || may_go_on(names, before, f, now_ms))
+		struct name_flow *f = used_flow(names, i);
+		if (f != 0 && f->is_named && !may_go_on(names, before, f, now_ms))
+			refuse_flow(names, f, DROP_NAME_UNBOUND, now_ms);
+	}
+}
+
+/* What has shown no name yet is judged by the rules of now; the book has followed them. Questions are judged one by one. */
+static void follow_other_flows(struct names *names, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < names->flows.used; i++) {
+		struct name_flow *f = used_flow(names, i);
+		if (f == 0 || f->is_named || (f->ways & BY(NAMED_IN_DNS)))
 			continue;
-		refuse_flow(names, f, DROP_NAME_UNBOUND, now_ms);
+		f->ways = (uint8_t)ways_of_address(names, f->key.peer, f->key.protocol, f->key.peer_port, now_ms);
+		if (f->ways == 0)
+			refuse_flow(names, f, DROP_NAME_UNBOUND, now_ms);
+	}
+}
+
+/* What was sent by a pattern counts for the one that covers it now. */
+static void follow_octets(struct names *names, const struct name_rules *before)
+{
+	for (uint32_t i = 0; i < NAME_PATTERNS_MAX; i++) {
+		names->octets_before[i] = names->octets[i];
+		names->octets[i] = 0;
+	}
+	for (uint32_t i = 0; i < before->pattern_count; i++) {
+		uint16_t pattern = find_covering(names->rules, &before->pattern[i]);
+		if (pattern != NO_PATTERN)
+			names->octets[pattern] += names->octets_before[i];
 	}
 }
 
@@ -344,6 +376,8 @@ static void forget_everything(struct names *names, uint64_t now_ms)
 	for (uint32_t list = 0; list < NAME_CLASSES_END; list++)
 		while (names->flows.count[list] > 0)
 			remove_flow(names, oldest_of(&names->flows, (enum name_class)list), now_ms);
+	for (uint32_t i = 0; i < NAME_PATTERNS_MAX; i++)
+		names->octets[i] = 0;
 	names->book = (struct name_book){ .hash_key = { key[0], key[1] } };
 }
 
@@ -357,6 +391,8 @@ void change_name_rules(struct names *names, const struct name_rules *rules, uint
 		forget_everything(names, now_ms);
 		return;
 	}
-	follow_flows(names, before, now_ms);
+	follow_named_flows(names, before, now_ms);
+	follow_octets(names, before);
 	follow_rules(&names->book, before, rules);
+	follow_other_flows(names, now_ms);
 }

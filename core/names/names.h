@@ -70,7 +70,8 @@ struct names {
 	struct name_flows flows;
 	struct hold hold;
 	struct name_id ids[NAMES_IDS_MAX];
-	uint64_t octets[NAME_PATTERNS_MAX]; /* that the guest has sent by each */
+	uint64_t octets[NAME_PATTERNS_MAX];        /* that the guest has sent by each */
+	uint64_t octets_before[NAME_PATTERNS_MAX]; /* room, while rules change */
 
 	/* Rooms to read in. */
 	struct hello_room hello_room;

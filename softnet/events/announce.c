@@ -11,13 +11,16 @@
 static const struct rate rate = { 1000, 100 };
 /* A port that comes and goes must leave room for the others. */
 static const struct rate port_rate = { 100, 8 };
+/* And so must a guest that calls many names. */
+static const struct rate name_rate = { 500, 50 };
 
 bool start_announcer(struct announcer *a, struct control *control, const char *vm, const char *const *names,
 		     uint32_t count, uint64_t now_ms, struct error *error)
 {
 	*a = (struct announcer){ .control = control,
 				 .bucket = { rate.burst * 1000, now_ms },
-				 .port_bucket = { port_rate.burst * 1000, now_ms } };
+				 .port_bucket = { port_rate.burst * 1000, now_ms },
+				 .name_bucket = { name_rate.burst * 1000, now_ms } };
 	snprintf(a->vm, sizeof a->vm, "%s", vm);
 	for (; a->sink_count < count; a->sink_count++)
 		if (!open_event_sink(&a->sinks[a->sink_count], names[a->sink_count], error))
@@ -141,6 +144,14 @@ void announce_port(struct announcer *a, const char *port, const char *what, uint
 	json_t *keys = json_pack("{s:o, s:o}", "port", json_text(port), "what", json_text(what));
 	if (take_token(&port_rate, &a->port_bucket, now_ms))
 		announce(a, "port", keys, IF_THERE_IS_ROOM, now_ms);
+	else
+		withhold(a, keys);
+}
+
+void announce_name(struct announcer *a, const char *event, json_t *keys, uint64_t now_ms)
+{
+	if (take_token(&name_rate, &a->name_bucket, now_ms))
+		announce(a, event, keys, IF_THERE_IS_ROOM, now_ms);
 	else
 		withhold(a, keys);
 }

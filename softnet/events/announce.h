@@ -15,7 +15,7 @@ struct announcer {
 	struct event_sink sinks[EVENT_FILES_MAX];
 	uint32_t sink_count;
 	struct control *control; /* whose clients may subscribe; NULL: none */
-	struct bucket bucket, port_bucket;
+	struct bucket bucket, port_bucket, name_bucket;
 	uint64_t told, withheld;
 	uint64_t untold; /* those withheld that no event has told of */
 };
@@ -45,6 +45,8 @@ void announce_answer(struct announcer *, uint64_t seconds, uint64_t now_ms);
 void announce_state_file(struct announcer *, const struct state_file *, uint64_t now_ms);
 void announce_claim(struct announcer *, const struct claim_conflict *, uint64_t now_ms);
 void announce_port(struct announcer *, const char *port, const char *what, uint64_t now_ms);
+/* Takes the reference to `keys`. The guest can cause these at will, so they have a part of the room only. */
+void announce_name(struct announcer *, const char *event, json_t *keys, uint64_t now_ms);
 
 /* Lines that sinks did not take. */
 uint64_t lost_events(const struct announcer *);

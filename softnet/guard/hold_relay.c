@@ -30,6 +30,12 @@ bool leave_hold(struct relay *r)
 	return send_passed(r, FROM_GUEST, packets, n) && is_there;
 }
 
+void follow_name(void *context, const struct name_event *event)
+{
+	struct relay *r = context;
+	tell_name(&r->name_events, &r->announcer, event, r->guard.names->rules, r->now_ms);
+}
+
 uint64_t follow_hold(struct relay *r)
 {
 	if (!r->guard.config->has_names)

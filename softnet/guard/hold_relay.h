@@ -12,5 +12,8 @@ INLINE bool is_hold_left(const struct relay *r)
 /* To be called before the next decision. What may go on is sent, so what passed before it must have been. False: the uplink is gone. */
 bool leave_hold(struct relay *);
 
+/* What names have found out: struct names.event. */
+void follow_name(void *context, const struct name_event *);
+
 /* Ends what has waited too long. Gives when that is to be done again, or NEVER_EXPIRES. */
 uint64_t follow_hold(struct relay *);

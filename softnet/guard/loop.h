@@ -8,6 +8,7 @@
 #include "softnet/control/control.h"
 #include "softnet/counts/counters.h"
 #include "softnet/events/drop_events.h"
+#include "softnet/events/name_events.h"
 #include "softnet/setup/exposes.h"
 #include "softnet/hints/gateway_watch.h"
 #include "softnet/options/options.h"
@@ -50,6 +51,7 @@ struct relay {
 	struct control control;
 	struct announcer announcer;
 	struct drop_events drop_events;
+	struct name_events name_events;
 	struct asking asking;
 	struct gateway_watch gateway;
 	struct claims claims;

@@ -6,6 +6,7 @@
 #include "softnet/describe/describe.h"
 #include "softnet/guard/rules_in_force.h"
 #include "softnet/hints/deciding.h"
+#include "softnet/counts/names_json.h"
 #include "softnet/counts/state_json.h"
 
 enum { MS = 1000 };
@@ -220,6 +221,7 @@ json_t *json_status(const struct relay *r)
 			json_object_set_new(status, "away_for", json_away_for(r)) == 0 &&
 			json_object_set_new(status, "ground", json_ground(&r->uplink.ground)) == 0 &&
 			json_object_set_new(status, "asking", json_asking(r)) == 0 &&
+			json_object_set_new(status, "names", json_names(r->guard.names, r->now_ms)) == 0 &&
 			json_object_set_new(status, "gateway", json_gateway(r)) == 0 &&
 			json_object_set_new(status, "capture", json_capture(&r->capture)) == 0 &&
 			json_object_set_new(status, "claims", json_claims(r)) == 0 &&

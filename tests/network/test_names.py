@@ -56,6 +56,12 @@ def test_only_the_named_host_answers(world, guest_with):
     assert guest.curl("-k", f"https://{ELSEWHERE}").returncode == 7
     assert guest.curl("-k", f"https://{CDN}").returncode == 35      # a hello without a name
     assert guest.dropped("name-unbound") >= 2
+    # Who was called and who could not be, for people and programs.
+    seen = {(event["name"], event["by"], event["rule"]) for event in guest.told("name-seen")}
+    assert seen == {(GOOD, "tls", GOOD), (GOOD, "http", GOOD), (ALIAS, "tls", ALIAS)}
+    refused = {(event["name"], event["by"], event["reason"]) for event in guest.told("name-refused")}
+    assert {(EVIL, None, "dns-name"), (EVIL, "tls", "name-denied"), (EVIL, "http", "name-denied")} <= refused
+    assert f"names      {GOOD}: addresses 1, " in guest.control("status")
     guest.softnet.stop()
     # A replay decides the same, with frames that waited in their places.
     lines = world.network.host.run(softnet_path(), "replay", "--frames=drops", capture)

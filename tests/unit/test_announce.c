@@ -10,6 +10,7 @@
 
 #include "softnet/events/announce.h"
 #include "softnet/events/drop_events.h"
+#include "softnet/events/name_events.h"
 #include "softnet/counts/state_json.h"
 
 #include <cmocka.h>
@@ -370,6 +371,47 @@ static void listeners_come_later(void **unused)
 	close(pair[1]);
 }
 
+static struct name_events name_events;
+
+/* The same thing of the same name is told once a minute; any other at once. */
+static void what_names_find_out(void **unused)
+{
+	static const struct name_rules rules = { .pattern_count = 1,
+						 .pattern = { { .name = { 7, "example" }, .is_zone = 1 } } };
+	static const struct name name = { 9, "a.example" };
+	struct name_event event = { .kind = NAME_SEEN, .name = &name, .peer = ipv4, .port = 443, .naming = NAMED_IN_QUIC };
+	(void)unused;
+	memset(&name_events, 0, sizeof name_events);
+	tell_name(&name_events, &announcer, &event, &rules, NOW);
+	must_have_told(
+	    "{\"event\":\"name-seen\",\"name\":\"a.example\",\"address\":\"10.0.0.5\",\"port\":443,\"by\":\"quic\","
+	    "\"reason\":null,\"rule\":\"*.example\"}");
+	tell_name(&name_events, &announcer, &event, &rules, NOW + MINUTE - 1);
+	assert_int_equal(announcer.told, 1);
+	tell_name(&name_events, &announcer, &event, &rules, NOW + MINUTE);
+	assert_int_equal(announcer.told, 2);
+	event =
+	    (struct name_event){ .kind = NAME_REFUSED, .peer = server, .pattern = NO_PATTERN, .verdict = DROP_DNS_NAME };
+	tell_name(&name_events, &announcer, &event, &rules, NOW + MINUTE);
+	must_have_told("{\"event\":\"name-refused\",\"name\":null,\"address\":\"10.0.0.1\",\"port\":null,\"by\":null,"
+		       "\"reason\":\"dns-name\",\"rule\":null}");
+}
+
+/* Names of a guest's choice leave room for what is told beside them. */
+static void many_names(void **unused)
+{
+	(void)unused;
+	memset(&name_events, 0, sizeof name_events);
+	for (uint16_t port = 1; port <= 1000; port++) {
+		struct name_event event = { .kind = NAME_REFUSED, .peer = server, .port = port, .pattern = NO_PATTERN };
+		tell_name(&name_events, &announcer, &event, NULL, NOW);
+	}
+	assert_true(announcer.told <= 50 && announcer.withheld + announcer.told == 1000);
+	uint64_t before = announcer.told;
+	announce_learned(&announcer, &(struct event){ .kind = EVENT_LEASE_NEW, .address = ipv4 }, NOW);
+	assert_true(announcer.told == before + 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -384,6 +426,8 @@ int main(void)
 		TEST(no_drop_is_forgotten),
 		TEST(what_is_pressing_is_told_however_full_the_bucket),
 		TEST(a_port_that_comes_and_goes),
+		TEST(what_names_find_out),
+		TEST(many_names),
 		TEST(listeners_come_later),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

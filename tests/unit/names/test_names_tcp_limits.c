@@ -121,6 +121,50 @@ static void live_changes(void **state)
 	}
 }
 
+/* A connection that has not shown its name when the rules change is judged by the new ones; so is a frame that waits. */
+static void changes_before_a_name(void **state)
+{
+	(void)state;
+	static const struct named_rule others[] = { { .name = "*.example" }, { .name = NULL } },
+				       without[] = { { .name = "else.example" }, { .name = NULL } };
+	struct octets o = { .length = 0 };
+	put_tls(&o, "good.example");
+	for (int goes_on = 0; goes_on < 2; goes_on++)
+		for (uint32_t first = 0; first <= 50; first += 50) {
+			start();
+			if (first > 0)
+				assert_int_equal(send_at(&nw, 0, o.bytes, first), HELD);
+			change_rules(&nw, goes_on ? others : without);
+			enum verdict verdict = send_at(&nw, first, o.bytes + first, o.length - first);
+			assert_int_equal(verdict, !goes_on ? DROP_NAME_UNBOUND : first > 0 ? HELD : PASS);
+			assert_int_equal(nw.sent.count, !goes_on ? 0 : first > 0 ? 2 : 1);
+		}
+}
+
+/* What was sent is the pattern's, wherever it stands among the rules of now. */
+static void octets_follow_their_pattern(void **state)
+{
+	(void)state;
+	static const struct named_rule first[] = { { .name = "good.example" }, { .name = NULL } },
+				       later[] = { { .name = "else.example" }, { .name = "*.example" }, { .name = NULL } },
+				       none[] = { { .name = "else.example" }, { .name = NULL } };
+	struct octets o = { .length = 0 }, hello = { .length = 0 };
+	put_tls(&o, "good.example");
+	put_hex(&hello, tls_server_hello);
+	start();
+	change_rules(&nw, first);
+	assert_int_equal(send_at(&nw, 0, o.bytes, o.length), PASS);
+	serve(&nw, &hello, o.length);
+	assert_int_equal(send_at(&nw, o.length, "x", 1), PASS);
+	uint64_t sent = nw.names->octets[0];
+	assert_int_equal(sent, 14 + 20 + 20 + 1);
+	change_rules(&nw, later);
+	assert_int_equal(nw.names->octets[0], 0);
+	assert_int_equal(nw.names->octets[1], sent);
+	change_rules(&nw, none);
+	assert_int_equal(nw.names->octets[0] + nw.names->octets[1], 0);
+}
+
 /*
  * Whatever the guest sends, on each sequence number one octet alone gets out, and the stream that they make names an
  * allowed host. Without acknowledgments, for what the server has does not matter any more.
@@ -176,8 +220,14 @@ static void whatever_is_sent(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(silence),    cmocka_unit_test(long_hellos),  cmocka_unit_test(many_that_wait),
-		cmocka_unit_test(many_flows), cmocka_unit_test(live_changes), cmocka_unit_test(whatever_is_sent),
+		cmocka_unit_test(silence),
+		cmocka_unit_test(long_hellos),
+		cmocka_unit_test(many_that_wait),
+		cmocka_unit_test(many_flows),
+		cmocka_unit_test(live_changes),
+		cmocka_unit_test(changes_before_a_name),
+		cmocka_unit_test(octets_follow_their_pattern),
+		cmocka_unit_test(whatever_is_sent),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,59 @@
+/* One event a minute for the same thing of the same name. */
+#include "softnet/events/name_events.h"
+#include "core/guard.h"
+#include "softnet/counts/names_json.h"
+#include "softnet/counts/state_json.h"
+
+static uint64_t hash_event(const struct name_event *event)
+{
+	const uint64_t words[] = { event->peer.high, event->peer.low, event->port,
+				   event->kind,      event->verdict,  event->naming };
+	uint64_t hash = hash_bytes(0, words, sizeof words);
+	return event->name ? hash_bytes(hash, event->name->text, event->name->length) : hash;
+}
+
+/* The place goes to whoever comes: told once more is better than never. */
+static bool was_just_told(struct name_events *events, const struct name_event *event, uint64_t now_ms)
+{
+	uint64_t hash = hash_event(event);
+	uint32_t place = (uint32_t)(hash % NAMES_TOLD);
+	bool is_known = events->told[place].hash == hash && now_ms < events->told[place].until_ms;
+	if (!is_known) {
+		events->told[place].hash = hash;
+		events->told[place].until_ms = now_ms + NAME_REPEAT_MS;
+	}
+	return is_known;
+}
+
+/* NULL: it was about DNS. */
+static const char *word_of_way(const struct name_event *event)
+{
+	static const char *const words[] = {
+		[NAMED_IN_TLS] = "tls", [NAMED_IN_QUIC] = "quic", [NAMED_IN_HTTP] = "http", [NAMED_BY_ADDRESS] = "address"
+	};
+	return event->port != 0 && event->naming < sizeof words / sizeof *words ? words[event->naming] : NULL;
+}
+
+static json_t *keys_of(const struct name_event *event, const struct name_rules *rules)
+{
+	char name[PATTERN_TEXT], rule[PATTERN_TEXT];
+	struct name_pattern shown = { .is_zone = 0 };
+	if (event->name)
+		shown.name = *event->name;
+	bool has_rule = rules && event->pattern < rules->pattern_count;
+	return json_pack("{s:s?, s:o, s:o, s:s?, s:s?, s:s?}", "name",
+			 event->name ? format_pattern(&shown, name) : NULL, "address", json_address(event->peer),
+			 "port", event->port != 0 ? json_number(event->port) : json_null(), "by", word_of_way(event),
+			 "reason", event->verdict != PASS ? verdict_name((enum verdict)event->verdict) : NULL, "rule",
+			 has_rule ? format_pattern(&rules->pattern[event->pattern], rule) : NULL);
+}
+
+void tell_name(struct name_events *events, struct announcer *a, const struct name_event *event,
+	       const struct name_rules *rules, uint64_t now_ms)
+{
+	static const char *const names[] = {
+		[NAME_LEARNED] = "name-learned", [NAME_SEEN] = "name-seen", [NAME_REFUSED] = "name-refused", [NAMES_ARE_FULL] = "names-full"
+	};
+	if (is_heard(a) && !was_just_told(events, event, now_ms))
+		announce_name(a, names[event->kind], keys_of(event, rules), now_ms);
+}
