@@ -93,12 +93,6 @@ INLINE const struct config *find_config(struct __sk_buff *skb, const struct kern
 	return configs ? bpf_map_lookup_elem(configs, &at) : NULL;
 }
 
-INLINE struct frame frame_of(struct __sk_buff *skb)
-{
-	uint32_t length = skb->len + (skb->vlan_present ? 4 : 0);
-	return (struct frame){ skb, length, length };
-}
-
 /*
  * Each of the following is a step that the verifier checks by itself, for whatever the one before has left: a walk through
  * all of them together would be too long for it.
@@ -221,7 +215,7 @@ INLINE bool needs_tables(struct decision d)
 INLINE uint64_t count(struct kernel_memory *memory, uint32_t verdict, bool to_guest, uint32_t octets)
 {
 	uint32_t direction = to_guest ? TO_GUEST : FROM_GUEST;
-	hide_from_optimizer(verdict);
+	limit_for_verifier(verdict, VERDICTS);
 	if (verdict >= VERDICTS)
 		return 0;
 	if (verdict == PASS)
@@ -229,20 +223,23 @@ INLINE uint64_t count(struct kernel_memory *memory, uint32_t verdict, bool to_gu
 	return __sync_fetch_and_add(&memory->counted[direction].verdicts[verdict], 1);
 }
 
-/* The reservation must be of a constant length. */
+/* The reservation must be of a constant length; the frame has no more octets. */
 #define SUBMIT(octets) \
 	({ \
 		struct news *news = bpf_ringbuf_reserve(ring, sizeof(struct news) + (octets), 0); \
-		bool is_done = false; \
-		if (news && length > 0 && length <= (octets)) { \
+		bool is_whole = false; \
+		if (news) { \
+			uint64_t copied = length; \
+			limit_for_verifier(copied, octets); \
+			not_zero_for_verifier(copied); \
 			*news = (struct news){ now_ms, length, (uint8_t)verdict, to_guest, { 0 } }; \
-			is_done = bpf_skb_load_bytes(skb, 0, news + 1, length) == 0; \
+			is_whole = bpf_skb_load_bytes(skb, 0, news + 1, (uint32_t)copied) == 0; \
+			if (is_whole) \
+				bpf_ringbuf_submit(news, 0); \
+			else \
+				bpf_ringbuf_discard(news, 0); \
 		} \
-		if (news && is_done) \
-			bpf_ringbuf_submit(news, 0); \
-		else if (news) \
-			bpf_ringbuf_discard(news, 0); \
-		is_done; \
+		is_whole; \
 	})
 
 enum { SMALL_NEWS = 616, LONG_NEWS = 2032, LONGEST_NEWS = 66000 };
@@ -253,30 +250,30 @@ SUBPROGRAM bool tell(struct __sk_buff *skb, uint32_t verdict, uint32_t to_guest,
 	uint32_t slot = skb->cb[0], length = skb->len;
 	bool waits = verdict != PASS && verdict < FIRST_DROP;
 	void *ring = bpf_map_lookup_elem(&softnet_ring, &slot);
-	hide_from_optimizer(length);
 	if (!ring || (!waits && bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) > NEWS_OCTETS / 2))
 		return false;
 	if (length <= SMALL_NEWS)
 		return SUBMIT(SMALL_NEWS);
 	if (length <= LONG_NEWS)
 		return SUBMIT(LONG_NEWS);
-	return SUBMIT(LONGEST_NEWS);
+	return length <= LONGEST_NEWS && SUBMIT(LONGEST_NEWS);
 }
 
 /* One at a time, and one a millisecond of each reason. */
 INLINE void keep_specimen(struct __sk_buff *skb, struct kernel_memory *memory, uint32_t verdict, bool to_guest, uint64_t now_ms)
 {
-	hide_from_optimizer(verdict);
+	limit_for_verifier(verdict, VERDICTS);
 	if (verdict >= VERDICTS)
 		return;
 	struct specimen *last = &memory->last[to_guest ? TO_GUEST : FROM_GUEST][verdict];
 	if (last->dropped_ms == now_ms || __sync_val_compare_and_swap(&memory->specimen_lock, 0, 1) != 0)
 		return;
-	uint32_t length = skb->len, kept = length < SPECIMEN_MAX ? length : SPECIMEN_MAX;
-	hide_from_optimizer(kept);
+	uint32_t length = skb->len, kept = length;
+	limit_for_verifier(kept, SPECIMEN_MAX);
+	not_zero_for_verifier(kept);
 	last->dropped_ms = now_ms;
 	last->length = length;
-	last->kept = kept > 0 && kept <= SPECIMEN_MAX && bpf_skb_load_bytes(skb, 0, last->bytes, kept) == 0 ? kept : 0;
+	last->kept = bpf_skb_load_bytes(skb, 0, last->bytes, kept) == 0 ? kept : 0;
 	__sync_lock_test_and_set(&memory->specimen_lock, 0);
 }
 

@@ -21,9 +21,12 @@ struct quoted {
 };
 
 /* RFC 792: behind eight octets the header of the datagram in question. at: of the error. False: no such header. */
-PART bool parse_quoted4(const struct frame *frame, uint32_t at, uint32_t end, struct quoted *q)
+SUBPROGRAM bool parse_quoted4_at(frame_handle handle, uint32_t at, uint32_t end, struct quoted *q)
 {
-	struct reader r = read_from(frame, at, end);
+	struct frame frame = frame_of(handle);
+	struct reader r = read_from(&frame, at, end);
+	if (!is_given(q))
+		return false;
 	skip_bytes(&r, ICMP_ERROR_HEADER);
 	uint8_t version_ihl = read_u8(&r);
 	skip_bytes(&r, 5);
@@ -40,9 +43,12 @@ PART bool parse_quoted4(const struct frame *frame, uint32_t at, uint32_t end, st
 }
 
 /* RFC 4443 3: the same; extension headers are left to the caller. */
-PART bool parse_quoted6(const struct frame *frame, uint32_t at, uint32_t end, struct quoted *q)
+SUBPROGRAM bool parse_quoted6_at(frame_handle handle, uint32_t at, uint32_t end, struct quoted *q)
 {
-	struct reader r = read_from(frame, at, end);
+	struct frame frame = frame_of(handle);
+	struct reader r = read_from(&frame, at, end);
+	if (!is_given(q))
+		return false;
 	skip_bytes(&r, ICMP_ERROR_HEADER);
 	uint8_t version = read_u8(&r) >> 4;
 	skip_bytes(&r, 5);
@@ -53,4 +59,16 @@ PART bool parse_quoted6(const struct frame *frame, uint32_t at, uint32_t end, st
 	q->is_later_fragment = false;
 	q->behind = r.at;
 	return r.ok && version == 6;
+}
+
+INLINE bool parse_quoted4(const struct frame *frame, uint32_t at, uint32_t end, struct quoted *q)
+{
+	*q = (struct quoted){ .behind = 0 };
+	return parse_quoted4_at(handle_of(frame), at, end, q);
+}
+
+INLINE bool parse_quoted6(const struct frame *frame, uint32_t at, uint32_t end, struct quoted *q)
+{
+	*q = (struct quoted){ .behind = 0 };
+	return parse_quoted6_at(handle_of(frame), at, end, q);
 }

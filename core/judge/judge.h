@@ -106,7 +106,7 @@ INLINE uint32_t next_hop4(const struct config *config, const struct state *state
 	if (!config->isolation || mac_is_group(mac) || is_gateway_mac(config, state, mac, now_ms) ||
 	    is_to_resident(config, to, mac) || !needs_router4(config, state, now_ms))
 		return HOP_ROUTER;
-	hide_from_optimizer(binding);
+	limit_for_verifier(binding, BINDINGS4_MAX);
 	if (binding >= BINDINGS4_MAX || !is_on_link(&state->ipv4[binding], to))
 		return HOP_WRONG;
 	return is_resolver4(config, state, to, now_ms) ? HOP_ROUTER : HOP_NEIGHBOR;
@@ -252,7 +252,7 @@ INLINE bool may_be_server4(const struct config *config, const struct state *stat
 {
 	if (may_succeed_server4(config, state, source, mac, now_ms))
 		return true;
-	hide_from_optimizer(transaction);
+	limit_for_verifier(transaction, TRANSACTIONS_MAX);
 	if (transaction >= TRANSACTIONS_MAX)
 		return false;
 	const struct transaction *t = &state->dhcp4[transaction];

@@ -137,7 +137,7 @@ INLINE struct decision judge_arp_to_guest(const struct config *config, const str
 	bool concerns_guest = !mac_is_group(eth->destination) || binding != NO_BINDING ||
 			      may_probe(state, arp.target, now_ms);
 	uint8_t bucket = bucket_of_uplink(config, state, eth->source, concerns_guest, now_ms);
-	hide_from_optimizer(binding);
+	limit_for_verifier(binding, BINDINGS4_MAX);
 	if (binding < BINDINGS4_MAX && !config->arp_conflicts_pass && !is_shared(config, arp.sender) &&
 	    now_ms >= state->ipv4[binding].since_ms + CONFLICT_WINDOW_MS)
 		return drop(DROP_ARP_CLAIMS_GUEST);

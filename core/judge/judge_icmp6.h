@@ -236,14 +236,14 @@ INLINE uint8_t fault_of_router(const struct config *config, const struct state *
 INLINE bool is_young_binding(const struct state *state, struct address a, uint64_t now_ms)
 {
 	uint32_t index = find_binding_of6(&state->ipv6, a.high, a.low, now_ms);
-	hide_from_optimizer(index);
+	limit_for_verifier(index, BINDINGS6_MAX);
 	return index < BINDINGS6_MAX && now_ms < state->ipv6.bindings[index].conflict_ms;
 }
 
 INLINE bool is_leased6(const struct state *state, struct address a, uint64_t now_ms)
 {
 	uint32_t index = find_binding_of6(&state->ipv6, a.high, a.low, now_ms);
-	hide_from_optimizer(index);
+	limit_for_verifier(index, BINDINGS6_MAX);
 	return index < BINDINGS6_MAX && state->ipv6.bindings[index].origin == ORIGIN_DHCP;
 }
 

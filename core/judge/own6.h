@@ -52,7 +52,7 @@ struct holding {
 INLINE struct holding holding_of(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
 {
 	uint32_t index = find_binding_of6(&state->ipv6, a.high, a.low, now_ms);
-	hide_from_optimizer(index);
+	limit_for_verifier(index, BINDINGS6_MAX);
 	if (index < BINDINGS6_MAX)
 		return (struct holding){ status_of(&state->ipv6.bindings[index], now_ms), BINDINGS4_MAX + index };
 	bool own = a.low == interface_id_of(config->vm_mac) && is_slaac_prefix(&state->ipv6, a.high, now_ms);

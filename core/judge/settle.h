@@ -26,7 +26,7 @@ INLINE uint8_t reason_of_rate(uint8_t rate)
 }
 
 /* The machine on the other side: whom the guest sends to, or who sends to it. */
-INLINE uint32_t place_of_peer(const struct state *state, const struct frame *frame, bool to_guest)
+PART uint32_t place_of_peer(const struct state *state, const struct frame *frame, bool to_guest)
 {
 	struct ethernet eth;
 	if (!parse_ethernet(frame, &eth))
@@ -39,7 +39,7 @@ INLINE bool may_charge(const struct config *config, const struct state *state, s
 		       const struct frame *frame, uint8_t of, bool to_guest, uint64_t now_ms)
 {
 	uint32_t rate = of;
-	hide_from_optimizer(rate);
+	limit_for_verifier(rate, RATE_CLASSES_END);
 	if (rate == RATE_FREE || rate >= RATE_CLASSES_END)
 		return true;
 	if (rate < FIRST_PEER_RATE)

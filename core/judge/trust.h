@@ -16,7 +16,7 @@ SUBPROGRAM bool is_sole_ipv4(const struct config *config, const struct state *st
 	if (!is_given(config) || !is_given(state))
 		return true;
 	uint32_t binding = find_binding4(state, a, now_ms);
-	hide_from_optimizer(binding);
+	limit_for_verifier(binding, BINDINGS4_MAX);
 	if (binding >= BINDINGS4_MAX || is_shared(config, a))
 		return false;
 	return !config->arp_conflicts_pass || state->ipv4[binding].state != BINDING_STATIC;
@@ -199,7 +199,7 @@ SUBPROGRAM uint32_t lesson_of_arp(const struct state *state, uint32_t ipv4, uint
 				  uint64_t now_ms)
 {
 	uint32_t index = find_router_entry4(state, ipv4);
-	hide_from_optimizer(index);
+	limit_for_verifier(index, ROUTERS4_MAX);
 	if (!is_given(state) || index >= ROUTERS4_MAX)
 		return LESSON_NONE;
 	const struct router4 *r = &state->learned.routers[index];
@@ -326,7 +326,7 @@ INLINE bool has_had_mac4(const struct config *config, const struct state *state,
 			 uint64_t now_ms)
 {
 	uint32_t entry = find_server_entry4(state, ipv4, now_ms);
-	hide_from_optimizer(entry);
+	limit_for_verifier(entry, SERVERS4_MAX);
 	if (entry < SERVERS4_MAX && mac_set_has(&state->learned.servers[entry].macs, mac))
 		return true;
 	return is_router_ipv4(config, state, ipv4, now_ms) && router_mac4(config, state, ipv4, mac, now_ms) == ROUTER_MAC;

@@ -149,7 +149,7 @@ SUBPROGRAM uint32_t find_interval(const struct policy *policy, uint64_t address_
 	uint32_t low = 0, high = policy->interval_count;
 	for (int i = 0; i < LOOKUP_STEPS && high - low > 1; i++) {
 		uint32_t middle = low + (high - low) / 2;
-		hide_from_optimizer(middle);
+		limit_for_verifier(middle, INTERVALS_MAX);
 		if (middle >= INTERVALS_MAX)
 			break;
 		if (address_before(a, policy->interval[middle].first))
@@ -161,14 +161,14 @@ SUBPROGRAM uint32_t find_interval(const struct policy *policy, uint64_t address_
 }
 
 /* The index of the segment of [first, first + count) that holds the key. */
-SUBPROGRAM uint32_t find_segment(const struct policy *policy, uint32_t first, uint32_t count, uint32_t key)
+INLINE uint32_t find_segment(const struct policy *policy, uint32_t first, uint32_t count, uint32_t key)
 {
 	if (!is_given(policy))
 		return SEGMENTS_MAX;
 	uint32_t low = first, high = first + count;
 	for (int i = 0; i < SEGMENT_STEPS && high - low > 1; i++) {
 		uint32_t middle = low + (high - low) / 2;
-		hide_from_optimizer(middle);
+		limit_for_verifier(middle, SEGMENTS_MAX);
 		if (middle >= SEGMENTS_MAX)
 			break;
 		if (key < policy->segment[middle].first_key)
@@ -203,7 +203,7 @@ SUBPROGRAM uint64_t opinion_of(const struct policy *policy, uint32_t index, cons
 	}
 	uint32_t key = key_of(c);
 	uint32_t i = find_segment(policy, node->segment, node->segments, key);
-	hide_from_optimizer(i);
+	limit_for_verifier(i, SEGMENTS_MAX - 1);
 	if (i >= SEGMENTS_MAX - 1)
 		return OPINION_NONE;
 	uint32_t next = i + 1 < node->segment + node->segments ? policy->segment[i + 1].first_key : KEYS_END;
@@ -243,7 +243,7 @@ SUBPROGRAM uint64_t find_ruling(const struct policy *policy, const struct contac
 	if (!is_given(policy) || !is_given(c))
 		return ruling_number(CLASS_BLOCKED, 128, CLASS_NEVER);
 	uint32_t i = find_interval(policy, c->peer.high, c->peer.low);
-	hide_from_optimizer(i);
+	limit_for_verifier(i, INTERVALS_MAX);
 	if (i >= INTERVALS_MAX)
 		return ruling_number(CLASS_BLOCKED, 128, CLASS_NEVER);
 	uint32_t special = policy->interval[i].special, next = policy->interval[i].node;
@@ -252,7 +252,7 @@ SUBPROGRAM uint64_t find_ruling(const struct policy *policy, const struct contac
 	uint8_t length = 128;
 	for (int step = 0; step < PREFIX_CHAIN_MAX; step++) {
 		uint32_t at = next;
-		hide_from_optimizer(at);
+		limit_for_verifier(at, RULE_PREFIXES_MAX + ALIASES);
 		if (at >= RULE_PREFIXES_MAX + ALIASES)
 			break;
 		uint32_t node_length = policy->node[at].prefix_length;

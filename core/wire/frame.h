@@ -27,7 +27,7 @@
 #include "core/wire/frame_bpf.h"
 
 #define SUBPROGRAM        __attribute__((noinline))
-#define BIG_SUBPROGRAM    SUBPROGRAM
+#define BIG_SUBPROGRAM    INLINE /* a frame less */
 #define PART              static __attribute__((noinline))
 #define APART             INLINE
 #define is_given(pointer) ((pointer) != 0)
@@ -58,6 +58,19 @@ INLINE uint32_t octets_on_wire(const struct frame *frame)
 	return frame->length;
 }
 
+/* How a SUBPROGRAM gets a frame: it takes no pointer to what has pointers in it. */
+typedef const struct frame *frame_handle;
+
+INLINE frame_handle handle_of(const struct frame *frame)
+{
+	return frame;
+}
+
+INLINE struct frame frame_of(frame_handle handle)
+{
+	return *handle;
+}
+
 INLINE bool frame_copy(const struct frame *frame, uint32_t at, uint8_t *to, uint32_t n)
 {
 	if (at > frame->length || n > frame->length - at) /* subtract: a sum could wrap */
@@ -70,6 +83,17 @@ INLINE bool frame_copy(const struct frame *frame, uint32_t at, uint8_t *to, uint
 
 /* The compiler may prove a bound and drop its test, or test a copy; the verifier then misses the test that it needs. */
 #define hide_from_optimizer(x) __asm__ volatile("" : "+r"(x))
+
+/*
+ * An index that is tested next. Older verifiers (Linux 6.1) do not know that a copy of it is as small as what was tested; so
+ * this makes it smaller before there are copies: what is above `end` becomes `end`.
+ */
+#if defined(__bpf__)
+#define limit_for_verifier(x, end) __asm__ volatile("if %0 < %1 goto +1\n\t%0 = %1" : "+r"(x) : "i"(end))
+#define not_zero_for_verifier(x)   __asm__ volatile("if %0 > 0 goto +1\n\t%0 = 1" : "+r"(x))
+#else
+#define limit_for_verifier(x, end) ((void)0)
+#endif
 
 /*
  * A place in a frame, and where the data it may read ends. The first short read makes it fail, and so every later

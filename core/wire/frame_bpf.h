@@ -16,6 +16,18 @@ struct frame {
 	uint32_t length;
 };
 
+typedef struct xdp_md *frame_handle;
+
+INLINE frame_handle handle_of(const struct frame *frame)
+{
+	return frame->xdp;
+}
+
+INLINE struct frame frame_of(frame_handle xdp)
+{
+	return (struct frame){ xdp, (uint32_t)bpf_xdp_get_buff_len(xdp) };
+}
+
 INLINE bool frame_copy(const struct frame *frame, uint32_t at, uint8_t *to, uint32_t n)
 {
 	return bpf_xdp_load_bytes(frame->xdp, at, to, n) == 0;
@@ -36,6 +48,19 @@ struct frame {
 	struct __sk_buff *skb;
 	uint32_t length, longest;
 };
+
+typedef struct __sk_buff *frame_handle;
+
+INLINE frame_handle handle_of(const struct frame *frame)
+{
+	return frame->skb;
+}
+
+INLINE struct frame frame_of(frame_handle skb)
+{
+	uint32_t length = skb->len + (skb->vlan_present ? 4 : 0);
+	return (struct frame){ skb, length, length };
+}
 
 INLINE bool frame_copy(const struct frame *frame, uint32_t at, uint8_t *to, uint32_t n)
 {

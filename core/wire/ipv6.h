@@ -48,11 +48,12 @@ INLINE struct address read_address6(struct reader *r)
 	return (struct address){ high, read_be64(r) };
 }
 
-/* False when the header is cut, lies about its length, or is not version 6. */
-PART bool parse_ipv6(const struct frame *frame, uint32_t at, struct ipv6 *ip)
+SUBPROGRAM bool parse_ipv6_at(frame_handle handle, uint32_t at, struct ipv6 *ip)
 {
-	struct reader r = read_from(frame, at, frame->length);
-	*ip = (struct ipv6){ 0 };
+	struct frame frame = frame_of(handle);
+	struct reader r = read_from(&frame, at, frame.length);
+	if (!is_given(ip))
+		return false;
 	uint32_t version = read_be32(&r) >> 28;
 	uint32_t octets = read_be16(&r);
 	ip->protocol = read_u8(&r);
@@ -61,7 +62,14 @@ PART bool parse_ipv6(const struct frame *frame, uint32_t at, struct ipv6 *ip)
 	ip->destination = read_address6(&r);
 	ip->payload = at + IPV6_HEADER;
 	ip->end = ip->payload + octets;
-	return r.ok && version == 6 && octets > 0 && ip->end <= frame->length; /* 0: a jumbogram, or nothing */
+	return r.ok && version == 6 && octets > 0 && ip->end <= frame.length; /* 0: a jumbogram, or nothing */
+}
+
+/* False when the header is cut, lies about its length, or is not version 6. */
+INLINE bool parse_ipv6(const struct frame *frame, uint32_t at, struct ipv6 *ip)
+{
+	*ip = (struct ipv6){ 0 };
+	return parse_ipv6_at(handle_of(frame), at, ip);
 }
 
 INLINE bool is_fragment6(const struct ipv6 *ip)
@@ -106,15 +114,14 @@ INLINE uint8_t fault_of_fragment6(const struct ipv6 *ip, uint8_t next)
 	return too_long || ragged || overlaps || hides ? DROP_IP6_FRAGMENT : PASS;
 }
 
-/*
- * Walks to the upper layer, or stops behind the Fragment header of a later fragment. Answers PASS or the reason to drop.
- * strict: Hop-by-Hop and Destination Options are 8 octets at most, as a guest may send them.
- */
-PART uint8_t walk_headers(const struct frame *frame, struct ipv6 *ip, bool strict)
+SUBPROGRAM uint32_t walk_headers_of(frame_handle handle, struct ipv6 *ip, uint32_t strict)
 {
+	struct frame frame = frame_of(handle);
 	uint32_t walked = 0, options = 0;
+	if (!is_given(ip))
+		return DROP_IP6_MALFORMED;
 	for (; walked <= EXTENSION_HEADERS_MAX && ip->fragment_offset == 0 && is_extension6(ip->protocol); walked++) {
-		struct reader r = read_from(frame, ip->payload, ip->end);
+		struct reader r = read_from(&frame, ip->payload, ip->end);
 		uint8_t type = ip->protocol, next = read_u8(&r), length = read_u8(&r);
 		uint16_t word = read_be16(&r);
 		uint32_t rest = read_be32(&r), octets = 8 * (length + 1u);
@@ -153,4 +160,13 @@ PART uint8_t walk_headers(const struct frame *frame, struct ipv6 *ip, bool stric
 		}
 	}
 	return is_opaque6(ip->protocol) ? DROP_IP6_EXT_HEADER : PASS;
+}
+
+/*
+ * Walks to the upper layer, or stops behind the Fragment header of a later fragment. Answers PASS or the reason to drop.
+ * strict: Hop-by-Hop and Destination Options are 8 octets at most, as a guest may send them.
+ */
+INLINE uint8_t walk_headers(const struct frame *frame, struct ipv6 *ip, bool strict)
+{
+	return (uint8_t)walk_headers_of(handle_of(frame), ip, strict);
 }

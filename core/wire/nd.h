@@ -60,11 +60,13 @@ INLINE bool read_nd_options(struct reader *r, struct nd *nd)
 	return r->ok && r->at == r->end;
 }
 
-/* A Router Solicitation, Neighbor Solicitation or Neighbor Advertisement. False: RFC 4861 7.1 says to discard it. */
-PART bool parse_nd(const struct frame *frame, const struct ipv6 *ip, struct nd *nd)
+SUBPROGRAM bool parse_nd_at(frame_handle handle, uint32_t at, uint32_t end, struct nd *nd)
 {
-	struct reader r = read_from(frame, ip->payload, ip->end);
-	*nd = (struct nd){ .type = read_u8(&r) };
+	struct frame frame = frame_of(handle);
+	struct reader r = read_from(&frame, at, end);
+	if (!is_given(nd))
+		return false;
+	nd->type = read_u8(&r);
 	uint8_t code = read_u8(&r);
 	skip_bytes(&r, 2);
 	uint8_t flags = read_u8(&r);
@@ -78,6 +80,13 @@ PART bool parse_nd(const struct frame *frame, const struct ipv6 *ip, struct nd *
 	nd->is_solicited = (flags & 0x40) != 0;
 	nd->overrides = (flags & 0x20) != 0;
 	return r.ok && code == 0 && read_nd_options(&r, nd);
+}
+
+/* A Router Solicitation, Neighbor Solicitation or Neighbor Advertisement. False: RFC 4861 7.1 says to discard it. */
+INLINE bool parse_nd(const struct frame *frame, const struct ipv6 *ip, struct nd *nd)
+{
+	*nd = (struct nd){ 0 };
+	return parse_nd_at(handle_of(frame), ip->payload, ip->end, nd);
 }
 
 /* Duplicate address detection: a solicitation from nobody, RFC 4862 5.4.2. */

@@ -110,6 +110,7 @@ bool attach_kernel_guard(struct kernel_guard *guard, const char *interface, uint
 {
 	struct making m = nothing_made(error);
 	*guard = (struct kernel_guard){ .ring = -1, .socket = { -1, -1 } };
+	listen_to_libbpf();
 	if (!find_interface(guard, interface, error) || !can_wait_for_programs(error))
 		return false;
 	m.slot_program = find_slot_program(guard->index);
@@ -155,6 +156,7 @@ bool detach_kernel_guard(const char *interface, struct error *error)
 {
 	struct making m = nothing_made(error);
 	struct kernel_guard guard;
+	listen_to_libbpf();
 	if (!find_interface(&guard, interface, error))
 		return false;
 	m.slot_program = find_slot_program(guard.index);
@@ -164,6 +166,7 @@ bool detach_kernel_guard(const char *interface, struct error *error)
 	m.memory = map_of_program(m.slot_program, memory_name);
 	for (int direction = 0; direction < DIRECTIONS; direction++)
 		take_down_all(guard.index, (enum direction)direction, &m);
+	hook_clear(guard.index);
 	dismiss(&m);
 	close_making(&m);
 	return true;

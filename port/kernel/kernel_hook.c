@@ -4,9 +4,12 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/pkt_sched.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "port/linux/rtnetlink.h"
 
 enum { TCX_INGRESS = 46, TCX_EGRESS = 47, BEFORE = 1 << 3, AFTER = 1 << 4 };
 
@@ -122,6 +125,35 @@ static int clsact_programs(unsigned interface, enum direction direction, uint32_
 			return error;
 	}
 	return count;
+}
+
+static bool note_filter(void *context, const struct nlmsghdr *message)
+{
+	bool *has_filters = context;
+	*has_filters = *has_filters || message->nlmsg_type == RTM_NEWTFILTER;
+	return !*has_filters;
+}
+
+/* Or it cannot be known. */
+static bool has_filters(unsigned interface, uint32_t minor)
+{
+	bool found = false;
+	struct rtnetlink_request request = { .header = { .nlmsg_len = NLMSG_LENGTH(sizeof request.filter),
+							 .nlmsg_type = RTM_GETTFILTER,
+							 .nlmsg_flags = NLM_F_DUMP },
+					     .filter = { .tcm_family = AF_UNSPEC,
+							 .tcm_ifindex = (int)interface,
+							 .tcm_parent = TC_H_MAKE(TC_H_CLSACT, minor) } };
+	return ask_kernel(&request, note_filter, &found) != 0 || found;
+}
+
+void hook_clear(unsigned interface)
+{
+	struct bpf_tc_hook hook = clsact_hook(interface, FROM_GUEST);
+	if (has_tcx(interface) || has_filters(interface, TC_H_MIN_INGRESS) || has_filters(interface, TC_H_MIN_EGRESS))
+		return;
+	hook.attach_point = (enum bpf_tc_attach_point)(BPF_TC_INGRESS | BPF_TC_EGRESS);
+	bpf_tc_hook_destroy(&hook);
 }
 
 int hook_attach(unsigned interface, enum direction direction, enum hook_place place, int program_fd)

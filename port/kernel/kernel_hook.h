@@ -15,5 +15,7 @@ enum { HOOK_PROGRAMS_MAX = 64 };
 
 int hook_attach(unsigned interface, enum direction, enum hook_place, int program_fd);
 int hook_detach(unsigned interface, enum direction, enum hook_place, int program_fd);
+/* clsact goes, too, if nobody else has anything there. */
+void hook_clear(unsigned interface);
 /* Ids of the programs that stand there, in their order: how many, or an error. */
 int hook_programs(unsigned interface, enum direction, uint32_t ids[HOOK_PROGRAMS_MAX]);

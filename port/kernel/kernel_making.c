@@ -144,6 +144,7 @@ static void take_down(unsigned interface, const struct making *m)
 		hook_detach(interface, (enum direction)direction, HOOK_SLOT, m->slot_program);
 		hook_detach(interface, (enum direction)direction, HOOK_JUDGE, m->programs.judge[direction]);
 	}
+	hook_clear(interface);
 }
 
 /* The judge first: without a slot it lets nothing pass. */

@@ -138,6 +138,11 @@ static int keep_complaint(enum libbpf_print_level level, const char *format, va_
 	return 0;
 }
 
+void listen_to_libbpf(void)
+{
+	libbpf_set_print(keep_complaint);
+}
+
 static struct bpf_object *open_object(void)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "guard");
@@ -159,7 +164,6 @@ static int keep_open(int fd)
 static bool load_programs(struct kernel_programs *p, struct error *error)
 {
 	last_complaint[0] = '\0';
-	libbpf_set_print(keep_complaint);
 	struct bpf_object *object = open_object();
 	int result = object ? bpf_object__load(object) : -errno;
 	if (result < 0) {

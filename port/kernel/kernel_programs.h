@@ -14,6 +14,8 @@ struct kernel_programs {
 	int claims;                   /* by slot: struct slot_claim */
 };
 
+/* It complains to us, and not to the standard error. */
+void listen_to_libbpf(void);
 /* Finds them, or loads them. */
 bool open_kernel_programs(struct kernel_programs *, struct error *);
 /* Of the judges that are there. */

@@ -11,6 +11,7 @@ struct rtnetlink_request {
 		struct ifinfomsg link;
 		struct ifaddrmsg address;
 		struct rtmsg route;
+		struct tcmsg filter;
 	};
 	char attributes[64];
 };

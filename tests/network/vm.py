@@ -7,10 +7,13 @@
 The guest runs one line at a time and says how it ended (tests/vm/init), so nobody has to guess when it is done.
 """
 
+import gzip
 import os
 import pathlib
 import platform
+import re
 import shutil
+import subprocess
 
 from netns import NetworkError
 
@@ -43,13 +46,13 @@ def kernel_arguments(console):
     return arguments
 
 
-def qemu_command(image, mac, netdev):
+def qemu_command(image, mac, netdev, megabytes=192, more=""):
     """A QEMU command line for the guest; `netdev` is the value of -netdev, with id=n0."""
     program, machine, console = MACHINES[platform.machine()]
     image = pathlib.Path(image)
-    return [program, *machine, "-accel", "tcg", "-m", "192", "-smp", "1", "-nodefaults", "-no-user-config",
+    return [program, *machine, "-accel", "tcg", "-m", str(megabytes), "-smp", "1", "-nodefaults", "-no-user-config",
             "-nographic", "-no-reboot", "-serial", "stdio", "-kernel", str(image / "vmlinuz"),
-            "-initrd", str(image / "initramfs"), "-append", kernel_arguments(console),
+            "-initrd", str(image / "initramfs"), "-append", f"{kernel_arguments(console)} {more}",
             "-netdev", netdev, "-device", f"virtio-net-device,netdev=n0,mac={mac}"]
 
 
@@ -57,13 +60,13 @@ class VM:
     """A guest. `guard` is what stands before the QEMU command, say ["softnet", "run", ..., "--"]; there, the netdev may
     hold {fd} and the MAC may be {mac}. Further options are Network.start()'s."""
 
-    def __init__(self, network, name, image, mac, netdev, guard=(), **options):
+    def __init__(self, network, name, image, mac, netdev, guard=(), megabytes=192, more="", **options):
         self.name = name
-        self.process = network.start([*guard, *qemu_command(image, mac, netdev)], name=name, **options)
+        self.process = network.start([*guard, *qemu_command(image, mac, netdev, megabytes, more)], name=name, **options)
 
-    def boot(self):
+    def boot(self, timeout=BOOT_SECONDS):
         """Wait until the guest takes commands; returns its kernel's version and its MAC address."""
-        match = self.process.wait_line(r"GUEST READY (\S+) (\S+)", BOOT_SECONDS)
+        match = self.process.wait_line(r"GUEST READY (\S+) (\S+)", timeout)
         return match.group(1), match.group(2)
 
     def try_run(self, command, timeout=20):
@@ -97,3 +100,25 @@ def image_directory():
     here = pathlib.Path(__file__).resolve().parents[2]
     directory = pathlib.Path(os.environ.get("SOFTNET_VM_IMAGE", here / "build" / "vm"))
     return directory if (directory / "initramfs").exists() else None
+
+
+def libraries_of(program):
+    """Paths of what it is linked with, the loader included."""
+    said = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    return re.findall(r"(/\S+) \(", said)
+
+
+def image_with(image, folder, files):
+    """The image with more in it: `files` is a dictionary of the path in the guest to the file here. It is made in `folder`."""
+    root, more = folder / "more", folder / "image"
+    for path, file in files.items():
+        to = root / path.lstrip("/")
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, to)
+    names = "\n".join(str(path.relative_to(root)) for path in sorted(root.rglob("*")))
+    packed = subprocess.run(["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"], cwd=root, input=names.encode(),
+                            capture_output=True, check=True).stdout
+    more.mkdir()
+    (more / "vmlinuz").symlink_to(image / "vmlinuz")
+    (more / "initramfs").write_bytes((image / "initramfs").read_bytes() + gzip.compress(packed, 1))
+    return more
