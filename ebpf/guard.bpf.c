@@ -72,7 +72,7 @@ struct {
 	__type(value, struct packet_facts);
 } softnet_facts SEC(".maps");
 
-/* Filled by whoever loads: what was built, so that the next guard finds its own version. */
+/* Filled by the program that loads it: what was built, so that the next guard finds its own version. */
 const volatile uint64_t softnet_build = 0;
 
 enum { NEXT = -1, SHOT = 2 }; /* TC_ACT_UNSPEC, or TCX_NEXT: whatever else stands at the port has its say; TC_ACT_SHOT */

@@ -126,7 +126,7 @@ struct start {
 	char gateway[INET_ADDRSTRLEN];
 };
 
-/* Waits for the framework, which may ask others first; but not for ever. */
+/* Waits for the framework, which may ask others first; but not without end. */
 static bool start_interface(struct vmnet *v, xpc_object_t wanted, struct start *answer)
 {
 	__block struct start start = { .status = VMNET_FAILURE };

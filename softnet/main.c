@@ -34,12 +34,12 @@ int main(int argc, char **argv)
 	if (!parse_options(argc, argv, &options, &error))
 		die_usage("%s", error.text);
 	if (options.wanted == WANT_HELP)
-		print_help(stdout, options.help_of, has_colours(STDOUT_FILENO));
+		print_help(stdout, options.help_of, has_colors(STDOUT_FILENO));
 	if (options.wanted == WANT_VERSION)
 		print_version(stdout);
 	if (options.wanted == WANT_CHECK)
 		warn_of_rules(&options);
-	struct check_manner how = { isatty(STDOUT_FILENO) != 0, has_colours(STDOUT_FILENO) };
+	struct check_manner how = { isatty(STDOUT_FILENO) != 0, has_colors(STDOUT_FILENO) };
 	if (options.wanted == WANT_CHECK && !check_policy(&options, stdout, how, &error))
 		die_usage("%s", error.text);
 	if ((options.wanted == WANT_SHOW || options.wanted == WANT_SET) && !ask_for_policy(&options, stdout, &error))

@@ -398,7 +398,7 @@ static int prepare(struct error *error)
 	open_all(BEHIND_FORK);
 	prepare_claims(&relay, options, relay.port[TO_GUEST]);
 	drop_privileges(&identities);
-	open_sites(&relay.sites, wants_ipv6(options, NULL)); /* on macOS root's own socket could change routes for ever */
+	open_sites(&relay.sites, wants_ipv6(options, NULL)); /* on macOS root's own socket could always change routes */
 	open_all(WITHOUT_RIGHTS);
 	prepare_claims(&relay, options, relay.port[TO_GUEST]);
 	if (!prepare_guard(error))

@@ -3,7 +3,7 @@
 
     tests/mistakes.py SOFTNET
 
-And what helps before that: help of each verb within 80 columns, with an example; colours and aligned columns on a terminal only.
+And what helps before that: help of each verb within 80 columns, with an example; colors and aligned columns on a terminal only.
 """
 
 import os
@@ -148,7 +148,7 @@ def check_help():
     check(run(example.split()).returncode == 0, f"the example fails: {example}")
 
 
-def check_colours():
+def check_colors():
     words = ["policy", "check", "--block", "10.0.0.0/8", "10.0.0.5:tcp/22", "1.1.1.1:udp/53"]
     piped = run(words).stdout
     check("\033" not in piped and "out 10.0.0.5:tcp/22\tdst-blocked\tblock 10.0.0.0/8\n" in piped, piped)
@@ -158,7 +158,7 @@ def check_colours():
     check("\033" not in plain and re.search(r"^out 10\.0\.0\.5:tcp/22  dst-blocked +block 10\.0\.0\.0/8$", plain, re.M) and
           re.search(r"^out 1\.1\.1\.1:udp/53   pass +default$", plain, re.M), plain)
     check("\033" in on_terminal(["--help"], NO_COLOR="") and "\033" not in on_terminal(["--help"], NO_COLOR="1") and
-          "\033" not in run(["--help"]).stdout, "colours of --help")
+          "\033" not in run(["--help"]).stdout, "colors of --help")
 
 
 def check_address_or_port():
@@ -191,7 +191,7 @@ for words, expected in MISTAKES:
 for words, expected in FAILURES:
     must_say(words, expected, 1)
 check_help()
-check_colours()
+check_colors()
 check_address_or_port()
 check_busy_ports()
 print("\n".join(failed) if failed else f"{len(MISTAKES) + len(FAILURES)} mistakes are answered by one line each")

@@ -47,7 +47,7 @@ in_root '
     apt-get -qq purge -y softnet >/dev/null
     test ! -e /etc/apparmor.d/usr.bin.softnet
     test ! -e /usr/lib/systemd/system/softnet@.service
-    test -e /etc/softnet/own.conf                 # and what is theirs stays for ever
+    test -e /etc/softnet/own.conf                 # and what is theirs stays
 '
 drop_root
 say "$distribution: the package was built, used, removed and purged"

@@ -118,7 +118,7 @@ install_debian() {
     rm -f "$log"
 }
 
-# All or none. One line for every tenth package, so that whoever waits sees that something happens.
+# All or none. One line for every tenth package, so that a user who waits sees that something happens.
 install_all() {
     { apt-get install -y -q --no-install-recommends "$@" 2>&1 </dev/null || echo failed; } | tee "$log" |
         awk '/ newly installed/ { all = $3 } /^Setting up/ && ++done % 10 == 0 { print "  " done " of " all " packages"; fflush() }'

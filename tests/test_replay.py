@@ -192,7 +192,7 @@ def test_a_new_section_changes_the_rules():
         section(None) + packet(PRIVATE, 2) + section("of somebody else") + packet(PRIVATE, 3) + section() + packet(PRIVATE, 4)
     name = file("c", parts)
     same(reasons(name), ["dst-private", None, None, None, "dst-private"])
-    same(reasons(*OPTIONS, name), ["dst-private"] * 5)      # whoever gives options means them
+    same(reasons(*OPTIONS, name), ["dst-private"] * 5)      # options that are given are meant
     same(reasons("--diff", file("rules", "allow 10.0.0.1\n"), name), ["dst-private", "dst-private"])
     # Other rules begin without flows, as they do live; the same rules again change nothing.
     open_one, answer = packet(GLOBAL), packet(from_network(port=40000, from_port=443, flags=0x12), 1, 1)

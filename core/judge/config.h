@@ -17,7 +17,7 @@ struct site_set {
 	uint32_t count, reserved;
 };
 
-/* What may come in that is no answer and that no rule speaks of: docs/policy.md, Directions. */
+/* What may come in that is no answer and that no rule decides: docs/policy.md, Directions. */
 enum inbound { INBOUND_ANY, INBOUND_ESTABLISHED, INBOUND_NONE };
 
 /* Ports of the guest that --expose opens, to callers of one family. protocol is TCP's or UDP's. */

@@ -1,6 +1,6 @@
 /*
  * Questions of the guard's own about routers, by ARP and in the guest's name. Some guests keep what ARP told them for twenty
- * minutes, or for ever, and would neither find a new router nor let the guard find it.
+ * minutes, or without end, and would neither find a new router nor let the guard find it.
  */
 #include "core/made/question.h"
 #include "core/learn4/snoop_anchors4.h"

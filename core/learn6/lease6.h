@@ -60,7 +60,7 @@ uint64_t expire_bindings6(struct guard *guard, uint64_t now_ms);
 /* Keeps a resolver until then; 0 forgets it. No room: it is ignored. */
 void remember_resolver6(struct state *state, struct address a, uint64_t expires_ms, uint64_t now_ms);
 
-/* Where expires is `seconds` after start; UINT32_MAX is for ever (RFC 4861 4.6.2, RFC 8415 7.7). */
+/* Where expires is `seconds` after start; UINT32_MAX is without end (RFC 4861 4.6.2, RFC 8415 7.7). */
 uint64_t lifetime_from(uint64_t start_ms, uint32_t seconds);
 
 /* snoop_nd.c: DAD and claims. snoop_router.c: advertisements. snoop_dhcp6.c: both directions of DHCPv6. */

@@ -7,7 +7,7 @@
 
 /*
  * The lease counts from the first message that this may be an answer to, so it never outlives the server's own
- * reckoning. No answer takes longer than the transaction waits for one; a SOLICIT alone is repeated for ever (RFC
+ * reckoning. No answer takes longer than the transaction waits for one; a SOLICIT alone is repeated without end (RFC
  * 8415 18.2.1).
  */
 static uint64_t start_of(const struct transaction6 *t, uint64_t now_ms)

@@ -20,7 +20,7 @@ enum {
 
 /* What a destination is by itself, or what a rule makes of it. */
 enum destination_class {
-	CLASS_NONE, /* no rule speaks of it */
+	CLASS_NONE, /* no rule is about it */
 	CLASS_ALLOWED,
 	CLASS_BLOCKED,
 	CLASS_UNCERTAIN, /* rules differ by ports, and the ports are not known */
@@ -34,7 +34,7 @@ enum destination_class {
 /* Targets that are no prefix: sets that change while the guard runs, and the global addresses. */
 enum alias { ALIAS_NONE, ALIAS_HOST, ALIAS_GATEWAY, ALIAS_DNS, ALIAS_GLOBAL, ALIASES };
 
-enum { OUTWARD = 1, INWARD = 2 }; /* directions a rule speaks of, as bits: who opens is the guest, the network */
+enum { OUTWARD = 1, INWARD = 2 }; /* directions that a rule is about, as bits: who opens is the guest, the network */
 
 /* PROTOCOL_ICMP means ICMP and ICMPv6. Ports without a protocol are those of TCP and UDP. */
 struct qualifier {

@@ -1,7 +1,7 @@
 /*
- * What an address is when no rule speaks of it: IANA's special-purpose registries (RFC 6890 and its updates) as data.
+ * What an address is when no rule is about it: IANA's special-purpose registries (RFC 6890 and its updates) as data.
  * Longest prefix decides. IPv4: what is not listed is global. IPv6: only 2000::/3 is delegated, so the default is turned
- * round. Groups: RFC 5771 and RFC 4291 2.7; the neighbours hear those of every scope, so none is global.
+ * round. Groups: RFC 5771 and RFC 4291 2.7; the neighbors hear those of every scope, so none is global.
  */
 #pragma once
 #include "core/policy/policy.h"

@@ -80,7 +80,7 @@ static uint32_t map_id(int fd)
 	return bpf_obj_get_info_by_fd(fd, &info, &octets) == 0 ? info.id : 0;
 }
 
-/* Of our version? Its read-only data starts with the number that whoever loaded it wrote there. */
+/* Of our version? Its read-only data starts with a number. The program that loaded it wrote that there. */
 static bool is_ours(int program_fd)
 {
 	uint32_t zero = 0;

@@ -7,7 +7,7 @@
 #include "port/kernel/kernel_hook.h"
 #include "port/port.h"
 
-/* Descriptors, that whoever has these owns all guards of the host by. */
+/* Descriptors. A process that has these owns all guards of the host. */
 struct kernel_programs {
 	int judge[DIRECTIONS];
 	int memories, configs, rings; /* by slot: of each guard's own */

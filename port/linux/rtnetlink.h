@@ -19,7 +19,7 @@ struct rtnetlink_request {
 /* Gets the messages of an answer, one by one. False: it has read enough. */
 typedef bool (*rtnetlink_reader)(void *context, const struct nlmsghdr *);
 
-/* Gives 0 or an errno. `read` may be NULL where the answer is an acknowledgement. */
+/* Gives 0 or an errno. `read` may be NULL where the answer is an acknowledgment. */
 int ask_kernel(struct rtnetlink_request *, rtnetlink_reader read, void *context);
 
 /* Appends; data may be NULL with length 0: what follows is nested. */

@@ -51,7 +51,7 @@ static uint16_t checksum_of(uint32_t sum)
 
 /* Addresses */
 
-/* Who the client is to the guest: programs of this host, and neighbours by their link's own addresses, are the host. */
+/* Who the client is to the guest: programs of this host, and neighbors by their link's own addresses, are the host. */
 static struct address shown_as(const struct sockaddr_storage *peer, uint16_t *port)
 {
 	if (peer->ss_family == AF_INET) {

@@ -104,7 +104,7 @@ static void put_number(struct writer *w, const struct labels *labels, json_t *nu
 }
 
 /* With one label more. */
-static void put_labelled(struct writer *w, const char *label, const char *value, json_t *number)
+static void put_labeled(struct writer *w, const char *label, const char *value, json_t *number)
 {
 	struct labels labels;
 	if (!start_labels(&labels, w->guard))
@@ -125,8 +125,8 @@ static void walk_one(struct writer *w, json_t *value, const char *member)
 static void walk_sides(struct writer *w, json_t *sides, const char *member)
 {
 	for (int side = 0; side < DIRECTIONS; side++)
-		put_labelled(w, "side", side_names[side],
-			     json_object_get(json_object_get(sides, side_names[side]), member));
+		put_labeled(w, "side", side_names[side],
+			    json_object_get(json_object_get(sides, side_names[side]), member));
 }
 
 /* Counts by key; `label` says what the keys are. */
@@ -134,7 +134,7 @@ static void walk_keys(struct writer *w, json_t *counts, const char *label)
 {
 	const char *key;
 	json_t *count;
-	json_object_foreach(counts, key, count) put_labelled(w, label, key, count);
+	json_object_foreach(counts, key, count) put_labeled(w, label, key, count);
 }
 
 static void walk_drops(struct writer *w, json_t *drops, const char *member)
@@ -219,7 +219,7 @@ static void walk_addresses(struct writer *w, json_t *addresses, const char *memb
 	}
 }
 
-/* Leases alone: a guest can make itself one IPv6 address after the other, and each would be a series for ever. */
+/* Leases alone: a guest can make itself one IPv6 address after the other, and the series of each would stay. */
 static void walk_leases(struct writer *w, json_t *addresses, const char *member)
 {
 	size_t i;
@@ -228,7 +228,7 @@ static void walk_leases(struct writer *w, json_t *addresses, const char *member)
 	{
 		const char *address = text_of(one, "address"), *origin = text_of(one, "origin");
 		if (address && origin && strcmp(origin, "dhcp") == 0)
-			put_labelled(w, "address", address, json_object_get(one, member));
+			put_labeled(w, "address", address, json_object_get(one, member));
 	}
 }
 

@@ -15,5 +15,5 @@ struct metrics_file {
 const char *start_metrics_file(struct metrics_file *, uint64_t now_ms);
 /* Every 15 s; called about once a second. Warns once, and is then counted. */
 void follow_metrics_file(struct metrics_file *, uint64_t now_ms);
-/* What has ended has no metrics: an old file would be exported for ever. */
+/* What has ended has no metrics: an old file would always be exported. */
 void remove_metrics_file(const struct metrics_file *);

@@ -30,7 +30,7 @@ json_t *json_mac(uint64_t mac)
 	return mac == MAC_NONE ? json_null() : json_string(format_mac(mac, text));
 }
 
-/* What is left in seconds; null: for ever. */
+/* What is left in seconds; null: without end. */
 json_t *json_seconds_left(uint64_t expires_ms, uint64_t now_ms)
 {
 	if (expires_ms == NEVER_EXPIRES)

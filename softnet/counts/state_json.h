@@ -9,7 +9,7 @@ json_t *json_number(uint64_t);
 json_t *json_text(const char *);
 json_t *json_address(struct address); /* null: unset */
 json_t *json_mac(uint64_t mac);       /* null: MAC_NONE */
-/* What is left in seconds; null: for ever. */
+/* What is left in seconds; null: without end. */
 json_t *json_seconds_left(uint64_t expires_ms, uint64_t now_ms);
 
 json_t *json_passed(const struct counters *, int side);

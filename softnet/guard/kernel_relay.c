@@ -10,7 +10,7 @@
 
 enum {
 	NEWS_A_TURN = 256,  /* so that a flood starves nobody */
-	PATIENCE_MS = 10000 /* of whoever sent a frame that waits: while there was no process nobody has looked at it */
+	PATIENCE_MS = 10000 /* of the sender of a frame that waits: without a process, nobody has looked at it */
 };
 
 static struct kernel_guard guard;

@@ -49,7 +49,7 @@ static void print_doubles(struct sheet *sheet, const struct guard_list *list)
 
 static bool print_text(const struct guard_list *list, const struct options *options, FILE *to)
 {
-	struct sheet sheet = { .text = malloc(SHEET_MAX), .size = SHEET_MAX, .is_coloured = has_colours(fileno(to)) };
+	struct sheet sheet = { .text = malloc(SHEET_MAX), .size = SHEET_MAX, .is_colored = has_colors(fileno(to)) };
 	bool has_pages = list->count == 1 || options->name;
 	if (!sheet.text)
 		return false;

@@ -83,7 +83,7 @@ struct word format_span(uint64_t seconds)
 	return word("%" PRIu64 " d %" PRIu64 " h", seconds / DAY, seconds % DAY / HOUR);
 }
 
-/* Seconds, or null: for ever. */
+/* Seconds, or null: without end. */
 static struct word left_of(const json_t *lease)
 {
 	const json_t *seconds = json_object_get(lease, "seconds");
@@ -228,7 +228,7 @@ struct word format_situation(const json_t *status)
 	return word("%s%s", situation_of(status).text, format_claims(status).text);
 }
 
-static const char *colour_of(const json_t *status)
+static const char *color_of(const json_t *status)
 {
 	const json_t *away = json_object_get(status, "away");
 	bool is_away = json_is_string(json_object_get(away, "uplink")) ||
@@ -242,8 +242,8 @@ static const char *colour_of(const json_t *status)
 
 static void write_situation(struct sheet *sheet, const json_t *status)
 {
-	const char *colour = sheet->is_coloured ? colour_of(status) : "";
-	write_to(sheet, "%s%s%s\n", colour, format_situation(status).text, colour[0] != '\0' ? "\033[0m" : "");
+	const char *color = sheet->is_colored ? color_of(status) : "";
+	write_to(sheet, "%s%s%s\n", color, format_situation(status).text, color[0] != '\0' ? "\033[0m" : "");
 }
 
 /* --- a page --- */

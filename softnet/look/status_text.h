@@ -12,7 +12,7 @@
 struct sheet {
 	char *text;
 	size_t size, length;
-	bool is_coloured; /* how the VM stands: green, yellow where frames are dropped, red where it has no network */
+	bool is_colored; /* how the VM stands: green, yellow where frames are dropped, red where it has no network */
 };
 
 __attribute__((format(printf, 2, 3))) void write_to(struct sheet *, const char *format, ...);

@@ -43,9 +43,9 @@ static const struct topic {
 };
 enum { TOPICS = sizeof topics / sizeof *topics };
 
-static void print_heading(FILE *to, bool is_coloured, const char *text)
+static void print_heading(FILE *to, bool is_colored, const char *text)
 {
-	fprintf(to, "\n%s%s:%s\n", is_coloured ? BOLD : "", text, is_coloured ? PLAIN : "");
+	fprintf(to, "\n%s%s:%s\n", is_colored ? BOLD : "", text, is_colored ? PLAIN : "");
 }
 
 /* From a column on, which is where the line stands: words are not cut. */
@@ -81,7 +81,7 @@ static void print_option(FILE *to, const struct option_line *line)
 }
 
 /* Those that the verb takes; WANT_HELP: all. A section is named before its first one. */
-static void print_options(FILE *to, enum wanted verb, bool is_coloured)
+static void print_options(FILE *to, enum wanted verb, bool is_colored)
 {
 	const char *section = NULL;
 	for (int i = 0; i < option_line_count; i++) {
@@ -91,22 +91,22 @@ static void print_options(FILE *to, enum wanted verb, bool is_coloured)
 		if (!line->help || (verb != WANT_HELP && !verb_takes(verb, line->name)))
 			continue;
 		if (section)
-			print_heading(to, is_coloured, section);
+			print_heading(to, is_colored, section);
 		section = NULL;
 		print_option(to, line);
 	}
 }
 
-static void print_ports(FILE *to, bool is_coloured)
+static void print_ports(FILE *to, bool is_colored)
 {
-	print_heading(to, is_coloured, "PORTS");
+	print_heading(to, is_colored, "PORTS");
 	for (const struct port_kind *const *kind = port_kinds(); *kind; kind++)
 		fprintf(to, "  %s\n", (*kind)->form);
 }
 
-static void print_rules(FILE *to, bool is_coloured)
+static void print_rules(FILE *to, bool is_colored)
 {
-	print_heading(to, is_coloured, "RULES");
+	print_heading(to, is_colored, "RULES");
 	fputs("  [in|out] TARGET[:QUALIFIER], separated by commas.\n"
 	      "  TARGET     a prefix, an address, any, @host, @gateway, @dns,\n"
 	      "             @lan (private networks) or @global\n"
@@ -119,7 +119,7 @@ static void print_rules(FILE *to, bool is_coloured)
 	      to);
 }
 
-static void print_rates(FILE *to, bool is_coloured)
+static void print_rates(FILE *to, bool is_colored)
 {
 	static const struct {
 		const char *name;
@@ -132,7 +132,7 @@ static void print_rates(FILE *to, bool is_coloured)
 	};
 	char one[64];
 	int at = WIDTH;
-	print_heading(to, is_coloured, "RATES (per second / burst)");
+	print_heading(to, is_colored, "RATES (per second / burst)");
 	for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
 		int length = snprintf(one, sizeof one, " %s=%g/%u", rates[i].name, rates[i].per_second, rates[i].burst);
 		if (at + length > WIDTH)
@@ -148,43 +148,43 @@ static void print_summary_of(FILE *to, const struct topic *topic)
 	print_wrapped(to, 4, topic->what);
 }
 
-static void print_everything(FILE *to, bool is_coloured)
+static void print_everything(FILE *to, bool is_colored)
 {
 	fputs("softnet lets through only what a virtual machine has the right to send and to\nreceive.\n\n", to);
 	for (int i = 0; i < TOPICS; i++)
 		print_summary_of(to, &topics[i]);
 	fputs("\n`softnet help VERB` has an example of each, and the options that it takes.\n", to);
-	print_options(to, WANT_HELP, is_coloured);
-	print_ports(to, is_coloured);
-	print_rules(to, is_coloured);
-	print_rates(to, is_coloured);
+	print_options(to, WANT_HELP, is_colored);
+	print_ports(to, is_colored);
+	print_rules(to, is_colored);
+	print_rates(to, is_colored);
 	fputs("\nSIGUSR1 prints counters and addresses to stderr. Exit status: 0 stopped or the\n"
 	      "VM is gone, 1 failure, 2 wrong usage; `softnet run`: that of COMMAND, 127 not\n"
 	      "found, 126 cannot be started.\n",
 	      to);
 }
 
-void print_help(FILE *to, enum wanted verb, bool is_coloured)
+void print_help(FILE *to, enum wanted verb, bool is_colored)
 {
 	if (verb == WANT_HELP) {
-		print_everything(to, is_coloured);
+		print_everything(to, is_colored);
 		return;
 	}
 	for (int i = 0; i < TOPICS; i++) {
 		if (topics[i].wanted != verb)
 			continue;
 		print_summary_of(to, &topics[i]);
-		print_heading(to, is_coloured, "Example");
+		print_heading(to, is_colored, "Example");
 		fprintf(to, "  %s\n", topics[i].example);
 	}
-	print_options(to, verb, is_coloured);
+	print_options(to, verb, is_colored);
 	bool is_guards = verb == WANT_GUARD || verb == WANT_RUN;
 	if (is_guards)
-		print_ports(to, is_coloured);
+		print_ports(to, is_colored);
 	if (verb_takes(verb, "allow"))
-		print_rules(to, is_coloured);
+		print_rules(to, is_colored);
 	if (verb_takes(verb, "rate"))
-		print_rates(to, is_coloured);
+		print_rates(to, is_colored);
 }
 
 void print_version(FILE *to)

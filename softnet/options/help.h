@@ -3,5 +3,5 @@
 #include "softnet/options/options.h"
 
 /* Of the verb; WANT_HELP: of the program, with every option. */
-void print_help(FILE *, enum wanted verb, bool is_coloured);
+void print_help(FILE *, enum wanted verb, bool is_colored);
 void print_version(FILE *);

@@ -272,7 +272,7 @@ static bool check_guest(const struct options *options, struct error *error)
 	return true;
 }
 
-/* Asked last: whoever starts from nothing hears first of what is there and wrong. */
+/* Asked last: a user who starts from nothing hears first what is there and wrong. */
 static bool check_mac(const struct options *options, struct error *error)
 {
 	bool is_guard = options->wanted == WANT_GUARD || options->wanted == WANT_ATTACH;
@@ -371,7 +371,7 @@ bool speaks_both_ways(const struct options *options, const struct rule_list *rul
 }
 
 /*
- * A direction that is open where no rule speaks of it must not have rules for IPv4 alone; and rules that are all of IPv4
+ * A direction that is open where no rule decides must not have rules for IPv4 alone; and rules that are all of IPv4
  * were written without IPv6 in mind, whatever their direction.
  */
 bool wants_ipv6_with(const struct options *options, const struct rule_list *rules, const char **why)

@@ -114,11 +114,10 @@ static void print_verdict(const struct rule_text *tuple, uint8_t verdict, struct
 {
 	char text[RULE_TEXT];
 	const char *name = verdict == PASS ? "pass" : verdict_name(verdict);
-	const char *colour = !how.is_coloured ? "" : verdict == PASS ? "\033[32m" : "\033[31m";
+	const char *color = !how.is_colored ? "" : verdict == PASS ? "\033[32m" : "\033[31m";
 	format_tuple(tuple, text);
 	if (how.is_table)
-		fprintf(to, "%-*s  %s%-*s%s  ", width, text, colour, VERDICT_WIDTH, name,
-			how.is_coloured ? "\033[0m" : "");
+		fprintf(to, "%-*s  %s%-*s%s  ", width, text, color, VERDICT_WIDTH, name, how.is_colored ? "\033[0m" : "");
 	else
 		fprintf(to, "%s\t%s\t", text, name);
 }

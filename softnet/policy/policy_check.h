@@ -8,7 +8,7 @@
  * False: the options or a tuple cannot be; nothing has been printed.
  */
 struct check_manner {
-	bool is_table;    /* aligned for people; else tabs between, for programs */
-	bool is_coloured; /* green for what passes, red for what does not */
+	bool is_table;   /* aligned for people; else tabs between, for programs */
+	bool is_colored; /* green for what passes, red for what does not */
 };
 bool check_policy(struct options *, FILE *to, struct check_manner, struct error *);

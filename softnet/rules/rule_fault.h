@@ -11,7 +11,7 @@ bool refuse_target(const char *text, const char *target, struct error *);
 bool refuse_qualifier(const char *text, const char *qualifier, struct error *);
 
 /*
- * fd00::1:22 is an address. Whoever meant port 22 of fd00::1 has forgotten the brackets; NULL, or what to write then, and
- * then to be sure of the address: static.
+ * fd00::1:22 is an address. A user who meant port 22 of fd00::1 has forgotten the brackets. NULL, or (static) what to write
+ * for the port, and what to be sure of the address.
  */
 const char *doubtful_port(const char *rule);

@@ -21,7 +21,7 @@ static bool can_be_drawn_on(int fd)
 	return isatty(fd) && kind && kind[0] != '\0' && strcmp(kind, "dumb") != 0;
 }
 
-bool has_colours(int fd)
+bool has_colors(int fd)
 {
 	const char *no = getenv("NO_COLOR"); /* https://no-color.org: present and not empty */
 	return can_be_drawn_on(fd) && (!no || no[0] == '\0');

@@ -21,8 +21,8 @@ struct terminal {
 	size_t begin, end, size;
 };
 
-/* A terminal that shows colours, whose user has not said otherwise (NO_COLOR). */
-bool has_colours(int fd);
+/* A terminal that shows colors, whose user has not said otherwise (NO_COLOR). */
+bool has_colors(int fd);
 
 /* Standard output, where that is a terminal that can be drawn on. */
 bool open_terminal(struct terminal *);

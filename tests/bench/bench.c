@@ -64,7 +64,7 @@ static void *get_memory(size_t size)
 	return memory;
 }
 
-/* Rules speak of every second peer at most. */
+/* Rules are about every second peer at most. */
 static struct address peer_number(uint32_t n)
 {
 	return address_of_ipv4(BASE_IP + n % PEERS * 3);

@@ -1,4 +1,4 @@
-"""The frames that a hostile guest sends in the demo, built by hand and correct but for their lie. Each is a hex string,
+"""The frames that a hostile guest sends in the demo, built by hand and correct except for their lie. Each is a hex string,
 as rawframe(1) in the guest takes it."""
 
 import ipaddress

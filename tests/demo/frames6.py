@@ -1,4 +1,4 @@
-"""The IPv6 frames that a hostile guest sends in the demo, as in frames.py: correct but for their lie."""
+"""The IPv6 frames that a hostile guest sends in the demo, as in frames.py: correct except for their lie."""
 
 import ipaddress
 import struct
@@ -63,7 +63,7 @@ def neighbor_advertisement(mac, target, to_mac=None, to=EVERYBODY):
 
 
 def duplicate_address_detection(mac, target):
-    """Says that we are about to take this address; whoever has a right to it is asked to object."""
+    """Says that we are about to take this address, and asks a host that has a right to it to object."""
     return icmp((mac, None), (NOBODY, solicited_node(target)), struct.pack("!BBHI", 135, 0, 0, 0) + ip_bytes(target))
 
 

@@ -21,7 +21,7 @@ ROUTER, ROUTER_MAC, PREFIX = "fe80::2", "52:56:00:00:00:02", "fd00:10:0:2:"
 # Global addresses: a guest may reach these and, without a rule, no others. They are ours alone here, as this namespace
 # has no way out. And two as on somebody's own LAN.
 INTERNET, INTERNET6 = "1.1.1.1", "2606:4700:4700::1111"
-NEIGHBOUR, NEIGHBOUR6 = "192.168.66.1", "fd66::1"
+NEIGHBOR, NEIGHBOR6 = "192.168.66.1", "fd66::1"
 PAGE = b"a file from outside\n"
 FRAMES = 10                     # of each attack
 
@@ -136,7 +136,7 @@ def one_guest(screen, image, softnet):
     screen.part("Part 1: one VM with no other network than softnet")
     with netns.Network() as network:
         network.host.set_ipv6("lo", disable_ipv6=0)
-        for address in f"{INTERNET}/32", f"{NEIGHBOUR}/32", f"{INTERNET6}/128", f"{NEIGHBOUR6}/128":
+        for address in f"{INTERNET}/32", f"{NEIGHBOR}/32", f"{INTERNET6}/128", f"{NEIGHBOR6}/128":
             network.host.ip(f"address add {address} dev lo")
         web = services.WebServer(network.host, "::", body=PAGE)     # IPv4 as well
         told = why.folder(network)
@@ -156,8 +156,8 @@ def one_guest(screen, image, softnet):
 
         screen.say("")
         screen.say("  -- the guest tries to reach a machine on the host's own LAN")
-        reach_private(screen, guest, web, "reach a private address", NEIGHBOUR)
-        reach_private(screen, guest, web, "reach a private IPv6 address", f"[{NEIGHBOUR6}]")
+        reach_private(screen, guest, web, "reach a private address", NEIGHBOR)
+        reach_private(screen, guest, web, "reach a private IPv6 address", f"[{NEIGHBOR6}]")
 
         reason, _ = why.ask(screen, guest, softnet)
         why.watch(screen, guest, softnet, reason, sent_for[reason])

@@ -1,4 +1,4 @@
-"""What the demo prints: plain ASCII, in colour only on a terminal."""
+"""What the demo prints: plain ASCII, in color only on a terminal."""
 
 import os
 import sys
@@ -8,16 +8,16 @@ import time
 
 class Screen:
     def __init__(self):
-        self.colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+        self.colors = sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
         self.rows = []
         self.started = time.monotonic()
         self.lock = threading.Lock()        # lines come from several threads
 
-    def _print(self, text, colour=None):
-        codes = {"bold": 1, "red": 31, "green": 32, "yellow": 33, "blue": 36, "grey": 90}
+    def _print(self, text, color=None):
+        codes = {"bold": 1, "red": 31, "green": 32, "yellow": 33, "blue": 36, "gray": 90}
         text = text.encode("ascii", "replace").decode()
         with self.lock:
-            print(f"\033[{codes[colour]}m{text}\033[0m" if self.colours and colour else text, flush=True)
+            print(f"\033[{codes[color]}m{text}\033[0m" if self.colors and color else text, flush=True)
 
     def part(self, title):
         self._print(f"\n== {title} ==\n", "bold")

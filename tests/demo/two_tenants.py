@@ -69,7 +69,7 @@ def attack(screen, attacker, victim_ip, victim_ip6):
     attacker.run("for i in all eth0; do echo 0 >/proc/sys/net/ipv4/conf/$i/send_redirects; done")
     attacker.run("echo 1 >/proc/sys/net/ipv6/conf/all/forwarding")      # which forgets the routers that it heard
     attacker.run(f"ip -6 route add default via {ROUTER} dev eth0")
-    # IPv6 has no send_redirects; but a kernel that is no neighbour of the victim's sends it none (RFC 4861 8.2).
+    # IPv6 has no send_redirects; but a kernel that is no neighbor of the victim's sends it none (RFC 4861 8.2).
     attacker.run(f"ip -6 route add {victim_ip6} via {ROUTER} dev eth0")
     attacker.run("rawframe listen eth0 >/tmp/seen &")
     screen.typed("attacker", "rawframe listen eth0 >seen &")

@@ -17,7 +17,7 @@ CLIENTS = ["udhcpc", "dhclient", "dhcpcd", "networkd"]
 NETWORKD = "/lib/systemd/systemd-networkd"
 GATEWAY = "192.168.77.1"
 INTERNET = "1.1.1.1"
-NEIGHBOUR = "192.168.77.200"
+NEIGHBOR = "192.168.77.200"
 FIRST_MAC = 0x52540000000a
 
 
@@ -234,8 +234,8 @@ def hosted(network):
     network.host.ip("link set internet up")
     network.far = Far(network.host, "br0")
     # Somebody else on the segment; besides, a bridge has no carrier before it has a port.
-    network.neighbour = network.namespace("neighbour", ipv6=False)
-    network.join(network.neighbour, "eth0", "br0", f"{NEIGHBOUR}/24", mac="52:54:00:00:00:02")
+    network.neighbor = network.namespace("neighbor", ipv6=False)
+    network.join(network.neighbor, "eth0", "br0", f"{NEIGHBOR}/24", mac="52:54:00:00:00:02")
     return network
 
 

@@ -21,7 +21,7 @@ VIRTUAL_MAC = "00:00:5e:00:01:33"       # RFC 5798 7.3: of group 51
 
 
 def machine(network, name, number, bridge="br0"):
-    """A neighbour 192.168.77.NUMBER, which has the internet behind it if anybody asks it."""
+    """A neighbor 192.168.77.NUMBER, which has the internet behind it if anybody asks it."""
     namespace = network.namespace(name, ipv6=False)
     namespace.card = f"52:54:00:00:01:{number:02x}"
     network.join(namespace, "eth0", bridge, f"192.168.77.{number}/24", mac=namespace.card)
@@ -97,7 +97,7 @@ class Pair:
 
 
 class Liar:
-    """A neighbour that says twenty times a second, to all and to the guest, that it is the router; and that answers what it
+    """A neighbor that says twenty times a second, to all and to the guest, that it is the router; and that answers what it
     hears of DHCP at once, and again and again, in the name of each of these servers and in its own."""
 
     def __init__(self, network, guest, servers=(GATEWAY,)):
@@ -164,7 +164,7 @@ class Watch:
 def reaches(guest, count=1, wait=5):
     """Nothing of it is lost."""
     done = guest.namespace.run("ping", "-c", count, "-i", "0.1", "-W", wait, INTERNET, check=False)
-    guest.said = done + guest.namespace.ip("neighbour show") + guest.namespace.ip("route show")
+    guest.said = done + guest.namespace.ip("neighbor show") + guest.namespace.ip("route show")
     return " 0% packet loss" in done
 
 
@@ -181,9 +181,9 @@ def must_be_left_alone(guest, liar, rounds=3):
     """It asks anew again and again, and is answered by the right one; not a packet is lost."""
     with liar.shouting():
         for _ in range(rounds):
-            guest.namespace.ip("neighbour flush dev eth0")
+            guest.namespace.ip("neighbor flush dev eth0")
             assert reaches(guest, 5), guest.said
-    assert LIAR_MAC not in guest.namespace.ip(f"neighbour show {GATEWAY}")
+    assert LIAR_MAC not in guest.namespace.ip(f"neighbor show {GATEWAY}")
     assert not trusts_liar(guest)
 
 

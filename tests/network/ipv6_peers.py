@@ -1,7 +1,7 @@
 """What the IPv6 tests have in common: a segment with a router and an internet behind it, routers, servers, clients.
 
     guest eth0 -- softnet -- br0 -- eth0 gateway wan -- eth0 internet
-                              `---- more routers, neighbours
+                              `---- more routers, neighbors
 
 Nothing advertises until a test starts radvd() or a dnsmasq() on the gateway. The guests wait for no random delay, so a
 guest has its address about two seconds after its link comes up, one of them for duplicate address detection (DAD).

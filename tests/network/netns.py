@@ -306,7 +306,7 @@ class Namespace:
     def wire(self, interface):
         return Wire(self, interface)
 
-    # Not from /sys/class/net: that shows the network of whoever mounted it, which is the one outside.
+    # Not from /sys/class/net: that shows the network where it was mounted, which is the one outside.
     def links(self):
         return {line.split()[0].split("@")[0] for line in self.ip("-br link").splitlines()}
 

@@ -108,7 +108,7 @@ class Port:
         return self.is_router(address) or self.is_server(address, now) or address in self.known_resolvers(now)
 
     def rule_for(self, address):
-        """True: allowed by a rule; False: blocked by one; None: no rule speaks of it."""
+        """True: allowed by a rule; False: blocked by one; None: no rule decides."""
         rules = [(ipaddress.ip_network(cidr).prefixlen, blocks, not blocks)
                  for blocks, cidrs in ((False, self.allow), (True, self.block)) for cidr in cidrs
                  if ipaddress.ip_address(address) in ipaddress.ip_network(cidr)]

@@ -170,8 +170,8 @@ def release_udhcpc(client, namespace, interface="eth0"):
     """Tell udhcpc to give its lease back. Its RELEASE is unicast, and its script takes the address away right after: where
     the server's MAC address is not known yet, the kernel throws the RELEASE away with the address. So that comes first."""
     server = next(filter(None, (re.match(r"lease \S+ from (\S+)", line) for line in reversed(client.output())))).group(1)
-    namespace.ip(f"neighbour replace {server} dev {interface} use")
-    wait_for(lambda: "lladdr" in namespace.ip(f"neighbour show {server} dev {interface}"), 10, f"the MAC of {server}")
+    namespace.ip(f"neighbor replace {server} dev {interface} use")
+    wait_for(lambda: "lladdr" in namespace.ip(f"neighbor show {server} dev {interface}"), 10, f"the MAC of {server}")
     client.signal(signal.SIGUSR2)
 
 

@@ -135,7 +135,7 @@ def test_a_port_that_vanishes_ends_its_guard(attached):
     attached.host.ip("link delete p-vm")
     assert attached.guard.wait(5) == 0
     assert "p-vm has vanished" in "\n".join(attached.guard.output())
-    # Nothing of it is left but what its neighbour uses; the next guard has its slot.
+    # Nothing of it is left but what its neighbor uses; the next guard has its slot.
     wait_for(lambda: slots() == before - 1, 10, "its program to go")
 
 

@@ -21,7 +21,7 @@ from test_attach import GATEWAY, GATEWAY_MAC, MAC, loaded, why_not      # noqa: 
 
 pytestmark = [pytest.mark.together, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
 
-GUEST, NEIGHBOUR = "192.168.77.10", "192.168.77.66"
+GUEST, NEIGHBOR = "192.168.77.10", "192.168.77.66"
 # linux/if_tun.h, linux/virtio_net.h, linux/ethtool.h
 TUNSETIFF, TUNSETOFFLOAD, TAP_WITH_HEADER, ALL_OFFLOADS = 0x400454CA, 0x400454D0, 0x0002 | 0x1000 | 0x4000, 0x0F
 NEEDS_CHECKSUM, CUT_AS_TCP4 = 1, 1
@@ -143,7 +143,7 @@ def test_a_tag_beside_the_frame_is_a_tag(card):
 
 def test_frames_for_others_that_a_bridge_floods(card):
     before = card.guard.counters().dropped("uplink", "l2-not-for-guest")
-    card.far.send(rawguest.udp(GATEWAY_MAC, "52:54:00:00:00:77", GATEWAY, NEIGHBOUR, 5000, 4000, b"for nobody here"))
+    card.far.send(rawguest.udp(GATEWAY_MAC, "52:54:00:00:00:77", GATEWAY, NEIGHBOR, 5000, 4000, b"for nobody here"))
     card.guard.wait_counters(lambda c: c.dropped("uplink", "l2-not-for-guest") == before + 1)
 
 

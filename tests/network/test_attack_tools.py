@@ -66,7 +66,7 @@ def fetch(namespace, address=INTERNET, port=80, timeout=4):
     return answer.partition(b"\r\n\r\n")[2]
 
 
-def neighbour(namespace, address):
+def neighbor(namespace, address):
     """The MAC address that the namespace has for this one; None while it has none."""
     match = re.search(r"lladdr (\S+)", namespace.ip(f"neigh show {address} dev eth0"))
     return match.group(1) if match else None
@@ -179,8 +179,8 @@ def test_attack_does_not_get_out(scene, name):
     for reason in reasons:
         assert counters.dropped("guest", reason) > 0, \
             f"{reason} is not in {counters}; the tools said: {[tool.output()[-3:] for tool in tools]}"
-    assert neighbour(victim.namespace, GATEWAY) == GATEWAY_MAC
-    assert neighbour(scene.gateway, victim.address) == VICTIM_MAC
+    assert neighbor(victim.namespace, GATEWAY) == GATEWAY_MAC
+    assert neighbor(scene.gateway, victim.address) == VICTIM_MAC
     assert services.address_of(victim.namespace) == victim.address
     assert fetch(victim.namespace) == b"hello\n"
     assert fetch(attacker.namespace) == b"hello\n"      # the attacker keeps what is his
@@ -199,8 +199,8 @@ def test_tool_works_where_no_guard_is(segment):
         segment.join(namespace, "eth0", "br0", mac=mac)
         services.udhcpc(segment, namespace)
     web = services.WebServer(segment.gateway, INTERNET)
-    assert fetch(victim) == b"hello\n" and neighbour(victim, GATEWAY) == GATEWAY_MAC
+    assert fetch(victim) == b"hello\n" and neighbor(victim, GATEWAY) == GATEWAY_MAC
     tool = segment.start(["arpspoof", "-i", "eth0", "-t", services.address_of(victim), GATEWAY], attacker)
-    netns.wait_for(lambda: neighbour(victim, GATEWAY) == ATTACKER_MAC, 10, "the victim to believe the attacker")
+    netns.wait_for(lambda: neighbor(victim, GATEWAY) == ATTACKER_MAC, 10, "the victim to believe the attacker")
     tool.stop()
     web.close()

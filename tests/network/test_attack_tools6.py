@@ -63,9 +63,9 @@ class Witness:
         said = self.guest.namespace.run(
             "sh", "-c", f"ip -6 route show; echo ==; ip -6 address show dev eth0; echo ==; ip -6 neigh show; echo ==; "
                         f"ip -6 route get {INTERNET}; cat /proc/sys/net/ipv6/conf/eth0/hop_limit")
-        routes, addresses, neighbours, way = said.split("==\n")
+        routes, addresses, neighbors, way = said.split("==\n")
         words = [line.split() for line in routes.splitlines()]
-        macs = re.findall(rf"^(?:{GATEWAY_LINK_LOCAL}|{GATEWAY}) .*lladdr (\S+)", neighbours, re.M)
+        macs = re.findall(rf"^(?:{GATEWAY_LINK_LOCAL}|{GATEWAY}) .*lladdr (\S+)", neighbors, re.M)
         return {"routes": {tuple(line[:3]) for line in words},
                 "addresses": {found for found in re.findall(r"inet6 (\S+) scope \S+ (.*)", addresses)
                               if "tentative" not in found[1]},
@@ -285,7 +285,7 @@ ANCHORED = "redir6"
 
 @pytest.mark.parametrize("name", [case(name, "parasites", "floods", "ipv6toolkit") for name in FROM_THE_SEGMENT])
 def test_attack_does_not_reach_the_guest(make_scene, name):
-    """But for new addresses: that others may object to these is what duplicate address detection is for."""
+    """Except new addresses: others may object to these, which is what duplicate address detection is for."""
     anchored = name == ANCHORED
     scene = make_scene(False, True, *([f"--gateway-mac={GATEWAY_MAC}"] if anchored else []), anchored=anchored)
     commands, reasons = FROM_THE_SEGMENT[name]

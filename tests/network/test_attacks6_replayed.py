@@ -28,7 +28,7 @@ from test_attacks_replayed import INFAMOUS_OCTETS, NO_LIMITS, mutant, rows
 MAC, OTHER_MAC, ROUTER_MAC = "52:54:00:00:00:0a", "52:54:00:00:00:0b", "52:54:00:00:00:01"
 LINK_LOCAL, OTHER_LL, ROUTER_LL = "fe80::5054:ff:fe00:a", "fe80::5054:ff:fe00:b", "fe80::5054:ff:fe00:1"
 PREFIX, SLAAC, PRIVACY, LEASED = "fd64::", "fd64::5054:ff:fe00:a", "fd64::a1b2:c3d4:e5f6:789", "fd64::10a"
-NEIGHBOUR, RESOLVER, EXTERNAL = "fd64::10b", build.RESOLVER, build.EXTERNAL     # as in the catalogue
+NEIGHBOR, RESOLVER, EXTERNAL = "fd64::10b", build.RESOLVER, build.EXTERNAL     # as in the catalogue
 GROUPS = "IP6", "ND", "RA", "MLD", "D6"
 NO_LIMITS6 = [*NO_LIMITS, *(f"--rate={name}=1/0" for name in ("nd", "rs", "newbind6", "u-ra"))]
 SEED = int(os.environ.get("SEED", random.SystemRandom().randrange(1 << 32)))
@@ -133,7 +133,7 @@ ENDS = {
     "redirect": end(ICMPv6ND_Redirect(tgt=LINK_LOCAL, dst=EXTERNAL)),
     "query": end(ICMPv6MLQuery(), hop_limit=1),
     "reply": end(UDP(sport=547, dport=546) / DHCP6_Reply() / Raw(bytes(16)), to=OTHER_LL, hop_limit=64),
-    "spoof": end(UDP(sport=4000, dport=4001) / Raw(bytes(24)), NEIGHBOUR, EXTERNAL, 64),
+    "spoof": end(UDP(sport=4000, dport=4001) / Raw(bytes(24)), NEIGHBOR, EXTERNAL, 64),
     "echo": end(ICMPv6EchoRequest() / Raw(bytes(24)), SLAAC, EXTERNAL, 64),
 }
 # Extension headers: their number, and the octets behind that of the next one.

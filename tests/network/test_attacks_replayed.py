@@ -90,7 +90,7 @@ def test_catalogue_with_a_lease(guest):
 
 
 def test_catalogue_of_the_network_does_not_harm_the_guard(guest, network):
-    """The other direction: forged frames from a neighbour, whatever they do, neither end it nor bind anything."""
+    """The other direction: forged frames from a neighbor, whatever they do, neither end it nor bind anything."""
     outsider = network.namespace("outsider", ipv6=False)
     network.join(outsider, "eth0", "br0", mac="02:00:00:00:00:99")
     # Else the bridge believes the forged sources, and brings the rest back to the outsider.

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("tshark"), reason="no tshark")
 
 @pytest.fixture
 def folder():
-    """Where the guard may write, whoever it has become."""
+    """Where the guard may write, as every user that it can become."""
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
         pathlib.Path(name).chmod(0o777)
         yield pathlib.Path(name)

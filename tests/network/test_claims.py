@@ -1,4 +1,4 @@
-"""The registry of claims: of the guards of one host only one holds an address, whoever asks for it and however they end.
+"""The registry of claims: of the guards of one host only one holds an address, whatever their order and however they end.
 
     guests -- softnet, softnet -- taps in br0 192.168.77.1 of the host, with a DHCP server
 """
@@ -126,7 +126,7 @@ def test_the_restarted_holder_takes_it_back(hosted, folder):
     start_asking(hosted, two)
     two.guard.wait_line(r"192.168.77.10 is not for this VM: VM one has it")
     one.must_reach(dhcp_peers.GATEWAY)
-    # What dead guards have left is gone, but for the last one's.
+    # What dead guards have left is gone, except what the last one left.
     assert len(list((CLAIMS / "0").iterdir())) == 2
 
 
@@ -305,7 +305,7 @@ LINK_LOCAL = bytes.fromhex("fe80") + bytes(12)
 
 
 def lock_for_reading(path):
-    """As whoever may read a file can do; a dead one must not look alive for it. Returns the process."""
+    """As any reader of a file can do; a dead one must not look alive for it. Returns the process."""
     code = "import fcntl, struct, sys, time\nf = open(sys.argv[1], 'rb')\n" \
         "fcntl.fcntl(f, fcntl.F_SETLK, struct.pack('hhqqi', fcntl.F_RDLCK, 0, 1, 0, 0))\n" \
         "print('ready', flush=True)\n" \

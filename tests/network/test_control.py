@@ -26,7 +26,7 @@ from test_relay import DATA, MAC, OPTIMIZED, STATIC, StreamPeer, ends_in_a_secon
 from test_slirp import slirp      # noqa: F401 (a fixture)
 
 MIB = 1 << 20
-# Where the guard may look things up and make a socket, whoever it has become.
+# Where the guard may look things up and make a socket, as every user that it can become.
 FOLDER = pathlib.Path("/run/control")
 
 

@@ -1,4 +1,4 @@
-"""Whom the guard believes: the bridge's owner, whoever answered first, or whom the command line names.
+"""Whom the guard believes: the bridge's owner, the first who answered, or whom the command line names.
 
     guest -- softnet -- br0 -- gateway 192.168.77.1, DHCP servers in namespaces of their own
 """
@@ -55,7 +55,7 @@ def test_first_server_and_router_are_learned(segment, softnet):
     guest.guard.wait_line(r"DHCP server learned: 192\.168\.77\.2 at 52:54:00:00:01:02")
     guest.must_reach(INTERNET)          # and not the gateway: no one said that it is the host
     guest.guard.wait_line(f"gateway learned: {GATEWAY} at {GATEWAY_MAC}")
-    # Whoever comes later is nobody, even if it is the gateway's machine.
+    # A server that comes later is nobody, even if it is the gateway's machine.
     services.dnsmasq(segment, segment.gateway, "192.168.77.100", "192.168.77.140", router=GATEWAY, name="late")
     client.stop()
     wire = guest.namespace.wire("eth0")
@@ -85,7 +85,7 @@ def test_named_server_gateway_and_mac(segment, softnet):
     # More than one: the bridge forwards nothing from a port that has only just come up.
     liar.run(services.busybox(), "arping", "-U", "-c", "3", "-w", "4", "-I", "eth0", GATEWAY, check=False)
     guest.guard.wait_counters(lambda counters: counters.dropped("uplink", "arp-gateway-spoof") >= 1)
-    assert GATEWAY_MAC in guest.namespace.ip(f"neighbour show {GATEWAY}")
+    assert GATEWAY_MAC in guest.namespace.ip(f"neighbor show {GATEWAY}")
     guest.must_reach()
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import dhcp_peers
 import services
-from dhcp_peers import CLIENTS, GATEWAY, INTERNET, NEIGHBOUR, Guest, guests_of, kea, needs_peers, \
+from dhcp_peers import CLIENTS, GATEWAY, INTERNET, NEIGHBOR, Guest, guests_of, kea, needs_peers, \
     release, serve, start_client
 from netns import wait_for
 
@@ -36,7 +36,7 @@ def test_lease_renewal_release(hosted, server):
         assert guest.fetch() == "hello\n", client
         guest.must_reach(GATEWAY)
         guest.try_to_send(guest.address, hosted.far)
-        guest.try_to_send(NEIGHBOUR, hosted.far, "ip4-src-spoof")
+        guest.try_to_send(NEIGHBOR, hosted.far, "ip4-src-spoof")
     web.close()
     # udhcpc renews at half of the lease, whatever the server says; the others when they were told to.
     guests["udhcpc"].client.signal(signal.SIGUSR1)
@@ -144,8 +144,8 @@ def test_two_leases_of_two_client_identifiers(hosted):
 @needs_peers("dhcpcd")
 @pytest.mark.parametrize("client", ["udhcpc", "dhcpcd"])
 def test_address_in_use_is_declined(hosted, client):
-    """The neighbour sits on the first address that the server gives out; the client probes, and takes the next."""
-    hosted.neighbour.ip("address add 192.168.77.10/24 dev eth0")
+    """The neighbor sits on the first address that the server gives out; the client probes, and takes the next."""
+    hosted.neighbor.ip("address add 192.168.77.10/24 dev eth0")
     server = serve(hosted, "kea", 600, 300, 400)
     guest = Guest(hosted, "vm")
     start_client(hosted, guest, client, *["-a"] * (client == "udhcpc"))

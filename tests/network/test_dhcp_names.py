@@ -113,7 +113,7 @@ def test_no_tenant_takes_anothers_name(named):
     raw.guard.stop()
     raw.close()
 
-    # Without the option the server gives the name to whoever comes last: the attack is real. But nobody is wpad.
+    # Without the option the server gives the name to the last who asks: the attack is real. But nobody is wpad.
     raw = attacker()
     attack(named, raw, "wpad")
     assert ask(named, "wpad") == []

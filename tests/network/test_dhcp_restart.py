@@ -57,7 +57,7 @@ def test_guard_with_state_goes_on_at_once(hosted, state_file):
     assert guest.leases() == [guest.address]
     guest.try_to_send(guest.address, hosted.far)
     guest.must_reach()
-    guest.try_to_send(dhcp_peers.NEIGHBOUR, hosted.far, "ip4-src-spoof")
+    guest.try_to_send(dhcp_peers.NEIGHBOR, hosted.far, "ip4-src-spoof")
     assert not any(map(is_dhcp, watch.frames()))
     # Killed, too: what counts was written when the lease came.
     guest.guard.signal(signal.SIGKILL)

@@ -1,7 +1,7 @@
 """Events of a real guard: the same lines in a file, in the system's log and at a subscriber, and what they tell.
 
     raw guest (a socket) -- softnet -- tap -- br0 -- gateway with dnsmasq
-                                                 `-- neighbour (raw frames)
+                                                 `-- neighbor (raw frames)
 """
 
 import contextlib
@@ -22,7 +22,7 @@ import test_expose
 from test_control import FOLDER, Channel, folder      # noqa: F401 (a fixture)
 from test_relay import MAC
 
-NEIGHBOUR_MAC = "52:54:00:00:00:99"
+NEIGHBOR_MAC = "52:54:00:00:00:99"
 DROP = {"side": str, "reason": str, "meaning": str, "count": int, "total": int, "frame": (str, type(None))}
 LEARNED = {"address": str, "server": (str, type(None)), "mac": (str, type(None)), "seconds": (int, type(None)),
            "why": (str, type(None))}
@@ -97,9 +97,9 @@ class Watched:
 
 
 @pytest.fixture
-def neighbour(segment):
-    namespace = segment.namespace("neighbour", ipv6=False)
-    segment.join(namespace, "eth0", "br0", mac=NEIGHBOUR_MAC)
+def neighbor(segment):
+    namespace = segment.namespace("neighbor", ipv6=False)
+    segment.join(namespace, "eth0", "br0", mac=NEIGHBOR_MAC)
     wire = namespace.wire("eth0")
     yield wire
     wire.close()
@@ -161,7 +161,7 @@ def test_a_lease_from_its_first_day_to_its_last(segment, softnet, folder, log):
             for line in logged] == events
 
 
-def test_drops_conflicts_servers_and_rules(segment, softnet, folder, neighbour):
+def test_drops_conflicts_servers_and_rules(segment, softnet, folder, neighbor):
     watched = Watched(segment)
     guest = watched.guest
     address = guest.take_lease()
@@ -170,14 +170,14 @@ def test_drops_conflicts_servers_and_rules(segment, softnet, folder, neighbour):
     first = watched.wait_event("drop", reason="dst-private")
     assert (first["side"], first["count"], first["total"]) == ("guest", 1, 1) and "10.0.0.1" in first["frame"]
 
-    neighbour.send(rawguest.udp(NEIGHBOUR_MAC, MAC, address, address, 1, 1))
+    neighbor.send(rawguest.udp(NEIGHBOR_MAC, MAC, address, address, 1, 1))
     conflict = watched.wait_event("binding-conflict", reason="ip4-src-is-guest")
-    assert conflict["source"] == NEIGHBOUR_MAC and conflict["side"] == "uplink"
+    assert conflict["source"] == NEIGHBOR_MAC and conflict["side"] == "uplink"
     offer = bytearray(rawguest.dhcp(MAC, rawguest.OFFER, 7))
     offer[0] = 2
-    neighbour.send(rawguest.udp(NEIGHBOUR_MAC, MAC, "192.168.77.9", "255.255.255.255", 67, 68, bytes(offer)))
+    neighbor.send(rawguest.udp(NEIGHBOR_MAC, MAC, "192.168.77.9", "255.255.255.255", 67, 68, bytes(offer)))
     rogue = watched.wait_event("rogue-server", reason="dhcp4-rogue-server")
-    assert rogue["source"] == NEIGHBOUR_MAC and rogue["count"] == 1
+    assert rogue["source"] == NEIGHBOR_MAC and rogue["count"] == 1
 
     rules = {"allow": ["10.0.0.1"], "block": ["@lan:22", "192.0.2.1"]}
     for _ in range(2):      # what is in force already is no change
@@ -191,7 +191,7 @@ def test_drops_conflicts_servers_and_rules(segment, softnet, folder, neighbour):
 
 
 @pytest.mark.long
-def test_questions_without_an_answer(segment, softnet, folder, neighbour):
+def test_questions_without_an_answer(segment, softnet, folder, neighbor):
     segment.bridge("br1")
     segment.bridge("br2")
     silent = segment.namespace("silent")

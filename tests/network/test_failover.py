@@ -1,4 +1,4 @@
-"""A router or DHCP server is replaced, or a neighbour only says so. Nothing is named.
+"""A router or DHCP server is replaced, or a neighbor only says so. Nothing is named.
 
     guest eth0 -- softnet -- br0 -- routers of a VRRP group, DHCP servers, relays; a liar
 """
@@ -44,7 +44,7 @@ def test_vrrp(network, softnet, state_file, vmac):
     must_be_left_alone(guest, liar, 1)
     changes = [line for line in guest.guard.output() if "changed" in line]
     if vmac:
-        assert VIRTUAL_MAC in guest.namespace.ip(f"neighbour show {GATEWAY}") and not changes
+        assert VIRTUAL_MAC in guest.namespace.ip(f"neighbor show {GATEWAY}") and not changes
     else:
         assert changes == [f"softnet: gateway changed: {GATEWAY} at {pair.two.card} now, was at {pair.one.card}"]
         told = [event for event in map(json.loads, events.read_text().splitlines()) if event["event"] == "router-changed"]
@@ -66,7 +66,7 @@ def test_gateway_and_server_get_another_card(network, softnet, state_file):
                      "--dhcp-option-force=59,12", router=GATEWAY)
     guest = Guest(network, "vm", "--state", state_file, walled=True)
     start_client(network, guest, "dhclient")
-    # Linux asks a neighbour again after 15 to 45 s, with these settings after a second.
+    # Linux asks a neighbor again after 15 to 45 s, with these settings after a second.
     guest.namespace.run("sysctl", "-qw", "net.ipv4.neigh.eth0.base_reachable_time_ms=500",
                         "net.ipv4.neigh.eth0.delay_first_probe_time=1")
     assert reaches(guest, 3)

@@ -2,7 +2,7 @@
 isolation, links go down and up, the host's addresses and routes change. The guest stays online, and the guard tells
 the truth.
 
-    guest eth0 -- softnet -- u-vm -- br0 (host .1, DHCP) -- neighbour
+    guest eth0 -- softnet -- u-vm -- br0 (host .1, DHCP) -- neighbor
 """
 
 import json
@@ -49,7 +49,7 @@ class Moved(Guest):
 
     def must_come_back(self, *addresses):
         """By itself the guest's kernel would ask for the gateway's new MAC address within a minute."""
-        self.namespace.ip("neighbour flush dev eth0")
+        self.namespace.ip("neighbor flush dev eth0")
         for address in addresses or (GATEWAY,):
             wait_for(lambda: " 0% packet loss" in self.namespace.run("ping", "-c", "2", "-i", "0.2", "-W", "1", address,
                                                                      check=False), 15, f"{address} to answer")
@@ -69,7 +69,7 @@ def moved(network, softnet, folder):       # noqa: F811
 
 
 def cure(network, sentence):
-    """Types the line behind the colon, as whoever reads it would."""
+    """Types the line behind the colon, as a reader would."""
     network.host.run(*sentence.rpartition(": ")[2].split())
 
 
@@ -168,10 +168,10 @@ def test_links_go_down_and_up(moved, network):
 
 def test_a_port_in_another_namespace(moved, network):
     guest = moved()
-    network.host.ip("link set u-vm netns neighbour")
+    network.host.ip("link set u-vm netns neighbor")
     news = guest.wait_news("u-vm is gone: it was moved to another network namespace, or deleted")
     assert re.fullmatch(rf"the network is away for \d+ s: {re.escape(news['what'])}", guest.first_line()) and guest.guard.running
-    network.neighbour.ip(f"link set u-vm netns {guest.guard.pid}")
+    network.neighbor.ip(f"link set u-vm netns {guest.guard.pid}")
     network.host.ip("link set u-vm master br0 up")
     guest.wait_news("u-vm is back in br0")
     guest.must_come_back()
@@ -191,7 +191,7 @@ def test_addresses_of_the_host_come_and_go(moved, network):
     assert set(guest.status()["anchors"]["host"]) == {GATEWAY, "192.168.77.2"}
     network.host.ip("address flush dev br0")
     for address, interface in (GATEWAY, "eth0"), (INTERNET, "lo"):
-        network.neighbour.ip(f"address add {address}/24 dev {interface}")
+        network.neighbor.ip(f"address add {address}/24 dev {interface}")
     wait_for(lambda: guest.status()["anchors"]["host"] == [], 8, "the host to be forgotten")
     guest.wait_news("the host has no address there any more")
     guest.must_come_back(INTERNET)

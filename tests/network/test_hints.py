@@ -234,7 +234,7 @@ def test_too_many_client_identifiers_beside_an_old_lease(segment, softnet):
 
 def keep_asking(network, guest):
     """It wants the gateway all the time, and has no entry for it that was good before."""
-    guest.namespace.ip("neighbour flush dev eth0")
+    guest.namespace.ip("neighbor flush dev eth0")
     network.start(["ping", "-i", "0.5", INTERNET], guest.namespace, name=f"ping-{time.monotonic()}")
 
 
@@ -332,7 +332,7 @@ def test_a_gateway_of_ipv6_has_another_mac(segment6, softnet):
     # The link-local address stays, as a VRRP router's does.
     network.gateway.set_ipv6("eth0", keep_addr_on_down=1)
     network.gateway.ip(f"link set eth0 address {OTHER_MAC}")
-    guest.namespace.ip("-6 neighbour flush dev eth0")
+    guest.namespace.ip("-6 neighbor flush dev eth0")
     network.start(["ping", "-i", "0.5", ipv6_peers.INTERNET], guest.namespace, name="ping6")
     hint = guest.wait_hint(f"{OTHER_MAC} answers as the gateway {ipv6_peers.GATEWAY_LINK_LOCAL}, and is none of "
                            "--gateway-mac", "gateway")
@@ -355,7 +355,7 @@ def test_a_network_that_falls_silent(segment, softnet):
 
 
 def test_a_liar_beside_the_gateway_changes_nothing(segment, softnet):
-    """A neighbour that claims the gateway's address is told of, but the VM is online, and that is said first."""
+    """A neighbor that claims the gateway's address is told of, but the VM is online, and that is said first."""
     guest = Hinted(segment, "vm", "--gateway-mac", GATEWAY_MAC, walled=True)
     start_client(segment, guest, "udhcpc")
     liar = machine(segment, "liar", "192.168.77.200", OTHER_MAC)

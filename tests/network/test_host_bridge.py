@@ -17,7 +17,7 @@ from capture import watch       # noqa: F401
 from dhcp_peers import GATEWAY, INTERNET, Far, Guest, start_client
 from netns import wait_for
 
-LIAR_MAC, NEIGHBOUR = "52:54:00:00:00:66", "192.168.77.200"
+LIAR_MAC, NEIGHBOR = "52:54:00:00:00:66", "192.168.77.200"
 HOST, HOST_MAC = "192.168.77.60", "52:54:00:00:00:60"
 GATEWAY_MAC = "52:54:00:00:00:01"
 HOST6, HOST_LINK_LOCAL = "2a00:7700:1:1::60", "fe80::5054:ff:fe00:60"
@@ -43,7 +43,7 @@ def status_of(network, guest):
     return json.loads(said)[0]
 
 
-def neighbour(network, address=None, mac=LIAR_MAC):
+def neighbor(network, address=None, mac=LIAR_MAC):
     namespace = network.namespace("liar", ipv6=False)
     network.join(namespace, "eth0", "br0", address, mac=mac)
     return namespace
@@ -57,7 +57,7 @@ def reach(guest, *addresses):
 def claim(network, guest, address):
     """A machine of the LAN says that the address is its own; the guard must not let the guest hear it."""
     before = guest.guard.counters().dropped("uplink", "arp-gateway-spoof")
-    liar = neighbour(network, f"{address}/24")
+    liar = neighbor(network, f"{address}/24")
     liar.run(services.busybox(), "arping", "-U", "-c", "2", "-w", "2", "-I", "eth0", address, check=False)
     guest.guard.wait_counters(lambda now: now.dropped("uplink", "arp-gateway-spoof") > before)
     liar.ip(f"address del {address}/24 dev eth0")
@@ -76,7 +76,7 @@ def test_lan_bridge_needs_no_options(lan, watch):
     assert not anchors["host"] and not anchors["macs"]
     # The host is no next hop to anywhere, and neither is a machine that takes its address.
     wire = guest.namespace.wire("eth0")
-    for mac, to in (HOST_MAC, INTERNET), (HOST_MAC, NEIGHBOUR), (LIAR_MAC, HOST), (GATEWAY_MAC, HOST):
+    for mac, to in (HOST_MAC, INTERNET), (HOST_MAC, NEIGHBOR), (LIAR_MAC, HOST), (GATEWAY_MAC, HOST):
         wire.send(Ether(src=guest.mac, dst=mac) / IP(src=guest.address, dst=to) / UDP(sport=9, dport=9))
     guest.guard.wait_counters(lambda counters: counters.dropped("guest", "l2-next-hop") == 2 and
                               counters.dropped("guest", "dst-private") == 1)
@@ -185,7 +185,7 @@ def test_router_of_ipv6_elsewhere(segment6, softnet, route):
     resident = status_of(network, guest)["anchors"]["resident"]
     assert {HOST6, HOST_LINK_LOCAL} <= set(resident["addresses"])
     # The host's link-local address advertises nothing from another machine.
-    liar = neighbour(network)
+    liar = neighbor(network)
     wire = liar.wire("eth0")
     wire.send(Ether(src=LIAR_MAC, dst="33:33:00:00:00:01") / IPv6(src=HOST_LINK_LOCAL, dst="ff02::1") /
               ICMPv6ND_RA(routerlifetime=60))

@@ -1,7 +1,7 @@
 """How a guest's kernel gets its IPv6 addresses through the guard, keeps them and loses them.
 
     guest eth0 -- softnet -- br0 -- eth0 gateway (radvd) -- internet
-                              `---- neighbour
+                              `---- neighbor
 
 Where it says `bare`, the same guest runs without a guard beside the guarded one.
 """
@@ -24,12 +24,12 @@ RS, NS, NA, MLD2 = 133, 135, 136, 143
 
 
 @pytest.fixture
-def neighbour(routed):
+def neighbor(routed):
     """Somebody else on the segment; nobody has an address there that it does not add itself."""
-    neighbour = routed.namespace("neighbour")
-    neighbour.set_ipv6(accept_ra=0)
-    routed.join(neighbour, "eth0", "br0", mac="52:54:00:00:00:02")
-    return neighbour
+    neighbor = routed.namespace("neighbor")
+    neighbor.set_ipv6(accept_ra=0)
+    routed.join(neighbor, "eth0", "br0", mac="52:54:00:00:00:02")
+    return neighbor
 
 
 def add(namespace, address):
@@ -87,31 +87,31 @@ def test_as_fast_as_without_a_guard(routed):
     assert guarded < bare + 3.5, (guarded, bare)
 
 
-def test_neighbour_has_the_address_already(routed, neighbour):
+def test_neighbor_has_the_address_already(routed, neighbor):
     wanted = text(number(PREFIX[:-3]) | 0x7777_0000_0000_0001)
-    add(neighbour, wanted)
+    add(neighbor, wanted)
     guest = Guest6(routed, "vm")
     guest.wait_eui64()
-    wait_for(lambda: not ipv6_peers.is_waiting(addresses(neighbour)[0]), 5, "the neighbour's address")
+    wait_for(lambda: not ipv6_peers.is_waiting(addresses(neighbor)[0]), 5, "the neighbor's address")
     add(guest.namespace, wanted)
     wait_duplicate(guest.namespace, wanted)
     guest.guard.wait_line(f"lease lost: {wanted}, claimed by another host")
     guest.try_to_send(wanted, routed.far, "ip6-src-unbound")
-    # It is free now, and the guest's when it asks again; from then on it is the neighbour that has to give way.
-    neighbour.ip(f"address delete {wanted}/64 dev eth0")
+    # It is free now, and the guest's when it asks again; from then on it is the neighbor that has to give way.
+    neighbor.ip(f"address delete {wanted}/64 dev eth0")
     guest.namespace.ip(f"address delete {wanted}/64 dev eth0")
     add(guest.namespace, wanted)
     settled = time.monotonic() + 1.5
     wait_for(lambda: wanted in guest.addresses() and time.monotonic() > settled, 5, "the address")
     guest.ping(source=wanted)
-    add(neighbour, wanted)
-    wait_duplicate(neighbour, wanted)
+    add(neighbor, wanted)
+    wait_duplicate(neighbor, wanted)
     guest.ping(source=wanted)
-    # A neighbour that does not care can tell the guest what it likes.
+    # A neighbor that does not care can tell the guest what it likes.
     claim = bytes([NA, 0, 0, 0, 0x20, 0, 0, 0]) + socket.inet_pton(socket.AF_INET6, wanted) + \
         b"\2\1" + dhcp_peers.mac_bytes("52:54:00:00:00:02")
     claim = ipv6_peers.with_checksum(wanted, guest.link_local, 58, claim, 2)
-    neighbour.wire("eth0").send(dhcp_peers.mac_bytes(guest.mac) + bytes.fromhex("525400000002 86dd") +
+    neighbor.wire("eth0").send(dhcp_peers.mac_bytes(guest.mac) + bytes.fromhex("525400000002 86dd") +
                                 ipv6_peers.packet(wanted, guest.link_local, 58, claim, 255))
     guest.guard.wait_counters(lambda now: now.dropped("uplink", "nd-claims-guest") == 1)
     guest.ping(source=wanted)

@@ -120,11 +120,11 @@ def test_lease_of_a_frozen_client_runs_out(segment):
 
 @needs_peers("dhclient", "radvd", server="kea-dhcp6")
 def test_leased_address_in_use_is_declined(segment):
-    """A neighbour sits on the first address of the pool: DAD finds it, and the client takes the next."""
+    """A neighbor sits on the first address of the pool: DAD finds it, and the client takes the next."""
     first, second = "2a00:7700:1:1::100", "2a00:7700:1:1::101"
-    neighbour = segment.namespace("neighbour")
-    neighbour.set_ipv6(accept_ra=0, accept_dad=0)
-    segment.join(neighbour, "eth0", "br0", f"{first}/64", mac="52:54:00:00:00:02")
+    neighbor = segment.namespace("neighbor")
+    neighbor.set_ipv6(accept_ra=0, accept_dad=0)
+    segment.join(neighbor, "eth0", "br0", f"{first}/64", mac="52:54:00:00:00:02")
     server = serve(segment, "kea")
     guest = guests_of(segment, clients=["dhclient"])["dhclient"]
     assert guest.address == second

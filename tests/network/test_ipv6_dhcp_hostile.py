@@ -1,4 +1,4 @@
-"""A guest that wants all that DHCPv6 servers have, and what its neighbours have: real servers, one hostile guest.
+"""A guest that wants all that DHCPv6 servers have, and what its neighbors have: real servers, one hostile guest.
 
     raw guest -- softnet -- br0 -- eth0 gateway (radvd and Kea, or dnsmasq)
 """
@@ -179,7 +179,7 @@ def test_one_guest_takes_a_handful(segment6, softnet, server):
 
 @needs_peers("radvd", "dnsmasq", server="kea-dhcp6")
 @pytest.mark.parametrize("server", ["kea", "dnsmasq"])
-def test_nobody_takes_a_neighbours_lease(segment6, softnet, server):
+def test_nobody_takes_a_neighbors_lease(segment6, softnet, server):
     """By naming it in any message: dnsmasq grants it to a client that rebinds."""
     leases = serve(segment6, server)
     victim, thief = Hostile(segment6, 1), Hostile(segment6, 2)

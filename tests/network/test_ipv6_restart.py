@@ -122,11 +122,11 @@ def test_forgotten_addresses_come_back(quiet_segment):
     guest.start_guard()
     wait_for(lambda: " 0% packet loss" in
              quiet_segment.internet.run("ping", "-6", "-c", "1", "-W", "0.5", stable, check=False), 10, "a guest that is called")
-    # Nobody else's address comes so: the neighbour objects.
-    neighbour = quiet_segment.namespace("neighbour")
-    neighbour.set_ipv6(accept_ra=0, accept_dad=0)
+    # Nobody else's address comes so: the neighbor objects.
+    neighbor = quiet_segment.namespace("neighbor")
+    neighbor.set_ipv6(accept_ra=0, accept_dad=0)
     other = f"{PREFIX.split('::')[0]}:a:b:c:d"
-    quiet_segment.join(neighbour, "eth0", "br0", f"{other}/64", mac="52:54:00:00:00:02")
+    quiet_segment.join(neighbor, "eth0", "br0", f"{other}/64", mac="52:54:00:00:00:02")
     for _ in range(3):
         guest.try_to_send(other, quiet_segment.far, "ip6-src-unbound")
         time.sleep(0.6)

@@ -137,7 +137,7 @@ def test_two_routers_by_name(segment, other):
 
 
 def test_resolver_of_the_router_is_open(segment):
-    """A private address: closed but for port 53, and that only as long as the router names it."""
+    """A private address: closed except for port 53, and that only as long as the router names it."""
     router = radvd(segment, segment.gateway, PREFIX)
     servers = [services.Echo(segment.gateway, RESOLVER, port) for port in (53, 54)]
     guest = Guest6(segment, "vm")

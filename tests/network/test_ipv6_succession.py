@@ -1,4 +1,4 @@
-"""A router or DHCPv6 server of the guest's is replaced, or a neighbour only says so. Nothing is named.
+"""A router or DHCPv6 server of the guest's is replaced, or a neighbor only says so. Nothing is named.
 
     guest eth0 -- softnet -- br0 -- eth0 gateway (radvd, Kea) -- internet
                               `---- eth0 other (the same, later)
@@ -67,7 +67,7 @@ def test_router_is_replaced(segment, address):
 
 @pytest.mark.long
 def test_living_router_keeps_its_place(segment):
-    """A neighbour claims its address, and advertises itself, twenty times a second: not a packet is lost."""
+    """A neighbor claims its address, and advertises itself, twenty times a second: not a packet is lost."""
     radvd(segment, segment.gateway, PREFIX, lifetime=1800)
     guest = Guest6(segment, "vm")
     guest.wait_eui64()

@@ -1,7 +1,7 @@
 """What keeps IPv6 traffic going: path MTU discovery, fragments, neighbor unreachability detection, multicast.
 
     guest eth0 -- softnet -- br0 -- eth0 gateway (radvd) -- internet
-                              `---- neighbour
+                              `---- neighbor
 """
 
 import contextlib
@@ -111,10 +111,10 @@ def send_to_group(guest, group, port):
 
 def test_multicast(segment, guest):
     """mDNS passes, both ways; LLMNR and other services of the link do not, but where a rule opens them."""
-    neighbour = segment.namespace("neighbour")
-    neighbour.set_ipv6(accept_ra=0)
-    segment.join(neighbour, "eth0", "br0", mac="52:54:00:00:00:02")
-    heard = neighbour.wire("eth0")
+    neighbor = segment.namespace("neighbor")
+    neighbor.set_ipv6(accept_ra=0)
+    segment.join(neighbor, "eth0", "br0", mac="52:54:00:00:00:02")
+    heard = neighbor.wire("eth0")
     send_to_group(guest, "ff02::fb", 5353)
     frame = heard.wait_frame(lambda frame: b"who is there?" in frame)
     assert frame[:6] == bytes.fromhex("3333000000fb") and frame[6:12] == dhcp_peers.mac_bytes(guest.mac)
@@ -128,10 +128,10 @@ def test_multicast(segment, guest):
     send_to_group(opened, "ff02::1:3", 5355)
     heard.wait_frame(lambda frame: b"who is there?" in frame)
     # What comes from the link is the guest's own affair.
-    wait_for(lambda: not ipv6_peers.is_waiting(ipv6_peers.addresses(neighbour)[0]), 5, "the neighbour's address")
+    wait_for(lambda: not ipv6_peers.is_waiting(ipv6_peers.addresses(neighbor)[0]), 5, "the neighbor's address")
     inside = guest.namespace.wire("eth0")
-    neighbour_guest = type("", (), {"namespace": neighbour})
-    send_to_group(neighbour_guest, "ff02::fb", 5353)
+    neighbor_guest = type("", (), {"namespace": neighbor})
+    send_to_group(neighbor_guest, "ff02::fb", 5353)
     inside.wait_frame(lambda frame: b"who is there?" in frame)
 
 

@@ -123,7 +123,7 @@ def test_channel_of_control_by_sudo(mac, as_user, network, vm, control):
     guest_ours.close()
 
 
-def test_whoever_starts_it_ends(mac, as_user, network):
+def test_its_starter_ends(mac, as_user, network):
     """Tart's end is the guard's, though the guest's socket stays open in its hands."""
     guest = rawguest.RawGuest(network, MAC, program=as_user(allowed(mac)))
     mac.wire.meet()

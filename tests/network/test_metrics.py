@@ -18,7 +18,7 @@ openmetrics = pytest.importorskip("prometheus_client.openmetrics.parser")
 prometheus = pytest.importorskip("prometheus_client.parser")
 
 MAC, GATEWAY, GATEWAY_MAC = "52:54:00:00:00:0a", "192.168.77.1", "52:54:00:00:00:01"
-FOLDER = pathlib.Path("/run/metrics")       # where the guard may write, whoever it has become
+FOLDER = pathlib.Path("/run/metrics")       # where the guard may write, as every user that it can become
 CONTROL, FILE = FOLDER / "control", FOLDER / "vm.prom"
 
 

@@ -1,7 +1,7 @@
 """What guests may do to the machines beside them, and what those may do to a guest, live.
 
     guest -- softnet -- tap u-NAME -- br0 -- eth0 gateway
-                                       `---- eth0 neighbour, which has no guard
+                                       `---- eth0 neighbor, which has no guard
 """
 
 import errno
@@ -24,7 +24,7 @@ from capture import GATEWAY_MAC, watch  # noqa: F401
 from conftest import needs
 
 ONE_MAC = "52:54:00:00:00:0a"
-INTERNET, NEIGHBOUR_IP = "1.1.1.1", "192.168.77.99"
+INTERNET, NEIGHBOR_IP = "1.1.1.1", "192.168.77.99"
 UNREACHABLE, PORT, TOO_BIG = 3, 3, 4
 # RFC 903: a reverse request, in which both MAC addresses are the sender's and both IP addresses nobody's.
 RARP = bytes.fromhex("ffffffffffff 52540000000a 8035 0001 0800 06 04 0003 52540000000a 00000000 52540000000a 00000000")
@@ -74,17 +74,17 @@ def was_refused(client):
 
 
 def test_errors_about_others_stay_inside(segment, watch):  # noqa: F811
-    """A server that talks to a neighbour is not told a word about it by the guest; about the guest it is."""
+    """A server that talks to a neighbor is not told a word about it by the guest; about the guest it is."""
     guest = watch("guest", ONE_MAC)
     guest.lease()
-    to_neighbour = udp_socket(segment.gateway, INTERNET, 5000, (NEIGHBOUR_IP, 4000))
+    to_neighbor = udp_socket(segment.gateway, INTERNET, 5000, (NEIGHBOR_IP, 4000))
     to_guest = udp_socket(segment.gateway, INTERNET, 5001, (guest.address, 4000))
     wire = guest.namespace.wire("eth0")
     for code in PORT, TOO_BIG:
         wire.send(rawguest.ipv4(ONE_MAC, GATEWAY_MAC, guest.address, INTERNET, 1,
-                                error_about(code, INTERNET, 5000, NEIGHBOUR_IP, 4000)))
+                                error_about(code, INTERNET, 5000, NEIGHBOR_IP, 4000)))
     guest.guard.wait_counters(lambda now: now.dropped("guest", "icmp-error-quote") == 2)
-    assert not was_refused(to_neighbour) and path_mtu(segment.gateway, NEIGHBOUR_IP) is None
+    assert not was_refused(to_neighbor) and path_mtu(segment.gateway, NEIGHBOR_IP) is None
     to_guest.send(b"is anybody there?")
     netns.wait_for(lambda: was_refused(to_guest), 5, "the guest's kernel to say that nobody listens")
     wire.send(rawguest.ipv4(ONE_MAC, GATEWAY_MAC, guest.address, INTERNET, 1,
@@ -93,22 +93,22 @@ def test_errors_about_others_stay_inside(segment, watch):  # noqa: F811
     # And the other way round.
     from_guest = udp_socket(guest.namespace, guest.address, 4001, (INTERNET, 9))
     segment.gateway.wire("eth0").send(rawguest.ipv4(GATEWAY_MAC, ONE_MAC, INTERNET, guest.address, 1,
-                                                    error_about(PORT, NEIGHBOUR_IP, 4001, INTERNET, 9)))
+                                                    error_about(PORT, NEIGHBOR_IP, 4001, INTERNET, 9)))
     guest.guard.wait_counters(lambda now: now.dropped("uplink", "icmp-error-quote") == 1)
     from_guest.send(b"is anybody there?")
     netns.wait_for(lambda: was_refused(from_guest), 5, "the gateway's kernel to say that nobody listens")
     assert guest.dropped("icmp-error-quote") == 2
-    for client in to_neighbour, to_guest, from_guest:
+    for client in to_neighbor, to_guest, from_guest:
         client.close()
 
 
-NEIGHBOUR_MAC = "52:54:00:00:00:1f"
+NEIGHBOR_MAC = "52:54:00:00:00:1f"
 ROUNDS = 10
 
 
 @pytest.fixture
 def flood(network):
-    """Starts a flood from the neighbour; one at a time."""
+    """Starts a flood from the neighbor; one at a time."""
     flooding = []
 
     def start(per_second, *frames):
@@ -116,7 +116,7 @@ def flood(network):
             flooding.pop().stop()
         script = pathlib.Path(__file__).parent / "flood.py"
         flooding.append(network.start([sys.executable, script, "eth0", str(per_second), *[frame.hex() for frame in frames]],
-                                      network.neighbour, name=f"flood-{len(network.processes)}"))
+                                      network.neighbor, name=f"flood-{len(network.processes)}"))
         flooding[0].wait_line("flooding", 20)
     yield start
     while flooding:
@@ -124,7 +124,7 @@ def flood(network):
 
 
 def reaches(namespace, address, family="-4"):
-    """One ping, with the neighbour's entry made anew."""
+    """One ping, with the neighbor's entry made anew."""
     namespace.ip(f"{family} neigh flush dev eth0")
     return "1 received" in namespace.run("ping", family, "-n", "-c", "1", "-W", "2", address, check=False)
 
@@ -140,16 +140,16 @@ def mdns_frame(mac, ip_frame):
 
 
 def test_a_flood_starves_nobody(segment, watch, flood):  # noqa: F811
-    """A neighbour asks the guest, by unicast and broadcast, and shouts to groups, as fast as it can."""
-    segment.neighbour = segment.namespace("neighbour")
-    segment.join(segment.neighbour, "eth0", "br0", "192.168.77.99/24", mac=NEIGHBOUR_MAC)
+    """A neighbor asks the guest, by unicast and broadcast, and shouts to groups, as fast as it can."""
+    segment.neighbor = segment.namespace("neighbor")
+    segment.join(segment.neighbor, "eth0", "br0", "192.168.77.99/24", mac=NEIGHBOR_MAC)
     guest = watch("guest", ONE_MAC, "--allow=192.168.77.0/24", allow=("192.168.77.0/24",))
     guest.lease()
     floods = {
-        "unicast ARP": (1000, rawguest.arp(NEIGHBOUR_MAC, 1, "192.168.77.100", guest.address, ONE_MAC)),
-        "broadcast ARP": (10000, rawguest.arp(NEIGHBOUR_MAC, 1, "192.168.77.100", guest.address)),
-        "mDNS": (30000, mdns_frame(NEIGHBOUR_MAC, rawguest.udp(
-            NEIGHBOUR_MAC, NEIGHBOUR_MAC, "192.168.77.99", "224.0.0.251", 5353, 5353, bytes(40)))),
+        "unicast ARP": (1000, rawguest.arp(NEIGHBOR_MAC, 1, "192.168.77.100", guest.address, ONE_MAC)),
+        "broadcast ARP": (10000, rawguest.arp(NEIGHBOR_MAC, 1, "192.168.77.100", guest.address)),
+        "mDNS": (30000, mdns_frame(NEIGHBOR_MAC, rawguest.udp(
+            NEIGHBOR_MAC, NEIGHBOR_MAC, "192.168.77.99", "224.0.0.251", 5353, 5353, bytes(40)))),
     }
     for name, (per_second, frame) in floods.items():
         flood(per_second, frame)
@@ -162,18 +162,18 @@ def test_a_flood_starves_nobody(segment, watch, flood):  # noqa: F811
 
 @needs("radvd")
 def test_a_flood_starves_nobody_in_ipv6(routed, flood):
-    routed.neighbour = routed.namespace("neighbour")
-    routed.neighbour.set_ipv6(accept_ra=0)
-    routed.join(routed.neighbour, "eth0", "br0", mac=NEIGHBOUR_MAC)
+    routed.neighbor = routed.namespace("neighbor")
+    routed.neighbor.set_ipv6(accept_ra=0)
+    routed.join(routed.neighbor, "eth0", "br0", mac=NEIGHBOR_MAC)
     guest = ipv6_peers.Guest6(routed, "vm", "--allow", ipv6_peers.PREFIX)
     address = guest.wait_eui64()
     guest.wait_router()
     source = "fe80::64"
     message = struct.pack("!BBHI", 135, 0, 0, 0) + socket.inet_pton(socket.AF_INET6, address) + b"\1\1" + \
-        dhcp_peers.mac_bytes(NEIGHBOUR_MAC)
+        dhcp_peers.mac_bytes(NEIGHBOR_MAC)
 
     def solicitation(to, mac):
-        return dhcp_peers.mac_bytes(mac) + dhcp_peers.mac_bytes(NEIGHBOUR_MAC) + b"\x86\xdd" + ipv6_peers.packet(
+        return dhcp_peers.mac_bytes(mac) + dhcp_peers.mac_bytes(NEIGHBOR_MAC) + b"\x86\xdd" + ipv6_peers.packet(
             source, to, 58, ipv6_peers.with_checksum(source, to, 58, message, 2), 255)
     group = ipv6_peers.text(ipv6_peers.number("ff02::1:ff00:0") | ipv6_peers.number(address) & 0xFFFFFF)
     group_mac = "33:33:" + socket.inet_pton(socket.AF_INET6, group)[12:].hex(":")

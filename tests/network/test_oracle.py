@@ -238,7 +238,7 @@ def test_rules_and_rates():
 
 
 def test_a_shared_address():
-    """It is the guest's, whatever is leased, and others may have it; to call them takes a rule, as for any neighbour."""
+    """It is the guest's, whatever is leased, and others may have it; to call them takes a rule, as for any neighbor."""
     vip, router = "192.168.77.100", {"router": ROUTER_IP, "router_mac": ROUTER}
     outward = [arp(spa=vip, tpa=vip), arp(op=2, spa=vip, to=OTHER, tpa=OTHER_IP), data(source=vip), arp(tpa=vip)]
     inward = [arp(op=2, sha=OTHER, spa=vip, tpa=vip, source=OTHER), data(source=vip, to=MY_IP, ether=OTHER, mac=ME)]

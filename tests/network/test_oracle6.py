@@ -15,7 +15,7 @@ import oracle6
 ME, OTHER, ROUTER = "52:54:00:00:00:0a", "52:54:00:00:00:0b", "52:54:00:00:00:01"
 MY_LL, OTHER_LL, ROUTER_LL = "fe80::5054:ff:fe00:a", "fe80::5054:ff:fe00:b", "fe80::5054:ff:fe00:1"
 MINE, PRIVACY, LEASED = (f"2a00:7700:1:1:{rest}" for rest in ("5054:ff:fe00:a", "1234:5678:9abc:def0", ":10a"))
-NEIGHBOUR, RESOLVER, EXTERNAL = "2a00:7700:1:1:5054:ff:fe00:b", "fd00:53::53", "2606:4700:4700::1111"
+NEIGHBOR, RESOLVER, EXTERNAL = "2a00:7700:1:1:5054:ff:fe00:b", "fd00:53::53", "2606:4700:4700::1111"
 NODES, ROUTERS, SERVERS = "ff02::1", "ff02::2", "ff02::1:2"
 
 
@@ -156,13 +156,13 @@ def behind(message, hlim=255, to=NODES):
 
 
 FORBIDDEN = {
-    "foreign": data(NEIGHBOUR), "foreign link-local": frame(ICMPv6EchoRequest(), OTHER_LL), "from ::": data("::"),
+    "foreign": data(NEIGHBOR), "foreign link-local": frame(ICMPv6EchoRequest(), OTHER_LL), "from ::": data("::"),
     "other prefix": data("2a00:7700:2:1:5054:ff:fe00:a"), "odd link-local": frame(
         ICMPv6EchoRequest(), "fe80:0:0:1:5054:ff:fe00:a"), "multicast source": data(NODES), "loopback": data("::1"),
     "mapped": data("::ffff:1.1.1.1"), "version": data(version=5), "hop limit 0": data(hlim=0), "length": data(plen=900),
     "length 0": data(plen=0), "next hop": data(mac=OTHER), "group mac": data(mac=group_mac(NODES)),
     "group under other mac": data(to="ff0e::7", mac=ROUTER), "private": data(to="fd00::9"),
-    "neighbour": data(to=NEIGHBOUR, mac=OTHER), "site": data(to="2a00:7700:1:99::9"), "other site address": data(
+    "neighbor": data(to=NEIGHBOR, mac=OTHER), "site": data(to="2a00:7700:1:99::9"), "other site address": data(
         to="2a00:7700:1:1::9"), "nobody's": data(to="4000::1"), "documentation": data(to="2001:db8::1"),
     "to loopback": data(to="::1"), "to mapped": data(to="::ffff:1.1.1.1"), "to itself": data(to=LEASED),
     "6to4": data(to="2002:c0a8:101::1"), "nat64 of a private address": data(to="64:ff9b::192.168.0.1"),
@@ -170,8 +170,8 @@ FORBIDDEN = {
     "resolver, later fragment": data(to=RESOLVER, before=[IPv6ExtHdrFragment(offset=3)]),
     "link-local beyond": data(MY_LL), "all nodes": data(to=NODES), "site group": data(to="ff05::2"),
     "global group": data(to="ff0e::181"),
-    "error about others": data(above=error_about(EXTERNAL, NEIGHBOUR)), "error about a group": data(
-        above=error_about(EXTERNAL, "ff02::fb")), "error to another": data(above=error_about(NEIGHBOUR, MINE)),
+    "error about others": data(above=error_about(EXTERNAL, NEIGHBOR)), "error about a group": data(
+        above=error_about(EXTERNAL, "ff02::fb")), "error to another": data(above=error_about(NEIGHBOR, MINE)),
     "error without a quote": data(above=ICMPv6DestUnreach() / Raw(bytes(40))), "error in fragments": data(
         before=[IPv6ExtHdrFragment(m=1)], above=error_about(EXTERNAL, MINE)),
     "ra": ra(MY_LL, ME), "ra from the router's address": ra(ether=ME), "redirect": nd(ICMPv6ND_Redirect(
@@ -188,7 +188,7 @@ FORBIDDEN = {
         ICMPv6ND_NS(tgt=ROUTER_LL) / Raw(b"\x0e\x0e" + bytes(110))), "second lla": nd(
         ICMPv6ND_NS(tgt=ROUTER_LL) / ICMPv6NDOptSrcLLAddr(lladdr=ME) / ICMPv6NDOptSrcLLAddr(lladdr=OTHER)),
     "ns unicast as group": ns(to=ROUTER_LL, mac="33:33:00:00:00:01"),
-    "na for the router": na(ROUTER_LL), "na for a neighbour": na(NEIGHBOUR), "na lla": na(lla=OTHER),
+    "na for the router": na(ROUTER_LL), "na for a neighbor": na(NEIGHBOR), "na lla": na(lla=OTHER),
     "link-local to the world": frame(UDP(dport=9), to="ff0e::5"), "na source": na(source=OTHER_LL),
     "dad of another machine's identifier": dad("fe80::fe54:ff:fe00:a"),
     "na to a group": na(to="ff02::16"), "dad that nobody answers": nd(
@@ -228,7 +228,7 @@ FORBIDDEN = {
         DHCP6_Solicit(), source="::"), "dhcp from a global address": dhcp(DHCP6_Solicit(), source=MINE),
     "dhcp fragment": dhcp(DHCP6_Solicit(), before=[IPv6ExtHdrFragment()]), "relayed": frame(
         UDP(sport=546, dport=547) / Raw(b"\x0c" + bytes(33)), to=SERVERS), "unicast to a server": dhcp(
-        DHCP6_Solicit(), to=ROUTER_LL), "release of another's": dhcp(DHCP6_Release(), [NEIGHBOUR]),
+        DHCP6_Solicit(), to=ROUTER_LL), "release of another's": dhcp(DHCP6_Release(), [NEIGHBOR]),
     "no client id": frame(UDP(sport=546, dport=547) / DHCP6_Solicit(), to=SERVERS),
     **behind(ICMPv6ND_RA()), **behind(ICMPv6ND_NA(tgt=MY_LL, R=0)), **behind(ICMPv6MLQuery(), 1),
     **behind(ICMPv6ND_Redirect(tgt=MY_LL)), **behind(ICMPv6ND_RS(), to=ROUTERS),
@@ -261,7 +261,7 @@ def test_what_fragments_become():
 
 
 TO_GUEST = {
-    "error about others": data(EXTERNAL, MINE, ether=ROUTER, mac=ME, above=error_about(NEIGHBOUR, EXTERNAL)),
+    "error about others": data(EXTERNAL, MINE, ether=ROUTER, mac=ME, above=error_about(NEIGHBOR, EXTERNAL)),
     "ra with another mac": nd(ICMPv6ND_RA() / ICMPv6NDOptSrcLLAddr(lladdr=OTHER), ROUTER_LL, NODES, ether=ROUTER),
     "compatible source": data("::7.7.7.7", MINE, ether=ROUTER, mac=ME), "ra of another": ra(OTHER_LL, OTHER),
     "ra as the router": ra(ether=OTHER), "ra hop limit": ra(hlim=64),
@@ -269,7 +269,7 @@ TO_GUEST = {
                                                                           ether=ROUTER, mac=ME),
     "rs": rs(OTHER_LL, OTHER, ether=OTHER), "node information": frame(
         ICMPv6NIQueryName(), OTHER_LL, MY_LL, ether=OTHER, mac=ME),
-    "claims the guest": na(MINE, OTHER, NEIGHBOUR, ether=OTHER), "claims the router": na(ROUTER_LL, OTHER, OTHER_LL,
+    "claims the guest": na(MINE, OTHER, NEIGHBOR, ether=OTHER), "claims the router": na(ROUTER_LL, OTHER, OTHER_LL,
                                                                                          ether=OTHER),
     "claims the router for it": na(ROUTER_LL, ROUTER, OTHER_LL, ether=OTHER),
     "asks as the router": ns(MINE, OTHER, ROUTER_LL, ether=OTHER), "own source": data(MINE, MINE, ether=ROUTER, mac=ME),
@@ -291,7 +291,7 @@ def test_frame_to_the_guest_may_be_honest():
     assert faults([(20, oracle.DELIVERED, built) for built in (
         ra(), data(EXTERNAL, MINE, ether=ROUTER, mac=ME), na(ROUTER_LL, ROUTER, ROUTER_LL, MY_LL, ether=ROUTER, mac=ME),
         ns(MINE, ROUTER, ROUTER_LL, ether=ROUTER), dad(MINE, ether=OTHER), to_me(reply()), mld(
-            ICMPv6MLQuery(), NODES, OTHER_LL, ether=OTHER), na(NEIGHBOUR, OTHER, OTHER_LL, ether=OTHER))]) == []
+            ICMPv6MLQuery(), NODES, OTHER_LL, ether=OTHER), na(NEIGHBOR, OTHER, OTHER_LL, ether=OTHER))]) == []
 
 
 def test_an_address_begins_and_ends():
@@ -319,30 +319,30 @@ def test_an_address_begins_and_ends():
     assert len(faults(odd)) == 1 and not faults([(9, oracle.ARRIVED, ra(prefix="2a00:7700:2:1::")), *odd])
     cut = 10, oracle.ARRIVED, ra(valid=0, preferred=0)                              # RFC 4862 5.5.3 e: to two hours
     assert faults([cut, (3601, oracle.LEFT, data())]) == []
-    forged = to_me(reply([NEIGHBOUR], ether=OTHER)), ra(OTHER_LL, OTHER, prefix="2a00:7700:2:1::")
+    forged = to_me(reply([NEIGHBOR], ether=OTHER)), ra(OTHER_LL, OTHER, prefix="2a00:7700:2:1::")
     assert len(faults([(10, oracle.ARRIVED, built) for built in forged] + [
-        (11, oracle.LEFT, data(NEIGHBOUR)), (11, oracle.LEFT, data("2a00:7700:2:1:5054:ff:fe00:a"))])) == 2
+        (11, oracle.LEFT, data(NEIGHBOR)), (11, oracle.LEFT, data("2a00:7700:2:1:5054:ff:fe00:a"))])) == 2
 
 
 def test_a_shared_address():
-    """It is the guest's, and others may have it; to call them takes a rule, as for any neighbour."""
+    """It is the guest's, and others may have it; to call them takes a rule, as for any neighbor."""
     vip = "2a00:7700:1:1::100"
     outward = [na(vip, source=vip), data(vip), ns(vip, source=MINE)]
     inward = [na(vip, OTHER, vip, ether=OTHER), data(vip, MINE, ether=OTHER, mac=ME)]
     frames = [(20, oracle.LEFT, built) for built in outward] + [(20, oracle.DELIVERED, built) for built in inward]
     assert faults(frames, *bound(shared=(vip,))) == []
-    assert len(faults(frames, *bound())) == 3       # what others say of a neighbour's address passes
+    assert len(faults(frames, *bound())) == 3       # what others say of a neighbor's address passes
     assert len(faults(frames, *bound(static=(vip,)))) == 2
     call = data(to=vip, mac=OTHER)
     assert len(left(call, shared=(vip,))) == len(left(call, static=(vip,), allow=(vip,))) == 1
     assert left(call, shared=(vip,), allow=(vip,)) == []
-    assert len(left(data(NEIGHBOUR), shared=(vip,))) == 1
+    assert len(left(data(NEIGHBOR), shared=(vip,))) == 1
 
 
 def test_rules_and_rates():
     assert left(data(to="fd00::9", mac=OTHER), allow=("fd00::/16",), isolated=False) == []
     assert len(left(data(to="fd00::9", mac=OTHER), allow=("fd00::/16",))) == 1      # not the router's MAC
-    assert left(data(to=NEIGHBOUR, mac=OTHER), allow=("2a00:7700:1:1::/64",)) == []
+    assert left(data(to=NEIGHBOR, mac=OTHER), allow=("2a00:7700:1:1::/64",)) == []
     assert len(left(data(), block=("2606::/16",))) == 1
     assert left(data(to="64:ff9b::8.8.8.8")) == []
     assert len(left(data(to="64:ff9b::a00:1"), allow=("64::/16",))) == 1

@@ -38,7 +38,7 @@ def guest_with(world):
 
 
 def has_warning(guest):
-    """Whether it said that bare rules speak of both directions."""
+    """Whether it said that bare rules are about both directions."""
     return any("both directions" in line and "--inbound" in line for line in guest.guard.output("err"))
 
 
@@ -82,7 +82,7 @@ def test_out_alone_leaves_the_network_free_to_call(guest_with):
         guest.reaches(peer(printer, "tcp/80"))
 
 
-def test_a_neighbour_may_call(world, guest_with):
+def test_a_neighbor_may_call(world, guest_with):
     """On the link, where the guest has to find the caller before it can answer."""
     guest = guest_with("--inbound=established", f"--allow=in {NEAR4}:tcp/22,in [{NEAR6}]:tcp/22")
     for near in NEAR4, NEAR6:

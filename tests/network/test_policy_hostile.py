@@ -146,7 +146,7 @@ def test_a_packet_amid_a_connection_opens_it_if_its_sender_may(bench_with, famil
 
 @families
 def test_a_question_to_a_group_is_no_flow(bench_with, family):
-    """Whoever answers it by unicast is a stranger, from both sides."""
+    """A host that answers it by unicast is a stranger, from both sides."""
     bench = bench_with("--inbound=established")
     group, mac = ("ff02::fb", "33:33:00:00:00:fb") if family.is_six else ("224.0.0.251", "01:00:5e:00:00:fb")
     datagram = udp(5353, 5353)

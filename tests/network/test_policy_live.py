@@ -267,7 +267,7 @@ def test_the_end_of_the_channel_changes_nothing(guest_with):
 def directory():
     path = pathlib.Path("/run/control")
     path.mkdir(mode=0o755, exist_ok=True)
-    path.chmod(0o777)           # where the guard may make a socket, whoever it has become
+    path.chmod(0o777)           # where the guard may make a socket, as every user that it can become
     yield path
     for each in path.iterdir():
         each.unlink()
@@ -320,7 +320,7 @@ def test_the_guest_does_not_get_at_the_control_socket(world, directory):
         pytest.skip("a user namespace with one user in it has no strangers")
     said = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, timeout=20)
     assert said.returncode == 0 and said.stdout.strip() == "b''", said
-    assert connect(path).get()["ruleCount"] == 0        # whoever started it may
+    assert connect(path).get()["ruleCount"] == 0        # the user who started it may
     world.clear()
 
 

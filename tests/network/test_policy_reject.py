@@ -75,7 +75,7 @@ def test_connections_are_refused_at_once(world, guest_with):
             before = guest.dropped("guest", reason)
             assert connect_error(guest.namespace, address, 22) == "ECONNREFUSED", address
             assert guest.dropped("guest", reason) == before + 1
-    # A neighbour of which something is open can be asked for the rest.
+    # A neighbor of which something is open can be asked for the rest.
     for near in NEAR4, NEAR6:
         assert connect_error(guest.namespace, near, 22) == "ECONNREFUSED", near
         assert connect_error(guest.namespace, near, 80) is None

@@ -111,7 +111,7 @@ def test_real_traffic_and_policy_check_agree(world, guest_with, table):
     assert verdicts_by_check(options, closed) == [reason] * len(closed)
 
 
-def test_neighbours_are_opened_by_port(world, guest_with):
+def test_neighbors_are_opened_by_port(world, guest_with):
     """On the link, where the guest has to find them first."""
     options = [f"--allow={NEAR4}:tcp/80,[{NEAR6}]:tcp/80"]
     guest, closed = guest_with(*options), guest_with()

@@ -114,7 +114,7 @@ def tap_guest(network, softnet):
 
 @pytest.fixture
 def peer(network):
-    # A directory where the guard may look up the socket, whoever it has become.
+    # A directory where the guard may look up the socket, as every user that it can become.
     directory = pathlib.Path("/run/peer")
     directory.mkdir(mode=0o755, exist_ok=True)
     peer = StreamPeer(directory / "uplink")
@@ -301,7 +301,7 @@ def test_guest_that_goes(network, softnet, peer, kind):
     guest = rawguest.RawGuest(network, MAC, "--uplink", f"stream:{peer.path}", *STATIC, kind=kind)
     peer.accept()
     guest.close()
-    if kind == socket.SOCK_DGRAM:       # of whose end Linux tells only whoever sends to it
+    if kind == socket.SOCK_DGRAM:       # of whose end Linux tells only a sender
         peer.send(to_guest(1))
     assert guest.guard.wait(5) == 0
 
@@ -401,7 +401,7 @@ def test_terminal_that_nobody_reads_holds_up_no_frame():
 
 @pytest.mark.parametrize("count", [4, 40])
 def test_more_descriptors_than_announced(count):
-    """By --sudo-escalation-done, from whoever may start softnet as root: more than there is a place for."""
+    """By --sudo-escalation-done, from a user who may start softnet as root: more than there is a place for."""
     here, there = socket.socketpair()
     with here, there, open("/dev/null") as null:
         socket.send_fds(here, [b"\0"], [null.fileno()] * count)

@@ -83,7 +83,7 @@ def pair(network):
 
 
 def answers(namespace, address):
-    """By ping: the entry of the neighbour as it is, for announcements must change it."""
+    """By ping: the entry of the neighbor as it is, for announcements must change it."""
     family = "-6" if ":" in address else "-4"
     return "1 received" in namespace.run("ping", family, "-n", "-c", "1", "-W", "1", address, check=False)
 

@@ -12,7 +12,7 @@ import netns
 import rawguest
 import services
 from capture import GATEWAY_MAC, watch  # noqa: F401
-from test_attack_tools import fetch, neighbour
+from test_attack_tools import fetch, neighbor
 
 ONE_MAC, TWO_MAC, FOREIGN_MAC = "52:54:00:00:00:0a", "52:54:00:00:00:0b", "02:00:00:00:00:99"
 GATEWAY, INTERNET = "192.168.77.1", "1.1.1.1"
@@ -32,7 +32,7 @@ def reaches(guest, address, port=80):
 
 
 def flush(guest):
-    """Forget the neighbours, so that the next packet begins with ARP."""
+    """Forget the neighbors, so that the next packet begins with ARP."""
     guest.namespace.ip("neigh flush dev eth0")
 
 
@@ -120,12 +120,12 @@ def test_neither_takes_the_address_of_the_other(segment, make_guests):
                             now.dropped("guest", "dhcp4-client-id-spoof") == 1 and
                             now.dropped("guest", "dhcp4-not-owner") == 3)
     assert reaches(two, INTERNET)
-    assert neighbour(two.namespace, GATEWAY) == GATEWAY_MAC
-    assert neighbour(segment.gateway, two.address) == TWO_MAC
+    assert neighbor(two.namespace, GATEWAY) == GATEWAY_MAC
+    assert neighbor(segment.gateway, two.address) == TWO_MAC
     assert any(two.address in lease and TWO_MAC in lease for lease in segment.dhcp_server.leases())
 
 
-def test_lies_from_an_unguarded_neighbour_stop_at_the_guard(segment, watch):  # noqa: F811
+def test_lies_from_an_unguarded_neighbor_stop_at_the_guard(segment, watch):  # noqa: F811
     one = watch("one", ONE_MAC)
     one.lease()
     web = services.WebServer(segment.gateway, INTERNET)
@@ -147,7 +147,7 @@ def test_lies_from_an_unguarded_neighbour_stop_at_the_guard(segment, watch):  # 
     one.guard.wait_counters(lambda now: all(now.dropped("uplink", reason) > 0 for reason in (
         "arp-gateway-spoof", "ip4-gateway-spoof", "dhcp4-rogue-server", "ip4-src-is-guest", "eth-src-is-guest",
         "l2-not-for-guest")))
-    assert reaches(one, INTERNET) and neighbour(one.namespace, GATEWAY) == GATEWAY_MAC
+    assert reaches(one, INTERNET) and neighbor(one.namespace, GATEWAY) == GATEWAY_MAC
     web.close()
 
 

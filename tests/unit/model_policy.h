@@ -13,7 +13,7 @@ struct model_ruling {
 bool model_covers(struct address prefix, uint32_t length, struct address a);
 uint8_t model_special(struct address a);
 
-/* Whether the rule speaks of this contact, of which the port is known. aliases: as for find_ruling(). */
+/* Whether the rule is about this contact, of which the port is known. aliases: as for find_ruling(). */
 bool model_holds(const struct rule *rule, const struct contact *c, uint32_t aliases);
 struct model_ruling model_of(const struct rule *rule, uint32_t count, const struct contact *c, uint32_t aliases);
 

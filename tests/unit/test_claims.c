@@ -374,7 +374,7 @@ static void a_full_table(void **unused)
 	kill_guard(&g);
 }
 
-/* Locks of whoever may read, and of whoever may not. */
+/* Locks of those who may read, and of those who may not. */
 static void locks_of_others(void **unused)
 {
 	struct guard g = start_guard("there", 0);

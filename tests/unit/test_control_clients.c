@@ -104,7 +104,7 @@ static void many_requests_at_once(void **unused)
 	close(second);
 }
 
-static void whoever_shuts_down_still_reads(void **unused)
+static void a_client_that_shuts_down_still_reads(void **unused)
 {
 	(void)unused;
 	listen_here();
@@ -151,7 +151,7 @@ static void lines_that_are_too_long(void **unused)
 }
 
 /* It is answered until too much waits, and then cut off; nobody else is. */
-static void whoever_never_reads(void **unused)
+static void a_client_that_never_reads(void **unused)
 {
 	(void)unused;
 	listen_here();
@@ -174,7 +174,7 @@ static void whoever_never_reads(void **unused)
 	close(other);
 }
 
-static void whoever_reads_slowly_gets_all(void **unused)
+static void a_client_that_reads_slowly_gets_all(void **unused)
 {
 	char octets[4096];
 	ssize_t n;
@@ -194,7 +194,7 @@ static void whoever_reads_slowly_gets_all(void **unused)
 	close(fd);
 }
 
-static void whoever_goes_in_the_middle(void **unused)
+static void a_client_that_goes_in_the_middle(void **unused)
 {
 	static const char *const words[] = { PING, "{\"json", LARGE LARGE LARGE, "", LATER, LISTEN, "[[[[" };
 	(void)unused;
@@ -307,12 +307,12 @@ int main(void)
 		TEST(another_user),
 		TEST(an_octet_at_a_time),
 		TEST(many_requests_at_once),
-		TEST(whoever_shuts_down_still_reads),
+		TEST(a_client_that_shuts_down_still_reads),
 		TEST(lines_that_are_too_long),
-		TEST(whoever_never_reads),
-		TEST(whoever_reads_slowly_gets_all),
+		TEST(a_client_that_never_reads),
+		TEST(a_client_that_reads_slowly_gets_all),
 		TEST(silence_costs_nothing),
-		TEST(whoever_goes_in_the_middle),
+		TEST(a_client_that_goes_in_the_middle),
 		TEST(answers_that_come_later),
 		TEST(subscribers_and_what_they_miss),
 	};

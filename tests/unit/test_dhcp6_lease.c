@@ -58,7 +58,7 @@ void lease_counts_from_the_first_request(void **state)
 	assert_null(binding_of(GUEST_LEASED));
 }
 
-/* RFC 8415 18.2.1: a SOLICIT is repeated for ever, under one id. No answer is an hour old. */
+/* RFC 8415 18.2.1: a SOLICIT is repeated without end, under one id. No answer is an hour old. */
 void endless_solicit_still_gets_a_lease(void **state)
 {
 	(void)state;

@@ -150,7 +150,7 @@ void options_are_counted(void **state)
 			put_blank(0x77, 0);
 		assert_true(parses() == (count <= 64));
 		begin_message(SOLICIT);
-		put_header(3, 12 + 4 * (count - 1)); /* the same, but for the first all inside an IA */
+		put_header(3, 12 + 4 * (count - 1)); /* the same: all except the first inside an IA */
 		put_zeros(&w, 12);
 		for (uint32_t i = 1; i < count; i++)
 			put_blank(0x77, 0);

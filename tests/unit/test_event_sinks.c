@@ -55,7 +55,7 @@ static int set_up(void **unused)
 	snprintf(path, sizeof path, "%s/events", folder);
 	snprintf(moved, sizeof moved, "%s/events.1", folder);
 	real_stderr = dup(STDERR_FILENO);
-	alarm(20); /* what waits for ever must not pass */
+	alarm(20); /* what waits without end must not pass */
 	return 0;
 }
 

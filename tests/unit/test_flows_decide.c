@@ -166,7 +166,7 @@ void exposed_ports_are_open(void **state)
 			}
 	struct call c = { .to_guest = true, .protocol = TCP, .guest_port = 8080, .peer_port = 40000, .flags = SYN };
 	set_peer_rules(false, CLASS_BLOCKED, CLASS_BLOCKED);
-	CALL(&c, DROP_SRC_BLOCKED); /* a rule comes before what no rule speaks of */
+	CALL(&c, DROP_SRC_BLOCKED); /* a rule comes before what no rule decides */
 	set_peer_rules(false, CLASS_BLOCKED, 0);
 	CALL(&c, PASS);
 	struct call answer = answer_to(c);

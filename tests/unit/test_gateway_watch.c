@@ -66,7 +66,7 @@ static void arp(enum direction direction, uint64_t mac, uint32_t sender, uint32_
 	look_for_gateway(&watch, &trust, direction, bytes, sizeof bytes, verdict);
 }
 
-/* A packet, of no interest but for its MAC addresses. */
+/* A packet of which only the MAC addresses matter. */
 static void packet(enum direction direction, uint64_t from, uint64_t to, unsigned verdict)
 {
 	uint8_t bytes[60] = { 0 };

@@ -18,7 +18,7 @@ static struct name_option option_of(const char *octets, size_t n)
 	return option;
 }
 
-/* What is written in a string, its NULs included but for the last. */
+/* What is written in a string: all its NULs are included, except the last. */
 #define OPTION(text) option_of(text, sizeof text - 1)
 
 struct row {

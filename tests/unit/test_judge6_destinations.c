@@ -179,7 +179,7 @@ static struct address translated(struct address prefix, uint32_t bits, uint32_t 
 	return a;
 }
 
-/* docs/filter.md, Destinations, for one who holds no IPv4 address; 0.0.0.0/0 is global but for these. */
+/* docs/filter.md, Destinations, for one who holds no IPv4 address; 0.0.0.0/0 is global except for these. */
 static const struct {
 	uint32_t ipv4;
 	enum verdict wanted;

@@ -107,7 +107,7 @@ void established_flows_make_no_room(void **state)
 	IN(20001, 80, ACK, PASS);
 }
 
-/* A caller needs the guest's answer, but no more: whoever fills the table must not silence the guest. */
+/* A caller needs the guest's answer, but no more: a caller that fills the table must not silence the guest. */
 void callers_leave_room_for_the_guest(void **state)
 {
 	(void)state;

@@ -105,7 +105,8 @@ static void what_each_key_becomes(void **unused)
 	HAS("softnet_addresses{" AB ",family=\"ipv6\",origin=\"slaac\"} 2");
 	HAS("softnet_addresses{" AB ",family=\"ipv6\",origin=\"dhcp\"} 0");
 	HAS("softnet_lease_seconds{" AB ",address=\"10.0.0.1\"} 14");
-	assert_int_equal(count("\nsoftnet_lease_seconds{"), 1); /* what a guest makes itself is no series for ever */
+	assert_int_equal(count("\nsoftnet_lease_seconds{"),
+			 1); /* what a guest makes itself has no series, which would stay */
 	SHOW("\"asking\":null,\"gateway\":null,\"capture\":null,\"metrics\":null,\"addresses\":[]");
 	HAS("softnet_dhcp_unanswered_seconds{" AB "} 0");
 	HAS("softnet_gateway_unheard_seconds{" AB "} 0");

@@ -223,7 +223,7 @@ static void all_ports_of_a_few_rules(void **state)
 	}
 }
 
-/* Every /16 edge and its neighbours: finer blocks are edges of the table and tested above. */
+/* Every /16 edge and its neighbors: finer blocks are edges of the table and tested above. */
 static void special_purpose_equals_the_naive_reading(void **state)
 {
 	(void)state;

@@ -229,7 +229,7 @@ static void inbound_is_judged_as_started(void **unused)
 		"out 10.0.0.1:tcp/22\tdst-private\tdefault\n",
 		"--inbound=established", "--allow", "in 10.0.0.0/8:tcp/22", "in 10.0.0.1:tcp/22", "in 10.0.0.1:tcp/23",
 		"10.0.0.1:tcp/22");
-	/* Another direction somewhere makes a bare rule speak of both, unless --inbound is given. */
+	/* Another direction somewhere means that a bare rule is about both, unless --inbound is given. */
 	PRINTED("block 10.0.0.0/8\nblock out @dns\n"
 		"in 10.0.0.1:tcp/22\tsrc-blocked\tblock 10.0.0.0/8\n",
 		"--block", "10.0.0.0/8,out @dns", "in 10.0.0.1:tcp/22");

@@ -38,7 +38,7 @@ static const struct test_case cases[] = {
 	{ "a name", BY_ROOT, "daemon", NULL, NULL, NULL, 1, 1, 1 },
 	{ "numbers", BY_ROOT, "4711", "4712", NULL, NULL, 4711, 4712, 4711 },
 	{ "a group alone", BY_ROOT, NULL, "4712", NULL, NULL, NOBODY, 4712, NOBODY },
-	{ "whoever called sudo", BY_ROOT, NULL, NULL, "4711", NULL, 4711, 4711, 4711 },
+	{ "the user who called sudo", BY_ROOT, NULL, NULL, "4711", NULL, 4711, 4711, 4711 },
 	{ "a high number called sudo", BY_ROOT, NULL, NULL, "3000000000", NULL, 3000000000U, 3000000000U, 3000000000U },
 	{ "the highest", BY_ROOT, NULL, NULL, "4294967294", NULL, UINT32_MAX - 1, UINT32_MAX - 1, UINT32_MAX - 1 },
 	{ "one too high for setresuid()", BY_ROOT, NULL, NULL, "4294967295", NULL, NOBODY, NOBODY, 0 },

@@ -124,7 +124,7 @@ static void each_opens_what_it_says(void **unused)
 	assert_int_equal(compiled.pattern_count, 4);
 }
 
-/* Whoever asks which rule decided is given its place in the list. */
+/* A user who asks which rule decided is given its place in the list. */
 static void the_rule_is_told(void **unused)
 {
 	char text[RULE_TEXT];

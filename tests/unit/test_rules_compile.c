@@ -160,7 +160,7 @@ static void directions_reach_the_policy(void **unused)
 	}
 }
 
-/* So that whoever asks can be told the rule as it was written. */
+/* So that a user who asks can be told the rule as it was written. */
 static void the_origin_is_the_place_in_the_list(void **unused)
 {
 	static const char *const rules[] = { "@host", "any", "@lan", "10.1.0.0/16", "10.1.0.0/16:443", "@global" };

@@ -232,7 +232,7 @@ static void static_addresses_of_both_families(void **unused)
 }
 
 /* What the guest was given must be forgotten when its network is another, and only then. */
-/* --inbound established lets them in; whoever exposes another port keeps the leases of before. */
+/* --inbound established lets them in; a guard that exposes another port keeps the leases of before. */
 static void exposed_ports_reach_the_config(void **unused)
 {
 	(void)unused;

@@ -40,7 +40,7 @@ static void put_number_at(uint32_t at, uint64_t value, uint32_t octets)
 		w.frame[at + i - 1] = (uint8_t)value;
 }
 
-/* Whoever holds it says so: gratuitous ARP of both kinds, unsolicited advertisements that override. */
+/* The holder says so: gratuitous ARP of both kinds, unsolicited advertisements that override. */
 static void announcements(bool v6, uint64_t mac, bool outward, enum verdict wanted, int line)
 {
 	if (v6) {
@@ -94,7 +94,7 @@ static void others_may_hold_it_too(bool v6, enum whose whose, bool stateful, int
 	bool shared = whose == SHARED || (whose == HEARD && !v6);
 	start(whose, stateful);
 	announcements(v6, VICTIM_MAC, false, shared ? PASS : v6 ? DROP_ND_CLAIMS_GUEST : DROP_ARP_CLAIMS_GUEST, line);
-	put_between(v6, false); /* the guest calls whoever holds it: a neighbor like any other, so that takes a rule */
+	put_between(v6, false); /* the guest calls its holder: a neighbor like any other, so that takes a rule */
 	SENDS(shared ? DROP_DST_PRIVATE : DROP_DST_INVALID);
 	set_rules(&w, &open, 1);
 	put_between(v6, false);
@@ -189,7 +189,7 @@ static void nothing_else_is_shared(void **state)
 		put_call(&w, &neighbor);
 		put_number_at(0, VICTIM_MAC, 6);
 		SENDS(DROP_DST_PRIVATE);
-		put_between(v6, true); /* whoever holds it uses its own MAC, and nobody the guest's */
+		put_between(v6, true); /* its holder uses its own MAC, and nobody the guest's */
 		put_number_at(6, GUEST_MAC, 6);
 		GETS(DROP_ETH_SRC_IS_GUEST);
 	}

@@ -292,7 +292,7 @@ static void churn(void **state)
 		bound += solicit_dad(&w, nth(i)) == PASS;
 		w.now_ms += 1000;
 	}
-	/* All that the bucket gives, but for what comes in the first minute: nobody old enough has to go for it. */
+	/* All that the bucket gives, except what comes in the first minute: nobody old enough has to go for it. */
 	assert_in_range(bound, 16 + 3540 / 5 - 2, 16 + 3600 / 5);
 	solicit_dad(&w, nth(9998));
 	assert_int_equal(solicit_dad(&w, nth(9999)), DROP_BINDING_CHURN);

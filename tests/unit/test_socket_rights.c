@@ -102,7 +102,7 @@ static void the_owner_and_the_group_can_reach_it(void **state)
 	stream->kind->close(stream);
 }
 
-/* Whoever may not give it away is told so, and leaves nothing behind. */
+/* A user who may not give it away is told so, and leaves nothing behind. */
 static bool is_refused(void)
 {
 	struct error error = { 0 };

@@ -292,7 +292,7 @@ static void with_each_descriptor(void (*test)(void))
 
 static void in_the_file_itself(void)
 {
-	/* Its temporary cannot be made, whoever we are. */
+	/* No user can make its temporary. */
 	char temporary[300];
 	snprintf(temporary, sizeof temporary, "%s.%ld.new", path, (long)getpid());
 	assert_int_equal(mkdir(temporary, 0700), 0);

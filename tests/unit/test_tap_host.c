@@ -1,4 +1,4 @@
-/* What the host does on a tap that the guard has made: nothing; and what is said to whoever may not make one. */
+/* What the host does on a tap that the guard has made: nothing; and what is said to a user who may not make one. */
 #include "taps.h"
 #include "port/linux/bridge_port.h"
 #include <sys/wait.h>

@@ -118,7 +118,7 @@ static void those_that_are_silent_leave_room(void **unused)
 	contains(composed(&one), "/run/softnet/1.sock: it ?[2J hangs\nand 37 more that are silent\n");
 }
 
-/* Each row within the columns, none below the last, all of it printable but for the three sequences. */
+/* Each row within the columns, none below the last, all of it printable except the three sequences. */
 static void fits(const char *drawn, size_t length, int rows, int columns)
 {
 	int row = 1, column = 0;

@@ -75,7 +75,7 @@ void put_checksum6(struct world *w);
 void put_nd(struct world *w, const struct nd_spec *spec);
 void put_nd_to_guest(struct world *w, const struct nd_spec *spec);
 
-/* A router advertisement. Lifetimes in seconds; UINT32_MAX: for ever. */
+/* A router advertisement. Lifetimes in seconds; UINT32_MAX: without end. */
 struct ra_spec {
 	struct address from; /* ROUTER_LL */
 	uint64_t mac;        /* GATEWAY_MAC */

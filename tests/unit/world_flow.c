@@ -86,7 +86,7 @@ static void put_transport(struct world *w, const struct call *c)
 		put_icmp_echo(w, c);
 		break;
 	default:
-		put_number(w, source, 2); /* nothing that anybody would look at, but for SCTP */
+		put_number(w, source, 2); /* nothing that anybody looks at, except in SCTP */
 		put_number(w, port, 2);
 		put_zeros(w, header_octets(c->protocol) - 4);
 	}

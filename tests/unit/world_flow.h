@@ -5,7 +5,7 @@
 
 enum { FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16 };
 
-/* One packet. Ports are the guest's and the peer's, whoever sends; ICMP4 is ICMPv6 in IPv6. */
+/* One packet. Ports are the guest's and the peer's, in both directions; ICMP4 is ICMPv6 in IPv6. */
 struct call {
 	bool v6, to_guest;
 	uint8_t protocol;

@@ -95,7 +95,8 @@ int fake_route_socket(int domain, int type, int protocol)
 	if (domain != PF_ROUTE || type != SOCK_RAW || protocol != AF_INET6)
 		misuse("only a routing socket of IPv6 is doubled");
 	if (geteuid() == 0)
-		misuse("a routing socket of root's can change routes for ever, whoever uses it later (XNU's SS_PRIV)");
+		misuse("a routing socket of root's can always change routes, even when another user has it later "
+		       "(XNU's SS_PRIV)");
 	int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
 	if (fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof address) != 0) {
 		close(fd);

@@ -34,7 +34,7 @@ static void tell_objects(void)
 	record("end semaphores=%d xpc=%d cf=%d", living[SEMAPHORES], living[XPC_OBJECTS], living[CF_OBJECTS]);
 }
 
-/* Before main(), and as whoever started the program: later it is somebody else, who may not open files any more. */
+/* Before main(), as the user who started the program: later it is another user, who may not open files any more. */
 __attribute__((constructor)) static void read_settings(void)
 {
 	const char *log = getenv("FAKE_LOG");

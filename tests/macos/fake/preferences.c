@@ -245,7 +245,7 @@ Boolean SCPreferencesLock(SCPreferencesRef preferences, Boolean wait)
 	static unsigned calls;
 	unsigned busy = 0;
 	if (wait)
-		misuse("whoever holds the lock may have been stopped by a user");
+		misuse("a user may have stopped the process that holds the lock");
 	fault("sc-busy", 0, &busy);
 	last_error = fault("sc-lock", 0, NULL) ? SC_LOCKED : calls++ < busy ? kSCStatusPrefsBusy : SC_ACCESS;
 	return object_of(preferences, PREFERENCES)->is_locked = geteuid() == 0 && last_error == SC_ACCESS;
