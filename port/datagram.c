@@ -450,4 +450,5 @@ const struct port_kind unixgram_port = {
 	.opens = OPENS_AS_PATH,
 	.form = "unixgram:PATH[,vfkit][,owner=USER][,group=GROUP][,mode=MODE]",
 	.open = unixgram_open,
+	.segment = path_segment, /* of one that is yet to be opened; each side has its kind then */
 };

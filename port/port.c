@@ -80,6 +80,12 @@ const struct port_kind *port_kind_of(const char *text)
 	return NULL;
 }
 
+const char *port_argument_of(const char *text)
+{
+	const char *colon = strchr(text, ':');
+	return colon ? colon + 1 : "";
+}
+
 bool port_is_known(const char *text, struct error *error)
 {
 	if (port_kind_of(text))
@@ -97,8 +103,7 @@ struct port *port_open(const char *text, const struct port_settings *settings, s
 	const struct port_kind *kind = port_kind_of(text);
 	if (!kind)
 		return unknown_kind(text, error);
-	size_t length = strlen(kind->name);
-	struct port *port = kind->open(text + length + (text[length] == ':' ? 1 : 0), settings, error);
+	struct port *port = kind->open(port_argument_of(text), settings, error);
 	if (port)
 		copy_text(port->name, sizeof port->name, text);
 	return port;

@@ -109,7 +109,12 @@ struct port_kind {
 	const char *name; /* "tap" of "tap:NAME,bridge=BR" */
 	enum port_opens opens;
 	bool can_be_host_only; /* it can keep the guest from everything but the host: --vm-net-type host */
+	bool wants_root;       /* an ordinary user may be refused it */
+	bool listens_here;     /* what it exposes are sockets of this host's system, as any program's */
+	bool names_resolvers;  /* it names this host's resolvers to the guest, by DHCP */
 	const char *form;      /* the whole form, for --help and for errors */
+	/* Whether bootpd of macOS leases the addresses of this network; NULL: no. The argument is as for open. */
+	bool (*is_leased_by_bootpd)(const char *argument);
 	/* argument is what follows "name:", or "" */
 	struct port *(*open)(const char *argument, const struct port_settings *, struct error *);
 	/* Fills at most PORT_POLL_MAX entries and gives their number. */
@@ -128,7 +133,7 @@ struct port_kind {
 	bool (*send)(struct port *, const struct packet *, uint32_t n, struct send_result *);
 	/* NULL where the port knows nothing. */
 	void (*anchors)(const struct port *, struct anchors *);
-	/* NULL where nobody else can be on its network. May be another one later, where the port is moved. */
+	/* NULL where no other guard can be on its network. May be another one later, where the port is moved. */
 	void (*segment)(const struct port *, struct segment_id *);
 	/* Whether the port with this number is on the same segment, and that user's; user NULL: anybody's. NULL: nobody knows. */
 	bool (*is_port_of)(const struct port *, uint32_t number, const uid_t *user);
@@ -170,6 +175,7 @@ struct port *port_open(const char *text, const struct port_settings *, struct er
 struct port *port_open_pair(const struct port_settings *, int *peer_fd, struct error *error);
 /* Whether there is such a kind; the error says which there are. */
 const struct port_kind *port_kind_of(const char *text); /* NULL: there is none of that name here */
+const char *port_argument_of(const char *text);         /* what follows "kind:", or "" */
 bool port_is_known(const char *text, struct error *error);
 /* One line per kind for --help, NULL behind the last. */
 const struct port_kind *const *port_kinds(void);

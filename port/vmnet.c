@@ -442,10 +442,18 @@ static void vmnet_close(struct port *port)
 	v->octets = NULL;
 }
 
+/* vmnet's own networks are; one that is bridged gets its leases from others. */
+static bool vmnet_is_leased_by_bootpd(const char *argument)
+{
+	return !strstr(argument, "bridged=");
+}
+
 const struct port_kind vmnet_port = {
 	.name = "vmnet",
 	.opens = OPENS_BEHIND_FORK,
 	.can_be_host_only = true,
+	.wants_root = true,
+	.is_leased_by_bootpd = vmnet_is_leased_by_bootpd,
 	.form = "vmnet[:nat|host|bridged=INTERFACE]",
 	.open = vmnet_open,
 	.watch = vmnet_watch,

@@ -168,19 +168,25 @@ static void make_plan(void)
 
 /* --- how each is opened --- */
 
-static bool is_kind(const char *text, const char *kind)
+/* The uplink of `softnet attach` has no kind that can be named. */
+static const struct port_kind *uplink_kind(void)
 {
-	size_t length = strlen(kind);
-	return strncmp(text, kind, length) == 0 && (text[length] == ':' || text[length] == '\0');
+	static const struct port_kind none;
+	const struct port_kind *kind = port_kind_of(uplink_text(options));
+	return kind ? kind : &none;
 }
 
-/* vmnet's own networks get their leases from bootpd; one that is bridged, from others. */
+static bool is_leased_by_bootpd(void)
+{
+	const struct port_kind *kind = uplink_kind();
+	return kind->is_leased_by_bootpd && kind->is_leased_by_bootpd(port_argument_of(uplink_text(options)));
+}
+
 static void prepare_bootpd(void)
 {
 	static const char danger[] = "a VM that copies another's client identifier may be leased its address";
 	struct error cause;
-	const char *uplink = uplink_text(options);
-	if (!is_kind(uplink, "vmnet") || strstr(uplink, "bridged="))
+	if (!is_leased_by_bootpd())
 		return;
 	if (geteuid() == 0 && !set_bootpd(options->lease_time_s, &cause))
 		warning("bootpd's settings: %s; so its lease time stays as it was, and %s", cause.text, danger);
@@ -196,7 +202,7 @@ static void prepare_bootpd(void)
 static void ask_for_root(const char *why)
 {
 	struct error cause;
-	if (geteuid() == 0 || options->escalated || !is_kind(uplink_text(options), "vmnet"))
+	if (geteuid() == 0 || options->escalated || !uplink_kind()->wants_root)
 		return;
 	if (options->control_fd >= 0 && relay.control.inherited.fd > 2)
 		dup2(relay.control.inherited.fd, options->control_fd); /* it was taken, and is wanted there again */
@@ -209,7 +215,7 @@ static struct port *open_uplink(void)
 	struct port_settings settings = settings_for(UPLINK_SIDE);
 	struct error error = { 0 };
 	char taken[TAKEN_TEXT];
-	if (is_kind(uplink_text(options), "slirp") && find_taken(options->exposes, options->expose_count, taken))
+	if (uplink_kind()->listens_here && find_taken(options->exposes, options->expose_count, taken))
 		die("--expose: %s", taken);
 	if (geteuid() == 0)
 		prepare_bootpd();
@@ -375,7 +381,7 @@ static bool prepare_guard(struct error *error)
 	if (!make_guard(&relay.guard, &memory, options, &relay.anchors, clock_ms(), error))
 		return false;
 	warn_of_rules(options);
-	if (is_kind(uplink_text(options), "slirp") && !options->host_only)
+	if (uplink_kind()->names_resolvers && !options->host_only)
 		tell_of_resolvers(wants_ipv6(options, NULL));
 	tell_anchors(options, &relay.anchors, &memory.config);
 	if (wants_ipv6(options, NULL) && !start_sites(&relay.sites, &memory.config.sites))

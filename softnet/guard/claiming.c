@@ -45,16 +45,11 @@ static void tell(void *context, const struct claim_conflict *conflict)
 	announce_claim(&r->announcer, conflict, r->now_ms);
 }
 
-/* Others have a network of their own, or one that nobody can name. */
-static bool may_be_shared(const char *uplink)
+/* Others have a network of their own, or one that nobody can name. The uplink may not be open yet. */
+static bool may_be_shared(const struct port *uplink, const char *text)
 {
-	static const char *const kinds[] = { "tap", "attach", "vmnet", "stream", "unixgram" };
-	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-		size_t length = strlen(kinds[i]);
-		if (strncmp(uplink, kinds[i], length) == 0 && (uplink[length] == ':' || uplink[length] == '\0'))
-			return true;
-	}
-	return false;
+	const struct port_kind *kind = uplink ? uplink->kind : port_kind_of(text);
+	return kind && kind->segment;
 }
 
 void prepare_claims(struct relay *r, const struct options *options, const struct port *uplink)
@@ -62,7 +57,7 @@ void prepare_claims(struct relay *r, const struct options *options, const struct
 	struct claim given[STATICS_MAX];
 	char mac[MAC_TEXT];
 	const char *named = options->segment;
-	bool is_none = named ? strcmp(named, "none") == 0 : !may_be_shared(uplink_text(options));
+	bool is_none = named ? strcmp(named, "none") == 0 : !may_be_shared(uplink, uplink_text(options));
 	if (r->has_claims || is_none || (!uplink && geteuid() != 0))
 		return;
 	for (uint32_t i = 0; i < options->static_count; i++)

@@ -202,6 +202,17 @@ static void every_kind_says_with_which_rights_it_is_opened(void **state)
 	assert_null(port_kind_of("tap0"));
 }
 
+/* Behind slirp a guest has a network of its own, and of a descriptor nobody knows the network. */
+static void other_guards_may_share_the_networks_of_all_but_two_kinds(void **state)
+{
+	(void)state;
+	for (const struct port_kind *const *kind = port_kinds(); *kind; kind++) {
+		bool is_alone = strcmp((*kind)->name, "slirp") == 0 || strcmp((*kind)->name, "fd") == 0;
+		if (is_alone != !(*kind)->segment)
+			fail_msg("%s", (*kind)->name);
+	}
+}
+
 static void a_path_takes_the_place_of_a_dead_socket_only(void **state)
 {
 	(void)state;
@@ -353,6 +364,7 @@ int main(void)
 		IN_TIME(what_is_wrong_with_a_descriptor_is_said),
 		IN_TIME(an_unknown_kind_names_the_known_ones),
 		IN_TIME(every_kind_says_with_which_rights_it_is_opened),
+		IN_TIME(other_guards_may_share_the_networks_of_all_but_two_kinds),
 		IN_TIME(a_path_takes_the_place_of_a_dead_socket_only),
 		IN_TIME(the_first_to_speak_is_the_guest),
 		IN_TIME(an_uplink_by_datagrams_comes_back),
