@@ -10,89 +10,16 @@
 enum { GUEST, PEER }; /* who sends; as a bool: to the guest */
 enum { NOBODY = 0xffff };
 
-struct flows flows;
 static uint64_t now_ms;
 
 static const uint64_t timeout_ms[FLOW_CLASSES_END] = {
 	[FLOW_HALF_OPEN] = 60000, [FLOW_CLOSING] = 120000, [FLOW_DATAGRAM] = 300000, [FLOW_ESTABLISHED] = 7440000
 };
 
-struct packet_facts packet(uint32_t n, uint8_t protocol, uint8_t tcp_flags)
+static void start(void)
 {
-	struct packet_facts f;
-	memset(&f, 0, sizeof f);
-	f.kind = PACKET_OF_FLOW;
-	f.tcp_flags = tcp_flags;
-	f.asks = true; /* who asks is part of the key; only ICMP echo looks at this */
-	f.key.protocol = protocol;
-	f.key.guest = n % 2 ? address_of_ipv4(GUEST_IP) : GUEST_PRIVACY;
-	f.key.peer = n % 2 ? address_of_ipv4(0x01000000 + n / 7) : ADDRESS6(0x2606470000000000ULL + n / 5, n);
-	f.key.guest_port = (uint16_t)(protocol == TCP || protocol == UDP ? 1024 + n % 7 : 0);
-	f.key.peer_port = (uint16_t)(protocol == TCP || protocol == UDP ? 443 : 0);
-	return f;
-}
-
-void forget_flows(void)
-{
-	static const uint64_t hash_key[2] = { 0x0123456789abcdefULL, 0xfedcba9876543210ULL };
-	clear_flows(&flows, hash_key);
+	forget_flows();
 	now_ms = 1000000;
-}
-
-static bool same_key(const struct flow_key *a, const struct flow_key *b)
-{
-	return same_address(a->guest, b->guest) && same_address(a->peer, b->peer) && a->guest_port == b->guest_port &&
-	       a->peer_port == b->peer_port && a->protocol == b->protocol;
-}
-
-enum flow_class class_of(const struct packet_facts *facts)
-{
-	for (int class = 0; class < FLOW_CLASSES_END; class ++) {
-		uint16_t at = flows.oldest[class];
-		for (uint32_t n = flows.count[class]; n > 0; n--, at = flows.flow[at].newer)
-			if (same_key(&flows.flow[at].key, &facts->key))
-				return (enum flow_class) class;
-	}
-	return FLOW_CLASSES_END;
-}
-
-static uint32_t check_class(int class, uint8_t *seen)
-{
-	uint16_t at = flows.oldest[class], last = at;
-	for (uint32_t n = 0; n < flows.count[class]; n++, last = at, at = flows.flow[at].newer) {
-		assert_true(at < FLOWS_MAX);
-		assert_int_equal(seen[at]++, 0);
-		assert_int_equal(flows.flow[at].class, class);
-		if (n > 0) {
-			assert_int_equal(flows.flow[at].older, last);
-			assert_true(flows.flow[at].used_ms >= flows.flow[last].used_ms);
-		}
-	}
-	if (flows.count[class] > 0)
-		assert_int_equal(flows.newest[class], last);
-	return flows.count[class];
-}
-
-void check_tables(void)
-{
-	static uint8_t seen[FLOWS_MAX], chained[FLOWS_MAX];
-	uint32_t used = 0, in_chains = 0, unused = 0;
-	memset(seen, 0, sizeof seen);
-	memset(chained, 0, sizeof chained);
-	for (int class = 0; class < FLOW_CLASSES_END; class ++)
-		used += check_class(class, seen);
-	for (uint32_t head = 0; head < FLOW_HEADS; head++)
-		for (uint16_t at = flows.head[head].epoch == flows.epoch ? flows.head[head].first : FLOWS_MAX;
-		     at < FLOWS_MAX; at = flows.flow[at].next, in_chains++) {
-			assert_int_equal(chained[at]++, 0);
-			assert_int_equal(seen[at], 1);
-		}
-	assert_int_equal(in_chains, used);
-	for (uint16_t at = flows.free; at < FLOWS_MAX; at = flows.flow[at].next, unused++)
-		assert_int_equal(seen[at]++, 0);
-	for (uint32_t at = flows.fresh; at < FLOWS_MAX; at++, unused++)
-		assert_int_equal(seen[at]++, 0);
-	assert_int_equal(used + unused, FLOWS_MAX);
 }
 
 static bool opens(struct packet_facts f, bool to_guest)
@@ -126,7 +53,7 @@ static void handshake_of_tcp(void **state)
 {
 	(void)state;
 	for (int opener = GUEST; opener <= PEER; opener++) {
-		forget_flows();
+		start();
 		for (uint8_t flags = 0; flags < 32; flags++) {
 			assert_false(answers(packet(1, TCP, flags), opener)); /* nobody opened */
 			assert_false(answers(packet(1, TCP, flags), !opener));
@@ -159,7 +86,7 @@ static void handshake_of_tcp(void **state)
 static void no_answer_makes_nothing_of_a_half_open_flow(void **state)
 {
 	(void)state;
-	forget_flows();
+	start();
 	for (int i = 0; i < 10; i++) {
 		assert_true(opens(packet(1, TCP, i == 0 ? TCP_SYN : TCP_ACK), GUEST));
 		assert_true(opens(packet(1, UDP, 0), GUEST));
@@ -178,7 +105,7 @@ static void timeouts(void **state)
 			for (int who = 0; who < 2; who++) {
 				uint8_t protocol = class == FLOW_DATAGRAM ? UDP : TCP,
 					ack = protocol == TCP ? TCP_ACK : 0;
-				forget_flows();
+				start();
 				bring_to((enum flow_class) class, 1, opener);
 				now_ms += timeout_ms[class] - 1;
 				if (who == 0) {
@@ -202,7 +129,7 @@ static void what_is_over_does_not_come_back(void **state)
 	for (int class = 0; class < FLOW_CLASSES_END; class ++)
 		for (int opener = GUEST; opener <= PEER; opener++) {
 			uint8_t protocol = class == FLOW_DATAGRAM ? UDP : TCP, ack = protocol == TCP ? TCP_ACK : 0;
-			forget_flows();
+			start();
 			bring_to((enum flow_class) class, 1, opener);
 			now_ms += timeout_ms[class];
 			assert_true(opens(packet(1, protocol, ack), !opener));
@@ -218,7 +145,7 @@ static void end_of_tcp(void **state)
 	(void)state;
 	for (int opener = GUEST; opener <= PEER; opener++)
 		for (int first = GUEST; first <= PEER; first++) {
-			forget_flows();
+			start();
 			bring_to(FLOW_ESTABLISHED, 1, opener);
 			for (int i = 0; i < 3; i++) /* one side's FIN, however often, is half of it */
 				assert_true(first == opener ? opens(packet(1, TCP, TCP_FIN | TCP_ACK), first)
@@ -230,14 +157,14 @@ static void end_of_tcp(void **state)
 			assert_true(opens(packet(1, TCP, TCP_ACK), opener)); /* the last word of the one who closed first */
 			assert_true(answers(packet(1, TCP, TCP_ACK), !opener));
 			assert_class(packet(1, TCP, 0), FLOW_CLOSING);
-			forget_flows();
+			start();
 			bring_to(FLOW_ESTABLISHED, 1, opener);
 			assert_true(first == opener ? opens(packet(1, TCP, TCP_RST), first)
 						    : answers(packet(1, TCP, TCP_RST), first));
 			assert_class(packet(1, TCP, 0), FLOW_CLOSING);
 			check_tables();
 		}
-	forget_flows();
+	start();
 	bring_to(FLOW_HALF_OPEN, 1, GUEST);
 	assert_true(answers(packet(1, TCP, TCP_RST | TCP_ACK), PEER)); /* connection refused */
 	assert_class(packet(1, TCP, 0), FLOW_CLOSING);
@@ -249,7 +176,7 @@ static void ports_are_used_again(void **state)
 	(void)state;
 	for (int opener = GUEST; opener <= PEER; opener++)
 		for (int next = GUEST; next <= PEER; next++) {
-			forget_flows();
+			start();
 			bring_to(FLOW_CLOSING, 1, opener);
 			assert_false(answers(packet(1, TCP, TCP_SYN), next));
 			assert_true(opens(packet(1, TCP, TCP_SYN), next));
@@ -269,7 +196,7 @@ static void the_other_side_opens(void **state)
 {
 	(void)state;
 	for (int opener = GUEST; opener <= PEER; opener++) {
-		forget_flows();
+		start();
 		bring_to(FLOW_HALF_OPEN, 1, opener);
 		assert_false(answers(packet(1, TCP, TCP_SYN), !opener));
 		assert_true(opens(packet(1, TCP, TCP_SYN), !opener));
@@ -277,7 +204,7 @@ static void the_other_side_opens(void **state)
 		assert_true(answers(packet(1, TCP, TCP_SYN | TCP_ACK), opener));
 		assert_false(answers(packet(1, TCP, TCP_ACK), !opener));
 		check_tables();
-		forget_flows();
+		start();
 		bring_to(FLOW_ESTABLISHED, 1, opener);
 		assert_false(answers(packet(1, TCP, TCP_SYN), !opener));
 		assert_true(opens(packet(1, TCP, TCP_SYN), !opener));
@@ -295,7 +222,7 @@ static void datagrams(void **state)
 	for (uint32_t i = 0; i < sizeof protocols; i++)
 		for (int opener = GUEST; opener <= PEER; opener++)
 			for (uint32_t n = 0; n < 2; n++) {
-				forget_flows();
+				start();
 				assert_false(answers(packet(n, protocols[i], 0), !opener));
 				assert_true(opens(packet(n, protocols[i], 0), opener));
 				assert_false(answers(packet(n, protocols[i], 0), opener));
@@ -313,7 +240,7 @@ static void datagrams(void **state)
 static void what_a_flow_is_known_by(void **state)
 {
 	(void)state;
-	forget_flows();
+	start();
 	struct packet_facts f = packet(1, UDP, 0);
 	assert_true(opens(f, GUEST));
 	for (int part = 0; part < 6; part++) {
@@ -341,7 +268,7 @@ static void errors_quote_known_flows(void **state)
 			struct packet_facts error = packet(1, TCP, 0);
 			error.kind = PACKET_OF_ERROR;
 			error.quotes_receiver = true;
-			forget_flows();
+			start();
 			assert_false(answers(error, receiver == GUEST));
 			bring_to(FLOW_ESTABLISHED, 1, opener);
 			assert_true(answers(error, receiver == GUEST));
@@ -355,7 +282,7 @@ static void errors_quote_known_flows(void **state)
 			now_ms += timeout_ms[FLOW_ESTABLISHED];
 			assert_false(answers(error, receiver == GUEST));
 		}
-	forget_flows();
+	start();
 	struct packet_facts none = packet(1, 1, 0);
 	none.kind = PACKET_WITHOUT_FLOW;
 	assert_false(answers(none, PEER));
@@ -373,7 +300,7 @@ static void errors_quote_known_flows(void **state)
 static void half_open_flows_push_each_other_out(void **state)
 {
 	(void)state;
-	forget_flows();
+	start();
 	bring_to(FLOW_ESTABLISHED, 0, GUEST);
 	bring_to(FLOW_DATAGRAM, 1, GUEST);
 	bring_to(FLOW_CLOSING, 2, PEER);
@@ -405,7 +332,7 @@ static void who_goes_first(void **state)
 	(void)state;
 	static const enum flow_class order[] = { FLOW_HALF_OPEN, FLOW_CLOSING, FLOW_DATAGRAM };
 	enum { EACH = 5, GOING = 3 * EACH };
-	forget_flows();
+	start();
 	for (uint32_t n = 0; n < GOING; n++, now_ms += 10) /* datagrams are made first, half-open ones last */
 		bring_to(order[2 - n / EACH], n, n % 2);
 	for (uint32_t n = GOING; n < FLOWS_MAX; n++)
@@ -438,7 +365,7 @@ static void what_is_over_makes_room(void **state)
 	(void)state;
 	for (int class = 0; class < FLOW_CLASSES_END; class ++) {
 		enum { LIVE = 16, MORE = 64 };
-		forget_flows();
+		start();
 		for (uint32_t n = LIVE; n < FLOWS_MAX; n++)
 			bring_to((enum flow_class) class, n, GUEST);
 		now_ms += timeout_ms[class] - 10;
@@ -456,13 +383,13 @@ static void what_is_over_makes_room(void **state)
 static void forgetting_everything(void **state)
 {
 	(void)state;
-	forget_flows();
+	start();
 	check_tables();
 	for (uint32_t n = 0; n < 100; n++)
 		bring_to((enum flow_class)(n % FLOW_CLASSES_END), n, n % 2);
 	struct packet_facts f = packet(1, UDP, 0);
 	remember_datagram(&flows, &f, GUEST, now_ms);
-	forget_flows();
+	start();
 	check_tables();
 	for (uint32_t n = 0; n < 100; n++)
 		assert_false(answers(packet(n, n % FLOW_CLASSES_END == FLOW_DATAGRAM ? UDP : TCP, TCP_ACK), n % 2 == 0));

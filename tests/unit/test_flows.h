@@ -3,6 +3,7 @@
 #include "core/flows/flow.h"
 #include "world_flow.h"
 
+/* test_flows_table.c */
 extern struct flows flows;
 
 /* Packet number n of a set without end, all of other flows. Both directions have the same facts. */

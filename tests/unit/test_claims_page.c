@@ -1,0 +1,67 @@
+/* A guard's file: its octets, as its guard writes them and as anybody may have, and which claims exclude each other. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "softnet/claims/claims_page.h"
+
+#include <cmocka.h>
+
+static struct address address(uint32_t n)
+{
+	return (struct address){ 0x20010db800000000ULL, n };
+}
+
+static void pages_of_any_octets(void **unused)
+{
+	static uint8_t octets[PAGE_OCTETS];
+	struct claims_page page = { .pid = 77, .segment = "bridge 1:7", .vm = "a\nb" }, back;
+	(void)unused;
+	page.item[3] = (struct claim){ address(8), CLAIM_HELD, 128 };
+	write_claims_page(&page, octets);
+	assert_true(read_claims_page(octets, sizeof octets, &back));
+	assert_int_equal(back.pid, 77);
+	assert_string_equal(back.segment, "bridge 1:7");
+	assert_string_equal(back.vm, "a?b");
+	assert_true(same_address(back.item[3].address, address(8)) && back.item[3].kind == CLAIM_HELD);
+	for (size_t length = 0; length < sizeof octets; length++)
+		assert_false(read_claims_page(octets, length, &back));
+	srand(1);
+	for (int i = 0; i < 2000; i++) {
+		for (size_t k = 16; k < sizeof octets; k++)
+			octets[k] = (uint8_t)rand();
+		assert_true(read_claims_page(octets, sizeof octets, &back));
+		for (int k = 0; k < ITEMS_MAX; k++)
+			assert_true(back.item[k].kind == CLAIM_NONE ||
+				    (back.item[k].kind <= CLAIM_WANTED && back.item[k].prefix_length <= 128));
+		assert_non_null(memchr(back.vm, 0, sizeof back.vm));
+		assert_non_null(memchr(back.segment, 0, sizeof back.segment));
+	}
+	octets[0] ^= 1;
+	assert_false(read_claims_page(octets, sizeof octets, &back));
+}
+
+static void which_claims_exclude_each_other(void **unused)
+{
+	const struct address prefix6 = { 0x20010db800000000ULL, 0 }, inside = { 0x20010db8000000ffULL, 1 };
+	const struct claim held = { inside, CLAIM_HELD, 128 }, shared = { inside, CLAIM_SHARED, 128 };
+	const struct claim wanted = { inside, CLAIM_WANTED, 128 }, none = { inside, CLAIM_NONE, 128 };
+	const struct claim network = { prefix6, CLAIM_HELD, 56 }, longer = { prefix6, CLAIM_HELD, 64 };
+	(void)unused;
+	assert_true(excludes(&held, &held) && excludes(&held, &shared) && excludes(&shared, &held));
+	assert_false(excludes(&shared, &shared) || excludes(&held, &wanted) || excludes(&wanted, &held));
+	assert_false(excludes(&held, &none) || excludes(&none, &none) || excludes(&wanted, &wanted));
+	assert_true(excludes(&held, &network) && excludes(&network, &held) && excludes(&network, &longer));
+	assert_false(excludes(&held, &longer));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pages_of_any_octets),
+		cmocka_unit_test(which_claims_exclude_each_other),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
