@@ -1,7 +1,6 @@
 """A stand-in for Tart: starts `softnet` as Tart's Softnet.swift does, and expects of it what Tart does."""
 
 import contextlib
-import os
 import pathlib
 import signal
 import socket

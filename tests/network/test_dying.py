@@ -20,8 +20,8 @@ from scapy.layers.l2 import Ether
 
 import services
 from netns import wait_for
+from status_peers import ADDRESS, MACS, needs_others, softnet
 from test_status_truth import place, say, start     # noqa: F401 (fixtures)
-from test_status import ADDRESS, MACS, needs_others, softnet
 
 COMMAND = 'trap "echo asked; exit 7" TERM; echo "ready $$"; while :; do sleep 0.05; done'
 

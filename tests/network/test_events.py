@@ -19,7 +19,7 @@ import netns
 import rawguest
 import services
 import test_expose
-from test_control import FOLDER, Channel, folder      # noqa: F401 (a fixture)
+from control_peers import FOLDER, Channel, folder      # noqa: F401 (a fixture)
 from test_relay import MAC
 
 NEIGHBOR_MAC = "52:54:00:00:00:99"

@@ -14,9 +14,9 @@ import pytest
 import dhcp_peers
 import ipv6_peers
 import services
+from control_peers import FOLDER, folder      # noqa: F401 (a fixture)
 from dhcp_peers import GATEWAY, INTERNET, Guest, serve, start_client
 from netns import NetworkError, wait_for
-from test_control import FOLDER, folder      # noqa: F401 (a fixture)
 
 OTHER_MAC = "02:00:00:00:00:77"
 

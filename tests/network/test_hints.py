@@ -13,9 +13,9 @@ import pytest
 
 import ipv6_peers
 import services
+from control_peers import FOLDER, Channel, folder      # noqa: F401 (folder is a fixture)
 from dhcp_peers import GATEWAY, INTERNET, Guest, start_client
 from netns import wait_for
-from test_control import FOLDER, Channel, folder      # noqa: F401 (folder is a fixture)
 
 GATEWAY_MAC, OTHER_MAC = "52:54:00:00:00:01", "52:54:00:00:00:66"
 HOST, HOST_MAC = "192.168.77.60", "52:54:00:00:00:60"

@@ -27,7 +27,7 @@ import services
 import vm
 from conftest import needs
 from netns import wait_for
-from test_status import needs_others
+from status_peers import needs_others
 
 PAGE = (services.CHECKOUT / "docs/integrations.md").read_text()
 MAC = "52:54:00:00:00:0a"

@@ -16,7 +16,7 @@ import dhcp_peers
 import ipv6_peers
 import services
 from dhcp_peers import needs_peers
-from ipv6_peers import GATEWAY_LINK_LOCAL, GATEWAY_MAC, INTERNET, PREFIX, Guest6, icmp6_of
+from ipv6_peers import GATEWAY_LINK_LOCAL, GATEWAY_MAC, INTERNET, Guest6, icmp6_of
 from netns import wait_for
 
 pytestmark = needs_peers("radvd", server="ping")

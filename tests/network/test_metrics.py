@@ -12,7 +12,7 @@ import netns
 import policy_peers
 import rawguest
 import services
-from test_control import Channel
+from control_peers import Channel
 
 openmetrics = pytest.importorskip("prometheus_client.openmetrics.parser")
 prometheus = pytest.importorskip("prometheus_client.parser")

@@ -11,8 +11,6 @@ import struct
 import subprocess
 import time
 
-import pytest
-
 import dhcp_peers
 import ipv6_peers
 import netns

@@ -12,7 +12,6 @@ import subprocess
 
 import pytest
 
-import ipv6_peers
 import netns
 import services
 from conftest import needs

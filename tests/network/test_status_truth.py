@@ -18,9 +18,8 @@ import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
-import services
 from netns import wait_for
-from test_status import ADDRESS, MACS, NUMBERS, ROOTS, needs_others, program, softnet
+from status_peers import ADDRESS, MACS, NUMBERS, ROOTS, needs_others, program, softnet
 
 OTHER = 61000 + random.randrange(3000)
 
