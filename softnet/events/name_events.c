@@ -12,7 +12,7 @@ static uint64_t hash_event(const struct name_event *event)
 	return event->name ? hash_bytes(hash, event->name->text, event->name->length) : hash;
 }
 
-/* The place goes to whoever comes: told once more is better than never. */
+/* The place goes to the next that comes: told once more is better than never. */
 static bool was_just_told(struct name_events *events, const struct name_event *event, uint64_t now_ms)
 {
 	uint64_t hash = hash_event(event);

@@ -57,7 +57,7 @@ static void signals_arrive_in_order(void **unused)
 	assert_true(next_signal(&arrived) && arrived.number == SIGINT);
 }
 
-/* By a debugger. It must neither wake us for ever nor make us deaf. */
+/* By a debugger. It must neither wake us without end nor make us deaf. */
 static void a_closed_pipe_is_replaced(void **unused)
 {
 	struct arrived_signal arrived;
