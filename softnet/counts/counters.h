@@ -36,10 +36,7 @@ struct counters {
 	} log[DIRECTIONS][VERDICTS];
 };
 
-/*
- * What machines say among themselves on any network with others, and never to the guest: no fault, whoever sends how
- * much of it.
- */
+/* What machines say among themselves on any network with others, and never to the guest: no fault. */
 bool is_ordinary(unsigned verdict);
 
 /* With -v the first drop of each reason is told at once. */
