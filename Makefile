@@ -28,9 +28,11 @@ check-long:
 	$(MAKE) fuzz
 
 # The macOS program with doubles of Apple's frameworks, for the network tests.
-macos-doubles: program
-	$(MAKE) -s -j2 -f tests/macos/Makefile OUT=build/macos/address SANITIZER=address,undefined
+macos-doubles: build-check/build.ninja
+	meson compile -C build-check softnet:executable
+	$(MAKE) -s -j2 -f tests/macos/Makefile OUT=build/macos/address PLAIN=build-check SANITIZER=address,undefined
 ifdef SOFTNET_LONG
+	$(MAKE) -s program
 	$(MAKE) -s -j2 -f tests/macos/Makefile OUT=build/macos/thread SANITIZER=thread
 endif
 

@@ -77,7 +77,6 @@
 	X(ICMP6_REDIRECT,        "icmp6-redirect",         "ICMPv6 redirect") \
 	X(RA_FROM_GUEST,         "ra-from-guest",          "guest poses as an IPv6 router") \
 	X(RA_UNTRUSTED,          "ra-untrusted",           "router advertisement from a router that is not trusted") \
-	X(RS_TO_GUEST,           "rs-to-guest",            "another machine asks for routers, and the guest is none") \
 	X(ND_MALFORMED,          "nd-malformed",           "neighbor discovery that cannot be parsed, or a code other than 0") \
 	X(ND_HOP_LIMIT,          "nd-hop-limit",           "neighbor discovery with a hop limit other than 255: not from this link") \
 	X(ND_EXT_HEADER,         "nd-ext-header",          "neighbor discovery behind an extension or fragment header") \

@@ -36,12 +36,6 @@ void count_drop(struct counters *counters, enum direction direction, unsigned ve
 		tell(counters, direction, verdict, now_ms);
 }
 
-bool is_ordinary(unsigned verdict)
-{
-	return verdict == DROP_RS_TO_GUEST || verdict == DROP_DHCP4_CLIENT || verdict == DROP_DHCP4_NOT_FOR_GUEST ||
-	       verdict == DROP_DHCP6_CLIENT;
-}
-
 /* Hints want its options. */
 static bool is_about_dhcp(unsigned verdict)
 {
@@ -164,21 +158,13 @@ static void print_bindings(const struct state *state, uint64_t now_ms)
 {
 	unsigned leases = 0;
 	for (int i = 0; i < BINDINGS4_MAX; i++)
-		leases += is_live(&state->ipv4[i], now_ms) && state->ipv4[i].state != BINDING_STATIC;
+		leases += is_live(&state->ipv4[i], now_ms);
 	for (int i = 0; i < BINDINGS6_MAX; i++)
 		leases += state->ipv6.bindings[i].origin == ORIGIN_DHCP && now_ms < state->ipv6.bindings[i].expires_ms;
 	print_line("leases %u", leases);
-	for (int i = 0; i < BINDINGS4_MAX; i++) {
-		const struct binding *b = &state->ipv4[i];
-		char address[ADDRESS_TEXT];
-		if (!is_live(b, now_ms))
-			continue;
-		if (b->state == BINDING_STATIC)
-			print_line("address %s remaining forever origin static state valid",
-				   format_address(b->address, address));
-		else
-			print_lease(b->address, b->server, b->expires_ms, now_ms);
-	}
+	for (int i = 0; i < BINDINGS4_MAX; i++)
+		if (is_live(&state->ipv4[i], now_ms))
+			print_lease(state->ipv4[i].address, state->ipv4[i].server, state->ipv4[i].expires_ms, now_ms);
 	for (int i = 0; i < BINDINGS6_MAX; i++) {
 		const struct binding6 *b = &state->ipv6.bindings[i];
 		if (now_ms >= b->expires_ms)

@@ -36,9 +36,6 @@ struct counters {
 	} log[DIRECTIONS][VERDICTS];
 };
 
-/* What machines say among themselves on any network with others, and never to the guest: no fault. */
-bool is_ordinary(unsigned verdict);
-
 /* With -v the first drop of each reason is told at once. */
 void count_drop(struct counters *, enum direction, unsigned verdict, uint64_t n, uint64_t now_ms);
 
@@ -57,5 +54,5 @@ uint64_t silence_ms(const struct counters *, enum direction, uint64_t now_ms);
 /* With -v: tells of the drops since the last line, one line per reason and second. Called about once a second. */
 void tell_drops(struct counters *, uint64_t now_ms);
 
-/* What SIGUSR1 asks for: lines for programs. questions: that the guard has asked by itself. */
+/* What SIGUSR1 asks for. questions: that the guard has asked by itself. */
 void print_summary(const struct counters *, uint64_t questions, const struct state *, uint64_t now_ms);

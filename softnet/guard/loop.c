@@ -10,7 +10,6 @@
 #include <unistd.h>
 #include "core/learn4/snoop_anchors4.h"
 #include "system/clock.h"
-#include "softnet/counts/report.h"
 #include "softnet/launch/escalation.h"
 #include "softnet/guard/hold_relay.h"
 #include "softnet/guard/keeping.h"
@@ -333,5 +332,6 @@ void finish_relay(struct relay *r, const char *why)
 	tell_drops(&r->counters, r->now_ms + TICK_MS); /* what the last second held back */
 	announce_drops(&r->drop_events, &r->announcer, &r->counters, true, r->now_ms);
 	announce_stop(&r->announcer, why, r->now_ms);
-	print_report(&r->counters, r->guard.state, r->now_ms); /* with -v */
+	if (is_verbose())
+		print_summary(&r->counters, r->questions.sent, r->guard.state, r->now_ms);
 }

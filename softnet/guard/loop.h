@@ -83,5 +83,5 @@ bool send_passed(struct relay *, enum direction, const struct packet *, uint32_t
 /* On what it decides. */
 struct trust trust_of(const struct relay *);
 
-/* Events that were held back, and why it ends; the files of state and metrics; and, with -v, the report. */
+/* Events that were held back, and why it ends; the files of state and metrics; and, with -v, the summary. */
 void finish_relay(struct relay *, const char *why);

@@ -55,15 +55,14 @@ static bool print_text(const struct guard_list *list, const struct options *opti
 		return false;
 	sheet.text[0] = '\0';
 	if (!has_pages)
-		write_table_head(&sheet, list->has_users, ANY_COLUMNS);
+		write_table_head(&sheet, list->has_users);
 	for (size_t i = 0; i < list->count; i++) {
 		const struct guard_view *view = &list->views[i];
 		if (has_pages) {
 			write_to(&sheet, "%s", i > 0 ? "\n" : "");
 			write_page(&sheet, view->status, user_name(view->user));
 		} else
-			write_table_row(&sheet, view->status, list->has_users ? user_name(view->user) : NULL,
-					ANY_COLUMNS);
+			write_table_row(&sheet, view->status, list->has_users ? user_name(view->user) : NULL);
 	}
 	print_doubles(&sheet, list);
 	bool is_printed = fputs(sheet.text, to) >= 0;

@@ -6,10 +6,9 @@
 #include <string.h>
 #include "port/io.h"
 #include "softnet/look/claims_text.h"
-#include "softnet/look/trusts_text.h"
 #include "system/text.h"
 
-enum { DROPS_SHOWN = 10, RECENT_S = 10, SILENT_S = 4, WIDE = 132 };
+enum { DROPS_SHOWN = 10, LIST_SHOWN = 64, RECENT_S = 10, SILENT_S = 4 };
 
 void write_to(struct sheet *sheet, const char *format, ...)
 {
@@ -24,7 +23,7 @@ void write_to(struct sheet *sheet, const char *format, ...)
 		sheet->text[sheet->length] = '\0';
 }
 
-struct word word(const char *format, ...)
+__attribute__((format(printf, 1, 2))) static struct word word(const char *format, ...)
 {
 	struct word w;
 	va_list arguments;
@@ -35,7 +34,7 @@ struct word word(const char *format, ...)
 	return w;
 }
 
-struct word word_in(const json_t *value)
+static struct word word_in(const json_t *value)
 {
 	if (json_is_integer(value))
 		return word("%" JSON_INTEGER_FORMAT, json_integer_value(value));
@@ -53,7 +52,7 @@ uint64_t number_of(const json_t *object, const char *key)
 	return n > 0 ? (uint64_t)n : 0;
 }
 
-bool is_true(const json_t *object, const char *key)
+static bool is_true(const json_t *object, const char *key)
 {
 	return json_is_true(json_object_get(object, key));
 }
@@ -85,7 +84,7 @@ struct word format_span(uint64_t seconds)
 }
 
 /* Seconds, or null: without end. */
-struct word left_of(const json_t *lease)
+static struct word left_of(const json_t *lease)
 {
 	const json_t *seconds = json_object_get(lease, "seconds");
 	if (!json_is_integer(seconds))
@@ -100,17 +99,12 @@ struct word format_bits(uint64_t octets)
 	return word("%s%sbit", amount.text, strchr(amount.text, ' ') ? "" : " ");
 }
 
-const json_t *side_of(const json_t *status, const char *key, const char *side)
+static const json_t *side_of(const json_t *status, const char *key, const char *side)
 {
 	return json_object_get(json_object_get(status, key), side);
 }
 
 /* --- in a few words --- */
-
-bool is_ordinary_drop(const json_t *drop)
-{
-	return is_true(drop, "ordinary");
-}
 
 /* The most frequent reason of those by which something was dropped just now. */
 static const json_t *recent_drop(const json_t *status)
@@ -118,10 +112,10 @@ static const json_t *recent_drop(const json_t *status)
 	size_t i;
 	const json_t *drop, *found = NULL;
 	const json_t *drops = json_object_get(status, "drops");
-	json_array_foreach(drops, i,
-			   drop) if (!is_ordinary_drop(drop) && json_is_integer(json_object_get(drop, "seconds")) &&
-				     number_of(drop, "seconds") < RECENT_S &&
-				     (!found || number_of(drop, "count") > number_of(found, "count"))) found = drop;
+	json_array_foreach(drops, i, drop) if (json_is_integer(json_object_get(drop, "seconds")) &&
+					       number_of(drop, "seconds") < RECENT_S &&
+					       (!found || number_of(drop, "count") > number_of(found, "count")))
+	    found = drop;
 	return found;
 }
 
@@ -254,7 +248,8 @@ static void write_situation(struct sheet *sheet, const json_t *status)
 
 /* --- a page --- */
 
-const char *label(const char **text)
+/* The label of a section stands before its first line only. */
+static const char *label(const char **text)
 {
 	const char *now = *text;
 	*text = "";
@@ -281,6 +276,45 @@ static void write_addresses(struct sheet *sheet, const json_t *status)
 	if (*name != '\0')
 		write_to(sheet, "%-10s none%s%s\n", name, may_make_addresses(status) ? " " : "",
 			 may_make_addresses(status) ? made_by_mac : "");
+}
+
+static void write_learned(struct sheet *sheet, const json_t *status, const char *key, const char *what, const char **name)
+{
+	size_t i;
+	const json_t *one;
+	json_array_foreach(json_object_get(status, key), i, one) if (i < LIST_SHOWN)
+	    write_to(sheet, "%-10s %s %.40s  %.40s  learned, %s\n", label(name), what, word_of(one, "address").text,
+		     word_of(one, "mac").text, left_of(one).text);
+}
+
+/* It is trusted to be the host, and no more. */
+static void write_resident(struct sheet *sheet, const json_t *status, const char **name)
+{
+	size_t i;
+	const json_t *one, *resident = side_of(status, "anchors", "resident");
+	bool has_why = json_is_string(json_object_get(resident, "why"));
+	json_array_foreach(json_object_get(resident, "addresses"), i, one) if (i < LIST_SHOWN)
+	    write_to(sheet, "%-10s host itself %.40s  %.40s%s%.60s\n", label(name), word_in(one).text,
+		     word_of(resident, "mac").text, has_why && i == 0 ? "  not the router: " : "",
+		     has_why && i == 0 ? word_of(resident, "why").text : "");
+}
+
+static void write_trusted(struct sheet *sheet, const json_t *status)
+{
+	static const char *const keys[][2] = {
+		{ "host", "host" }, { "servers", "DHCP server" }, { "resolvers", "resolver" }, { "macs", "gateway" }
+	};
+	size_t i;
+	const json_t *one;
+	const char *name = "trusts";
+	write_learned(sheet, status, "servers", "DHCP server", &name);
+	write_learned(sheet, status, "routers", "router", &name);
+	for (size_t key = 0; key < sizeof keys / sizeof *keys; key++)
+		json_array_foreach(side_of(status, "anchors", keys[key][0]), i, one) if (i < LIST_SHOWN)
+		    write_to(sheet, "%-10s %s %.40s\n", label(&name), keys[key][1], word_in(one).text);
+	write_resident(sheet, status, &name);
+	if (*name != '\0')
+		write_to(sheet, "%-10s nobody yet\n", name);
 }
 
 static void write_policy(struct sheet *sheet, const json_t *status)
@@ -400,27 +434,13 @@ void write_drop(struct sheet *sheet, const json_t *drop, const char *who, bool w
 static void write_drops(struct sheet *sheet, const json_t *status)
 {
 	const json_t *drops = json_object_get(status, "drops");
-	size_t i, shown = 0;
-	const json_t *drop;
-	json_array_foreach(drops, i, drop)
-	{
-		if (is_ordinary_drop(drop) || shown++ >= DROPS_SHOWN)
-			continue;
-		write_to(sheet, "%s", shown == 1 ? "\ndrops\n" : "");
-		write_drop(sheet, drop, NULL, true);
+	size_t count = json_array_size(drops);
+	for (size_t i = 0; i < count && i < DROPS_SHOWN; i++) {
+		write_to(sheet, "%s", i == 0 ? "\ndrops\n" : "");
+		write_drop(sheet, json_array_get(drops, i), NULL, true);
 	}
-	if (shown > DROPS_SHOWN)
-		write_to(sheet, "%16s%zu more reasons: --json has them\n", "", shown - DROPS_SHOWN);
-}
-
-static void write_ordinary(struct sheet *sheet, const json_t *status)
-{
-	const json_t *drop, *drops = json_object_get(status, "drops");
-	size_t i, shown = 0;
-	json_array_foreach(drops, i, drop) if (is_ordinary_drop(drop) && shown++ < DROPS_SHOWN)
-	    write_to(sheet, "%s%.40s %s", shown == 1 ? "\nnot for the VM, and no fault: " : ", ",
-		     word_of(drop, "reason").text, format_amount(number_of(drop, "count")).text);
-	write_to(sheet, "%s", shown > 0 ? "\n" : "");
+	if (count > DROPS_SHOWN)
+		write_to(sheet, "%16s%zu more reasons: --json has them\n", "", count - DROPS_SHOWN);
 }
 
 void write_summary(struct sheet *sheet, const json_t *status, const char *user)
@@ -450,15 +470,14 @@ void write_page(struct sheet *sheet, const json_t *status, const char *user)
 {
 	write_summary(sheet, status, user);
 	write_drops(sheet, status);
-	write_ordinary(sheet, status);
 }
 
 /* --- a table --- */
 
-void write_table_head(struct sheet *sheet, bool has_users, int columns)
+void write_table_head(struct sheet *sheet, bool has_users)
 {
-	write_to(sheet, "%-17s %7s %s%-15s %9s %9s %6s%s\n", "VM", "PID", has_users ? "USER       " : "", "ADDRESS",
-		 "OUT/s", "IN/s", "DROP/s", columns < WIDE ? "" : "  STATE");
+	write_to(sheet, "%-17s %7s %s%-15s %10s %10s %6s  %s\n", "VM", "PID", has_users ? "USER       " : "", "ADDRESS",
+		 "OUT/s", "IN/s", "DROP/s", "STATE");
 }
 
 /* The first one of IPv4, or the first one. */
@@ -471,14 +490,14 @@ static struct word main_address(const json_t *status)
 	return json_array_size(addresses) > 0 ? word_of(json_array_get(addresses, 0), "address") : word("-");
 }
 
-void write_table_row(struct sheet *sheet, const json_t *status, const char *user, int columns)
+void write_table_row(struct sheet *sheet, const json_t *status, const char *user)
 {
 	const json_t *out = side_of(status, "rates", "guest"), *in = side_of(status, "rates", "uplink");
 	write_to(sheet, "%-17.63s %7.10s ", word_of(status, "name").text, word_of(status, "pid").text);
 	if (user)
 		write_to(sheet, "%-10.32s ", user);
-	write_to(sheet, "%-15.40s %9s %9s %6s%s  ", main_address(status).text,
+	write_to(sheet, "%-15.40s %10s %10s %6s  ", main_address(status).text,
 		 format_bits(number_of(out, "octets")).text, format_bits(number_of(in, "octets")).text,
-		 format_amount(number_of(out, "drops") + number_of(in, "drops")).text, columns < WIDE ? "\n" : "");
+		 format_amount(number_of(out, "drops") + number_of(in, "drops")).text);
 	write_situation(sheet, status);
 }

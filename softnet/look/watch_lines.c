@@ -61,7 +61,7 @@ static bool tell_drops(const json_t *before, const json_t *status)
 	{
 		const json_t *old = find_like(json_object_get(before, "drops"), drop, "side", "reason");
 		uint64_t count = number_of(drop, "count"), known = number_of(old, "count");
-		if (count <= known || is_ordinary_drop(drop))
+		if (count <= known)
 			continue;
 		snprintf(what, sizeof what, "drop %.10s %.40s +%" PRIu64 ": ", word_of(drop, "side").text,
 			 word_of(drop, "reason").text, count - known);

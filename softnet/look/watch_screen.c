@@ -108,7 +108,7 @@ static void write_latest(struct sheet *sheet, const struct guard_list *list)
 	const json_t *drop;
 	for (size_t view = 0; view < list->count; view++)
 		json_array_foreach(json_object_get(list->views[view].status, "drops"), i,
-				   drop) if (n < LATEST_MAX && !is_ordinary_drop(drop) &&
+				   drop) if (n < LATEST_MAX &&
 					     json_is_integer(json_object_get(drop, "seconds"))) latest[n++] =
 		    (struct latest){ drop, list->count == 1
 					       ? NULL
@@ -120,12 +120,11 @@ static void write_latest(struct sheet *sheet, const struct guard_list *list)
 		write_drop(sheet, latest[i].drop, latest[i].name, false);
 }
 
-static void write_table(struct sheet *sheet, const struct guard_list *list, int columns)
+static void write_table(struct sheet *sheet, const struct guard_list *list)
 {
-	write_table_head(sheet, list->has_users, columns);
+	write_table_head(sheet, list->has_users);
 	for (size_t i = 0; i < list->count; i++)
-		write_table_row(sheet, list->views[i].status, list->has_users ? user_name(list->views[i].user) : NULL,
-				columns);
+		write_table_row(sheet, list->views[i].status, list->has_users ? user_name(list->views[i].user) : NULL);
 }
 
 /* What is above the drops must leave them a third of the screen, where they need that much. */
@@ -181,7 +180,7 @@ const char *compose_screen(const struct scene *scene, const struct guard_list *l
 		write_summary(&sheet, list->views[0].status, user_name(list->views[0].user));
 		write_history(&sheet, scene, columns);
 	} else if (list->count > 1)
-		write_table(&sheet, list, columns);
+		write_table(&sheet, list);
 	below[0] = '\0';
 	write_latest(&drops, list);
 	make_place(&sheet, &drops, rows);

@@ -83,14 +83,11 @@ static json_t *json_drop(const struct relay *r, const struct drop_count *drop)
 	struct trust trust = trust_of(r);
 	const struct specimen *last = &r->counters.last[drop->side][drop->verdict];
 	const char *frame = last->kept > 0 ? describe_frame(last->bytes, last->kept, last->length, text) : NULL;
-	json_t *one = json_pack(
+	return json_pack(
 	    "{s:s, s:s, s:s, s:o, s:o, s:s?, s:s?}", "side", side_names[drop->side], "reason",
 	    verdict_name(drop->verdict), "meaning", verdict_meaning(drop->verdict), "count", json_number(drop->count),
 	    "seconds", last->dropped_ms > 0 ? json_number((r->now_ms - last->dropped_ms) / MS) : json_null(), "frame",
 	    frame, "rule", find_deciding(&trust, r->rules, (enum direction)drop->side, drop->verdict, last, rule));
-	if (is_ordinary(drop->verdict))
-		json_object_set_new(one, "ordinary", json_true()); /* said of those alone */
-	return one;
 }
 
 static json_t *json_drops(const struct relay *r)

@@ -125,6 +125,13 @@ def reach_private(screen, guest, web, title, host):
                not reached and refused > 0)
 
 
+def show_counters(screen, lines):
+    """The report that softnet prints at its end: the lines between the last two that say "end"."""
+    ends = [at for at, line in enumerate(lines) if line == "end"]
+    report = lines[ends[-2] + 1:ends[-1]] if len(ends) > 1 else lines
+    screen.output("softnet", "\n".join(line for line in report if not line.startswith("softnet: ")))
+
+
 def one_guest(screen, image, softnet):
     screen.part("Part 1: one VM with no other network than softnet")
     with netns.Network() as network:
@@ -162,4 +169,5 @@ def one_guest(screen, image, softnet):
         status = guest.power_off()
         screen.row("power the VM off", "softnet ends too", f"exit status {status}", status == 0)
         why.look_back(screen, softnet, told, reason, count, sent_for[reason])
+        show_counters(screen, guest.process.output("err"))
         web.close()

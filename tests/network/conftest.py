@@ -127,6 +127,9 @@ def guest_image():
     return image
 
 
+needs_others = pytest.mark.skipif(not netns.has_other_users(), reason="no other user in this user namespace")
+
+
 def needs(*programs):
     """A mark for tests that use these programs."""
     missing = [program for program in programs if not shutil.which(program)]

@@ -14,7 +14,7 @@ import struct
 
 import dhcp_peers
 import services
-from netns import wait_for
+from netns import has_other_users, wait_for
 
 PREFIX, OTHER_PREFIX = "2a00:7700:1:1::/64", "2a00:7700:2:1::/64"
 GATEWAY, GATEWAY_MAC = "2a00:7700:1:1::1", "52:54:00:00:00:01"
@@ -130,7 +130,7 @@ def kea6(network, namespace, pool, valid, preferred=None, renew=None, rebind=Non
               # Its own choice it would keep in a file of the machine's.
               "server-id": {"type": "EN", "enterprise-id": 1, "identifier": name.encode().hex(), "persist": False},
               "valid-lifetime": valid, "preferred-lifetime": preferred or valid,
-              "subnet6": [{"subnet": prefix, "interface": interface, "pools": [{"pool": pool}], "rapid-commit": rapid,
+              "subnet6": [{"id": 1, "subnet": prefix, "interface": interface, "pools": [{"pool": pool}], "rapid-commit": rapid,
                            **subnet}],
               "option-data": [{"name": "dns-servers", "data": dns}] if dns else []}
     if delegated:
@@ -178,7 +178,7 @@ def start_networkd(network, guest):
                                    find_address=leased)
 
 
-CLIENTS = {"dhclient": start_dhclient, "dhcpcd": start_dhcpcd, "networkd": start_networkd}
+CLIENTS = {"dhclient": start_dhclient, "dhcpcd": start_dhcpcd, **({"networkd": start_networkd} if has_other_users() else {})}
 
 
 def start_client(network, guest, client, *options):

@@ -77,6 +77,11 @@ def why_not():
     return None
 
 
+def has_other_users():
+    """Whether there is anybody to become. A plain user's namespace has one user; what is root there has no rights outside."""
+    return sum(int(line.split()[2]) for line in pathlib.Path("/proc/self/uid_map").read_text().splitlines()) > 65534
+
+
 def isolated(arguments):
     """Run `arguments` in a network of its own; returns its exit status. To be called when not inside()."""
     environment = dict(os.environ, **{OUTER: os.readlink("/proc/self/ns/net")})
@@ -257,7 +262,7 @@ class Process:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
             with contextlib.suppress(NetworkError):
-                self.wait(3)
+                self.wait(4)
                 break
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)     # children that outlived it

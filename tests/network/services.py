@@ -42,7 +42,7 @@ def for_everybody(program):
 # --- softnet ----------------------------------------------------------------------------------------------------------
 
 class Counters:
-    """What softnet tells on SIGUSR1: what passed, and each reason to drop that occurred."""
+    """What softnet tells on SIGUSR1 and at its end: what passed, and each reason to drop that occurred."""
 
     def __init__(self, lines):
         self.passed = {"guest": 0, "uplink": 0}     # frames that came from this side and went on

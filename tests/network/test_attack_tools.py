@@ -94,7 +94,9 @@ PATIENCE = 20           # what a tool may take on a busy machine before its firs
 def run_all(network, namespace, commands, is_enough, meanwhile=lambda: None, seconds=SECONDS):
     """Run command lines side by side, for `seconds` and until `is_enough`; or until they end, or nobody has patience."""
     logs = network.logs                 # yersinia leaves a file where it is started
-    bounded = ["timeout", "-s", "INT", "-k", "1", str(PATIENCE), "sh", "-c"]
+    # ettercap wants to become nobody; where there is none, it stays what it is.
+    alone = [] if netns.has_other_users() else ["env", "EC_UID=0", "EC_GID=0"]
+    bounded = [*alone, "timeout", "-s", "INT", "-k", "1", str(PATIENCE), "sh", "-c"]
     end = time.monotonic() + seconds
     tools = [network.start([*bounded, f"cd {logs}; {command}"], namespace) for command in commands]
     meanwhile()

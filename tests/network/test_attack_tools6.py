@@ -22,7 +22,7 @@ import netns
 import oracle
 import oracle6
 import services
-from conftest import needs
+from conftest import needs, needs_others
 from ipv6_peers import GATEWAY, GATEWAY_LINK_LOCAL, GATEWAY_MAC, INTERNET, PREFIX, Guest6, radvd
 from test_attack_tools import counts_all, run_all
 
@@ -245,7 +245,7 @@ LONG = "ettercap", "bettercap", "dos-new-ip6"
 
 
 def case(name, *long):
-    marks = [needs(*PROGRAMS.get(name, ()))]
+    marks = [needs(*PROGRAMS.get(name, ())), *([needs_others] if name in ("ipv6toolkit", "redir6") else [])]
     return pytest.param(name, marks=[*marks, pytest.mark.long] if name in long else marks)
 
 

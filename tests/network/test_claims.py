@@ -18,15 +18,14 @@ import pytest
 import dhcp_peers
 import rawguest
 import services
+from conftest import needs_others
 from dhcp_peers import Guest
 from netns import NetworkError, run, wait_for
-from test_relay import has_other_users
 
 CLAIMS = pathlib.Path("/run/softnet/claims")
 # A DUID of type 2 behind an IAID, as every clone of an image with systemd has; dnsmasq and bootpd go by it alone.
 CLIENT_ID = "fff1f5dd7f00020000ab11cbfb30b097b63a67"
 USER = 12345
-needs_others = pytest.mark.skipif(not has_other_users(), reason="one user in this namespace")
 ONE, TWO = "52:54:00:00:00:0a", "52:54:00:00:00:0b"
 
 

@@ -19,8 +19,9 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
 import services
+from conftest import needs_others
 from netns import wait_for
-from status_peers import ADDRESS, MACS, needs_others, softnet
+from status_peers import ADDRESS, MACS, softnet
 from test_status_truth import place, say, start     # noqa: F401 (fixtures)
 
 COMMAND = 'trap "echo asked; exit 7" TERM; echo "ready $$"; while :; do sleep 0.05; done'

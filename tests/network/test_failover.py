@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+import dhcp_peers
 import services
 from conftest import needs
 from dhcp_peers import GATEWAY, Guest, all_of, kea, needs_peers, start_client
@@ -96,7 +97,7 @@ def saved(file):
     return file.read_text() if file.exists() else ""
 
 
-CLIENTS = "dhclient", "dhcpcd", "networkd"
+CLIENTS = [client for client in dhcp_peers.CLIENTS if client != "udhcpc"]
 
 
 @needs_peers(*CLIENTS)

@@ -25,9 +25,8 @@ from scapy.layers.l2 import Ether
 import netns
 import services
 import vm
-from conftest import needs
+from conftest import needs, needs_others
 from netns import wait_for
-from status_peers import needs_others
 
 PAGE = (services.CHECKOUT / "docs/integrations.md").read_text()
 MAC = "52:54:00:00:00:0a"

@@ -16,13 +16,13 @@ import macos
 import netns
 import rawguest
 import services
-from conftest import needs
+from conftest import needs, needs_others
 from macos import MAC
-from test_relay import ends_in_a_second, has_other_users, status_of
+from test_relay import ends_in_a_second, status_of
 
 NOBODY = 65534
 
-pytestmark = [needs("sudo", "setpriv"), pytest.mark.skipif(not has_other_users(), reason="one user in this namespace")]
+pytestmark = [needs("sudo", "setpriv"), needs_others]
 
 # In its own mount namespace the rules of sudo are ours; the doubles get their settings through the environment.
 AS_USER = """#!/bin/sh

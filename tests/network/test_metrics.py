@@ -12,6 +12,7 @@ import netns
 import policy_peers
 import rawguest
 import services
+from conftest import needs_others
 from control_peers import Channel
 
 openmetrics = pytest.importorskip("prometheus_client.openmetrics.parser")
@@ -117,6 +118,7 @@ def test_counts_are_what_was_sent(segment, folder, softnet, clock):
     assert not FILE.exists()
 
 
+@needs_others
 def test_a_folder_that_cannot_be_written(segment, folder, softnet, clock):
     FOLDER.chmod(0o755)
     failed = segment.start([softnet, "--vm-mac-address", MAC, "--guest", "tap:g-x", "--uplink", "tap:u-x,bridge=br0",

@@ -4,13 +4,14 @@ import pytest
 
 import names_peers
 import netns
+from conftest import needs, needs_others
 from names_peers import ALIAS, AT_ONCE, CDN, CLOSED, ELSEWHERE, EVIL, GOOD, REBOUND, hello, in_records, reply
 from services import softnet_path
 
 HELLO = b"\x16"
 
-pytestmark = pytest.mark.skipif(bool(names_peers.missing("nginx", "dig", "curl")),
-                                reason=f"not installed: {names_peers.missing('nginx', 'dig', 'curl')}")
+# nginx and dnsmasq become other users, or try to.
+pytestmark = [needs("nginx", "dig", "curl"), needs_others]
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from scapy.all import ESP, GRE, SCTP, SCTPChunkInit
 import netns
 import policy_peers
 import services
+from conftest import needs_others
 from policy_peers import (FOUR, GATEWAY4, GATEWAY6, LAN4, LAN6, NEAR4, NEAR6, NETWORK, NINE4, NINE6, ONE4, ONE6, OTHER4,
                           OTHER6, PRINTER4, PRINTER6, RESOLVER4, RESOLVER6, SIX, policy_check, verdicts_by_check,
                           who_reaches)
@@ -225,6 +226,7 @@ def test_check_names_what_is_wrong_with_a_tuple(softnet):
         assert status == 2 and wrong.split()[-1] in said, wrong
 
 
+@needs_others
 def test_check_needs_no_rights_and_opens_nothing(softnet):
     """As nobody, without /dev/net/tun or a network."""
     done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs",

@@ -18,7 +18,7 @@ import pytest
 import netns
 import rawguest
 import services
-from conftest import needs
+from conftest import needs, needs_others
 
 MAC, ROUTER_MAC = "52:54:00:00:00:0a", "52:54:00:00:00:01"
 ME, ROUTER, EXTERNAL = "192.168.77.10", "192.168.77.1", "1.1.1.1"
@@ -336,11 +336,6 @@ def test_memory_is_small_and_does_not_grow(network):
     assert after - before <= 128, f"from {before} to {after} KiB in {FLOOD} frames"
 
 
-def has_other_users():
-    """A user namespace with one user in it has nobody to become."""
-    return sum(int(line.split()[2]) for line in pathlib.Path("/proc/self/uid_map").read_text().splitlines()) > 1
-
-
 def test_started_as_root_it_gives_everything_up(tap_guest):
     status = status_of(tap_guest.guard.pid)
     for kind in "CapInh", "CapPrm", "CapEff", "CapAmb":
@@ -348,14 +343,14 @@ def test_started_as_root_it_gives_everything_up(tap_guest):
     assert status["NoNewPrivs"] == "1"
     users, groups = set(status["Uid"].split()), set(status["Gid"].split())
     assert len(users) == 1 and len(groups) == 1
-    if has_other_users():
+    if netns.has_other_users():
         assert users != {"0"} and groups != {"0"}
         assert int(status["CapBnd"], 16) == 0       # so that no program could give it back
         assert not set(status["Groups"].split()) - groups
 
 
 @needs("setcap", "setpriv")
-@pytest.mark.skipif(not has_other_users(), reason="one user in this namespace")
+@needs_others
 def test_capabilities_of_the_file_stay_with_nobody(network):
     """The guard drops them; the keeper of the command, which has no other user to become, does as well."""
     program = services.for_everybody(services.softnet_path())

@@ -8,6 +8,7 @@ Ports are not isolated: the two have to hear each other.
 
 import http.client
 import json
+import signal
 import subprocess
 
 import pytest
@@ -117,7 +118,8 @@ def test_failover_and_back(pair, network, softnet, options):
         assert mac_of(network.gateway, address) == MACS["one"] and served_by(network.gateway, address) == "one"
         # The backup calls it: kube-vip's nodes do.
         netns.wait_for(lambda: answers(two.namespace, address), 5, f"{address} for two")
-    one.keepalived.stop()
+    one.keepalived.signal(signal.SIGTERM)       # it has time to take its addresses away, and to say that it goes
+    one.keepalived.wait()
     netns.wait_for(two.holds, 10, "two to have both")
     for address in SHARED, SHARED6:
         netns.wait_for(lambda: answers(network.gateway, address), 5, f"{address} by two")

@@ -16,6 +16,7 @@ import pytest
 
 import dhcp_peers
 import rawguest
+from conftest import needs_others
 from dhcp_peers import GATEWAY
 from netns import run, wait_for
 
@@ -121,6 +122,7 @@ def test_full_disk(hosted, disk, end):
     vm.end(signal.SIGTERM)
 
 
+@needs_others
 def test_folder_that_others_closed(hosted, disk):
     """Root's folder with a file for the guard, who is nobody: the file alone is enough."""
     vm = Vm(hosted, disk / "state")

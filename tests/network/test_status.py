@@ -9,8 +9,9 @@ import socket
 import subprocess
 import threading
 
+from conftest import needs_others
 from status_peers import (     # noqa: F401 (fixtures)
-    ADDRESS, MACS, ROOTS, USER, USERS, guards, keys_of_contract, leave_no_folder, names, needs_others, program,
+    ADDRESS, MACS, ROOTS, USER, USERS, guards, keys_of_contract, leave_no_folder, names, program,
     softnet)
 
 
@@ -69,6 +70,7 @@ def test_the_keys_are_those_of_the_contract(guards):
 
 # --- entries --------------------------------------------------------------------------------------------------------
 
+@needs_others      # a plain user may not write to /
 def test_dead_entries_are_ignored_and_go_with_the_next_start(guards, tmp_path):
     living = guards("status-living")
     dead = guards("status-dead")

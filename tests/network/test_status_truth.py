@@ -18,8 +18,9 @@ import pytest
 from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
+from conftest import needs_others
 from netns import wait_for
-from status_peers import ADDRESS, MACS, NUMBERS, ROOTS, needs_others, program, softnet
+from status_peers import ADDRESS, MACS, NUMBERS, ROOTS, program, softnet
 
 OTHER = 61000 + random.randrange(3000)
 
@@ -265,26 +266,3 @@ def test_a_hypervisor_of_another_user_by_datagrams(start, place):
     wait_for(heard, 5, "the VM to hear")
     assert vm.returncode == 0 and vm.stdout.readline().startswith("heard")
     assert not guard.said() or "cannot send" not in guard.said()
-
-
-def test_a_bridge_that_asks_for_routers_itself_is_no_fault(network, softnet):
-    """The host's own IPv6 asks on each bridge that comes up. The guest is honest; nothing may look like a fault."""
-    network.host.ip("link add br0 type bridge mcast_snooping 0")
-    network.host.set_ipv6("br0", disable_ipv6=0, accept_ra=2, router_solicitations=3, router_solicitation_interval=1)
-    network.host.ip("address add 192.168.77.1/24 dev br0")
-    network.host.ip("link set br0 up")
-    client = network.namespace("client", ipv6=True)
-    guard = services.guard(network, client, "52:54:00:00:00:0a", "br0", "--name", "plain", "--vm-ip", "192.168.77.9")
-    client.ip("address add 192.168.77.9/24 dev eth0")
-    guard.wait_counters(lambda counters: counters.dropped("uplink", "rs-to-guest") >= 2, 30)
-    assert client.run("ping", "-c", "1", "-W", "5", "192.168.77.1")
-    page = services.status(network, "--vm", "plain")
-    state, last = page.splitlines()[1], page.splitlines()[-1]
-    assert "drop" not in state and "\ndrops\n" not in page, page
-    assert re.fullmatch(r"not for the VM, and no fault: rs-to-guest \d+", last), page
-    [drop] = json.loads(services.status(network, "--json", "--vm", "plain"))[0]["drops"]
-    assert drop["reason"] == "rs-to-guest" and drop["ordinary"] is True
-    guard.stop()
-    assert any("passed" in line and "frames from the VM" in line for line in guard.output("err"))
-    assert not any("lease" in line and "forever" in line for line in guard.output("err"))
-    assert "softnet: the VM had 192.168.77.9: static" in guard.output("err")

@@ -17,7 +17,7 @@ import subprocess
 
 from netns import NetworkError
 
-BOOT_SECONDS = 60       # about 1.5 s on an idle machine; a busy one may take long
+BOOT_SECONDS = 240      # about 1.5 s on an idle machine; a busy one may take long
 
 # What differs between the machines that QEMU imitates: the program, the machine's options, the serial console's name.
 MACHINES = {
