@@ -44,7 +44,7 @@ def start_kea(network, namespace, kind, config, leases, name):
         "loggers": [{"name": f"kea-{kind}", "severity": "INFO", "output_options": [{"output": "stdout"}]}]})
     path = network.logs / f"{name}.conf"
     path.write_text(json.dumps({kind.capitalize(): config}))
-    process = network.start(["env", f"KEA_PIDFILE_DIR={network.logs}", f"KEA_LOCKFILE_DIR={network.logs}",
+    process = network.start(["env", *(f"KEA_{what}_DIR={network.logs}" for what in ("PIDFILE", "LOCKFILE", "DHCP_DATA")),
                              f"kea-{kind}", "-c", path], namespace, name=f"{name}-{len(network.processes)}")
     process.wait_line(f"{kind.upper()}_STARTED", 10)
     process.leases = leases

@@ -32,8 +32,9 @@ def machine(network, name, number, bridge="br0"):
 def keepalived(network, namespace, priority, vmac):
     """One of the routers that share GATEWAY. The higher priority is the master while it lives."""
     path = network.logs / f"keepalived-{namespace.name}"
-    for kind in ".pid", ".vrrp":        # one that was killed leaves its own, and the number may be somebody else's by now
-        path.with_suffix(kind).unlink(missing_ok=True)
+    files = {what: path.with_suffix(f".{what}") for what in ("pid", "vrrp_pid", "checkers_pid", "bfd_pid")}
+    for file in files.values():     # one that was killed leaves its own, and the number may be somebody else's by now
+        file.unlink(missing_ok=True)
     path.with_suffix(".conf").write_text(f"""
 global_defs {{ router_id {namespace.name}
  vrrp_version 3
@@ -48,7 +49,7 @@ vrrp_instance one {{ state BACKUP
  virtual_ipaddress {{ {GATEWAY}/24 }} }}
 """)
     return network.start(["keepalived", "--vrrp", "--dont-fork", "--log-console", "-f", path.with_suffix(".conf"),
-                          "-p", path.with_suffix(".pid"), "-r", path.with_suffix(".vrrp")], namespace)
+                          *(f"--{what}={file}" for what, file in files.items())], namespace)
 
 
 def relay(network, server, name, number):

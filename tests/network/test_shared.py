@@ -55,7 +55,8 @@ vrrp_instance {kind} {{
         files = self.network.logs / f"keepalived-{self.name}"
         self.keepalived = self.network.start(
             ["keepalived", "--dont-fork", "--vrrp", "--log-console", "--log-detail", f"--use-file={self.config}",
-             f"--pid={files}.pid", f"--vrrp_pid={files}.vrrp"], self.namespace, name=f"keepalived-{self.name}-{len(self.network.processes)}")
+             # It locks those of what it does not do here, too.
+             *(f"--{what}={files}.{what}" for what in ("pid", "vrrp_pid", "checkers_pid", "bfd_pid"))], self.namespace, name=f"keepalived-{self.name}-{len(self.network.processes)}")
 
     def holds(self, *addresses):
         shown = self.namespace.ip("address show dev eth0")
