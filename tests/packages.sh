@@ -61,6 +61,7 @@ check?          hping3                -
 check?          thc-ipv6              -
 check?          ipv6toolkit           -
 check?          bettercap             -
+check?          bpftool               -           shows the programs that the kernel has
 check?          passt                 -           an uplink that other people wrote
 check?          nginx-light           -           hosts with names, and those who call them
 check?          openssl               -

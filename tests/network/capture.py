@@ -34,8 +34,11 @@ class Capture:
         self.interface = interface
         with namespace.entered():
             self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        with contextlib.suppress(OSError):
+        self.has_room = True
+        try:
             self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 256 << 20)
+        except OSError:
+            self.has_room = False
         self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.socket.setsockopt(netns.SOL_PACKET, netns.PACKET_AUXDATA, 1)
         if outgoing is None:                # else a flood would fill the buffer with what is not wanted
@@ -136,6 +139,8 @@ def check_captures(port, captures, name, more=()):
     """Stop the captures, and let the oracle judge what they have, and more records."""
     records = [*(record for capture in captures for record in capture.stop()), *more]
     for capture in captures:
+        if capture.lost and not capture.has_room:
+            pytest.skip("frames were lost to the capture, for only root has a buffer that holds them all")
         assert capture.lost == 0, f"the capture on {capture.interface} lost {capture.lost} frames"
     assert any(record.where == oracle.LEFT for record in records), f"nothing ever left {name}: what was tested?"
     oracle.check(port, records, name)

@@ -4,6 +4,7 @@
 """
 
 import os
+import shutil
 import signal
 import subprocess
 
@@ -21,6 +22,8 @@ GATEWAY, GATEWAY_MAC, FAR = "192.168.77.1", "52:54:00:00:00:01", "1.1.1.1"
 def why_not():
     if os.geteuid() != 0 or not netns.has_other_users():
         return "needs root, for the kernel takes no programs from others"
+    if not shutil.which("bpftool"):
+        return "not installed: bpftool"
     said = subprocess.run([services.softnet_path(), "detach", "no-such-port"], capture_output=True, text=True)
     return "softnet was built without the guard in the kernel" if "built without" in said.stderr else None
 

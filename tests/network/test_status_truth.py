@@ -144,8 +144,8 @@ def test_a_vm_that_never_came_and_a_network_that_went(start, place):
             vm.connect(str(place / "vm"))
             say(vm, guard.mac)
             wait_for(lambda: "away" not in first_line("truth-away"), 5, "the VM to be there")
+            switch.close()          # first: the guard must not come back into its queue
             connection.close()
-            switch.close()
             gone = wait_for(lambda: re.fullmatch(
                 r"the network is away for (\d+) s: the other end closed the stream; waiting for the uplink",
                 first_line("truth-away")), 5, "the network to be away")
