@@ -24,7 +24,7 @@ end_beside() {
 # What the network tests need, made while the kernel looks at our programs: it does that on one core. Not beside the network
 # tests, for some of them count the programs that the kernel has.
 if [ "$(uname)" = Linux ]; then
-	begin_beside make -s vm macos-doubles program
+	begin_beside make -s vm macos-doubles
 	meson test -C "$build" --suite ebpf --print-errorlogs || exit
 	end_beside || exit
 fi

@@ -16,8 +16,6 @@ from test_attach import why_not
 MAC, OTHER_MAC, ROUTER, FOREIGN = "52:54:00:00:00:0a", "52:54:00:00:00:0b", "192.168.77.1", "192.168.77.99"
 TOOLS = {f"/sbin/{name}": shutil.which(name, path="/usr/sbin:/sbin:/usr/bin:/bin") for name in ("ip", "tc")}
 VERIFY_SECONDS = 300        # 20 on an idle machine: an imitated processor lets the kernel check the programs
-# QEMU moves octet by octet what a kernel moves by the instructions of these names.
-NO_STRING_MOVES = "clearcpuid=erms,fsrm,rep_good"
 
 pytestmark = [pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
               pytest.mark.skipif(None in TOOLS.values() or not shutil.which("cpio"), reason="not installed: ip, tc or cpio")]
@@ -64,7 +62,7 @@ def machine(network, softnet, guest_image, tmp_path):
         files.update({path: path for path in vm.libraries_of(program)})
     files.update({f"/modules/{path.name}": path for path in (guest_image / "modules").iterdir()})
     machine = Machine(network, "old", vm.image_with(guest_image, tmp_path, files), "52:54:00:00:00:99",
-                      "hubport,id=n0,hubid=0", megabytes=512, more=NO_STRING_MOVES)
+                      "hubport,id=n0,hubid=0", megabytes=512)
     machine.boot(VERIFY_SECONDS)
     for command in (
             "for module in veth cls_bpf sch_ingress; do [ ! -e /modules/$module.ko ] || insmod /modules/$module.ko; done",

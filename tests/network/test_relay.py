@@ -317,6 +317,7 @@ def status_of(pid):
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not OPTIMIZED.exists(), reason="build/softnet is not built")
 def test_memory_is_small_and_does_not_grow(network):
     network.bridge("br0")
