@@ -367,7 +367,7 @@ static void open_all(enum stage stage)
 		relay.port[FROM_GUEST] = open_guest(&peer_fd);
 	if (stage == plan.uplink && !relay.kernel)
 		relay.port[TO_GUEST] = open_uplink();
-	if (stage == plan.registry) /* last: who sees the guard listed may start the VM, which finds its port */
+	if (stage == plan.registry) /* behind the ports of this stage: who sees the guard listed may start the VM */
 		enter_registry(&registry, &relay.control);
 }
 

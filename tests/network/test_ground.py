@@ -16,7 +16,7 @@ import ipv6_peers
 import services
 from control_peers import FOLDER, folder      # noqa: F401 (a fixture)
 from dhcp_peers import GATEWAY, INTERNET, Guest, serve, start_client
-from netns import NetworkError, wait_for
+from netns import NetworkError, Stalls, wait_for
 
 OTHER_MAC = "02:00:00:00:00:77"
 
@@ -51,8 +51,11 @@ class Moved(Guest):
         """By itself the guest's kernel would ask for the gateway's new MAC address within a minute."""
         self.namespace.ip("neighbor flush dev eth0")
         for address in addresses or (GATEWAY,):
-            wait_for(lambda: " 0% packet loss" in self.namespace.run("ping", "-c", "2", "-i", "0.2", "-W", "1", address,
-                                                                     check=False), 15, f"{address} to answer")
+            begin = time.monotonic()
+            with Stalls() as stalls:
+                wait_for(lambda: " 0% packet loss" in self.namespace.run("ping", "-c", "2", "-i", "0.2", "-W", "1", address,
+                                                                         check=False), 15, f"{address} to answer")
+            assert time.monotonic() - begin < stalls.added_to(15)
 
 
 @pytest.fixture
