@@ -54,7 +54,7 @@ class Port:
     anchors: object = None          # oracle_anchors.Anchors: routers and servers are learned, and none is named above
     leases: dict = dataclasses.field(default_factory=dict)          # address: Lease
     transactions: dict = dataclasses.field(default_factory=dict)    # xid: Transaction
-    had_lease: bool = False
+    first_lease: float = float("inf")      # when the first ACK of all arrived
     client_ids: dict = dataclasses.field(default_factory=dict)      # identifier: until when it may have a lease
     new_client_ids: list = dataclasses.field(default_factory=list)  # times, of those beyond four
     sent_dhcp: list = dataclasses.field(default_factory=list)       # times
@@ -191,10 +191,10 @@ def judge_client_message(port, now, destination, ip):
     require(may_have_names(port.names, host_names(message.options)), "DHCP name of another, or of a service")
     to_all = ip.destination == BROADCAST_IP
     require(to_all == (destination == BROADCAST_MAC) and (to_all or not is_group(destination)), "DHCP addressing")
-    # What renews a lease that the guard does not know; it may not yet have read an ACK that is there already. Once there
-    # was a lease it must be one that ended.
+    # What renews a lease that the guard does not know; it may not yet have read an ACK that is there already. Once it
+    # has read one, the lease must be one that ended.
     resync = message.type == REQUEST and not any(now > lease.since + SLACK for lease in port.live(now)) and \
-        (not port.had_lease or message.ciaddr in port.leases)
+        (now <= port.first_lease + SLACK or message.ciaddr in port.leases)
     private = all(ipaddress.ip_address(a).is_private for a in (ip.source, ip.destination))
     require(to_all or port.is_server(ip.destination, now) or (resync and private), "DHCP to a host that is no server")
     require(ip.port == SERVER_PORT or (message.type == REQUEST and not to_all and port.owns(message.ciaddr, now)),
@@ -343,7 +343,8 @@ def judge_to_guest(port, now, data):
     require(kind in (0x0800, 0x0806) or kind == IPV6 and port.ipv6, "EtherType [P9 P61 P64]")
     if kind == IPV6:
         return port.ipv6.judge_to_guest(now, destination, source, data[14:])
-    held = {lease.address for lease in port.live(now) if now < lease.until - SLACK and not port.shares(lease.address)}
+    held = {lease.address for lease in port.live(now) if lease.since + SLACK < now < lease.until - SLACK and
+            not port.shares(lease.address)}     # surely: what it lets in may have come before the ACK
     old = {address for address in held if now > port.leases[address].since + CONFLICT_WINDOW + SLACK}
     if kind == 0x0806:
         arp = data[14:]
@@ -438,7 +439,7 @@ def learn_lease(port, now, t, ip, message):
     old = port.leases.get(message.yiaddr)
     since = old.since if old and now < old.until else now
     begin = t.requested if t.requested is not None else t.since
-    port.had_lease = True
+    port.first_lease = min(port.first_lease, now)
     port.client_ids[t.client_id] = max(port.client_ids.get(t.client_id, 0), begin + seconds)
     routers = *message.addresses(3), *message.routers_of_routes()
     lease = Lease(message.yiaddr, since, begin + seconds, subnet, message.addresses(6), t.client_id, ip.source_port,

@@ -227,6 +227,16 @@ def test_a_lease_begins_and_ends():
         "ack", yiaddr=OTHER_IP))], *bound())) == 1                                          # used before it was given
 
 
+def test_the_guard_may_not_have_read_yet_what_has_arrived():
+    stranger = "192.168.77.60"
+    renewal = client_message("request", source=stranger, to=ROUTER_IP, mac=ROUTER, ciaddr=stranger, xid=9)
+    assert faults([(0.1, oracle.LEFT, renewal)], *bound()) == []        # to a guard without a lease it is honest
+    assert len(faults([(1, oracle.LEFT, renewal)], *bound())) == 1
+    early = data(source=MY_IP, to=MY_IP, ether=OTHER, mac=ME)           # came in front of the ACK
+    assert faults([(0.1, oracle.DELIVERED, early)], *bound()) == []
+    assert len(faults([(1, oracle.DELIVERED, early)], *bound())) == 1
+
+
 def test_rules_and_rates():
     lan = {"allow": ("192.168.0.0/16",), "block": ("192.168.77.12/32", "1.0.0.0/8")}
     assert faults([(1, oracle.LEFT, data(to=OTHER_IP, mac=OTHER))], *bound(**lan)) == []
