@@ -29,6 +29,11 @@ struct guard {
 	void *context;
 };
 
+INLINE struct view view_of(const struct guard *guard, uint64_t now_ms)
+{
+	return (struct view){ guard->config, guard->state, now_ms };
+}
+
 /*
  * Once, before the first frame: fills the buckets by the rates of the config, and empties the table of flows, keyed as the
  * state is, and names with it. The pointers above are set, and config and state are ready.

@@ -110,7 +110,7 @@ SUBPROGRAM uint32_t judge_outward(struct __sk_buff *skb, const struct config *co
 	if (!is_given(config) || !is_given(state))
 		return DROP_QUEUE_FULL;
 	struct frame frame = { skb, frame_of(skb).length, longest };
-	return number_of(judge_from_guest(config, state, &frame, now_ms));
+	return number_of(judge_from_guest((struct view){ config, state, now_ms }, &frame));
 }
 
 SUBPROGRAM uint32_t judge_inward(struct __sk_buff *skb, const struct config *config, const struct state *state, uint64_t now_ms,
@@ -119,7 +119,7 @@ SUBPROGRAM uint32_t judge_inward(struct __sk_buff *skb, const struct config *con
 	if (!is_given(config) || !is_given(state))
 		return DROP_QUEUE_FULL;
 	struct frame frame = { skb, frame_of(skb).length, longest };
-	return number_of(judge_to_guest(config, state, &frame, now_ms));
+	return number_of(judge_to_guest((struct view){ config, state, now_ms }, &frame));
 }
 
 INLINE uint32_t longest_of(struct __sk_buff *skb)
@@ -201,7 +201,7 @@ SUBPROGRAM uint32_t settle(struct __sk_buff *skb, struct kernel_memory *memory, 
 	if (d.flow != 0)
 		d.verdict = ask_flows(&memory->flows, d, to_guest, facts, now_ms);
 	const struct state *state = &memory->state[memory->state_at % STATE_COPIES];
-	d.verdict = charge(config, state, &memory->buckets, &frame, d, to_guest, now_ms);
+	d.verdict = charge((struct view){ config, state, now_ms }, &memory->buckets, &frame, d, to_guest);
 	unlock_tables(memory);
 	return d.verdict;
 }

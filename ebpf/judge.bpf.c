@@ -35,7 +35,7 @@ SEC("xdp") int from_guest(struct xdp_md *xdp)
 	const struct state *state = bpf_map_lookup_elem(&states, &zero);
 	const uint64_t *now_ms = bpf_map_lookup_elem(&clocks, &zero);
 	struct frame frame = { xdp, (uint32_t)bpf_xdp_get_buff_len(xdp) };
-	return config && state && now_ms ? (int)number_of(judge_from_guest(config, state, &frame, *now_ms)) : NO_MAPS;
+	return config && state && now_ms ? (int)number_of(judge_from_guest((struct view){ config, state, *now_ms }, &frame)) : NO_MAPS;
 }
 
 SEC("xdp") int to_guest(struct xdp_md *xdp)
@@ -45,7 +45,7 @@ SEC("xdp") int to_guest(struct xdp_md *xdp)
 	const struct state *state = bpf_map_lookup_elem(&states, &zero);
 	const uint64_t *now_ms = bpf_map_lookup_elem(&clocks, &zero);
 	struct frame frame = { xdp, (uint32_t)bpf_xdp_get_buff_len(xdp) };
-	return config && state && now_ms ? (int)number_of(judge_to_guest(config, state, &frame, *now_ms)) : NO_MAPS;
+	return config && state && now_ms ? (int)number_of(judge_to_guest((struct view){ config, state, *now_ms }, &frame)) : NO_MAPS;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

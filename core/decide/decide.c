@@ -47,7 +47,7 @@ enum verdict decide(struct guard *guard, enum direction direction, const struct 
 		d.verdict = ask_flows(guard->flows, d, to_guest, &p, now_ms);
 	if (guard->names != 0 && guard->config->has_names)
 		d.verdict = ask_names(guard, d, to_guest, &p, frame, now_ms);
-	d.verdict = charge(guard->config, guard->state, guard->buckets, frame, d, to_guest, now_ms);
+	d.verdict = charge(view_of(guard, now_ms), guard->buckets, frame, d, to_guest);
 	return finish(guard, d, frame, now_ms);
 }
 

@@ -5,6 +5,6 @@
 struct decision judge_frame(const struct config *config, const struct state *state, enum direction direction,
 			    const struct frame *frame, uint64_t now_ms)
 {
-	return direction == TO_GUEST ? judge_to_guest(config, state, frame, now_ms)
-				     : judge_from_guest(config, state, frame, now_ms);
+	struct view view = { config, state, now_ms };
+	return direction == TO_GUEST ? judge_to_guest(view, frame) : judge_from_guest(view, frame);
 }

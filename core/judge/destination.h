@@ -30,15 +30,15 @@ INLINE struct permission by_ruling(const struct config *config, const struct con
 }
 
 /* The sets behind the aliases are only searched when a rule names one. */
-INLINE uint32_t aliases_of4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+INLINE uint32_t aliases_of4(struct view view, struct address a)
 {
-	const uint32_t *alias = config->policy.alias;
+	const uint32_t *alias = view.config->policy.alias;
 	uint32_t found = 1u << ALIAS_GLOBAL;
-	if (alias[ALIAS_HOST] != NO_NODE && is_host4(config, a))
+	if (alias[ALIAS_HOST] != NO_NODE && is_host4(view.config, a))
 		found |= 1u << ALIAS_HOST;
-	if (alias[ALIAS_GATEWAY] != NO_NODE && is_router4(config, state, a, now_ms))
+	if (alias[ALIAS_GATEWAY] != NO_NODE && is_router4(view, a))
 		found |= 1u << ALIAS_GATEWAY;
-	if (alias[ALIAS_DNS] != NO_NODE && is_resolver4(config, state, a, now_ms))
+	if (alias[ALIAS_DNS] != NO_NODE && is_resolver4(view, a))
 		found |= 1u << ALIAS_DNS;
 	return found;
 }
@@ -83,16 +83,15 @@ INLINE uint8_t verdict_of_resolver(const struct contact *to)
 }
 
 /* What the guest may reach where no rule decides. */
-INLINE uint8_t verdict_of_unruled4(const struct config *config, const struct state *state, const struct contact *to,
-				   uint8_t special, uint64_t now_ms)
+INLINE uint8_t verdict_of_unruled4(struct view view, const struct contact *to, uint8_t special)
 {
 	if (special == CLASS_GROUP)
 		return to->peer.low == (MAPPED_IPV4 | 0xe00000fbU) && is_mdns(to) ? PASS : DROP_DST_MULTICAST;
-	if (special == CLASS_BROADCAST || is_directed_broadcast(state, to->peer, now_ms))
+	if (special == CLASS_BROADCAST || is_directed_broadcast(view.state, to->peer, view.now_ms))
 		return DROP_DST_BROADCAST;
-	if (special == CLASS_GLOBAL || is_host4(config, to->peer))
+	if (special == CLASS_GLOBAL || is_host4(view.config, to->peer))
 		return PASS;
-	return is_resolver4(config, state, to->peer, now_ms) ? verdict_of_resolver(to) : DROP_DST_PRIVATE;
+	return is_resolver4(view, to->peer) ? verdict_of_resolver(to) : DROP_DST_PRIVATE;
 }
 
 /* --expose is a promise to the clients of that port. */
@@ -141,29 +140,29 @@ SUBPROGRAM uint32_t reach_of4(const struct config *config, const struct state *s
 {
 	if (!is_given(config) || !is_given(state) || !is_given(c))
 		return DROP_DST_INVALID;
-	struct ruling ruling = rule_on(&config->policy, c, aliases_of4(config, state, c->peer, now_ms));
-	if (!c->inward && (ruling.special == CLASS_NEVER || is_sole4(config, state, c->peer, now_ms)))
+	struct view view = { config, state, now_ms };
+	struct ruling ruling = rule_on(&config->policy, c, aliases_of4(view, c->peer));
+	if (!c->inward && (ruling.special == CLASS_NEVER || is_sole4(view, c->peer)))
 		return DROP_DST_INVALID;
 	if (ruling.class != CLASS_NONE)
 		return permission_number(by_ruling(config, c, ruling));
-	return c->inward ? verdict_of_stranger(config, c) : verdict_of_unruled4(config, state, c, ruling.special, now_ms);
+	return c->inward ? verdict_of_stranger(config, c) : verdict_of_unruled4(view, c, ruling.special);
 }
 
 /* For both directions, by contact->inward. A later fragment has DROP_PORTS_UNKNOWN where its ports would decide. */
-INLINE struct permission may_contact4(const struct config *config, const struct state *state, const struct contact *c,
-				      uint64_t now_ms)
+INLINE struct permission may_contact4(struct view view, const struct contact *c)
 {
-	return permission_of(reach_of4(config, state, c, now_ms));
+	return permission_of(reach_of4(view.config, view.state, c, view.now_ms));
 }
 
 /* Could the guest talk to the peer in any way, or the peer call the guest? Else nobody needs to know its MAC. */
-APART bool has_business_with4(const struct config *config, const struct state *state, struct address peer, uint64_t now_ms)
+APART bool has_business_with4(struct view view, struct address peer)
 {
 	struct contact c = { .peer = peer, .ports = PORTS_ANY };
-	if ((uint8_t)reach_of4(config, state, &c, now_ms) == PASS)
+	if ((uint8_t)reach_of4(view.config, view.state, &c, view.now_ms) == PASS)
 		return true;
 	c.inward = 1;
-	return config->stateful && (uint8_t)reach_of4(config, state, &c, now_ms) == PASS;
+	return view.config->stateful && (uint8_t)reach_of4(view.config, view.state, &c, view.now_ms) == PASS;
 }
 
 /* What part of its datagram a packet is. Ports are in the first. */

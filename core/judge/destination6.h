@@ -75,37 +75,36 @@ SUBPROGRAM bool is_in_site(const struct config *config, const struct state6 *sta
 }
 
 /* As aliases_of4() of destination.h. */
-INLINE uint32_t aliases_of6(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+INLINE uint32_t aliases_of6(struct view view, struct address a)
 {
-	const uint32_t *alias = config->policy.alias;
+	const uint32_t *alias = view.config->policy.alias;
 	uint32_t found = 0;
-	if (alias[ALIAS_HOST] != NO_NODE && is_host6(config, a))
+	if (alias[ALIAS_HOST] != NO_NODE && is_host6(view.config, a))
 		found |= 1u << ALIAS_HOST;
-	if (alias[ALIAS_GATEWAY] != NO_NODE && is_router6(config, state, a, now_ms))
+	if (alias[ALIAS_GATEWAY] != NO_NODE && is_router6(view, a))
 		found |= 1u << ALIAS_GATEWAY;
-	if (alias[ALIAS_DNS] != NO_NODE && is_resolver6(config, state, a, now_ms))
+	if (alias[ALIAS_DNS] != NO_NODE && is_resolver6(view, a))
 		found |= 1u << ALIAS_DNS;
-	if (alias[ALIAS_GLOBAL] != NO_NODE && !is_in_site(config, &state->ipv6, a.high))
+	if (alias[ALIAS_GLOBAL] != NO_NODE && !is_in_site(view.config, &view.state->ipv6, a.high))
 		found |= 1u << ALIAS_GLOBAL;
 	return found;
 }
 
 /* As verdict_of_unruled4() of destination.h. */
-INLINE uint8_t verdict_of_unruled6(const struct config *config, const struct state *state, const struct contact *to,
-				   uint8_t special, uint64_t now_ms)
+INLINE uint8_t verdict_of_unruled6(struct view view, const struct contact *to, uint8_t special)
 {
 	struct address a = to->peer;
 	if (special == CLASS_GROUP)
 		return a.high == 0xff02000000000000ULL && a.low == 0xfb && is_mdns(to) ? PASS : DROP_DST_MULTICAST;
-	if (is_host6(config, a))
+	if (is_host6(view.config, a))
 		return PASS;
-	uint8_t verdict = is_resolver6(config, state, a, now_ms) ? verdict_of_resolver(to) : DROP_DST_PRIVATE;
+	uint8_t verdict = is_resolver6(view, a) ? verdict_of_resolver(to) : DROP_DST_PRIVATE;
 	if (verdict == PASS)
 		return PASS;
-	if (special == CLASS_GLOBAL && !is_in_site(config, &state->ipv6, a.high))
+	if (special == CLASS_GLOBAL && !is_in_site(view.config, &view.state->ipv6, a.high))
 		return PASS;
 	/* RFC 4443: of ICMPv6 only echo and errors come here. A router's link-local address is no way to anywhere. */
-	if (is_link_local(a) && to->protocol == PROTOCOL_ICMP6 && is_router6(config, state, a, now_ms))
+	if (is_link_local(a) && to->protocol == PROTOCOL_ICMP6 && is_router6(view, a))
 		return PASS;
 	return special == CLASS_GLOBAL && verdict != DROP_PORTS_UNKNOWN ? DROP_DST_LOCAL_NET : verdict;
 }
@@ -117,15 +116,15 @@ SUBPROGRAM uint32_t reach_of6(const struct config *config, const struct state *s
 {
 	if (!is_given(config) || !is_given(state) || !is_given(c))
 		return DROP_DST_INVALID | IS_FINAL;
-	bool is_sole = is_held6(config, state, c->peer, now_ms) && !is_shared(config, c->peer);
+	struct view view = { config, state, now_ms };
+	bool is_sole = is_held6(view, c->peer) && !is_shared(config, c->peer);
 	if (!c->inward && (is_ipv4(c->peer) || is_sole))
 		return DROP_DST_INVALID | IS_FINAL;
-	struct ruling ruling = rule_on(&config->policy, c, aliases_of6(config, state, c->peer, now_ms));
+	struct ruling ruling = rule_on(&config->policy, c, aliases_of6(view, c->peer));
 	if (!c->inward && ruling.special == CLASS_NEVER)
 		return DROP_DST_INVALID | IS_FINAL;
 	if (ruling.class == CLASS_NONE)
-		return c->inward ? verdict_of_stranger(config, c)
-				 : verdict_of_unruled6(config, state, c, ruling.special, now_ms);
+		return c->inward ? verdict_of_stranger(config, c) : verdict_of_unruled6(view, c, ruling.special);
 	struct permission permission = by_ruling(config, c, ruling);
 	bool final = permission.verdict != PASS || ruling.prefix_length >= TRANSLATED_PREFIX_MIN;
 	return permission_number(permission) | (final ? IS_FINAL : 0);
@@ -161,18 +160,17 @@ BIG_SUBPROGRAM uint32_t reach_with_translators(const struct config *config, cons
 }
 
 /* As may_contact4() of destination.h. */
-INLINE struct permission may_contact6(const struct config *config, const struct state *state, const struct contact *c,
-				      uint64_t now_ms)
+INLINE struct permission may_contact6(struct view view, const struct contact *c)
 {
-	return permission_of(reach_with_translators(config, state, c, now_ms));
+	return permission_of(reach_with_translators(view.config, view.state, c, view.now_ms));
 }
 
 /* As has_business_with4() of destination.h. */
-APART bool has_business_with6(const struct config *config, const struct state *state, struct address peer, uint64_t now_ms)
+APART bool has_business_with6(struct view view, struct address peer)
 {
 	struct contact c = { .peer = peer, .ports = PORTS_ANY };
-	if ((uint8_t)reach_with_translators(config, state, &c, now_ms) == PASS)
+	if ((uint8_t)reach_with_translators(view.config, view.state, &c, view.now_ms) == PASS)
 		return true;
 	c.inward = 1;
-	return config->stateful && (uint8_t)reach_with_translators(config, state, &c, now_ms) == PASS;
+	return view.config->stateful && (uint8_t)reach_with_translators(view.config, view.state, &c, view.now_ms) == PASS;
 }

@@ -100,16 +100,15 @@ INLINE bool is_on_link(const struct binding *b, struct address a)
 }
 
 /* With isolation the next hop is a router, whatever the IP destination says (RFC 4562 2). Resolvers may be neighbors. */
-INLINE uint32_t next_hop4(const struct config *config, const struct state *state, uint64_t mac, uint32_t binding,
-			  struct address to, uint64_t now_ms)
+INLINE uint32_t next_hop4(struct view view, uint64_t mac, uint32_t binding, struct address to)
 {
-	if (!config->isolation || mac_is_group(mac) || is_gateway_mac(config, state, mac, now_ms) ||
-	    is_to_resident(config, to, mac) || !needs_router4(config, state, now_ms))
+	if (!view.config->isolation || mac_is_group(mac) || is_gateway_mac(view, mac) ||
+	    is_to_resident(view.config, to, mac) || !needs_router4(view.config, view.state, view.now_ms))
 		return HOP_ROUTER;
 	limit_for_verifier(binding, BINDINGS4_MAX);
-	if (binding >= BINDINGS4_MAX || !is_on_link(&state->ipv4[binding], to))
+	if (binding >= BINDINGS4_MAX || !is_on_link(&view.state->ipv4[binding], to))
 		return HOP_WRONG;
-	return is_resolver4(config, state, to, now_ms) ? HOP_ROUTER : HOP_NEIGHBOR;
+	return is_resolver4(view, to) ? HOP_ROUTER : HOP_NEIGHBOR;
 }
 
 INLINE struct contact contact4(struct address peer, bool inward, const struct ipv4 *ip, const struct udp *ports)
@@ -143,46 +142,43 @@ INLINE bool is_dhcp_port(uint16_t port)
 }
 
 /* Source, protocol and destination of a well-formed datagram that is not DHCP. */
-INLINE struct decision judge_data4_from_guest(const struct config *config, const struct state *state,
-					      const struct frame *frame, const struct ethernet *eth,
-					      const struct ipv4 *ip, const struct udp *ports, uint64_t now_ms)
+INLINE struct decision judge_data4_from_guest(struct view view, struct packet4 p)
 {
-	if (!has_lease4(state, now_ms))
+	if (!has_lease4(view.state, view.now_ms))
 		return drop(DROP_IP4_NO_LEASE);
-	uint32_t binding = find_binding4(state, ip->source, now_ms);
+	uint32_t binding = find_binding4(view.state, p.ip->source, view.now_ms);
 	if (binding == NO_BINDING)
 		return drop(DROP_IP4_SRC_SPOOF);
-	if (ip->protocol == PROTOCOL_IGMP) {
-		if (!is_plain_igmp(frame, ip))
+	if (p.ip->protocol == PROTOCOL_IGMP) {
+		if (!is_plain_igmp(p.frame, p.ip))
 			return drop(DROP_IGMP_INVALID);
-		if (!mac_fits_ipv4(state, eth->destination, ip->destination, now_ms))
+		if (!mac_fits_ipv4(view.state, p.eth->destination, p.ip->destination, view.now_ms))
 			return drop(DROP_L2L3_MISMATCH);
 		return pass(RATE_OF_REPORT, binding);
 	}
-	bool to_group = is_group4(ip->destination);
-	if (ip->protocol == PROTOCOL_ICMP && (is_icmp_control(frame, ip) || (to_group && is_fragment(ip))))
+	bool to_group = is_group4(p.ip->destination);
+	if (p.ip->protocol == PROTOCOL_ICMP && (is_icmp_control(p.frame, p.ip) || (to_group && is_fragment(p.ip))))
 		return drop(DROP_ICMP_CONTROL);
-	if (is_ipv6_header_type(ip->protocol))
+	if (is_ipv6_header_type(p.ip->protocol))
 		return drop(DROP_IP4_MALFORMED);
-	if (!mac_fits_ipv4(state, eth->destination, ip->destination, now_ms))
+	if (!mac_fits_ipv4(view.state, p.eth->destination, p.ip->destination, view.now_ms))
 		return drop(DROP_L2L3_MISMATCH);
-	struct contact to = contact4(ip->destination, false, ip, ports);
-	struct permission permission = may_contact4(config, state, &to, now_ms);
-	uint32_t hop = next_hop4(config, state, eth->destination, binding, ip->destination, now_ms);
-	bool link_scope = eth->destination == MAC_BROADCAST || ipv4_of_address(ip->destination) >> 8 == 0xe00000U;
-	bool group_frame = mac_is_group(eth->destination);
+	struct contact to = contact4(p.ip->destination, false, p.ip, p.ports);
+	struct permission permission = may_contact4(view, &to);
+	uint32_t hop = next_hop4(view, p.eth->destination, binding, p.ip->destination);
+	bool link_scope = p.eth->destination == MAC_BROADCAST || ipv4_of_address(p.ip->destination) >> 8 == 0xe00000U;
+	bool group_frame = mac_is_group(p.eth->destination);
 	uint8_t bucket = group_frame ? bucket_of_group(&permission, link_scope) : RATE_FREE;
-	struct data_frame data = { hop, portion_of(ip->more_fragments, ip->fragment_offset), group_frame, bucket,
+	struct data_frame data = { hop, portion_of(p.ip->more_fragments, p.ip->fragment_offset), group_frame, bucket,
 				   binding };
-	struct decision d = decide_data(config, permission, data);
-	if (may_pass(d) && is_error4(frame, ip) && !is_about_guest4(state, frame, ip, now_ms))
+	struct decision d = decide_data(view.config, permission, data);
+	if (may_pass(d) && is_error4(p.frame, p.ip) && !is_about_guest4(view.state, p.frame, p.ip, view.now_ms))
 		return refuse_finally(d, DROP_ICMP_ERROR_QUOTE);
-	bool seeks = d.verdict == DROP_L2_NEXT_HOP && d.flow == 0 && may_seek_routers4(config, state, now_ms);
+	bool seeks = d.verdict == DROP_L2_NEXT_HOP && d.flow == 0 && may_seek_routers4(view);
 	return seeks ? punt(PUNT_NEXT_HOP, RATE_FREE) : d;
 }
 
-INLINE struct decision judge_ipv4_from_guest(const struct config *config, const struct state *state,
-					     const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
+INLINE struct decision judge_ipv4_from_guest(struct view view, const struct frame *frame, const struct ethernet *eth)
 {
 	struct ipv4 ip;
 	if (!parse_ipv4(frame, ETHERNET_HEADER, &ip) || ip.ttl == 0 || ip.reserved_flag)
@@ -204,33 +200,32 @@ INLINE struct decision judge_ipv4_from_guest(const struct config *config, const 
 		if (ports.length < 8 || too_long)
 			return drop(DROP_L4_MALFORMED);
 		if (is_dhcp_port(ports.source) || is_dhcp_port(ports.destination))
-			return judge_dhcp4_from_guest(config, &ip, &ports);
+			return judge_dhcp4_from_guest(view.config, &ip, &ports);
 	}
-	return judge_data4_from_guest(config, state, frame, eth, &ip, &ports, now_ms);
+	return judge_data4_from_guest(view, (struct packet4){ frame, eth, &ip, &ports });
 }
 
-INLINE struct decision judge_from_guest(const struct config *config, const struct state *state,
-					const struct frame *frame, uint64_t now_ms)
+INLINE struct decision judge_from_guest(struct view view, const struct frame *frame)
 {
 	struct ethernet eth;
 	if (!parse_ethernet(frame, &eth))
 		return drop(DROP_FRAME_RUNT);
-	if (octets_on_wire(frame) > config->max_frame)
+	if (octets_on_wire(frame) > view.config->max_frame)
 		return drop(DROP_FRAME_OVERSIZE);
-	if (eth.source != config->vm_mac)
+	if (eth.source != view.config->vm_mac)
 		return drop(DROP_ETH_SRC_SPOOF);
-	if (eth.destination == MAC_NONE || eth.destination == config->vm_mac)
+	if (eth.destination == MAC_NONE || eth.destination == view.config->vm_mac)
 		return drop(DROP_ETH_DST_INVALID);
 	if (is_bridge_group(eth.destination))
 		return drop(DROP_ETH_DST_RESERVED);
 	if (eth.type == ETHERTYPE_ARP)
-		return judge_arp_from_guest(config, state, frame, &eth, now_ms);
+		return judge_arp_from_guest(view, frame, &eth);
 	if (eth.type == ETHERTYPE_IPV4)
-		return judge_ipv4_from_guest(config, state, frame, &eth, now_ms);
+		return judge_ipv4_from_guest(view, frame, &eth);
 	if (eth.type == ETHERTYPE_IPV6)
-		return judge_ipv6_from_guest(config, state, frame, &eth, now_ms);
+		return judge_ipv6_from_guest(view, frame, &eth);
 	if (eth.type == ETHERTYPE_RARP)
-		return judge_rarp_from_guest(config, frame, &eth);
+		return judge_rarp_from_guest(view.config, frame, &eth);
 	return drop(is_vlan_tag(eth.type) ? DROP_ETHERTYPE_VLAN : DROP_ETHERTYPE_UNKNOWN);
 }
 
@@ -247,16 +242,15 @@ INLINE bool is_impossible_source4(struct address a, uint8_t protocol)
  * Not one of the trusted, but the snooper has to look: those are silent; the server knows an id that no other knows; or a
  * second relay brings a copy of the answer, which is no answer any more and no sign of a rogue.
  */
-INLINE bool may_be_server4(const struct config *config, const struct state *state, uint32_t source, uint64_t mac,
-			   uint32_t transaction, struct address given, uint64_t now_ms)
+INLINE bool may_be_server4(struct view view, uint32_t source, uint64_t mac, uint32_t transaction, struct address given)
 {
-	if (may_succeed_server4(config, state, source, mac, now_ms))
+	if (may_succeed_server4(view.config, view.state, source, mac, view.now_ms))
 		return true;
 	limit_for_verifier(transaction, TRANSACTIONS_MAX);
 	if (transaction >= TRANSACTIONS_MAX)
 		return false;
-	const struct transaction *t = &state->dhcp4[transaction];
-	return (t->secret && may_vouch_server4(config, state, source, mac, now_ms)) ||
+	const struct transaction *t = &view.state->dhcp4[transaction];
+	return (t->secret && may_vouch_server4(view.config, view.state, source, mac, view.now_ms)) ||
 	       (t->done && same_address(t->acked, given));
 }
 
@@ -264,10 +258,9 @@ INLINE bool may_be_server4(const struct config *config, const struct state *stat
  * What is wrong with a reply that the fixed fields already tell (RFC 2131 2). Only what is left costs a token of the
  * snooper: a flood of forged replies must not drown the one that the guest waits for.
  */
-INLINE uint8_t fault_of_reply(const struct config *config, const struct state *state, const struct frame *frame,
-			      const struct ethernet *eth, const struct ipv4 *ip, uint64_t now_ms)
+INLINE uint8_t fault_of_reply(struct view view, struct packet4 p)
 {
-	struct reader r = read_from(frame, ip->payload + 8, ip->end);
+	struct reader r = read_from(p.frame, p.ip->payload + 8, p.ip->end);
 	skip_bytes(&r, 4);
 	uint32_t transaction_id = read_be32(&r);
 	skip_bytes(&r, 8);
@@ -276,30 +269,28 @@ INLINE uint8_t fault_of_reply(const struct config *config, const struct state *s
 	uint64_t client_mac = read_be48(&r);
 	if (!r.ok)
 		return DROP_DHCP4_MALFORMED;
-	uint32_t transaction = find_transaction4(state, transaction_id, now_ms);
-	if (!is_trusted_server4(config, state, ipv4_of_address(ip->source), eth->source, now_ms) &&
-	    !may_be_server4(config, state, ipv4_of_address(ip->source), eth->source, transaction, given, now_ms))
+	uint32_t transaction = find_transaction4(view.state, transaction_id, view.now_ms);
+	if (!is_trusted_server4(view.config, view.state, ipv4_of_address(p.ip->source), p.eth->source, view.now_ms) &&
+	    !may_be_server4(view, ipv4_of_address(p.ip->source), p.eth->source, transaction, given))
 		return DROP_DHCP4_ROGUE_SERVER;
-	if (client_mac != config->vm_mac)
+	if (client_mac != view.config->vm_mac)
 		return DROP_DHCP4_NOT_FOR_GUEST;
 	return transaction < TRANSACTIONS_MAX ? PASS : DROP_DHCP4_NO_TRANSACTION;
 }
 
-INLINE struct decision judge_dhcp4_to_guest(const struct config *config, const struct state *state,
-					    const struct frame *frame, const struct ethernet *eth,
-					    const struct ipv4 *ip, const struct udp *udp, uint64_t now_ms)
+INLINE struct decision judge_dhcp4_to_guest(struct view view, struct packet4 p)
 {
-	if (udp->source != DHCP_SERVER_PORT && udp->destination != DHCP_CLIENT_PORT)
+	if (p.ports->source != DHCP_SERVER_PORT && p.ports->destination != DHCP_CLIENT_PORT)
 		return drop(DROP_DHCP4_CLIENT);
-	if (is_fragment(ip))
+	if (is_fragment(p.ip))
 		return drop(DROP_DHCP4_MALFORMED);
-	if (udp->destination != DHCP_CLIENT_PORT) /* it may come from any: RFC 2131 4.1 fixes only this one */
+	if (p.ports->destination != DHCP_CLIENT_PORT) /* it may come from any: RFC 2131 4.1 fixes only this one */
 		return drop(DROP_DHCP4_PORT_MISUSE);
-	if (config->dhcp_off)
+	if (view.config->dhcp_off)
 		return drop(DROP_DHCP4_DISABLED);
-	if (eth->destination != config->vm_mac && eth->destination != MAC_BROADCAST)
+	if (p.eth->destination != view.config->vm_mac && p.eth->destination != MAC_BROADCAST)
 		return drop(DROP_L2_NOT_FOR_GUEST);
-	uint8_t fault = fault_of_reply(config, state, frame, eth, ip, now_ms);
+	uint8_t fault = fault_of_reply(view, p);
 	return fault == PASS ? punt(PUNT_DHCP4_SERVER, RATE_OF_UPLINK_DHCP) : drop(fault);
 }
 
@@ -314,16 +305,15 @@ INLINE uint8_t bucket_of_igmp(const struct frame *frame, const struct ipv4 *ip)
  * What comes from the network and is well-formed so far. Where flows are tracked its transport header must stand where it was
  * judged; IGMP keeps the guest in its groups and is nobody's call.
  */
-INLINE struct decision judge_data4_to_guest(const struct config *config, const struct state *state,
-					    const struct frame *frame, const struct ethernet *eth,
-					    const struct ipv4 *ip, uint64_t now_ms)
+INLINE struct decision judge_data4_to_guest(struct view view, const struct frame *frame, const struct ethernet *eth,
+					    const struct ipv4 *ip)
 {
 	bool to_group = mac_is_group(eth->destination);
-	uint8_t bucket = to_group ? bucket_of_uplink(config, state, eth->source, false, now_ms) : RATE_FREE;
+	uint8_t bucket = to_group ? bucket_of_uplink(view, eth->source, false) : RATE_FREE;
 	struct udp ports = { 0, 0, 0 };
 	if (ip->protocol == PROTOCOL_IGMP)
 		return pass(bucket == RATE_OF_UPLINK_GATEWAY ? bucket : bucket_of_igmp(frame, ip), NO_BINDING);
-	if (!config->stateful)
+	if (!view.config->stateful)
 		return pass(bucket, NO_BINDING);
 	if (is_fragment(ip) && is_bad_fragment(ip))
 		return drop(DROP_IP4_FRAGMENT);
@@ -333,12 +323,11 @@ INLINE struct decision judge_data4_to_guest(const struct config *config, const s
 		return drop(DROP_L4_MALFORMED);
 	struct contact from = contact4(ip->source, true, ip, &ports);
 	enum portion portion = portion_of(ip->more_fragments, ip->fragment_offset);
-	return decide_data(config, may_contact4(config, state, &from, now_ms),
+	return decide_data(view.config, may_contact4(view, &from),
 			   (struct data_frame){ HOP_ROUTER, portion, to_group, bucket, NO_BINDING });
 }
 
-INLINE struct decision judge_ipv4_to_guest(const struct config *config, const struct state *state,
-					   const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
+INLINE struct decision judge_ipv4_to_guest(struct view view, const struct frame *frame, const struct ethernet *eth)
 {
 	struct ipv4 ip;
 	if (!parse_ipv4(frame, ETHERNET_HEADER, &ip) || ip.reserved_flag)
@@ -349,44 +338,43 @@ INLINE struct decision judge_ipv4_to_guest(const struct config *config, const st
 			return drop(DROP_L4_MALFORMED);
 		/* The guest's client message comes back to it only from another machine: port 68 as source. */
 		if (is_dhcp_port(udp.source) || is_dhcp_port(udp.destination))
-			return judge_dhcp4_to_guest(config, state, frame, eth, &ip, &udp, now_ms);
+			return judge_dhcp4_to_guest(view, (struct packet4){ frame, eth, &ip, &udp });
 	}
-	if (is_sole4(config, state, ip.source, now_ms))
+	if (is_sole4(view, ip.source))
 		return drop(DROP_IP4_SRC_IS_GUEST);
 	if (is_impossible_source4(ip.source, ip.protocol))
 		return drop(DROP_IP4_SRC_INVALID);
-	if (speaks_as_router4(config, state, ip.source, eth->source, now_ms))
+	if (speaks_as_router4(view, ip.source, eth->source))
 		return drop(DROP_IP4_GATEWAY_SPOOF);
-	if (mac_is_group(eth->destination) && mac_fits_ipv4(state, MAC_NONE, ip.destination, now_ms))
+	if (mac_is_group(eth->destination) && mac_fits_ipv4(view.state, MAC_NONE, ip.destination, view.now_ms))
 		return drop(DROP_L2L3_MISMATCH); /* a unicast datagram in a group frame, RFC 1122 3.3.6 */
 	if (ip.protocol == PROTOCOL_ICMP && is_icmp_control(frame, &ip))
 		return drop(DROP_ICMP_CONTROL);
-	if (is_error4(frame, &ip) && is_about_others4(state, frame, &ip, now_ms))
+	if (is_error4(frame, &ip) && is_about_others4(view.state, frame, &ip, view.now_ms))
 		return drop(DROP_ICMP_ERROR_QUOTE);
-	return judge_data4_to_guest(config, state, frame, eth, &ip, now_ms);
+	return judge_data4_to_guest(view, frame, eth, &ip);
 }
 
-INLINE struct decision judge_to_guest(const struct config *config, const struct state *state, const struct frame *frame,
-				      uint64_t now_ms)
+INLINE struct decision judge_to_guest(struct view view, const struct frame *frame)
 {
 	struct ethernet eth;
 	if (!parse_ethernet(frame, &eth))
 		return drop(DROP_FRAME_RUNT);
-	if (octets_on_wire(frame) > config->max_frame)
+	if (octets_on_wire(frame) > view.config->max_frame)
 		return drop(DROP_FRAME_OVERSIZE);
 	if (mac_is_group(eth.source) || eth.source == MAC_NONE)
 		return drop(DROP_ETH_SRC_INVALID);
-	if (eth.source == config->vm_mac)
+	if (eth.source == view.config->vm_mac)
 		return drop(DROP_ETH_SRC_IS_GUEST);
-	if (!mac_is_group(eth.destination) && eth.destination != config->vm_mac)
+	if (!mac_is_group(eth.destination) && eth.destination != view.config->vm_mac)
 		return drop(DROP_L2_NOT_FOR_GUEST);
 	if (is_bridge_group(eth.destination))
 		return drop(DROP_ETH_DST_RESERVED);
 	if (eth.type == ETHERTYPE_ARP)
-		return judge_arp_to_guest(config, state, frame, &eth, now_ms);
+		return judge_arp_to_guest(view, frame, &eth);
 	if (eth.type == ETHERTYPE_IPV4)
-		return judge_ipv4_to_guest(config, state, frame, &eth, now_ms);
+		return judge_ipv4_to_guest(view, frame, &eth);
 	if (eth.type == ETHERTYPE_IPV6)
-		return judge_ipv6_to_guest(config, state, frame, &eth, now_ms);
+		return judge_ipv6_to_guest(view, frame, &eth);
 	return drop(is_vlan_tag(eth.type) ? DROP_ETHERTYPE_VLAN : DROP_ETHERTYPE_UNKNOWN);
 }

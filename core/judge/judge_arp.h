@@ -22,57 +22,55 @@ INLINE bool may_probe(const struct state *state, struct address target, uint64_t
 }
 
 /* The network's own machines. */
-INLINE bool is_reserved4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+INLINE bool is_reserved4(struct view view, struct address a)
 {
-	return is_router4(config, state, a, now_ms) || is_resolver4(config, state, a, now_ms) ||
-	       is_dhcp_server4(config, state, a, now_ms) || is_resident(config, a);
+	return is_router4(view, a) || is_resolver4(view, a) || is_dhcp_server4(view, a) || is_resident(view.config, a);
 }
 
 /* Asking for a host that the policy refuses anyway is a scan. Next hops, servers and resolvers may always be asked for. */
-INLINE bool may_ask_for(const struct config *config, const struct state *state, struct address target, uint64_t now_ms)
+INLINE bool may_ask_for(struct view view, struct address target)
 {
-	return !needs_router4(config, state, now_ms) || is_reserved4(config, state, target, now_ms) ||
-	       owns_address4(state, target, now_ms) || has_business_with4(config, state, target, now_ms);
+	return !needs_router4(view.config, view.state, view.now_ms) || is_reserved4(view, target) ||
+	       owns_address4(view.state, target, view.now_ms) || has_business_with4(view, target);
 }
 
 /*
  * Nobody may keep the guest from its gateway, or from an address: a neighbor that asks in a flood uses up what answers to it
  * cost, and one that makes the guest ask for many what questions for neighbors cost. RFC 5227 3: a claim asks for its sender.
  */
-INLINE uint8_t bucket_of_arp(const struct config *config, const struct state *state, const struct ethernet *eth,
-			     const struct arp *arp, uint64_t now_ms)
+INLINE uint8_t bucket_of_arp(struct view view, const struct ethernet *eth, const struct arp *arp)
 {
 	if (is_unset(arp->sender) || same_address(arp->sender, arp->target))
 		return RATE_OF_ARP_CLAIM;
 	if (arp->operation == ARP_REPLY)
-		return is_known_mac(config, state, eth->destination, now_ms) ? RATE_OF_ARP_GATEWAY : RATE_OF_ARP_ANSWER;
-	return is_reserved4(config, state, arp->target, now_ms) ? RATE_OF_ARP_GATEWAY : RATE_OF_ARP;
+		return is_known_mac(view.config, view.state, eth->destination, view.now_ms) ? RATE_OF_ARP_GATEWAY
+											    : RATE_OF_ARP_ANSWER;
+	return is_reserved4(view, arp->target) ? RATE_OF_ARP_GATEWAY : RATE_OF_ARP;
 }
 
-INLINE struct decision judge_arp_from_guest(const struct config *config, const struct state *state,
-					    const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
+INLINE struct decision judge_arp_from_guest(struct view view, const struct frame *frame, const struct ethernet *eth)
 {
 	struct arp arp;
 	if (!parse_arp(frame, ETHERNET_HEADER, &arp))
 		return drop(DROP_ARP_MALFORMED);
-	if (arp.sender_mac != config->vm_mac)
+	if (arp.sender_mac != view.config->vm_mac)
 		return drop(DROP_ARP_SHA_SPOOF);
 	if (mac_is_group(eth->destination) && eth->destination != MAC_BROADCAST)
 		return drop(DROP_L2L3_MISMATCH);
-	uint8_t bucket = bucket_of_arp(config, state, eth, &arp, now_ms);
+	uint8_t bucket = bucket_of_arp(view, eth, &arp);
 	if (is_unset(arp.sender)) {
-		if (arp.operation != ARP_REQUEST || !may_probe(state, arp.target, now_ms))
+		if (arp.operation != ARP_REQUEST || !may_probe(view.state, arp.target, view.now_ms))
 			return drop(DROP_ARP_PROBE_TARGET);
 		return pass(bucket, NO_BINDING);
 	}
-	if (!has_lease4(state, now_ms))
+	if (!has_lease4(view.state, view.now_ms))
 		return drop(DROP_ARP_NO_LEASE);
-	uint32_t binding = find_binding4(state, arp.sender, now_ms);
+	uint32_t binding = find_binding4(view.state, arp.sender, view.now_ms);
 	if (binding == NO_BINDING)
 		return drop(DROP_ARP_SPA_SPOOF);
-	if (arp.operation == ARP_REQUEST && !may_ask_for(config, state, arp.target, now_ms))
+	if (arp.operation == ARP_REQUEST && !may_ask_for(view, arp.target))
 		return drop(DROP_ARP_TARGET_DENIED);
-	if (arp.operation == ARP_REQUEST && is_learnable_router4(config, state, arp.target, now_ms))
+	if (arp.operation == ARP_REQUEST && is_learnable_router4(view, arp.target))
 		return punt(PUNT_GATEWAY_ARP, bucket);
 	return pass(bucket, binding);
 }
@@ -95,51 +93,48 @@ enum { CONFLICT_WINDOW_MS = 10000 };
  * RFC 826 does not ask that the sender's MAC be the frame's: load balancers and proxies answer for another. For the
  * addresses that matter it has to be, but where both MACs are a router's own.
  */
-INLINE bool may_answer_for(const struct config *config, const struct state *state, const struct arp *arp,
-			   uint64_t source, uint64_t now_ms)
+INLINE bool may_answer_for(struct view view, const struct arp *arp, uint64_t source)
 {
-	if (mac_is_group(arp->sender_mac) || arp->sender_mac == MAC_NONE || arp->sender_mac == config->vm_mac)
+	if (mac_is_group(arp->sender_mac) || arp->sender_mac == MAC_NONE || arp->sender_mac == view.config->vm_mac)
 		return false;
 	uint32_t sender = ipv4_of_address(arp->sender);
-	if (is_router4(config, state, arp->sender, now_ms))
-		return router_mac4(config, state, sender, source, now_ms) == ROUTER_MAC &&
-		       router_mac4(config, state, sender, arp->sender_mac, now_ms) == ROUTER_MAC;
-	return !is_sole4(config, state, arp->sender, now_ms) && !is_resident(config, arp->sender) &&
-	       !is_dhcp_server4(config, state, arp->sender, now_ms) && !is_resolver4(config, state, arp->sender, now_ms);
+	if (is_router4(view, arp->sender))
+		return router_mac4(view.config, view.state, sender, source, view.now_ms) == ROUTER_MAC &&
+		       router_mac4(view.config, view.state, sender, arp->sender_mac, view.now_ms) == ROUTER_MAC;
+	return !is_sole4(view, arp->sender) && !is_resident(view.config, arp->sender) &&
+	       !is_dhcp_server4(view, arp->sender) && !is_resolver4(view, arp->sender);
 }
 
 /* What the network says in a router's name. */
-INLINE struct decision judge_router_arp(const struct config *config, const struct state *state, const struct arp *arp,
-					uint8_t bucket, uint64_t now_ms)
+INLINE struct decision judge_router_arp(struct view view, const struct arp *arp, uint8_t bucket)
 {
 	uint32_t lesson = LESSON_NONE;
-	bool is_learnable = is_learnable_router4(config, state, arp->sender, now_ms) &&
-			    !poses_as_resident(config, arp->sender, arp->sender_mac);
+	bool is_learnable = is_learnable_router4(view, arp->sender) &&
+			    !poses_as_resident(view.config, arp->sender, arp->sender_mac);
 	if (is_learnable)
-		lesson = lesson_of_arp(state, ipv4_of_address(arp->sender), arp->sender_mac,
-				       arp->operation == ARP_REPLY, now_ms);
-	else if (poses_as_router4(config, state, arp->sender, arp->sender_mac, now_ms))
+		lesson = lesson_of_arp(view.state, ipv4_of_address(arp->sender), arp->sender_mac,
+				       arp->operation == ARP_REPLY, view.now_ms);
+	else if (poses_as_router4(view, arp->sender, arp->sender_mac))
 		lesson = LESSON_SPOOF;
 	if (lesson == LESSON_SPOOF)
 		return drop(DROP_ARP_GATEWAY_SPOOF);
 	return lesson == LESSON_NONE ? pass(bucket, NO_BINDING) : punt(PUNT_GATEWAY_ARP, bucket);
 }
 
-INLINE struct decision judge_arp_to_guest(const struct config *config, const struct state *state,
-					  const struct frame *frame, const struct ethernet *eth, uint64_t now_ms)
+INLINE struct decision judge_arp_to_guest(struct view view, const struct frame *frame, const struct ethernet *eth)
 {
 	struct arp arp;
 	if (!parse_arp(frame, ETHERNET_HEADER, &arp))
 		return drop(DROP_ARP_MALFORMED);
-	if (arp.sender_mac != eth->source && !may_answer_for(config, state, &arp, eth->source, now_ms))
+	if (arp.sender_mac != eth->source && !may_answer_for(view, &arp, eth->source))
 		return drop(DROP_ARP_SHA_SPOOF);
-	uint32_t binding = find_binding4(state, arp.sender, now_ms);
+	uint32_t binding = find_binding4(view.state, arp.sender, view.now_ms);
 	bool concerns_guest = !mac_is_group(eth->destination) || binding != NO_BINDING ||
-			      may_probe(state, arp.target, now_ms);
-	uint8_t bucket = bucket_of_uplink(config, state, eth->source, concerns_guest, now_ms);
+			      may_probe(view.state, arp.target, view.now_ms);
+	uint8_t bucket = bucket_of_uplink(view, eth->source, concerns_guest);
 	limit_for_verifier(binding, BINDINGS4_MAX);
-	if (binding < BINDINGS4_MAX && !config->arp_conflicts_pass && !is_shared(config, arp.sender) &&
-	    now_ms >= state->ipv4[binding].since_ms + CONFLICT_WINDOW_MS)
+	if (binding < BINDINGS4_MAX && !view.config->arp_conflicts_pass && !is_shared(view.config, arp.sender) &&
+	    view.now_ms >= view.state->ipv4[binding].since_ms + CONFLICT_WINDOW_MS)
 		return drop(DROP_ARP_CLAIMS_GUEST);
-	return judge_router_arp(config, state, &arp, bucket, now_ms);
+	return judge_router_arp(view, &arp, bucket);
 }

@@ -27,9 +27,9 @@ INLINE uint8_t fault_of_nd_carrier(const struct ipv6 *ip)
 
 /* --- guest to uplink --------------------------------------------------------------------------------------------- */
 
-INLINE struct decision pass_nd(const struct ethernet *eth, const struct ipv6 *ip, uint8_t bucket, uint32_t binding)
+INLINE struct decision pass_nd(struct packet6 p, uint8_t bucket, uint32_t binding)
 {
-	return mac_fits_ipv6(eth->destination, ip->destination) ? pass(bucket, binding) : drop(DROP_L2L3_MISMATCH);
+	return mac_fits_ipv6(p.eth->destination, p.ip->destination) ? pass(bucket, binding) : drop(DROP_L2L3_MISMATCH);
 }
 
 /* What speaks against it that the guest claims this address by DAD (RFC 4862 5.4); others may still object. */
@@ -39,8 +39,8 @@ SUBPROGRAM uint32_t fault_of_claim(const struct config *config, const struct sta
 	struct address a = { high, low };
 	if (!is_given(config) || !is_given(state))
 		return DROP_ND_PREFIX_UNKNOWN;
-	if (is_reserved6(config, state, a, now_ms) || is_wanted_by_neighbor(&state->ipv6, high, low, now_ms) ||
-	    is_made_from_other_mac(config, low))
+	if (is_reserved6((struct view){ config, state, now_ms }, a) ||
+	    is_wanted_by_neighbor(&state->ipv6, high, low, now_ms) || is_made_from_other_mac(config, low))
 		return DROP_ND_TARGET_RESERVED;
 	if (config->ipv6_eui64_only || is_anycast_id(low) || !is_slaac_prefix(&state->ipv6, high, now_ms))
 		return DROP_ND_PREFIX_UNKNOWN;
@@ -53,76 +53,70 @@ SUBPROGRAM uint32_t fault_of_claim(const struct config *config, const struct sta
  * on the link (RFC 6620 3.2.3); without any router it asks for one, which may announce the prefix. An address that was taken
  * from the guest is no such one: by DAD of its own it may still claim it.
  */
-INLINE struct decision judge_unbound(const struct config *config, const struct state *state, struct address a,
-				     uint8_t otherwise, uint64_t now_ms)
+INLINE struct decision judge_unbound(struct view view, struct address a, uint8_t otherwise)
 {
-	bool lacks_router = (is_global6(a) || is_unique_local(a)) && !has_heard_router6(&state->ipv6, now_ms) &&
-			    !is_slaac_prefix(&state->ipv6, a.high, now_ms);
-	if (is_lost6(&state->ipv6, a.high, a.low, now_ms))
+	bool lacks_router = (is_global6(a) || is_unique_local(a)) && !has_heard_router6(&view.state->ipv6, view.now_ms) &&
+			    !is_slaac_prefix(&view.state->ipv6, a.high, view.now_ms);
+	if (is_lost6(&view.state->ipv6, a.high, a.low, view.now_ms))
 		return drop(otherwise);
-	if (lacks_router || fault_of_claim(config, state, a.high, a.low, now_ms) == PASS)
+	if (lacks_router || fault_of_claim(view.config, view.state, a.high, a.low, view.now_ms) == PASS)
 		return punt(PUNT_UNBOUND, RATE_OF_UNBOUND);
 	return drop(otherwise);
 }
 
-INLINE struct decision judge_solicitation_of_router(const struct config *config, const struct state *state,
-						    const struct ethernet *eth, const struct ipv6 *ip,
-						    const struct nd *nd, uint64_t now_ms)
+INLINE struct decision judge_solicitation_of_router(struct view view, struct packet6 p, const struct nd *nd)
 {
-	struct holding source = holding_of(config, state, ip->source, now_ms);
-	if (!same_address(ip->destination, ALL_ROUTERS) || (is_unspecified6(ip->source) && nd->has_link_address))
+	struct holding source = holding_of(view, p.ip->source);
+	if (!same_address(p.ip->destination, ALL_ROUTERS) || (is_unspecified6(p.ip->source) && nd->has_link_address))
 		return drop(DROP_ND_FORM);
-	if (!is_unspecified6(ip->source) && !is_link_local(ip->source))
+	if (!is_unspecified6(p.ip->source) && !is_link_local(p.ip->source))
 		return drop(DROP_ND_FORM);
-	if (!is_unspecified6(ip->source) && source.status == STATUS_FOREIGN)
-		return judge_unbound(config, state, ip->source, DROP_ND_FORM, now_ms);
+	if (!is_unspecified6(p.ip->source) && source.status == STATUS_FOREIGN)
+		return judge_unbound(view, p.ip->source, DROP_ND_FORM);
 	if (source.status == STATUS_TENTATIVE && nd->has_link_address) /* RFC 4429 3.2 */
 		return drop(DROP_IP6_SRC_TENTATIVE);
-	return pass_nd(eth, ip, RATE_OF_ROUTER_SOLICITATION, source.binding);
+	return pass_nd(p, RATE_OF_ROUTER_SOLICITATION, source.binding);
 }
 
-INLINE struct decision judge_dad(const struct config *config, const struct state *state, const struct ethernet *eth,
-				 const struct ipv6 *ip, const struct nd *nd, uint64_t now_ms)
+INLINE struct decision judge_dad(struct view view, struct packet6 p, const struct nd *nd)
 {
-	struct holding target = holding_of(config, state, nd->target, now_ms);
-	if (!same_address(ip->destination, solicited_node_of(nd->target)) || nd->has_link_address)
+	struct holding target = holding_of(view, nd->target);
+	if (!same_address(p.ip->destination, solicited_node_of(nd->target)) || nd->has_link_address)
 		return drop(DROP_ND_FORM);
 	if (target.status != STATUS_FOREIGN)
-		return pass_nd(eth, ip, RATE_OF_ND_CLAIM, target.binding);
-	uint32_t fault = fault_of_claim(config, state, nd->target.high, nd->target.low, now_ms);
+		return pass_nd(p, RATE_OF_ND_CLAIM, target.binding);
+	uint32_t fault = fault_of_claim(view.config, view.state, nd->target.high, nd->target.low, view.now_ms);
 	if (fault != PASS)
 		return drop((uint8_t)fault);
-	if (!mac_fits_ipv6(eth->destination, ip->destination))
+	if (!mac_fits_ipv6(p.eth->destination, p.ip->destination))
 		return drop(DROP_L2L3_MISMATCH);
 	return punt(PUNT_DAD, RATE_OF_ND_CLAIM);
 }
 
 /* As may_ask_for() of judge.h. */
-INLINE bool may_solicit(const struct config *config, const struct state *state, struct address target, uint64_t now_ms)
+INLINE bool may_solicit(struct view view, struct address target)
 {
-	return !has_router6(config, &state->ipv6, now_ms) || is_reserved6(config, state, target, now_ms) ||
-	       is_held6(config, state, target, now_ms) || has_business_with6(config, state, target, now_ms);
+	return !has_router6(view.config, &view.state->ipv6, view.now_ms) || is_reserved6(view, target) ||
+	       is_held6(view, target) || has_business_with6(view, target);
 }
 
-INLINE struct decision judge_solicitation(const struct config *config, const struct state *state,
-					  const struct ethernet *eth, const struct ipv6 *ip, const struct nd *nd,
-					  uint64_t now_ms)
+INLINE struct decision judge_solicitation(struct view view, struct packet6 p, const struct nd *nd)
 {
-	struct holding source = holding_of(config, state, ip->source, now_ms);
-	bool well_formed = same_address(ip->destination, nd->target) ||
-			   same_address(ip->destination, solicited_node_of(nd->target));
+	struct holding source = holding_of(view, p.ip->source);
+	bool well_formed = same_address(p.ip->destination, nd->target) ||
+			   same_address(p.ip->destination, solicited_node_of(nd->target));
 	if (source.status == STATUS_FOREIGN && well_formed)
-		return judge_unbound(config, state, ip->source, DROP_IP6_SRC_UNBOUND, now_ms);
+		return judge_unbound(view, p.ip->source, DROP_IP6_SRC_UNBOUND);
 	if (source.status == STATUS_FOREIGN)
 		return drop(DROP_IP6_SRC_UNBOUND);
 	if (source.status == STATUS_TENTATIVE && nd->has_link_address) /* RFC 4429 3.2: it would become known */
 		return drop(DROP_IP6_SRC_TENTATIVE);
 	if (!well_formed)
 		return drop(DROP_ND_FORM);
-	if (!may_solicit(config, state, nd->target, now_ms))
+	if (!may_solicit(view, nd->target))
 		return drop(DROP_ND_TARGET_DENIED);
-	bool about_network = is_reserved6(config, state, nd->target, now_ms);
-	return pass_nd(eth, ip, about_network ? RATE_OF_ND_GATEWAY : RATE_OF_ND, source.binding);
+	bool about_network = is_reserved6(view, nd->target);
+	return pass_nd(p, about_network ? RATE_OF_ND_GATEWAY : RATE_OF_ND, source.binding);
 }
 
 /* RFC 4861 4.4, and RFC 9131 6.1: a host announces itself to the routers, so that they need not ask. */
@@ -131,43 +125,39 @@ INLINE bool may_hear_advertisement(struct address to, const struct nd *nd)
 	return !is_group6(to) || (!nd->is_solicited && (same_address(to, ALL_NODES) || same_address(to, ALL_ROUTERS)));
 }
 
-INLINE struct decision judge_advertisement(const struct config *config, const struct state *state,
-					   const struct ethernet *eth, const struct ipv6 *ip, const struct nd *nd,
-					   uint64_t now_ms)
+INLINE struct decision judge_advertisement(struct view view, struct packet6 p, const struct nd *nd)
 {
-	struct holding target = holding_of(config, state, nd->target, now_ms);
-	if (target.status == STATUS_FOREIGN && !same_address(nd->target, ip->source))
+	struct holding target = holding_of(view, nd->target);
+	if (target.status == STATUS_FOREIGN && !same_address(nd->target, p.ip->source))
 		return drop(DROP_ND_TARGET_FOREIGN);
 	/* The R flag is let be: a guest that forwards sets it, and it makes nobody a default router (RFC 4861 6.3.4). */
-	if (!may_hear_advertisement(ip->destination, nd) || (target.status == STATUS_TENTATIVE && nd->overrides))
+	if (!may_hear_advertisement(p.ip->destination, nd) || (target.status == STATUS_TENTATIVE && nd->overrides))
 		return drop(target.status == STATUS_FOREIGN ? DROP_ND_TARGET_FOREIGN : DROP_ND_FORM);
 	if (target.status == STATUS_FOREIGN)
-		return judge_unbound(config, state, nd->target, DROP_ND_TARGET_FOREIGN, now_ms);
-	if (!is_held6(config, state, ip->source, now_ms))
-		return judge_unbound(config, state, ip->source, DROP_ND_FORM, now_ms);
-	bool to_gateway = is_known_mac(config, state, eth->destination, now_ms);
-	return pass_nd(eth, ip, to_gateway ? RATE_OF_ND_GATEWAY : RATE_OF_ND_ANSWER, target.binding);
+		return judge_unbound(view, nd->target, DROP_ND_TARGET_FOREIGN);
+	if (!is_held6(view, p.ip->source))
+		return judge_unbound(view, p.ip->source, DROP_ND_FORM);
+	bool to_gateway = is_known_mac(view.config, view.state, p.eth->destination, view.now_ms);
+	return pass_nd(p, to_gateway ? RATE_OF_ND_GATEWAY : RATE_OF_ND_ANSWER, target.binding);
 }
 
-INLINE struct decision judge_nd_from_guest(const struct config *config, const struct state *state,
-					   const struct frame *frame, const struct ethernet *eth, const struct ipv6 *ip,
-					   uint64_t now_ms)
+INLINE struct decision judge_nd_from_guest(struct view view, struct packet6 p)
 {
 	struct nd nd;
-	uint8_t fault = fault_of_nd_carrier(ip);
+	uint8_t fault = fault_of_nd_carrier(p.ip);
 	if (fault != PASS)
 		return drop(fault);
-	if (payload_octets6(ip) > ND_OCTETS_MAX || !parse_nd(frame, ip, &nd))
+	if (payload_octets6(p.ip) > ND_OCTETS_MAX || !parse_nd(p.frame, p.ip, &nd))
 		return drop(DROP_ND_MALFORMED);
-	if (nd.has_link_address && nd.link_address != config->vm_mac)
+	if (nd.has_link_address && nd.link_address != view.config->vm_mac)
 		return drop(DROP_ND_LLA_SPOOF);
 	if (nd.type == ROUTER_SOLICITATION)
-		return judge_solicitation_of_router(config, state, eth, ip, &nd, now_ms);
+		return judge_solicitation_of_router(view, p, &nd);
 	if (nd.type == NEIGHBOR_ADVERTISEMENT)
-		return judge_advertisement(config, state, eth, ip, &nd, now_ms);
-	if (is_dad(&nd, ip))
-		return judge_dad(config, state, eth, ip, &nd, now_ms);
-	return judge_solicitation(config, state, eth, ip, &nd, now_ms);
+		return judge_advertisement(view, p, &nd);
+	if (is_dad(&nd, p.ip))
+		return judge_dad(view, p, &nd);
+	return judge_solicitation(view, p, &nd);
 }
 
 /* RFC 2710 3, 4 and RFC 3810 5.2: hop limit 1, Router Alert, and a fixed destination. */
@@ -185,19 +175,16 @@ INLINE bool is_plain_mld(const struct frame *frame, const struct ipv6 *ip, uint8
 }
 
 /* From a link-local address, or from none yet. */
-INLINE struct decision judge_mld(const struct config *config, const struct state *state, const struct frame *frame,
-				 const struct ethernet *eth, const struct ipv6 *ip, uint8_t type, uint64_t now_ms)
+INLINE struct decision judge_mld(struct view view, struct packet6 p, uint8_t type)
 {
-	if (!is_plain_mld(frame, ip, type))
+	if (!is_plain_mld(p.frame, p.ip, type))
 		return drop(DROP_MLD_INVALID);
-	if (!is_unspecified6(ip->source) && !is_held6(config, state, ip->source, now_ms))
-		return judge_unbound(config, state, ip->source, DROP_MLD_INVALID, now_ms);
-	return pass_nd(eth, ip, RATE_OF_REPORT, NO_BINDING);
+	if (!is_unspecified6(p.ip->source) && !is_held6(view, p.ip->source))
+		return judge_unbound(view, p.ip->source, DROP_MLD_INVALID);
+	return pass_nd(p, RATE_OF_REPORT, NO_BINDING);
 }
 
-INLINE struct decision judge_icmp6_from_guest(const struct config *config, const struct state *state,
-					      const struct frame *frame, const struct ethernet *eth,
-					      const struct ipv6 *ip, uint8_t type, uint64_t now_ms)
+INLINE struct decision judge_icmp6_from_guest(struct view view, struct packet6 p, uint8_t type)
 {
 	switch (type) {
 	case ROUTER_ADVERTISEMENT:
@@ -207,13 +194,13 @@ INLINE struct decision judge_icmp6_from_guest(const struct config *config, const
 	case ROUTER_SOLICITATION:
 	case NEIGHBOR_SOLICITATION:
 	case NEIGHBOR_ADVERTISEMENT:
-		return judge_nd_from_guest(config, state, frame, eth, ip, now_ms);
+		return judge_nd_from_guest(view, p);
 	case MLD_QUERY:
 		return drop(DROP_MLD_INVALID); /* it would make the guest the segment's querier */
 	case MLD_REPORT:
 	case MLD_DONE:
 	case MLD_REPORT_2:
-		return judge_mld(config, state, frame, eth, ip, type, now_ms);
+		return judge_mld(view, p, type);
 	default:
 		return drop(DROP_ICMP6_TYPE);
 	}
@@ -221,15 +208,14 @@ INLINE struct decision judge_icmp6_from_guest(const struct config *config, const
 
 /* --- uplink to guest --------------------------------------------------------------------------------------------- */
 
-INLINE uint8_t fault_of_router(const struct config *config, const struct state *state, const struct ethernet *eth,
-			       const struct ipv6 *ip, uint64_t now_ms)
+INLINE uint8_t fault_of_router(struct view view, struct packet6 p)
 {
-	uint8_t fault = fault_of_nd_carrier(ip);
+	uint8_t fault = fault_of_nd_carrier(p.ip);
 	if (fault != PASS)
 		return fault;
-	if (payload_octets6(ip) < ROUTER_ADVERTISEMENT_HEADER)
+	if (payload_octets6(p.ip) < ROUTER_ADVERTISEMENT_HEADER)
 		return DROP_ND_MALFORMED;
-	return is_trusted_router6(config, state, ip->source, eth->source, now_ms) ? PASS : DROP_RA_UNTRUSTED;
+	return is_trusted_router6(view, p.ip->source, p.eth->source) ? PASS : DROP_RA_UNTRUSTED;
 }
 
 /* The guest still listens for others that hold this address: it is one of its young bindings. */
@@ -248,24 +234,21 @@ INLINE bool is_leased6(const struct state *state, struct address a, uint64_t now
 }
 
 /* What a neighbor says of the guest's addresses and of its router's. *conflict: it holds one that the guest wants. */
-INLINE uint8_t fault_of_neighbor(const struct config *config, const struct state *state, const struct frame *frame,
-				 const struct ethernet *eth, const struct ipv6 *ip, struct nd *nd, bool *conflict,
-				 uint64_t now_ms)
+INLINE uint8_t fault_of_neighbor(struct view view, struct packet6 p, struct nd *nd, bool *conflict)
 {
-	uint8_t fault = fault_of_nd_carrier(ip);
+	uint8_t fault = fault_of_nd_carrier(p.ip);
 	if (fault != PASS)
 		return fault;
-	if (!parse_nd(frame, ip, nd))
+	if (!parse_nd(p.frame, p.ip, nd))
 		return DROP_ND_MALFORMED;
 	bool advertises = nd->type == NEIGHBOR_ADVERTISEMENT;
-	struct address claimed = advertises ? nd->target : ip->source;
-	uint64_t mac = nd->has_link_address ? nd->link_address : eth->source;
+	struct address claimed = advertises ? nd->target : p.ip->source;
+	uint64_t mac = nd->has_link_address ? nd->link_address : p.eth->source;
 	/* Without the R flag even the right MAC would cost the guest its router (RFC 4861 7.2.5), so the sender counts, too. */
-	if (poses_as_router6(config, state, claimed, mac, now_ms) ||
-	    poses_as_router6(config, state, claimed, eth->source, now_ms))
+	if (poses_as_router6(view, claimed, mac) || poses_as_router6(view, claimed, p.eth->source))
 		return DROP_ND_GATEWAY_SPOOF;
-	*conflict = advertises && is_young_binding(state, nd->target, now_ms);
-	if (advertises && !*conflict && !is_shared(config, nd->target) && is_own6(config, state, nd->target, now_ms))
+	*conflict = advertises && is_young_binding(view.state, nd->target, view.now_ms);
+	if (advertises && !*conflict && !is_shared(view.config, nd->target) && is_own6(view, nd->target))
 		return DROP_ND_CLAIMS_GUEST;
 	return PASS;
 }
@@ -274,17 +257,16 @@ INLINE uint8_t fault_of_neighbor(const struct config *config, const struct state
  * A frame in a router's name that the snooper has to look at, whatever else is wrong with it: a claim of somebody else to
  * its place, or its answer to the guard. Such a claim never passes; where it is believed the next one does.
  */
-INLINE bool is_about_router(const struct config *config, const struct state *state, const struct ethernet *eth,
-			    const struct ipv6 *ip, const struct nd *nd, uint8_t type, uint8_t fault, uint64_t now_ms)
+INLINE bool is_about_router(struct view view, struct packet6 p, const struct nd *nd, uint8_t type, uint8_t fault)
 {
 	if (type == ROUTER_ADVERTISEMENT)
-		return fault == DROP_RA_UNTRUSTED && may_claim_to_route6(config, state, ip->source, now_ms) &&
-		       !is_own6(config, state, ip->source, now_ms) &&
-		       (is_group6(ip->destination) || !mac_is_group(eth->destination));
+		return fault == DROP_RA_UNTRUSTED && may_claim_to_route6(view, p.ip->source) &&
+		       !is_own6(view, p.ip->source) &&
+		       (is_group6(p.ip->destination) || !mac_is_group(p.eth->destination));
 	if (type != NEIGHBOR_ADVERTISEMENT || !is_link_local(nd->target))
 		return false;
 	if (fault == DROP_ND_GATEWAY_SPOOF)
-		return worth_of_claim6(config, &state->ipv6, nd->target.low, now_ms) != CLAIM_REFUSED;
-	return fault == PASS && (is_asked_for_router6(&state->ipv6, nd->target.low, now_ms) ||
-				 is_sought_router6(config, &state->ipv6, nd->target, now_ms));
+		return worth_of_claim6(view.config, &view.state->ipv6, nd->target.low, view.now_ms) != CLAIM_REFUSED;
+	return fault == PASS && (is_asked_for_router6(&view.state->ipv6, nd->target.low, view.now_ms) ||
+				 is_sought_router6(view.config, &view.state->ipv6, nd->target, view.now_ms));
 }

@@ -49,23 +49,25 @@ struct holding {
 	uint32_t binding;
 };
 
-INLINE struct holding holding_of(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+INLINE struct holding holding_of(struct view view, struct address a)
 {
-	uint32_t index = find_binding_of6(&state->ipv6, a.high, a.low, now_ms);
+	uint32_t index = find_binding_of6(&view.state->ipv6, a.high, a.low, view.now_ms);
 	limit_for_verifier(index, BINDINGS6_MAX);
 	if (index < BINDINGS6_MAX)
-		return (struct holding){ status_of(&state->ipv6.bindings[index], now_ms), BINDINGS4_MAX + index };
-	bool own = a.low == interface_id_of(config->vm_mac) && is_slaac_prefix(&state->ipv6, a.high, now_ms);
+		return (struct holding){ status_of(&view.state->ipv6.bindings[index], view.now_ms),
+					 BINDINGS4_MAX + index };
+	bool own = a.low == interface_id_of(view.config->vm_mac) &&
+		   is_slaac_prefix(&view.state->ipv6, a.high, view.now_ms);
 	return (struct holding){ own ? STATUS_VALID : STATUS_FOREIGN, NO_BINDING };
 }
 
-INLINE bool is_own6(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+INLINE bool is_own6(struct view view, struct address a)
 {
-	return holding_of(config, state, a, now_ms).status == STATUS_VALID;
+	return holding_of(view, a).status == STATUS_VALID;
 }
 
 /* Own or on the way to it. */
-INLINE bool is_held6(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+INLINE bool is_held6(struct view view, struct address a)
 {
-	return holding_of(config, state, a, now_ms).status != STATUS_FOREIGN;
+	return holding_of(view, a).status != STATUS_FOREIGN;
 }

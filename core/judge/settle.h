@@ -35,17 +35,16 @@ PART uint32_t place_of_peer(const struct state *state, const struct frame *frame
 	return (uint32_t)siphash_words(state->hash_key, &peer, 1);
 }
 
-INLINE bool may_charge(const struct config *config, const struct state *state, struct buckets *buckets,
-		       const struct frame *frame, uint8_t of, bool to_guest, uint64_t now_ms)
+INLINE bool may_charge(struct view view, struct buckets *buckets, const struct frame *frame, uint8_t of, bool to_guest)
 {
 	uint32_t rate = of;
 	limit_for_verifier(rate, RATE_CLASSES_END);
 	if (rate == RATE_FREE || rate >= RATE_CLASSES_END)
 		return true;
 	if (rate < FIRST_PEER_RATE)
-		return take_token(&config->rates[rate], &buckets->of[rate], now_ms);
-	uint32_t place = place_of_peer(state, frame, to_guest) & (PEER_BUCKETS - 1);
-	return take_token(&config->rates[rate], &buckets->of_peer[rate - FIRST_PEER_RATE][place], now_ms);
+		return take_token(&view.config->rates[rate], &buckets->of[rate], view.now_ms);
+	uint32_t place = place_of_peer(view.state, frame, to_guest) & (PEER_BUCKETS - 1);
+	return take_token(&view.config->rates[rate], &buckets->of_peer[rate - FIRST_PEER_RATE][place], view.now_ms);
 }
 
 /* Its fate hangs on the flow or the datagram that it belongs to: PASS or a DROP. */
@@ -70,17 +69,17 @@ INLINE uint8_t ask_flows(struct flows *flows, struct decision d, bool to_guest, 
 }
 
 /* Only what would pass is charged; what is punted costs a second token, for the snooper's work. */
-INLINE uint8_t charge(const struct config *config, const struct state *state, struct buckets *buckets,
-		      const struct frame *frame, struct decision d, bool to_guest, uint64_t now_ms)
+INLINE uint8_t charge(struct view view, struct buckets *buckets, const struct frame *frame, struct decision d,
+		      bool to_guest)
 {
 	uint8_t slow = to_guest ? RATE_OF_FROM_UPLINK : RATE_OF_FROM_GUEST;
 	if (d.verdict >= FIRST_DROP)
 		return d.verdict;
-	if (!may_charge(config, state, buckets, frame, d.bucket, to_guest, now_ms))
+	if (!may_charge(view, buckets, frame, d.bucket, to_guest))
 		return reason_of_rate(d.bucket);
 	/* A router's sign of life must not be lost to a flood. */
 	bool is_short = d.verdict == PASS || d.verdict == HELD || d.verdict == PUNT_GATEWAY_ARP;
-	if (!is_short && !may_charge(config, state, buckets, frame, slow, to_guest, now_ms))
+	if (!is_short && !may_charge(view, buckets, frame, slow, to_guest))
 		return reason_of_rate(slow);
 	return d.verdict;
 }

@@ -134,6 +134,16 @@ struct state {
 	uint64_t hash_key[2]; /* of the client id hash: random at start */
 };
 
+/*
+ * What the judge looks at beside the frame: what the operator and the platform say, what was learned, and the time. A SUBPROGRAM
+ * takes the three one by one: behind a pointer to a struct the verifier would lose the pointers.
+ */
+struct view {
+	const struct config *config;
+	const struct state *state;
+	uint64_t now_ms;
+};
+
 INLINE bool is_live(const struct binding *b, uint64_t now_ms)
 {
 	return now_ms < b->expires_ms;

@@ -22,9 +22,9 @@ SUBPROGRAM bool is_sole_ipv4(const struct config *config, const struct state *st
 	return !config->arp_conflicts_pass || state->ipv4[binding].state != BINDING_STATIC;
 }
 
-INLINE bool is_sole4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+INLINE bool is_sole4(struct view view, struct address a)
 {
-	return is_ipv4(a) && is_sole_ipv4(config, state, ipv4_of_address(a), now_ms);
+	return is_ipv4(a) && is_sole_ipv4(view.config, view.state, ipv4_of_address(a), view.now_ms);
 }
 
 INLINE bool is_locked(const struct locked *l, uint64_t now_ms)
@@ -65,10 +65,10 @@ SUBPROGRAM bool is_learned_server_mac(const struct state *state, uint64_t mac, u
 }
 
 /* A next hop. What is named is named for all routers; what was learned of one is good for frames to any. */
-INLINE bool is_gateway_mac(const struct config *config, const struct state *state, uint64_t mac, uint64_t now_ms)
+INLINE bool is_gateway_mac(struct view view, uint64_t mac)
 {
-	return config->gateway_macs.count > 0 ? mac_set_has(&config->gateway_macs, mac)
-					      : is_learned_router_mac(state, mac, now_ms);
+	return view.config->gateway_macs.count > 0 ? mac_set_has(&view.config->gateway_macs, mac)
+						   : is_learned_router_mac(view.state, mac, view.now_ms);
 }
 
 /* Some next hop's MAC is known. */
@@ -119,9 +119,9 @@ SUBPROGRAM bool is_router_ipv4(const struct config *config, const struct state *
 	return false;
 }
 
-INLINE bool is_router4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+INLINE bool is_router4(struct view view, struct address a)
 {
-	return is_ipv4(a) && is_router_ipv4(config, state, ipv4_of_address(a), now_ms);
+	return is_ipv4(a) && is_router_ipv4(view.config, view.state, ipv4_of_address(a), view.now_ms);
 }
 
 enum router_mac { ROUTER_UNLEARNED, ROUTER_MAC, ROUTER_OTHER_MAC };
@@ -143,30 +143,28 @@ SUBPROGRAM uint32_t router_mac4(const struct config *config, const struct state 
 }
 
 /* Somebody at `mac` uses the address of a router, or of the host, whose MAC is another. */
-INLINE bool poses_as_router4(const struct config *config, const struct state *state, struct address a, uint64_t mac,
-			     uint64_t now_ms)
+INLINE bool poses_as_router4(struct view view, struct address a, uint64_t mac)
 {
-	return poses_as_resident(config, a, mac) ||
-	       (is_router4(config, state, a, now_ms) &&
-		router_mac4(config, state, ipv4_of_address(a), mac, now_ms) == ROUTER_OTHER_MAC);
+	return poses_as_resident(view.config, a, mac) ||
+	       (is_router4(view, a) &&
+		router_mac4(view.config, view.state, ipv4_of_address(a), mac, view.now_ms) == ROUTER_OTHER_MAC);
 }
 
 /*
  * The same for packets and DHCP. A router of a VRRP or CARP group answers ARP with the group's MAC, and speaks from its own;
  * where it is the DHCP server, too, that one is known. Who holds such a MAC is trusted with more than this.
  */
-INLINE bool speaks_as_router4(const struct config *config, const struct state *state, struct address a, uint64_t mac,
-			      uint64_t now_ms)
+INLINE bool speaks_as_router4(struct view view, struct address a, uint64_t mac)
 {
-	return poses_as_resident(config, a, mac) ||
-	       (poses_as_router4(config, state, a, mac, now_ms) &&
-		(config->gateway_macs.count > 0 || !is_learned_server_mac(state, mac, now_ms)));
+	return poses_as_resident(view.config, a, mac) ||
+	       (poses_as_router4(view, a, mac) &&
+		(view.config->gateway_macs.count > 0 || !is_learned_server_mac(view.state, mac, view.now_ms)));
 }
 
 /* The MAC of the router is learned, not named: its ARP teaches. */
-INLINE bool is_learnable_router4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+INLINE bool is_learnable_router4(struct view view, struct address a)
 {
-	return !config->strict_anchors && config->gateway_macs.count == 0 && is_router4(config, state, a, now_ms);
+	return !view.config->strict_anchors && view.config->gateway_macs.count == 0 && is_router4(view, a);
 }
 
 enum {
@@ -213,9 +211,10 @@ SUBPROGRAM uint32_t lesson_of_arp(const struct state *state, uint32_t ipv4, uint
 }
 
 /* A packet that found no next hop may be worth a question of the guard's own. */
-INLINE bool may_seek_routers4(const struct config *config, const struct state *state, uint64_t now_ms)
+INLINE bool may_seek_routers4(struct view view)
 {
-	return !config->strict_anchors && config->gateway_macs.count == 0 && now_ms >= state->learned.sought_ms + SEEK_MS;
+	return !view.config->strict_anchors && view.config->gateway_macs.count == 0 &&
+	       view.now_ms >= view.state->learned.sought_ms + SEEK_MS;
 }
 
 SUBPROGRAM bool has_router4(const struct config *config, const struct state *state, uint64_t now_ms)
@@ -266,9 +265,9 @@ SUBPROGRAM bool is_resolver_ipv4(const struct config *config, const struct state
 	return false;
 }
 
-INLINE bool is_resolver4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+INLINE bool is_resolver4(struct view view, struct address a)
 {
-	return is_ipv4(a) && is_resolver_ipv4(config, state, ipv4_of_address(a), now_ms);
+	return is_ipv4(a) && is_resolver_ipv4(view.config, view.state, ipv4_of_address(a), view.now_ms);
 }
 
 /* The servers that anchors name; none: they are learned. */
@@ -316,20 +315,20 @@ SUBPROGRAM bool is_server_ipv4(const struct config *config, const struct state *
 	       find_server_entry4(state, ipv4, now_ms) < SERVERS4_MAX;
 }
 
-INLINE bool is_dhcp_server4(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+INLINE bool is_dhcp_server4(struct view view, struct address a)
 {
-	return is_ipv4(a) && is_server_ipv4(config, state, ipv4_of_address(a), now_ms);
+	return is_ipv4(a) && is_server_ipv4(view.config, view.state, ipv4_of_address(a), view.now_ms);
 }
 
 /* This MAC is one of those that the machine at this address has had, as a server or as a router. */
-INLINE bool has_had_mac4(const struct config *config, const struct state *state, uint32_t ipv4, uint64_t mac,
-			 uint64_t now_ms)
+INLINE bool has_had_mac4(struct view view, uint32_t ipv4, uint64_t mac)
 {
-	uint32_t entry = find_server_entry4(state, ipv4, now_ms);
+	uint32_t entry = find_server_entry4(view.state, ipv4, view.now_ms);
 	limit_for_verifier(entry, SERVERS4_MAX);
-	if (entry < SERVERS4_MAX && mac_set_has(&state->learned.servers[entry].macs, mac))
+	if (entry < SERVERS4_MAX && mac_set_has(&view.state->learned.servers[entry].macs, mac))
 		return true;
-	return is_router_ipv4(config, state, ipv4, now_ms) && router_mac4(config, state, ipv4, mac, now_ms) == ROUTER_MAC;
+	return is_router_ipv4(view.config, view.state, ipv4, view.now_ms) &&
+	       router_mac4(view.config, view.state, ipv4, mac, view.now_ms) == ROUTER_MAC;
 }
 
 /*
@@ -341,17 +340,18 @@ SUBPROGRAM bool is_trusted_server4(const struct config *config, const struct sta
 				   uint64_t now_ms)
 {
 	struct address source = address_of_ipv4(ipv4);
-	if (!is_given(config) || !is_given(state) || speaks_as_router4(config, state, source, mac, now_ms))
+	struct view view = { config, state, now_ms };
+	if (!is_given(config) || !is_given(state) || speaks_as_router4(view, source, mac))
 		return false;
 	bool is_learned = find_server_entry4(state, ipv4, now_ms) < SERVERS4_MAX;
-	bool has_good_mac = has_had_mac4(config, state, ipv4, mac, now_ms);
+	bool has_good_mac = has_had_mac4(view, ipv4, mac);
 	if (anchored_servers(config)->count > 0 && set_has(anchored_servers(config), source))
 		return !is_learned || has_good_mac;
 	if (anchored_servers(config)->count == 0 && !config->strict_anchors &&
 	    (!has_learned_server4(state, now_ms) || (is_learned && has_good_mac)))
 		return true;
 	return serves_a_lease(state, source, now_ms) &&
-	       (is_gateway_mac(config, state, mac, now_ms) || is_learned_server_mac(state, mac, now_ms));
+	       (is_gateway_mac(view, mac) || is_learned_server_mac(state, mac, now_ms));
 }
 
 /*
@@ -362,10 +362,11 @@ SUBPROGRAM bool may_succeed_server4(const struct config *config, const struct st
 				    uint64_t now_ms)
 {
 	struct address source = address_of_ipv4(ipv4);
+	struct view view = { config, state, now_ms };
 	if (!is_given(config) || !is_given(state) || config->strict_anchors ||
 	    !is_silent(&state->learned.asked, SERVER_QUESTIONS, SERVER_SILENCE_MS, now_ms))
 		return false;
-	if (speaks_as_router4(config, state, source, mac, now_ms) &&
+	if (speaks_as_router4(view, source, mac) &&
 	    (config->gateway_macs.count > 0 || find_server_entry4(state, ipv4, now_ms) == SERVERS4_MAX))
 		return false;
 	return anchored_servers(config)->count == 0 || set_has(anchored_servers(config), source);
@@ -379,9 +380,10 @@ SUBPROGRAM bool may_vouch_server4(const struct config *config, const struct stat
 				  uint64_t now_ms)
 {
 	struct address source = address_of_ipv4(ipv4);
+	struct view view = { config, state, now_ms };
 	if (!is_given(config) || !is_given(state) || config->strict_anchors)
 		return false;
-	if (config->gateway_macs.count > 0 && speaks_as_router4(config, state, source, mac, now_ms))
+	if (config->gateway_macs.count > 0 && speaks_as_router4(view, source, mac))
 		return false;
 	return serves_a_lease(state, source, now_ms);
 }

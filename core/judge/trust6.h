@@ -34,9 +34,9 @@ SUBPROGRAM bool is_router_of6(const struct config *config, const struct state6 *
 	return false;
 }
 
-INLINE bool is_router6(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+INLINE bool is_router6(struct view view, struct address a)
 {
-	return is_router_of6(config, &state->ipv6, a.high, a.low, now_ms);
+	return is_router_of6(view.config, &view.state->ipv6, a.high, a.low, view.now_ms);
 }
 
 SUBPROGRAM bool has_router6(const struct config *config, const struct state6 *state, uint64_t now_ms)
@@ -140,15 +140,14 @@ SUBPROGRAM bool is_known_mac(const struct config *config, const struct state *st
 {
 	if (!is_given(config) || !is_given(state))
 		return false;
-	return mac == config->resident_mac || is_gateway_mac(config, state, mac, now_ms) ||
+	return mac == config->resident_mac || is_gateway_mac((struct view){ config, state, now_ms }, mac) ||
 	       gateway_mac6(config, &state->ipv6, mac) == GATEWAY_MAC;
 }
 
 /* What a frame to the guest costs that is more than data for it alone; concerns_guest: it asks the guest, or tells it. */
-INLINE uint8_t bucket_of_uplink(const struct config *config, const struct state *state, uint64_t mac,
-				bool concerns_guest, uint64_t now_ms)
+INLINE uint8_t bucket_of_uplink(struct view view, uint64_t mac, bool concerns_guest)
 {
-	if (is_known_mac(config, state, mac, now_ms))
+	if (is_known_mac(view.config, view.state, mac, view.now_ms))
 		return RATE_OF_UPLINK_GATEWAY;
 	return concerns_guest ? RATE_OF_UPLINK_ASK : RATE_OF_UPLINK_GROUP;
 }
@@ -168,13 +167,12 @@ SUBPROGRAM bool is_pose_of_router6(const struct config *config, const struct sta
 }
 
 /* The same, for the host's addresses, too. */
-INLINE bool poses_as_router6(const struct config *config, const struct state *state, struct address a, uint64_t mac,
-			     uint64_t now_ms)
+INLINE bool poses_as_router6(struct view view, struct address a, uint64_t mac)
 {
-	if (config->gateway_macs.count > 0 && set_has(&config->host6, a))
-		return !mac_set_has(&config->gateway_macs, mac);
-	return poses_as_resident(config, a, mac) ||
-	       (is_link_local(a) && is_pose_of_router6(config, &state->ipv6, a.low, mac, now_ms));
+	if (view.config->gateway_macs.count > 0 && set_has(&view.config->host6, a))
+		return !mac_set_has(&view.config->gateway_macs, mac);
+	return poses_as_resident(view.config, a, mac) ||
+	       (is_link_local(a) && is_pose_of_router6(view.config, &view.state->ipv6, a.low, mac, view.now_ms));
 }
 
 SUBPROGRAM bool has_link_local(const struct address_set *set)
@@ -255,17 +253,17 @@ SUBPROGRAM bool is_asked_for_router6(const struct state6 *state, uint64_t low, u
 }
 
 /* An advertisement that is not trusted, but may succeed: where routers are named, of one of them. */
-INLINE bool may_claim_to_route6(const struct config *config, const struct state *state, struct address source,
-				uint64_t now_ms)
+INLINE bool may_claim_to_route6(struct view view, struct address source)
 {
-	return is_link_local(source) && (!has_link_local(&config->host6) || set_has(&config->host6, source)) &&
-	       !is_resident(config, source) && worth_of_claim6(config, &state->ipv6, 0, now_ms) != CLAIM_REFUSED;
+	return is_link_local(source) && (!has_link_local(&view.config->host6) || set_has(&view.config->host6, source)) &&
+	       !is_resident(view.config, source) &&
+	       worth_of_claim6(view.config, &view.state->ipv6, 0, view.now_ms) != CLAIM_REFUSED;
 }
 
-INLINE bool is_trusted_router6(const struct config *config, const struct state *state, struct address source,
-			       uint64_t mac, uint64_t now_ms)
+INLINE bool is_trusted_router6(struct view view, struct address source, uint64_t mac)
 {
-	return is_link_local(source) && is_trusted_router_of6(config, &state->ipv6, source.low, mac, now_ms);
+	return is_link_local(source) &&
+	       is_trusted_router_of6(view.config, &view.state->ipv6, source.low, mac, view.now_ms);
 }
 
 /* --dns, else what routers and servers named. */
@@ -283,9 +281,9 @@ SUBPROGRAM bool is_resolver_of6(const struct config *config, const struct state6
 	return false;
 }
 
-INLINE bool is_resolver6(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+INLINE bool is_resolver6(struct view view, struct address a)
 {
-	return is_resolver_of6(config, &state->ipv6, a.high, a.low, now_ms);
+	return is_resolver_of6(view.config, &view.state->ipv6, a.high, a.low, view.now_ms);
 }
 
 INLINE bool is_locked_server6(const struct state *state, uint64_t now_ms)
@@ -293,18 +291,17 @@ INLINE bool is_locked_server6(const struct state *state, uint64_t now_ms)
 	return now_ms < state->ipv6.server.until_ms;
 }
 
-INLINE bool is_dhcp_server6(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+INLINE bool is_dhcp_server6(struct view view, struct address a)
 {
-	return set_has(&config->servers6, a) ||
-	       (is_locked_server6(state, now_ms) && same_address(state->ipv6.server.address, a));
+	return set_has(&view.config->servers6, a) ||
+	       (is_locked_server6(view.state, view.now_ms) && same_address(view.state->ipv6.server.address, a));
 }
 
 /* The network's own machines: nobody else claims or leases their addresses. */
-INLINE bool is_reserved6(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
+INLINE bool is_reserved6(struct view view, struct address a)
 {
-	return is_router6(config, state, a, now_ms) || is_resolver6(config, state, a, now_ms) ||
-	       is_dhcp_server6(config, state, a, now_ms) ||
-	       poses_as_router6(config, state, a, config->vm_mac, now_ms); /* one that is no next hop just now */
+	return is_router6(view, a) || is_resolver6(view, a) || is_dhcp_server6(view, a) ||
+	       poses_as_router6(view, a, view.config->vm_mac); /* one that is no next hop just now */
 }
 
 /* It has left questions unanswered that it had to answer. */
@@ -334,22 +331,20 @@ SUBPROGRAM bool is_trusted_server_of6(const struct config *config, const struct 
 }
 
 /* At this address, and by this way to it, a server said that it may be written to. */
-INLINE bool is_unicast_server6(const struct config *config, const struct state *state, struct address a, uint64_t mac,
-			       uint64_t now_ms)
+INLINE bool is_unicast_server6(struct view view, struct address a, uint64_t mac)
 {
-	const struct unicast_server6 *u = &state->ipv6.unicast;
-	return now_ms < u->until_ms && same_address(u->address, a) &&
-	       (u->mac == mac || gateway_mac6(config, &state->ipv6, mac) == GATEWAY_MAC);
+	const struct unicast_server6 *u = &view.state->ipv6.unicast;
+	return view.now_ms < u->until_ms && same_address(u->address, a) &&
+	       (u->mac == mac || gateway_mac6(view.config, &view.state->ipv6, mac) == GATEWAY_MAC);
 }
 
-INLINE bool is_trusted_server6(const struct config *config, const struct state *state, struct address source,
-			       uint64_t mac, uint64_t now_ms)
+INLINE bool is_trusted_server6(struct view view, struct address source, uint64_t mac)
 {
-	if (is_unicast_server6(config, state, source, mac, now_ms))
+	if (is_unicast_server6(view, source, mac))
 		return true;
 	/* libslirp answers from a wider address: only one that is named may. */
-	bool named = set_has(&config->servers6, source);
-	if (config->servers6.count > 0 ? !named : !is_link_local(source))
+	bool named = set_has(&view.config->servers6, source);
+	if (view.config->servers6.count > 0 ? !named : !is_link_local(source))
 		return false;
-	return is_trusted_server_of6(config, &state->ipv6, source.low, mac, now_ms);
+	return is_trusted_server_of6(view.config, &view.state->ipv6, source.low, mac, view.now_ms);
 }

@@ -58,8 +58,8 @@ bool is_leasable4(const struct config *config, const struct state *state, struct
 		return false;
 	if (host >> 16 == 0xa9fe) /* 169.254/16: self-assigned, never leased (RFC 3927 1.6) */
 		return false;
-	return !is_router4(config, state, a, now_ms) && !is_resident(config, a) && !set_has(&config->servers, a) &&
-	       find_server_entry4(state, host, now_ms) == SERVERS4_MAX;
+	return !is_router4((struct view){ config, state, now_ms }, a) && !is_resident(config, a) &&
+	       !set_has(&config->servers, a) && find_server_entry4(state, host, now_ms) == SERVERS4_MAX;
 }
 
 bool add_static_binding4(struct state *state, struct address a, uint32_t prefix_length, uint64_t now_ms)

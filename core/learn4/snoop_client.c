@@ -141,7 +141,7 @@ static bool may_be_its_server(const struct guard *s, const struct request *q, ui
 {
 	const struct config *config = s->config;
 	uint64_t mac = q->frame->destination_mac;
-	bool is_next_hop = !knows_gateway(config, s->state, now_ms) || is_gateway_mac(config, s->state, mac, now_ms) ||
+	bool is_next_hop = !knows_gateway(config, s->state, now_ms) || is_gateway_mac(view_of(s, now_ms), mac) ||
 			   is_learned_server_mac(s->state, mac, now_ms);
 	return !config->strict_anchors && is_next_hop && is_private4(q->message->ciaddr) &&
 	       is_private4(q->frame->destination);
@@ -175,8 +175,7 @@ static bool must_be_answered(const struct guard *s, const struct request *q, uin
 						    : b->client_id == q->client_id;
 	if (!is_plain(q) || !is_leased || is_shared(s->config, q->message->ciaddr))
 		return false;
-	return q->broadcast || is_gateway_mac(s->config, s->state, mac, now_ms) ||
-	       is_learned_server_mac(s->state, mac, now_ms);
+	return q->broadcast || is_gateway_mac(view_of(s, now_ms), mac) || is_learned_server_mac(s->state, mac, now_ms);
 }
 
 /*
@@ -185,7 +184,6 @@ static bool must_be_answered(const struct guard *s, const struct request *q, uin
 static enum verdict renew(struct guard *s, const struct request *q, uint64_t now_ms)
 {
 	const struct dhcp *m = q->message;
-	const struct config *config = s->config;
 	bool from_nobody = q->broadcast && is_unset(q->frame->source);
 	if (!from_nobody && !same_address(q->frame->source, m->ciaddr))
 		return DROP_DHCP4_NOT_OWNER;
@@ -195,9 +193,9 @@ static enum verdict renew(struct guard *s, const struct request *q, uint64_t now
 	bool resync = index == NO_BINDING;
 	if (resync && !may_resync(s, m->ciaddr, now_ms))
 		return DROP_DHCP4_NOT_OWNER;
-	if (m->has_server && (q->broadcast || !is_dhcp_server4(config, s->state, m->server, now_ms)))
+	if (m->has_server && (q->broadcast || !is_dhcp_server4(view_of(s, now_ms), m->server)))
 		return DROP_DHCP4_FORM;
-	if (!q->broadcast && !is_dhcp_server4(config, s->state, q->frame->destination, now_ms) &&
+	if (!q->broadcast && !is_dhcp_server4(view_of(s, now_ms), q->frame->destination) &&
 	    !(resync && may_be_its_server(s, q, now_ms)))
 		return DROP_DHCP4_ADDRESSING;
 	if (q->is_spent)
@@ -255,7 +253,7 @@ static enum verdict release(struct guard *s, const struct request *q, uint64_t n
 		return DROP_DHCP4_NOT_OWNER;
 	if (m->has_requested)
 		return DROP_DHCP4_FORM;
-	if (q->broadcast || !is_dhcp_server4(s->config, s->state, q->frame->destination, now_ms))
+	if (q->broadcast || !is_dhcp_server4(view_of(s, now_ms), q->frame->destination))
 		return DROP_DHCP4_ADDRESSING;
 	remove_lease(s, b, "released");
 	close_transactions(s->state);
@@ -269,7 +267,7 @@ static enum verdict inform(struct guard *s, const struct request *q, uint64_t no
 		return DROP_DHCP4_NOT_OWNER;
 	if (m->has_requested || m->has_server)
 		return DROP_DHCP4_FORM;
-	if (!q->broadcast && !is_dhcp_server4(s->config, s->state, q->frame->destination, now_ms))
+	if (!q->broadcast && !is_dhcp_server4(view_of(s, now_ms), q->frame->destination))
 		return DROP_DHCP4_ADDRESSING;
 	open_transaction(s->state, m->xid, TRANSACTION_INFORM, q->client_id, now_ms);
 	return PASS;
@@ -287,9 +285,9 @@ static enum verdict ask_boot_server(struct guard *s, const struct request *q, ui
 	if (!same_address(q->frame->source, m->ciaddr) || !owns_address4(s->state, m->ciaddr, now_ms))
 		return DROP_DHCP4_NOT_OWNER;
 	if ((m->has_requested && !same_address(m->requested, m->ciaddr)) ||
-	    (m->has_server && !is_dhcp_server4(s->config, s->state, m->server, now_ms)))
+	    (m->has_server && !is_dhcp_server4(view_of(s, now_ms), m->server)))
 		return DROP_DHCP4_FORM;
-	if (q->broadcast || !is_dhcp_server4(s->config, s->state, q->frame->destination, now_ms))
+	if (q->broadcast || !is_dhcp_server4(view_of(s, now_ms), q->frame->destination))
 		return DROP_DHCP4_ADDRESSING;
 	struct transaction *t = open_transaction(s->state, m->xid, TRANSACTION_BOOT, q->client_id, now_ms);
 	t->requested = m->ciaddr;

@@ -109,7 +109,7 @@ static void learn_anchors(struct guard *s, const struct dhcp_frame *f, const str
 	bool is_first = anchored_servers(config)->count == 0 && !has_learned_server4(s->state, now_ms);
 	if (is_named || is_first || credit != CREDIT_LOCK)
 		learn_server4(s, f->source, f->source_mac, b->expires_ms, now_ms);
-	if (!is_learnable_router4(config, s->state, f->source, now_ms))
+	if (!is_learnable_router4(view_of(s, now_ms), f->source))
 		return;
 	uint32_t known = router_mac4(config, s->state, source, f->source_mac, now_ms);
 	if (known == ROUTER_UNLEARNED || (known == ROUTER_OTHER_MAC && credit == CREDIT_SECRET))

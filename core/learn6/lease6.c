@@ -83,7 +83,7 @@ static bool is_host_address6(struct address a)
 
 bool is_claimable6(const struct config *config, const struct state *state, struct address a, uint64_t now_ms)
 {
-	return is_host_address6(a) && !is_reserved6(config, state, a, now_ms);
+	return is_host_address6(a) && !is_reserved6((struct view){ config, state, now_ms }, a);
 }
 
 static uint32_t count_of(const struct state *state, enum origin6 origin, uint64_t now_ms)

@@ -41,7 +41,7 @@ static bool is_well_addressed(const struct guard *s, const struct dhcp6_frame *f
 	if (type == DHCP6_REGISTRATION || to_all)
 		return to_all && is_link_local(f->source) == (type != DHCP6_REGISTRATION);
 	return (type == DHCP6_REQUEST || type == DHCP6_RENEW || type == DHCP6_RELEASE || type == DHCP6_DECLINE) &&
-	       is_unicast_server6(s->config, s->state, f->destination, f->destination_mac, now_ms);
+	       is_unicast_server6(view_of(s, now_ms), f->destination, f->destination_mac);
 }
 
 static enum verdict check_common(const struct guard *s, const struct dhcp6_frame *f, uint64_t now_ms)

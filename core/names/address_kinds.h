@@ -3,6 +3,11 @@
 #include "core/judge/destination6.h"
 #include "core/names/names.h"
 
+INLINE struct view view_of_names(const struct names *names, uint64_t now_ms)
+{
+	return (struct view){ names->config, names->state, now_ms };
+}
+
 INLINE uint8_t special_class(const struct config *config, struct address a)
 {
 	return (uint8_t)config->policy.interval[find_interval(&config->policy, a.high, a.low)].special;
@@ -27,21 +32,21 @@ INLINE bool is_nameable(const struct names *names, struct address a, uint64_t no
 		return false;
 	return is_ipv4(a) ? !owns_address4(names->state, a, now_ms)
 			  : !is_in_site(names->config, &names->state->ipv6, a.high) &&
-				!is_held6(names->config, names->state, a, now_ms);
+				!is_held6(view_of_names(names, now_ms), a);
 }
 
 /* Rules of addresses, or their defaults, let the guest reach it anyway in some way. */
 INLINE bool is_open_by_address(const struct names *names, struct address a, uint64_t now_ms)
 {
-	return is_ipv4(a) ? has_business_with4(names->config, names->state, a, now_ms)
-			  : has_business_with6(names->config, names->state, a, now_ms);
+	return is_ipv4(a) ? has_business_with4(view_of_names(names, now_ms), a)
+			  : has_business_with6(view_of_names(names, now_ms), a);
 }
 
 /* A block of exactly this address stands before every name. */
 INLINE bool is_blocked_itself(const struct names *names, const struct contact *c, uint64_t now_ms)
 {
-	uint32_t aliases = is_ipv4(c->peer) ? aliases_of4(names->config, names->state, c->peer, now_ms)
-					    : aliases_of6(names->config, names->state, c->peer, now_ms);
+	uint32_t aliases = is_ipv4(c->peer) ? aliases_of4(view_of_names(names, now_ms), c->peer)
+					    : aliases_of6(view_of_names(names, now_ms), c->peer);
 	struct ruling ruling = rule_on(&names->config->policy, c, aliases);
 	return ruling.class != CLASS_NONE && ruling.class != CLASS_ALLOWED && ruling.prefix_length >= 128;
 }

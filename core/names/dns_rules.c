@@ -4,8 +4,7 @@
 
 bool is_resolver(const struct names *names, struct address a, uint64_t now_ms)
 {
-	return is_ipv4(a) ? is_resolver4(names->config, names->state, a, now_ms)
-			  : is_resolver6(names->config, names->state, a, now_ms);
+	return is_ipv4(a) ? is_resolver4(view_of_names(names, now_ms), a) : is_resolver6(view_of_names(names, now_ms), a);
 }
 
 /* Types that say where a host is. Others can carry anything. */

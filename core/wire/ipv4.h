@@ -83,5 +83,13 @@ INLINE bool parse_udp(const struct frame *frame, uint32_t at, uint32_t end, stru
 	return r.ok;
 }
 
+/* A frame whose headers have been read. */
+struct packet4 {
+	const struct frame *frame;
+	const struct ethernet *eth;
+	const struct ipv4 *ip;
+	const struct udp *ports; /* zeros where there are none */
+};
+
 /* 4011 is where PXE's boot servers listen (Preboot Execution Environment 2.1, 2.2.1). */
 enum { DHCP_SERVER_PORT = 67, DHCP_CLIENT_PORT = 68, BOOT_SERVER_PORT = 4011, MDNS_PORT = 5353, DNS_PORT = 53 };

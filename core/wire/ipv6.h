@@ -36,6 +36,14 @@ struct ipv6 {
 	bool router_alert; /* exactly one header stood between: Hop-by-Hop, 8 octets, Router Alert for MLD */
 };
 
+/* As struct packet4. */
+struct packet6 {
+	const struct frame *frame;
+	const struct ethernet *eth;
+	const struct ipv6 *ip;
+	const struct udp *ports;
+};
+
 INLINE uint64_t read_be64(struct reader *r)
 {
 	uint64_t high = read_be32(r);

@@ -67,7 +67,7 @@ static enum verdict decide_packet(struct relay *r, enum direction direction, con
 
 struct trust trust_of(const struct relay *r)
 {
-	return (struct trust){ r->guard.config, r->guard.state, r->options, r->now_ms };
+	return (struct trust){ view_of(&r->guard, r->now_ms), r->options };
 }
 
 static void account_for_drop(struct relay *r, enum direction direction, const struct packet *packet, enum verdict verdict)

@@ -238,14 +238,14 @@ static void explain_silence(const struct asking *a, const struct state *state, c
 const char *why_unanswered(const struct asking *a, const struct trust *t, const struct counters *counters,
 			   char hint[HINT_TEXT])
 {
-	uint64_t begun_ms = a->since_ms > LOOK_MS ? a->since_ms - LOOK_MS : 1, since_ms = minute_before(t->now_ms);
+	uint64_t begun_ms = a->since_ms > LOOK_MS ? a->since_ms - LOOK_MS : 1, since_ms = minute_before(t->view.now_ms);
 	if (begun_ms > since_ms)
 		since_ms = begun_ms;
-	bool has_asked = open_question(a, t->state, t->now_ms) != NULL;
+	bool has_asked = open_question(a, t->view.state, t->view.now_ms) != NULL;
 	if (!has_asked && explain_question(t, counters, since_ms, hint))
 		return hint;
 	if (explain_answer(t, counters, since_ms, hint) || explain_ports(a, since_ms, hint))
 		return hint;
-	explain_silence(a, t->state, counters, since_ms, t->now_ms, hint);
+	explain_silence(a, t->view.state, counters, since_ms, t->view.now_ms, hint);
 	return hint;
 }

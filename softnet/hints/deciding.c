@@ -84,8 +84,7 @@ const char *find_deciding(const struct trust *trust, const struct rule_list *rul
 	struct contact c;
 	if (!is_of_policy(verdict) || last->kept == 0 || !read_contact(last, direction, &c))
 		return NULL;
-	struct permission p = is_ipv4(c.peer) ? may_contact4(trust->config, trust->state, &c, trust->now_ms)
-					      : may_contact6(trust->config, trust->state, &c, trust->now_ms);
+	struct permission p = is_ipv4(c.peer) ? may_contact4(trust->view, &c) : may_contact6(trust->view, &c);
 	bool is_asked = verdict == DROP_ARP_TARGET_DENIED;
 	if (is_asked ? p.verdict == PASS : p.verdict != verdict)
 		return NULL;

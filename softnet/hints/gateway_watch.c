@@ -65,7 +65,7 @@ static bool is_refusal(unsigned verdict)
 
 static bool is_router(const struct trust *t, struct address a)
 {
-	return is_ipv4(a) ? is_router4(t->config, t->state, a, t->now_ms) : is_router6(t->config, t->state, a, t->now_ms);
+	return is_ipv4(a) ? is_router4(t->view, a) : is_router6(t->view, a);
 }
 
 static bool is_watching(const struct gateway_watch *w, uint64_t now_ms)
@@ -93,10 +93,10 @@ void look_for_gateway(struct gateway_watch *w, const struct trust *t, enum direc
 {
 	struct subject s;
 	bool is_refused = direction == TO_GUEST && is_refusal(verdict);
-	if ((!is_refused && !is_watching(w, t->now_ms)) || !read_subject(bytes, length, &s))
+	if ((!is_refused && !is_watching(w, t->view.now_ms)) || !read_subject(bytes, length, &s))
 		return;
 	if (is_refused && is_router(t, s.speaker))
-		note_refusal(w, &s, verdict, t->now_ms);
+		note_refusal(w, &s, verdict, t->view.now_ms);
 	else if (direction == FROM_GUEST && (same_address(s.asked, w->router) || verdict == DROP_L2_NEXT_HOP ||
 					     is_mac_of(t, w->router, s.ethernet.destination)))
 		w->is_wanted = true;

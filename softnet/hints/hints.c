@@ -53,23 +53,24 @@ static bool names_ipv4(const struct address_set *set)
 /* The host is taken for the router, by its own word, and not for this one. */
 static bool is_hosts_mac(const struct trust *t)
 {
-	return t->options->gateway_macs.count == 0 && t->config->gateway_macs.count > 0;
+	return t->options->gateway_macs.count == 0 && t->view.config->gateway_macs.count > 0;
 }
 
 static bool is_hosts(const struct trust *t, struct address a)
 {
-	return set_has(&t->config->host, a) || set_has(&t->config->host6, a);
+	return set_has(&t->view.config->host, a) || set_has(&t->view.config->host6, a);
 }
 
 bool is_mac_of(const struct trust *t, struct address router, uint64_t mac)
 {
-	if (is_resident(t->config, router))
-		return mac == t->config->resident_mac;
+	if (is_resident(t->view.config, router))
+		return mac == t->view.config->resident_mac;
 	if (is_hosts_mac(t) && !is_hosts(t, router))
 		return false;
 	if (is_ipv4(router))
-		return router_mac4(t->config, t->state, ipv4_of_address(router), mac, t->now_ms) == ROUTER_MAC;
-	return gateway_mac6(t->config, &t->state->ipv6, mac) == GATEWAY_MAC;
+		return router_mac4(t->view.config, t->view.state, ipv4_of_address(router), mac, t->view.now_ms) ==
+		       ROUTER_MAC;
+	return gateway_mac6(t->view.config, &t->view.state->ipv6, mac) == GATEWAY_MAC;
 }
 
 /* " --dhcp-server A": a gateway that is named would be the only server, and the VM has its lease from another one. */
@@ -78,8 +79,8 @@ static const char *keep_server(const struct trust *t, struct address router, cha
 	char server[ADDRESS_TEXT];
 	text[0] = '\0';
 	for (uint32_t i = 0; i < BINDINGS4_MAX && t->options->servers.count == 0; i++) {
-		const struct binding *b = &t->state->ipv4[i];
-		if (is_live(b, t->now_ms) && !is_unset(b->server) && !same_address(b->server, router))
+		const struct binding *b = &t->view.state->ipv4[i];
+		if (is_live(b, t->view.now_ms) && !is_unset(b->server) && !same_address(b->server, router))
 			snprintf(text, LIST_TEXT, " --dhcp-server %s", format_address(b->server, server));
 	}
 	return text;
@@ -89,10 +90,10 @@ static const char *keep_server(const struct trust *t, struct address router, cha
 static void explain_learned_gateway(const struct trust *t, struct address router, const char *address, const char *mac,
 				    char hint[HINT_TEXT])
 {
-	uint32_t entry = is_ipv4(router) ? find_router_entry4(t->state, ipv4_of_address(router)) : ROUTERS4_MAX;
+	uint32_t entry = is_ipv4(router) ? find_router_entry4(t->view.state, ipv4_of_address(router)) : ROUTERS4_MAX;
 	char macs[LIST_TEXT] = "";
 	if (entry < ROUTERS4_MAX)
-		list_macs(&t->state->learned.routers[entry].lock.macs, MAC_SET_MAX, macs);
+		list_macs(&t->view.state->learned.routers[entry].lock.macs, MAC_SET_MAX, macs);
 	say_hint(hint,
 		 "%s answers as the gateway %s, which %s%s: it is believed when that one has been silent for "
 		 "some seconds, or at once with guard.relearn",
@@ -102,7 +103,7 @@ static void explain_learned_gateway(const struct trust *t, struct address router
 void explain_gateway(const struct trust *t, struct address router, uint64_t mac, unsigned verdict, char hint[HINT_TEXT])
 {
 	char address[ADDRESS_TEXT], is[MAC_TEXT], text[LIST_TEXT];
-	const struct mac_set *trusted = &t->config->gateway_macs;
+	const struct mac_set *trusted = &t->view.config->gateway_macs;
 	format_address(router, address);
 	format_mac(mac, is);
 	if (verdict == DROP_ARP_SHA_SPOOF)
@@ -110,7 +111,7 @@ void explain_gateway(const struct trust *t, struct address router, uint64_t mac,
 			 "%s answers ARP for the gateway %s, and names another MAC address in it than its own: "
 			 "no option lets that pass",
 			 is, address);
-	else if (is_resident(t->config, router))
+	else if (is_resident(t->view.config, router))
 		say_hint(hint, "%s answers as %s, which is this host's own address: one of the two needs another", is,
 			 address);
 	else if (t->options->gateway_macs.count > 0)
@@ -149,7 +150,7 @@ static void explain_address(const struct trust *t, const char *server, char hint
 		say_hint(hint,
 			 "%s %s is not this host's (%s), which is taken for router and server: --gateway %s if "
 			 "another machine is both, or --dhcp-server %s if it is the server alone",
-			 said, server, list_addresses(anchored_servers(t->config), named), server, server);
+			 said, server, list_addresses(anchored_servers(t->view.config), named), server, server);
 }
 
 /* Nobody is named. */
@@ -158,8 +159,8 @@ static void explain_learned_server(const struct trust *t, const char *server, co
 	const struct locked *known = NULL;
 	char is[ADDRESS_TEXT], macs[LIST_TEXT];
 	for (uint32_t i = 0; i < SERVERS4_MAX; i++)
-		if (!known && is_locked(&t->state->learned.servers[i], t->now_ms))
-			known = &t->state->learned.servers[i];
+		if (!known && is_locked(&t->view.state->learned.servers[i], t->view.now_ms))
+			known = &t->view.state->learned.servers[i];
 	if (!known)
 		say_hint(hint,
 			 "the server that answers is not trusted, as nobody is learned (--anchors strict): if "
@@ -177,30 +178,30 @@ static void explain_learned_server(const struct trust *t, const char *server, co
 static void explain_mac(const struct trust *t, struct address source, uint64_t mac, char hint[HINT_TEXT])
 {
 	char server[ADDRESS_TEXT], is[MAC_TEXT], macs[LIST_TEXT] = "";
-	uint32_t entry = find_server_entry4(t->state, ipv4_of_address(source), t->now_ms);
-	if (speaks_as_router4(t->config, t->state, source, mac, t->now_ms)) {
+	uint32_t entry = find_server_entry4(t->view.state, ipv4_of_address(source), t->view.now_ms);
+	if (speaks_as_router4(t->view, source, mac)) {
 		explain_gateway(t, source, mac, DROP_DHCP4_ROGUE_SERVER, hint);
 		return;
 	}
 	if (entry < SERVERS4_MAX)
-		list_macs(&t->state->learned.servers[entry].macs, 2, macs);
+		list_macs(&t->view.state->learned.servers[entry].macs, 2, macs);
 	say_hint(hint,
 		 "the server that answers is not trusted: the MAC address of %s is %s, and was %s. It is "
 		 "believed %s with guard.relearn",
 		 format_address(source, server), format_mac(mac, is), macs,
-		 t->config->strict_anchors ? "only" : "when that one stays silent, or at once");
+		 t->view.config->strict_anchors ? "only" : "when that one stays silent, or at once");
 }
 
 void explain_server(const struct trust *t, uint32_t ipv4, uint64_t mac, uint32_t identifier, char hint[HINT_TEXT])
 {
 	struct address source = address_of_ipv4(ipv4);
-	const struct address_set *servers = anchored_servers(t->config);
+	const struct address_set *servers = anchored_servers(t->view.config);
 	bool is_named = set_has(servers, source);
-	bool is_known = is_named || find_server_entry4(t->state, ipv4, t->now_ms) < SERVERS4_MAX ||
-			poses_as_resident(t->config, source, mac);
+	bool is_known = is_named || find_server_entry4(t->view.state, ipv4, t->view.now_ms) < SERVERS4_MAX ||
+			poses_as_resident(t->view.config, source, mac);
 	char server[ADDRESS_TEXT], is[MAC_TEXT], other[ADDRESS_TEXT];
 	format_address(source, server);
-	if (is_trusted_server4(t->config, t->state, ipv4, mac, t->now_ms))
+	if (is_trusted_server4(t->view.config, t->view.state, ipv4, mac, t->view.now_ms))
 		say_hint(hint,
 			 "the guard drops the answer of the server %s (dhcp4-rogue-server): its server "
 			 "identifier (option 54%s%s) is missing, is no server's address, or is not the one that the "

@@ -4,6 +4,7 @@
  * literally. So an option that is only spoken of has no space behind it.
  */
 #pragma once
+#include "core/judge/state.h"
 #include "softnet/counts/counters.h"
 #include "softnet/options/options.h"
 
@@ -11,10 +12,8 @@ enum { HINT_TEXT = 400 };
 
 /* On what the guard decides. */
 struct trust {
-	const struct config *config;
-	const struct state *state;
+	struct view view;
 	const struct options *options;
-	uint64_t now_ms;
 };
 
 __attribute__((format(printf, 2, 3))) void say_hint(char hint[HINT_TEXT], const char *format, ...);

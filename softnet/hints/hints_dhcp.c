@@ -40,7 +40,7 @@ static void read_message(const struct counters *counters, enum direction directi
 
 static void explain_host_name(const struct trust *t, const struct message *m, char hint[HINT_TEXT])
 {
-	const struct host_names *allowed = &t->config->host_names;
+	const struct host_names *allowed = &t->view.config->host_names;
 	bool is_fqdn = may_have_host_name(allowed, &m->dhcp.host_name);
 	struct host_name name;
 	char others[HINT_TEXT] = "";

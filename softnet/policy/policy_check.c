@@ -44,43 +44,43 @@ static struct contact contact_of(const struct rule_text *tuple, uint8_t protocol
 }
 
 /* What the judge says of a source before it asks the policy. */
-static uint8_t fault_of_caller(const struct config *config, const struct state *state, const struct contact *c)
+static uint8_t fault_of_caller(struct view view, const struct contact *c)
 {
 	struct address a = c->peer;
 	if (!c->inward)
 		return PASS;
 	if (is_ipv4(a))
-		return is_sole4(config, state, a, 0)           ? DROP_IP4_SRC_IS_GUEST
+		return is_sole4(view, a)                       ? DROP_IP4_SRC_IS_GUEST
 		       : is_impossible_source4(a, c->protocol) ? DROP_IP4_SRC_INVALID
 							       : PASS;
 	if (is_group6(a) || (a.high == 0 && a.low >> 32 == 0))
 		return DROP_IP6_SRC_INVALID;
-	return is_held6(config, state, a, 0) && !is_shared(config, a) ? DROP_IP6_SRC_IS_GUEST : PASS;
+	return is_held6(view, a) && !is_shared(view.config, a) ? DROP_IP6_SRC_IS_GUEST : PASS;
 }
 
-static struct answer answer_for(const struct config *config, const struct state *state, const struct contact *c)
+static struct answer answer_for(struct view view, const struct contact *c)
 {
-	if (!is_ipv4(c->peer) && config->ipv6_off)
+	if (!is_ipv4(c->peer) && view.config->ipv6_off)
 		return (struct answer){ DROP_IP6_DISABLED, BY_IPV6_MODE, 0 };
-	uint8_t fault = fault_of_caller(config, state, c);
+	uint8_t fault = fault_of_caller(view, c);
 	if (fault != PASS)
 		return (struct answer){ fault, BY_DEFAULT, 0 };
-	struct permission p = is_ipv4(c->peer) ? may_contact4(config, state, c, 0) : may_contact6(config, state, c, 0);
+	struct permission p = is_ipv4(c->peer) ? may_contact4(view, c) : may_contact6(view, c);
 	if (!p.by_rule)
 		return (struct answer){ p.verdict, BY_DEFAULT, 0 };
 	return (struct answer){ p.verdict, p.verdict == DROP_PORTS_UNKNOWN ? BY_SEVERAL : BY_RULE_OF_LIST, p.origin };
 }
 
 /* Where no protocol is given: what is said of all of them, if it is the same. */
-static struct answer answer_for_all(const struct config *config, const struct state *state, const struct rule_text *tuple)
+static struct answer answer_for_all(struct view view, const struct rule_text *tuple)
 {
 	static const uint8_t protocols[] = { NO_RULE_NAMES_IT, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP,
 					     IPPROTO_ICMP,     IPPROTO_ESP, IPPROTO_GRE };
 	struct contact c = contact_of(tuple, protocols[0]);
-	struct answer first = answer_for(config, state, &c), common = first;
+	struct answer first = answer_for(view, &c), common = first;
 	for (size_t i = 1; i < sizeof protocols; i++) {
 		c = contact_of(tuple, protocols[i]);
-		struct answer answer = answer_for(config, state, &c);
+		struct answer answer = answer_for(view, &c);
 		if (answer.verdict != first.verdict)
 			common.verdict = DROP_PORTS_UNKNOWN;
 		if (answer.decided_by != first.decided_by || answer.origin != first.origin)
@@ -173,6 +173,7 @@ bool check_policy(struct options *options, FILE *to, struct check_manner how, st
 	int width;
 	static struct config config;
 	static struct state state;
+	const struct view view = { &config, &state, 0 };
 	struct anchors nobody;
 	char text[TUPLE_TEXT];
 	if (!measure_tuples(options->tuples, &width, error))
@@ -193,8 +194,8 @@ bool check_policy(struct options *options, FILE *to, struct check_manner how, st
 			return false;
 		struct contact c = contact_of(&tuple, tuple.protocol);
 		struct answer answer = tuple.target == TARGET_NAME ? answer_for_name(&options->rules, &tuple)
-				       : tuple.has_protocol        ? answer_for(&config, &state, &c)
-								   : answer_for_all(&config, &state, &tuple);
+				       : tuple.has_protocol        ? answer_for(view, &c)
+								   : answer_for_all(view, &tuple);
 		print_verdict(&tuple, answer.verdict, how, width, to);
 		print_answer(&answer, &options->rules, to);
 	}

@@ -41,7 +41,7 @@ static struct address guess_ipv6(const struct config *config, const struct state
 	for (uint32_t i = 0; i < PREFIXES_MAX; i++) {
 		const struct prefix6 *p = &state->ipv6.prefixes[i];
 		struct address a = { p->prefix.high, interface_id_of(config->vm_mac) };
-		if (is_live_prefix(p, now_ms) && p->autonomous && is_own6(config, state, a, now_ms))
+		if (is_live_prefix(p, now_ms) && p->autonomous && is_own6((struct view){ config, state, now_ms }, a))
 			return a;
 	}
 	return (struct address){ 0, 0 };

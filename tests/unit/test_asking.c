@@ -51,7 +51,7 @@ static const char *hint(void)
 {
 	static char text[HINT_TEXT];
 	assert_true(asking.since_ms != 0);
-	const struct trust trust = { &config, &state, &options, now_ms };
+	const struct trust trust = { { &config, &state, now_ms }, &options };
 	return why_unanswered(&asking, &trust, &counters, text);
 }
 

@@ -87,7 +87,7 @@ static enum verdict play(struct world *w, const struct row *row)
 static bool holds(const struct world *w, struct address a, uint64_t later_ms)
 {
 	return is_ipv4(a) ? owns_address4(&w->state, a, w->now_ms + later_ms)
-			  : is_held6(&w->config, &w->state, a, w->now_ms + later_ms);
+			  : is_held6(view_of(&w->guard, w->now_ms + later_ms), a);
 }
 
 static void check_lease_of_600_s(const struct world *w, struct address a)

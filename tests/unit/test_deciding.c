@@ -15,7 +15,7 @@ enum { NOW = 1000000, WORDS_MAX = 16 };
 static struct options options;
 static struct config config;
 static struct state state;
-static struct trust trust = { &config, &state, &options, NOW };
+static struct trust trust = { { &config, &state, NOW }, &options };
 static char text[DECIDING_TEXT];
 
 static void given(const char *const *words)

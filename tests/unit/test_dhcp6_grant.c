@@ -198,7 +198,7 @@ void static_addresses_only(void **state)
 
 static bool resolves(struct address a)
 {
-	return is_resolver6(&w.config, &w.state, a, w.now_ms);
+	return is_resolver6(view_of(&w.guard, w.now_ms), a);
 }
 
 void resolvers_of_a_lease(void **state)

@@ -21,7 +21,7 @@ enum { GATEWAY = 0xc0a84d09, SECOND_GATEWAY = 0xc0a84d08, GUEST = 0xc0a84d0c, NE
 static struct options options;
 static struct config config;
 static struct state state;
-static struct trust trust = { &config, &state, &options, START };
+static struct trust trust = { { &config, &state, START }, &options };
 static struct gateway_watch watch;
 
 /* A named gateway; the lease has another one. */
@@ -31,7 +31,7 @@ static int set_up(void **unused)
 	memset(&watch, 0, sizeof watch);
 	memset(&config, 0, sizeof config);
 	memset(&state, 0, sizeof state);
-	trust.now_ms = START;
+	trust.view.now_ms = START;
 	set_add(&config.host, address_of_ipv4(GATEWAY));
 	mac_set_add(&config.gateway_macs, GATEWAY_AT);
 	options.gateway_macs = config.gateway_macs;
@@ -92,13 +92,13 @@ static void refuse_claim(uint32_t router)
 static int told_in(int seconds, void (*each)(void), bool is_unheard)
 {
 	int told = 0;
-	for (int i = 0; i < seconds; i++, trust.now_ms += SECOND) {
+	for (int i = 0; i < seconds; i++, trust.view.now_ms += SECOND) {
 		each();
-		enum gateway_news news = follow_gateway(&watch, trust.now_ms);
+		enum gateway_news news = follow_gateway(&watch, trust.view.now_ms);
 		assert_int_not_equal(news, GATEWAY_HEARD_AGAIN);
 		told += news == GATEWAY_UNHEARD;
 	}
-	assert_int_equal(is_gateway_unheard(&watch, trust.now_ms), is_unheard);
+	assert_int_equal(is_gateway_unheard(&watch, trust.view.now_ms), is_unheard);
 	return told;
 }
 
@@ -182,11 +182,11 @@ static void it_is_heard_again(void **unused)
 	assert_int_equal(told_in(12, nobody, false), 0);
 	told_in(5, replaced, true);
 	packet(TO_GUEST, GATEWAY_AT, GUEST_MAC, DROP_UNSOLICITED); /* not to the VM */
-	assert_true(is_gateway_unheard(&watch, trust.now_ms));
+	assert_true(is_gateway_unheard(&watch, trust.view.now_ms));
 	packet(TO_GUEST, GATEWAY_AT, GUEST_MAC, PASS);
-	assert_false(is_gateway_unheard(&watch, trust.now_ms));
-	assert_int_equal(follow_gateway(&watch, trust.now_ms), GATEWAY_HEARD_AGAIN);
-	assert_int_equal(follow_gateway(&watch, trust.now_ms), GATEWAY_NO_NEWS);
+	assert_false(is_gateway_unheard(&watch, trust.view.now_ms));
+	assert_int_equal(follow_gateway(&watch, trust.view.now_ms), GATEWAY_HEARD_AGAIN);
+	assert_int_equal(follow_gateway(&watch, trust.view.now_ms), GATEWAY_NO_NEWS);
 }
 
 /* Neighbor discovery, or advertisements of routers. */
@@ -198,7 +198,7 @@ static void refuse_in_ipv6(bool by_neighbor_discovery)
 						  .macs = { { GATEWAY_AT }, 1, 0 },
 						  .expires_ms = NEVER_EXPIRES,
 						  .locked_ms = NEVER_EXPIRES };
-	for (int i = 0; i < 8; i++, trust.now_ms += SECOND) {
+	for (int i = 0; i < 8; i++, trust.view.now_ms += SECOND) {
 		uint8_t asks[86] = { 0x33, 0x33, 0xff, 0,    0,    1,    0x52,      0x54,      0,
 				     0,    0,    10,   0x86, 0xdd, 0x60, [20] = 58, [54] = 135 };
 		uint8_t says[86] = { 0x52, 0x54, 0, 0,    0,    10,   0x52,      0x54,      0,
@@ -214,9 +214,9 @@ static void refuse_in_ipv6(bool by_neighbor_discovery)
 		else
 			look_for_gateway(&watch, &trust, TO_GUEST, advertises, sizeof advertises, DROP_RA_UNTRUSTED);
 	}
-	assert_true(is_gateway_unheard(&watch, trust.now_ms));
+	assert_true(is_gateway_unheard(&watch, trust.view.now_ms));
 	packet(TO_GUEST, GATEWAY_AT, GUEST_MAC, PASS);
-	assert_false(is_gateway_unheard(&watch, trust.now_ms));
+	assert_false(is_gateway_unheard(&watch, trust.view.now_ms));
 }
 
 static void in_ipv6(void **unused)

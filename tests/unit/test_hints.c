@@ -25,7 +25,7 @@ static struct config config;
 static struct state state;
 static struct anchors anchors;
 static struct counters counters;
-static struct trust trust = { &config, &state, &options, START };
+static struct trust trust = { { &config, &state, START }, &options };
 static char words[WORDS_MAX][256], hint[HINT_TEXT];
 static int word_count;
 
@@ -35,7 +35,7 @@ static int set_up(void **unused)
 	memset(&anchors, 0, sizeof anchors);
 	memset(&state, 0, sizeof state);
 	memset(&counters, 0, sizeof counters);
-	trust.now_ms = START;
+	trust.view.now_ms = START;
 	word_count = 0;
 	return 0;
 }
@@ -111,7 +111,7 @@ static void forget(void)
 
 static bool is_server(uint32_t ipv4, uint64_t mac)
 {
-	return is_trusted_server4(&config, &state, ipv4, mac, trust.now_ms);
+	return is_trusted_server4(&config, &state, ipv4, mac, trust.view.now_ms);
 }
 
 static void refuse_server(uint32_t ipv4, uint64_t mac)
@@ -151,7 +151,7 @@ static void learn_router(uint32_t ipv4, uint64_t mac)
 
 static bool poses(uint32_t ipv4, uint64_t mac)
 {
-	return poses_as_router4(&config, &state, address_of_ipv4(ipv4), mac, trust.now_ms);
+	return poses_as_router4((struct view){ &config, &state, trust.view.now_ms }, address_of_ipv4(ipv4), mac);
 }
 
 static void refuse_router(uint32_t ipv4, uint64_t mac)
@@ -331,14 +331,15 @@ static void a_gateway_of_ipv6(void **unused)
 	make();
 	state.ipv6.routers[0] =
 	    (struct router6){ router, { { HOST_MAC }, 1, 0 }, .expires_ms = NEVER_EXPIRES, .locked_ms = NEVER_EXPIRES };
-	assert_true(poses_as_router6(&config, &state, router, OTHER_MAC, START) && is_mac_of(&trust, router, HOST_MAC));
+	assert_true(poses_as_router6((struct view){ &config, &state, START }, router, OTHER_MAC) &&
+		    is_mac_of(&trust, router, HOST_MAC));
 	explain_gateway(&trust, router, OTHER_MAC, DROP_ND_GATEWAY_SPOOF, hint);
 	must_say("52:54:00:00:00:02 answers as the gateway fe80::1, which had another MAC address");
 	give("--gateway-mac=52:54:00:00:00:01");
-	assert_true(poses_as_router6(&config, &state, router, OTHER_MAC, START));
+	assert_true(poses_as_router6((struct view){ &config, &state, START }, router, OTHER_MAC));
 	explain_gateway(&trust, router, OTHER_MAC, DROP_ND_GATEWAY_SPOOF, hint);
 	follow(NULL);
-	assert_false(poses_as_router6(&config, &state, router, OTHER_MAC, START));
+	assert_false(poses_as_router6((struct view){ &config, &state, START }, router, OTHER_MAC));
 }
 
 /* --- DHCP messages --- */

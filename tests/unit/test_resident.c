@@ -112,9 +112,9 @@ static void it_is_never_the_guests(void **state)
 	start(true);
 	assert_false(is_leasable4(&w.config, &w.state, address_of_ipv4(HOST_IP), w.now_ms));
 	assert_true(is_leasable4(&w.config, &w.state, address_of_ipv4(HOST_IP + 1), w.now_ms));
-	assert_true(is_reserved6(&w.config, &w.state, HOST_LL, w.now_ms));
-	assert_true(is_reserved6(&w.config, &w.state, HOST_IP6, w.now_ms));
-	assert_false(is_reserved6(&w.config, &w.state, ADDRESS6(LINK_LOCAL_PREFIX, 0x51), w.now_ms));
+	assert_true(is_reserved6(view_of(&w.guard, w.now_ms), HOST_LL));
+	assert_true(is_reserved6(view_of(&w.guard, w.now_ms), HOST_IP6));
+	assert_false(is_reserved6(view_of(&w.guard, w.now_ms), ADDRESS6(LINK_LOCAL_PREFIX, 0x51)));
 }
 
 /* Where nobody is named the first router is believed, but nobody as the host, but the host. */
@@ -125,9 +125,9 @@ static void it_may_be_a_router_that_is_learned(void **state)
 	w.config.host6.count = 0;
 	w.config.gateway_macs.count = 0;
 	memset(w.state.ipv6.routers, 0, sizeof w.state.ipv6.routers);
-	assert_false(is_trusted_router6(&w.config, &w.state, HOST_LL, VICTIM_MAC, w.now_ms));
-	assert_true(is_trusted_router6(&w.config, &w.state, HOST_LL, HOST_MAC, w.now_ms));
-	assert_true(is_trusted_router6(&w.config, &w.state, ADDRESS6(LINK_LOCAL_PREFIX, 0x51), VICTIM_MAC, w.now_ms));
+	assert_false(is_trusted_router6(view_of(&w.guard, w.now_ms), HOST_LL, VICTIM_MAC));
+	assert_true(is_trusted_router6(view_of(&w.guard, w.now_ms), HOST_LL, HOST_MAC));
+	assert_true(is_trusted_router6(view_of(&w.guard, w.now_ms), ADDRESS6(LINK_LOCAL_PREFIX, 0x51), VICTIM_MAC));
 	w.config.host.count = w.config.servers.count = 0;
 	relearn(&w.state);
 	assert_false(is_trusted_server4(&w.config, &w.state, HOST_IP, VICTIM_MAC, w.now_ms));
