@@ -23,11 +23,12 @@ def main(interface, per_second, *frames):
             changed[LAST_OF_SENDER] = number
         variants.append(bytes(changed))
     print("flooding", flush=True)
-    begin = time.monotonic()
-    for sent, frame in enumerate(itertools.cycle(variants)):
-        ahead = begin + sent * pause - time.monotonic()
-        if ahead > 0.002:
-            time.sleep(ahead)
+    due = time.monotonic()
+    for frame in itertools.cycle(variants):
+        now = time.monotonic()
+        if due - now > 0.002:
+            time.sleep(due - now)
+        due = max(due, now - 0.005) + pause     # who was kept waiting does not make up for it at once
         try:
             wire.send(frame)
         except OSError:                     # the queue is full, which is what it is about
