@@ -131,6 +131,8 @@ struct port_kind {
 	bool (*receive)(struct port *, struct packet *, uint32_t max, uint32_t *got);
 	/* Sends n frames. False: the peer is gone for good (the result is filled all the same). */
 	bool (*send)(struct port *, const struct packet *, uint32_t n, struct send_result *);
+	/* How many more frames the kernel had no place for, in front of this port. NULL: there are none, or nobody knows. */
+	uint64_t (*lost)(struct port *);
 	/* NULL where the port knows nothing. */
 	void (*anchors)(const struct port *, struct anchors *);
 	/* NULL where no other guard can be on its network. May be another one later, where the port is moved. */

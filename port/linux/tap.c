@@ -20,6 +20,7 @@ struct tap {
 	int fd;
 	struct batch batch;
 	struct ground_watch ground;
+	uint64_t lost; /* in front of it, so far */
 };
 
 /* What the argument says, and the socket through which interfaces are set up. */
@@ -82,6 +83,18 @@ static bool tap_send(struct port *port, const struct packet *packets, uint32_t n
 		}
 	}
 	return true;
+}
+
+/* One that was moved to another network namespace tells nothing; its number may be another interface's here. */
+static uint64_t tap_lost(struct port *port)
+{
+	struct tap *t = tap_of(port);
+	struct link link;
+	if (!read_link(t->ground.index, NULL, &link) || strcmp(link.name, t->ground.interface) != 0 || link.lost < t->lost)
+		return 0;
+	uint64_t more = link.lost - t->lost;
+	t->lost = link.lost;
+	return more;
 }
 
 /* Setting up */
@@ -301,6 +314,7 @@ static struct port *tap_open(const char *argument, const struct port_settings *s
 		t->port.kind = &tap_port;
 		t->fd = fd;
 		init_ground(&t->ground, s.name, s.bridge, settings->isolation);
+		(void)tap_lost(&t->port); /* before this guard */
 	} else {
 		if (fd >= 0)
 			close(fd);
@@ -326,6 +340,7 @@ const struct port_kind tap_port = {
 	.deadline_ms = no_deadline,
 	.receive = tap_receive,
 	.send = tap_send,
+	.lost = tap_lost,
 	.survey = tap_survey,
 	.ground_fd = tap_ground_fd,
 	.segment = tap_segment,

@@ -193,6 +193,14 @@ static void follow_absence(struct relay *r)
 			r->away_since_ms[side] = r->now_ms;
 }
 
+/* What a port tells of frames that it never saw. */
+static void count_lost(struct relay *r)
+{
+	for (enum direction from = FROM_GUEST; from < DIRECTIONS; from++)
+		if (r->port[from]->kind->lost)
+			count_drop(&r->counters, from, DROP_OVERRUN, r->port[from]->kind->lost(r->port[from]), r->now_ms);
+}
+
 /* What needs no precision. */
 static enum relay_end tick(struct relay *r)
 {
@@ -200,6 +208,7 @@ static enum relay_end tick(struct relay *r)
 		return RELAY_GOES_ON;
 	r->tick_ms = r->now_ms;
 	r->file.has_changed = true; /* events do not tell of client identifiers: look once a second */
+	count_lost(r);
 	tell_drops(&r->counters, r->now_ms);
 	announce_drops(&r->drop_events, &r->announcer, &r->counters, false, r->now_ms);
 	tell_of_questions(r);

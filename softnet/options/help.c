@@ -109,9 +109,11 @@ static void print_rules(FILE *to, bool is_colored)
 	print_heading(to, is_colored, "RULES");
 	fputs("  [in|out] TARGET[:QUALIFIER], separated by commas.\n"
 	      "  TARGET     a prefix, an address, any, @host, @gateway, @dns,\n"
-	      "             @lan (private networks) or @global\n"
+	      "             @lan (private networks) or @global; in --allow also a host's name,\n"
+	      "             or *.NAME for all below it\n"
 	      "  QUALIFIER  PORT, LOW-HIGH, PROTO, PROTO/PORT or PROTO/LOW-HIGH;\n"
-	      "             PROTO: tcp, udp, sctp, icmp, esp or gre\n"
+	      "             PROTO: tcp, udp, sctp, icmp, esp or gre. Of a name: tls, quic,\n"
+	      "             http, tcp/PORT or udp/PORT; without one: tls and quic\n"
 	      "  The longest prefix decides, then the narrower qualifier, then block before\n"
 	      "  allow. Without rules the VM reaches global addresses, @host, and @dns for UDP\n"
 	      "  and TCP port 53.\n"

@@ -3,6 +3,7 @@
     raw guest (a socket) -- softnet -- tap u-raw -- br0, or a stream whose other end is this program
 """
 
+import json
 import os
 import pathlib
 import pty
@@ -213,6 +214,21 @@ def test_flood_from_the_network_does_not_silence_the_guest(stream_guest, peer):
         lambda now: now.passed["uplink"] + now.dropped("uplink") == 30000, what="all frames to be counted")
     assert counters.dropped("uplink", "queue-full") > 0 and counters.dropped("uplink") == \
         counters.dropped("uplink", "queue-full")
+
+
+def test_what_a_guard_had_no_time_for_is_counted(tap_guest, network):
+    """overrun: the kernel's queue in front of a tap holds so much, and what came behind it was never read."""
+    def lost():
+        return json.loads(network.host.ip("-j -s link show dev u-raw"))[0]["stats64"]["tx"]["dropped"]
+    assert lost() == 0
+    tap_guest.guard.signal(signal.SIGSTOP)
+    for number in range(0, 3000, 100):
+        network.wire.send(*(to_guest(number + one) for one in range(100)))
+    netns.wait_for(lambda: lost() > 1000, 5, "the queue to be full")
+    tap_guest.guard.signal(signal.SIGCONT)
+    counters = tap_guest.guard.wait_counters(lambda now: now.dropped("uplink", "overrun") > 0, what="what was lost")
+    assert counters.dropped("uplink", "overrun") == lost()
+    assert counters.passed["uplink"] + counters.dropped("uplink") >= 3000     # multicast of the bridge is counted, too
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
