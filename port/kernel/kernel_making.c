@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <net/if_arp.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -98,12 +99,24 @@ static bool fill_memory(struct kernel_guard *guard, const struct making *m)
 	return true;
 }
 
-static bool fill_slot(struct making *m)
+static int fill_slot(const struct making *m)
 {
 	bool is_filled = bpf_map_update_elem(m->programs.memories, &m->slot, &m->memory, BPF_ANY) == 0 &&
 			 bpf_map_update_elem(m->programs.configs, &m->slot, &m->config, BPF_ANY) == 0 &&
 			 bpf_map_update_elem(m->programs.rings, &m->slot, &m->ring, BPF_ANY) == 0;
-	return is_filled || refuse_kernel(m, "enter the guard in the kernel's tables");
+	return is_filled ? 0 : errno;
+}
+
+struct filling {
+	const struct making *making;
+	int error;
+};
+
+static void *fill_beside(void *context)
+{
+	struct filling *filling = context;
+	filling->error = fill_slot(filling->making);
+	return NULL;
 }
 
 /*
@@ -163,6 +176,28 @@ static bool put_up(const struct kernel_guard *guard, struct making *m)
 	return refuse_kernel(m, "put the guard's programs up at the port");
 }
 
+/*
+ * Behind each table that has a new entry, and behind each program that stands at a port, the kernel waits until no program
+ * runs that has begun before, 10 ms or so. Two that wait at the same time wait once; and until the guard is opened it
+ * does not matter what comes first.
+ */
+static bool fill_and_put_up(const struct kernel_guard *guard, struct making *m)
+{
+	struct filling filling = { .making = m };
+	pthread_t thread;
+	bool is_beside = pthread_create(&thread, NULL, fill_beside, &filling) == 0;
+	bool is_up = load_slot_program(m) && put_up(guard, m);
+	if (is_beside)
+		pthread_join(thread, NULL);
+	else
+		fill_beside(&filling);
+	if (!is_up || filling.error == 0)
+		return is_up;
+	take_down(guard->index, m);
+	errno = filling.error;
+	return refuse_kernel(m, "enter the guard in the kernel's tables");
+}
+
 bool make_kernel_guard(struct kernel_guard *guard, struct making *m, uint64_t now_ms)
 {
 	if (!open_kernel_programs(&m->programs, m->error))
@@ -171,8 +206,7 @@ bool make_kernel_guard(struct kernel_guard *guard, struct making *m, uint64_t no
 	if (m->slot == 0)
 		return report_failure(m->error, "this host has %d guards in the kernel already", SLOTS_MAX - 1);
 	bool is_made = make_maps(m) && map_memory(guard, m) &&
-		       (fill_memory(guard, m) || refuse_kernel(m, "get random numbers")) && fill_slot(m) &&
-		       load_slot_program(m) && put_up(guard, m);
+		       (fill_memory(guard, m) || refuse_kernel(m, "get random numbers")) && fill_and_put_up(guard, m);
 	if (!is_made)
 		give_back_slot(&m->programs, m->slot);
 	return is_made;
