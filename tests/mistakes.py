@@ -143,6 +143,9 @@ def check_help():
         check(run(["help", *words]).stdout == text, f"help {words} is another text")
         example = re.search(r"^Example:\n  softnet (.*(?:\\\n.*)*)", text, re.M)
         check(example and example.group(1).startswith(" ".join(words)), f"{words}: no example:\n{text}")
+    of_policy = run(["help", "policy"]).stdout
+    check(run(["policy", "--help"]).stdout == of_policy and "--mtu" not in of_policy and of_policy.count("Example:") == 3 and
+          max(map(len, of_policy.splitlines())) <= 80, f"help policy:\n{of_policy}")
     check("--mtu" not in run(["status", "--help"]).stdout, "status --help names options that it does not take")
     example = re.search(r"^  softnet (policy check .*)$", run(["help", "policy", "check"]).stdout, re.M).group(1)
     check(run(example.split()).returncode == 0, f"the example fails: {example}")

@@ -166,6 +166,12 @@ static void print_everything(FILE *to, bool is_colored)
 	      to);
 }
 
+static bool is_about(const struct topic *topic, enum wanted verb)
+{
+	static const char policy[] = "softnet policy ";
+	return topic->wanted == verb || (verb == WANT_POLICY && strncmp(topic->usage, policy, strlen(policy)) == 0);
+}
+
 void print_help(FILE *to, enum wanted verb, bool is_colored)
 {
 	if (verb == WANT_HELP) {
@@ -173,11 +179,15 @@ void print_help(FILE *to, enum wanted verb, bool is_colored)
 		return;
 	}
 	for (int i = 0; i < TOPICS; i++) {
-		if (topics[i].wanted != verb)
+		if (!is_about(&topics[i], verb))
 			continue;
 		print_summary_of(to, &topics[i]);
 		print_heading(to, is_colored, "Example");
 		fprintf(to, "  %s\n", topics[i].example);
+	}
+	if (verb == WANT_POLICY) {
+		fputs("\n`softnet help policy check` has its options; so of the others.\n", to);
+		return;
 	}
 	print_options(to, verb, is_colored);
 	bool is_guards = verb == WANT_GUARD || verb == WANT_RUN;

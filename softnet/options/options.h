@@ -20,6 +20,7 @@ enum wanted {
 	WANT_STATUS,
 	WANT_WATCH,
 	WANT_REPLAY,
+	WANT_POLICY, /* as a topic of help alone: check, show and set */
 	WANT_HELP,
 	WANT_VERSION,
 	WANT_PROBE

@@ -133,6 +133,10 @@ bool find_topic(int argc, char **argv, enum wanted *topic, struct error *error)
 	*topic = WANT_HELP;
 	if (argc <= 1 || argv[1][0] == '-')
 		return true;
+	if (strcmp(argv[1], "policy") == 0 && (argc <= 2 || argv[2][0] == '-')) {
+		*topic = WANT_POLICY;
+		return true;
+	}
 	bool is_found = take_verb(argc, argv, &found, error) > 0;
 	*topic = found.wanted;
 	return is_found || !is_verb; /* of a line that is wrong, --help has the whole */
@@ -171,6 +175,7 @@ bool take_operands(char **words, bool has_separator, struct options *options, st
 	case WANT_WATCH:
 		return !*words || refuse_value(error, *words, "nothing behind the options");
 	case WANT_GUARD:
+	case WANT_POLICY:
 	case WANT_HELP:
 	case WANT_VERSION:
 	case WANT_PROBE:

@@ -100,7 +100,7 @@ class Witness:
     def must_be_content(self):
         self.stop()
         assert not self.complaints, f"{self.guest.name}: {len(self.complaints)} complaints, first {self.complaints[:3]}"
-        assert self.answers > 0 and not self.failures and not self.look(), f"{self.guest.name}: {self.failures}"
+        assert self.answers > 0 and not self.failures and not self.look(), f"{self.guest.name}: {self.failures} {self.guest.guard.counters()} {self.guest.guard.output()[-20:]}"
 
 
 @pytest.fixture
