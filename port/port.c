@@ -232,10 +232,13 @@ bool unix_address(struct sockaddr_un *address, const char *path, size_t length, 
 	return true;
 }
 
-/* 0: somebody has it open; ECONNREFUSED or ENOENT: nobody; else it cannot be known, for this reason. */
+/*
+ * EPROTOTYPE, or 0: somebody has it open; ECONNREFUSED or ENOENT: nobody; else it cannot be known, for this reason. A socket
+ * of the other type asks: to the one that is asked nobody has come.
+ */
 static int ask_path(int type, const struct sockaddr_un *address)
 {
-	int probe = unix_socket(type);
+	int probe = unix_socket(type == SOCK_STREAM ? SOCK_DGRAM : SOCK_STREAM);
 	if (probe < 0)
 		return errno;
 	int error = connect(probe, (const struct sockaddr *)address, sizeof *address) == 0 ? 0 : errno;

@@ -229,6 +229,8 @@ static void a_path_takes_the_place_of_a_dead_socket_only(void **state)
 		if (types[i] == SOCK_STREAM)
 			listen(alive, 1);
 		refuses(text_of(kinds[i], "place"), &guest, false, "another process has it open");
+		struct pollfd asked = { .fd = alive, .events = POLLIN };
+		assert_int_equal(poll(&asked, 1, 0), 0); /* and has not noticed */
 		close(alive);
 		struct port *port = open_port(text_of(kinds[i], "place"), &guest);
 		port->kind->close(port);
