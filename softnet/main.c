@@ -8,6 +8,7 @@
 #include "softnet/policy/policy_check.h"
 #include "softnet/policy/policy_client.h"
 #include "softnet/replay/replay.h"
+#include "softnet/replay/suggest.h"
 #include "softnet/setup/setup.h"
 #include "softnet/start.h"
 #include "system/log.h"
@@ -19,9 +20,10 @@ static struct options options;
 /* The verbs that look at guards or captures. */
 static int look(struct error *error)
 {
-	int status = options.wanted == WANT_STATUS  ? show_status(&options, stdout, error)
-		     : options.wanted == WANT_WATCH ? watch_guards(&options, error)
-						    : replay_captures(&options, stdout, error);
+	int status = options.wanted == WANT_STATUS    ? show_status(&options, stdout, error)
+		     : options.wanted == WANT_WATCH   ? watch_guards(&options, error)
+		     : options.wanted == WANT_SUGGEST ? suggest_rules(&options, stdout, error)
+						      : replay_captures(&options, stdout, error);
 	if (status == EXIT_USAGE)
 		die_usage("%s", error->text);
 	return status;
@@ -44,7 +46,8 @@ int main(int argc, char **argv)
 		die_usage("%s", error.text);
 	if ((options.wanted == WANT_SHOW || options.wanted == WANT_SET) && !ask_for_policy(&options, stdout, &error))
 		die("%s", error.text);
-	if (options.wanted == WANT_STATUS || options.wanted == WANT_WATCH || options.wanted == WANT_REPLAY)
+	if (options.wanted == WANT_STATUS || options.wanted == WANT_WATCH || options.wanted == WANT_REPLAY ||
+	    options.wanted == WANT_SUGGEST)
 		return look(&error);
 	if (options.wanted == WANT_DETACH)
 		return detach_guard(options.interface);

@@ -3,7 +3,14 @@
 #include <stdarg.h>
 #include <stdbool.h>
 
-enum exit_status { EXIT_OK = 0, EXIT_RUNTIME = 1, EXIT_USAGE = 2, EXIT_NOT_EXECUTABLE = 126, EXIT_NOT_FOUND = 127 };
+enum exit_status {
+	EXIT_OK = 0,
+	EXIT_RUNTIME = 1,
+	EXIT_USAGE = 2,
+	EXIT_LOST = 3,
+	EXIT_NOT_EXECUTABLE = 126,
+	EXIT_NOT_FOUND = 127
+};
 
 /* The line that a user reads, without the program's name. status: EXIT_USAGE when what was written is wrong, else EXIT_RUNTIME. */
 struct error {

@@ -36,7 +36,7 @@ MISTAKES = [
     (["hepl"], '="hepl": no such verb; did you mean `softnet help`?'),
     (["start"], '"start": '),
     (["help", "statsu"], '="statsu": no such verb; did you mean `softnet status`?'),
-    (["policy", "shwo"], '="shwo": expected softnet policy check, show or set, and options'),
+    (["policy", "shwo"], '="shwo": expected softnet policy check, show, set or suggest, and options'),
     (["--rate", "apr=1/1"], '=--rate: "apr=1/1": no such rate; did you mean arp?'),
     # Rules.
     (rule("10.0.0.0/33"), '=--allow: "10.0.0.0/33": behind the slash stands a length of 0 to 32 bits'),
@@ -55,6 +55,12 @@ MISTAKES = [
     (["attach", "nosuch", MAC, "--allow", "github.com:tls"],
      "=--allow, --policy: rules that name hosts do not go together with `softnet attach`; `softnet --guest` and "
      "`softnet run` take them"),
+    (["attach", "nosuch", MAC, "--names", "learn"],
+     '=--names: "learn": not together with `softnet attach`; `softnet --guest`, `softnet run` and captures can be learned from'),
+    (["--names", "lern", MAC], '=--names: "lern": expected learn or enforce'),
+    (["policy", "suggest"], "=policy suggest: expected captures, or files of events: softnet policy suggest [options] FILE..."),
+    (["policy", "suggest", "--wildcard", "example.org", "x"], '=--wildcard: "example.org": expected *.NAME'),
+    (["replay", "--wildcard", "*.example.org", "x"], "=--wildcard: not with `softnet replay`"),
     (rule("@dns:53 @global:tcp/443"), '=--allow: "@dns:53 @global:tcp/443": these are two rules: a comma stands between them, in a file '
      "the end of a line"),
     (rule("@internet"), f'=--allow: "@internet": did you mean @global? A target is {TARGET}'),
@@ -135,7 +141,7 @@ def on_terminal(words, **environment):
 
 def check_help():
     for words in [["--help"], ["help"], ["run"], ["status"], ["watch"], ["policy", "check"], ["policy", "show"],
-                  ["policy", "set"], ["replay"]]:
+                  ["policy", "set"], ["policy", "suggest"], ["replay"]]:
         text = run(words if words[0] in ("help", "--help") else [*words, "--help"]).stdout
         check(text and max(map(len, text.splitlines())) <= 80, f"{words}: wider than 80 columns, or empty")
         if words[0] in ("help", "--help"):
@@ -144,7 +150,7 @@ def check_help():
         example = re.search(r"^Example:\n  softnet (.*(?:\\\n.*)*)", text, re.M)
         check(example and example.group(1).startswith(" ".join(words)), f"{words}: no example:\n{text}")
     of_policy = run(["help", "policy"]).stdout
-    check(run(["policy", "--help"]).stdout == of_policy and "--mtu" not in of_policy and of_policy.count("Example:") == 3 and
+    check(run(["policy", "--help"]).stdout == of_policy and "--mtu" not in of_policy and of_policy.count("Example:") == 4 and
           max(map(len, of_policy.splitlines())) <= 80, f"help policy:\n{of_policy}")
     check("--mtu" not in run(["status", "--help"]).stdout, "status --help names options that it does not take")
     example = re.search(r"^  softnet (policy check .*)$", run(["help", "policy", "check"]).stdout, re.M).group(1)

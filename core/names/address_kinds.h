@@ -42,11 +42,17 @@ INLINE bool is_open_by_address(const struct names *names, struct address a, uint
 			  : has_business_with6(view_of_names(names, now_ms), a);
 }
 
-/* A block of exactly this address stands before every name. */
-INLINE bool is_blocked_itself(const struct names *names, const struct contact *c, uint64_t now_ms)
+/* The length of the prefix that is blocked for this contact; 0: none is, or everything is. */
+INLINE uint32_t blocked_prefix(const struct names *names, const struct contact *c, uint64_t now_ms)
 {
 	uint32_t aliases = is_ipv4(c->peer) ? aliases_of4(view_of_names(names, now_ms), c->peer)
 					    : aliases_of6(view_of_names(names, now_ms), c->peer);
 	struct ruling ruling = rule_on(&names->config->policy, c, aliases);
-	return ruling.class != CLASS_NONE && ruling.class != CLASS_ALLOWED && ruling.prefix_length >= 128;
+	return ruling.class != CLASS_NONE && ruling.class != CLASS_ALLOWED ? ruling.prefix_length : 0;
+}
+
+/* A block of exactly this address stands before every name. */
+INLINE bool is_blocked_itself(const struct names *names, const struct contact *c, uint64_t now_ms)
+{
+	return blocked_prefix(names, c, now_ms) >= 128;
 }

@@ -31,11 +31,13 @@ static struct name host_of_service(const struct name *name, uint16_t type)
 	return host;
 }
 
-static uint16_t pattern_of_question(const struct names *names, const struct dns_question *q, uint64_t now_ms)
+static uint16_t pattern_of_question(struct names *names, const struct dns_question *q, uint64_t now_ms)
 {
 	if (!q->is_host || q->class != DNS_CLASS_IN || !is_question_of_hosts(q->type))
 		return NO_PATTERN;
 	struct name host = host_of_service(&q->name, q->type);
+	if (names->learned != 0)
+		return learn_question(names, &host, now_ms);
 	uint16_t pattern = find_pattern(names->rules, &host);
 	return pattern != NO_PATTERN ? pattern : find_alias(&names->book, hash_name(&names->book, &host), now_ms);
 }
@@ -55,9 +57,12 @@ static struct question question_of(const struct names *names, const struct name_
 static void tell(struct names *names, enum name_event_kind kind, const struct name *name, struct address peer,
 		 uint16_t pattern, enum verdict verdict)
 {
-	struct name_event event = {
-		.kind = kind, .name = name, .peer = peer, .pattern = pattern, .verdict = (uint8_t)verdict
-	};
+	bool is_rule = names->learned == 0; /* else it is none of the operator's */
+	struct name_event event = { .kind = kind,
+				    .name = name,
+				    .peer = peer,
+				    .pattern = is_rule ? pattern : NO_PATTERN,
+				    .verdict = (uint8_t)verdict };
 	if (names->event != 0)
 		names->event(names->context, &event);
 }
@@ -69,7 +74,7 @@ enum verdict judge_question(struct names *names, const struct name_packet *p, co
 	if (!parse_dns_query(frame, at, end, &query))
 		return DROP_DNS_MALFORMED;
 	uint16_t pattern = pattern_of_question(names, &query.question, now_ms);
-	if (pattern == NO_PATTERN && !names->settings.any_question) {
+	if (pattern == NO_PATTERN && !names->settings.any_question && names->learned == 0) {
 		tell(names, NAME_REFUSED, query.question.is_host ? &query.question.name : 0, p->key.peer, NO_PATTERN,
 		     DROP_DNS_NAME);
 		return DROP_DNS_NAME;
@@ -107,7 +112,7 @@ static bool learn_addresses(struct names *names, const struct dns_answer *answer
 	uint32_t refused = 0, bound = 0;
 	for (uint32_t i = 0; i < answer->address_count; i++) {
 		const struct dns_address *a = &answer->addresses[i];
-		if (!is_nameable(names, a->address, now_ms))
+		if (names->learned == 0 && !is_nameable(names, a->address, now_ms))
 			continue;
 		uint64_t until_ms = now_ms + life_ms(&names->settings, a->ttl_s);
 		bool is_bound = bind_address(&names->book, a->address, pattern, until_ms, now_ms);
@@ -131,9 +136,9 @@ enum verdict judge_answer(struct names *names, const struct name_packet *p, cons
 	uint16_t pattern = find_question(&names->book, &question, now_ms);
 	if (pattern == NO_PATTERN)
 		return PASS;
-	if (answer->has_ech && !names->settings.ech_passes)
+	if (answer->has_ech && !names->settings.ech_passes && names->learned == 0)
 		return DROP_DNS_ECH;
-	if (gives_private_address(names, answer, now_ms)) {
+	if (names->learned == 0 && gives_private_address(names, answer, now_ms)) {
 		tell(names, NAME_REFUSED, &answer->question.name, p->key.peer, pattern, DROP_DNS_REBIND);
 		return DROP_DNS_REBIND;
 	}

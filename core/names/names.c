@@ -26,6 +26,7 @@ void forget_copies(struct names *names, struct name_flow *f)
 
 static void remove_flow(struct names *names, struct name_flow *f, uint64_t now_ms)
 {
+	learn_silent_flow(names, f, now_ms);
 	drop_list(&names->hold, &f->held, DROP_HELLO_LIMIT);
 	drop_list(&names->hold, &f->answers, PASS);
 	let_go_of_address(names, f, now_ms);
@@ -75,7 +76,7 @@ void free_flow(struct names *names, struct name_flow *f, uint64_t now_ms)
 	set_name_class(&names->flows, f, f->key.protocol == PROTOCOL_TCP ? NAME_OPEN_TCP : NAME_OPEN_UDP, now_ms);
 }
 
-enum verdict refuse_flow(struct names *names, struct name_flow *f, enum verdict reason, uint64_t now_ms)
+void reset_flow(struct names *names, struct name_flow *f, enum verdict reason, uint64_t now_ms)
 {
 	drop_list(&names->hold, &f->held, reason);
 	drop_list(&names->hold, &f->answers, PASS);
@@ -84,6 +85,14 @@ enum verdict refuse_flow(struct names *names, struct name_flow *f, enum verdict 
 	f->reason = (uint8_t)reason;
 	f->is_named = false;
 	set_name_class(&names->flows, f, NAME_ENDED, now_ms);
+}
+
+enum verdict refuse_flow(struct names *names, struct name_flow *f, enum verdict reason, uint64_t now_ms)
+{
+	if (names->learned != 0)
+		learn_address_of(names, f, 0, now_ms);
+	else
+		reset_flow(names, f, reason, now_ms);
 	return reason;
 }
 
@@ -123,9 +132,10 @@ bool keep_for_flow(struct names *names, struct name_flow *f, const struct name_p
 	       (make_room(names, f, now_ms) && keep_frame(&names->hold, &f->held, p->frame, payload, has_left));
 }
 
+/* While it is learned nothing waits: what is kept are copies. */
 enum verdict wait_in_flow(struct names *names, struct name_flow *f, const struct name_packet *p, uint64_t now_ms)
 {
-	if (!keep_for_flow(names, f, p, false, now_ms))
+	if (!keep_for_flow(names, f, p, names->learned != 0, now_ms))
 		return end_waiting(names, f, DROP_HELLO_LIMIT, now_ms);
 	set_name_class(&names->flows, f, NAME_HOLDING, now_ms);
 	if (names->flows.count[NAME_HOLDING] > NAMES_HOLDING_MAX)
@@ -136,7 +146,7 @@ enum verdict wait_in_flow(struct names *names, struct name_flow *f, const struct
 /* Without room for its copy it goes on all the same; sent again, it would not. */
 enum verdict go_on_in_flow(struct names *names, struct name_flow *f, const struct name_packet *p, uint64_t now_ms)
 {
-	bool others_wait = f->class == NAME_HOLDING;
+	bool others_wait = f->class == NAME_HOLDING && names->learned == 0;
 	bool is_kept = keep_for_flow(names, f, p, !others_wait, now_ms);
 	if (others_wait && !is_kept)
 		return end_waiting(names, f, DROP_HELLO_LIMIT, now_ms);
@@ -167,7 +177,7 @@ uint32_t ways_of_address(const struct names *names, struct address a, uint8_t pr
 	return ways != 0 && is_closed_by_address(names, &c, now_ms) ? 0 : ways;
 }
 
-static void name_flow(struct names *names, struct name_flow *f, uint32_t entry, uint16_t pattern, enum naming naming)
+void name_flow(struct names *names, struct name_flow *f, uint32_t entry, uint16_t pattern, enum naming naming)
 {
 	if (f->bound == 0) {
 		f->bound = (uint16_t)entry;
@@ -185,6 +195,7 @@ static void tell_of_flow(struct names *names, const struct name_flow *f, const s
 				    .name = name,
 				    .peer = f->key.peer,
 				    .port = f->key.peer_port,
+				    .protocol = f->key.protocol,
 				    .pattern = verdict == PASS ? f->pattern : NO_PATTERN,
 				    .naming = (uint8_t)naming,
 				    .verdict = (uint8_t)verdict };
@@ -194,6 +205,8 @@ static void tell_of_flow(struct names *names, const struct name_flow *f, const s
 
 bool admit_flow(struct names *names, struct name_flow *f, const struct name *name, enum naming naming, uint64_t now_ms)
 {
+	if (names->learned != 0)
+		return learn_flow(names, f, name, naming, PASS, now_ms);
 	const struct name_rules *rules = names->rules;
 	uint16_t shown = name != 0 ? find_pattern(rules, name) : NO_PATTERN;
 	struct address a = f->key.peer;
@@ -215,7 +228,13 @@ bool admit_flow(struct names *names, struct name_flow *f, const struct name *nam
 enum verdict judge_hello(struct names *names, struct name_flow *f, const struct hello *hello, enum naming naming,
 			 uint64_t now_ms)
 {
-	if (hello->has_ech && !names->settings.ech_passes) {
+	bool is_hidden = hello->has_ech && !names->settings.ech_passes;
+	if (names->learned != 0)
+		return learn_flow(names, f, hello->has_name ? &hello->name : 0, naming,
+				  is_hidden ? DROP_HELLO_ECH : PASS, now_ms)
+			   ? PASS
+			   : DROP_NAME_DENIED;
+	if (is_hidden) {
 		tell_of_flow(names, f, hello->has_name ? &hello->name : 0, naming, DROP_HELLO_ECH);
 		return DROP_HELLO_ECH;
 	}
@@ -253,11 +272,26 @@ static enum verdict to_resolver(struct names *names, const struct name_packet *p
 	return f == 0 ? DROP_NAME_UNBOUND : follow_segment(names, f, p, now_ms);
 }
 
+/* Everything passes that is closed by nothing narrower than `any`; fragments are left to the judge. */
+static enum verdict learn_from_guest(struct names *names, const struct name_packet *p, enum verdict judged,
+				     uint64_t now_ms)
+{
+	if (p->is_fragment || (judged != PASS && !may_learn(names, p, now_ms)))
+		return judged;
+	if (judged == PASS && p->key.peer_port == DNS_PORT && is_resolver(names, p->key.peer, now_ms))
+		to_resolver(names, p, now_ms);
+	else
+		by_name(names, p, now_ms);
+	return PASS;
+}
+
 enum verdict names_from_guest(struct names *names, const struct frame *frame, enum verdict judged, uint64_t now_ms)
 {
 	struct name_packet p;
-	if (names->rules == 0 || !read_name_packet(frame, false, &p))
+	if (patterns_of(names) == 0 || !read_name_packet(frame, false, &p))
 		return judged;
+	if (names->learned != 0)
+		return learn_from_guest(names, &p, judged, now_ms);
 	if (judged == PASS)
 		return is_resolver(names, p.key.peer, now_ms) ? to_resolver(names, &p, now_ms) : PASS;
 	return p.is_fragment ? DROP_NAME_FRAGMENT : by_name(names, &p, now_ms);
@@ -269,31 +303,40 @@ static bool is_followed(const struct names *names)
 	return count[NAME_ASKED] + count[NAME_HOLDING] + count[NAME_FOLLOWED] > 0;
 }
 
-enum verdict names_to_guest(struct names *names, const struct frame *frame, uint64_t now_ms)
+static enum verdict from_network(struct names *names, const struct name_packet *p, uint64_t now_ms)
 {
-	struct name_packet p;
-	if (names->rules == 0 || !read_name_packet(frame, true, &p))
+	bool is_udp = p->key.protocol == PROTOCOL_UDP;
+	if (is_udp && (p->is_fragment || p->key.peer_port == DNS_PORT) && is_resolver(names, p->key.peer, now_ms))
+		return p->is_fragment ? DROP_NAME_FRAGMENT : judge_answer(names, p, p->frame, p->at, p->end, now_ms);
+	if (p->is_fragment || (!is_followed(names) && !(p->flags & TCP_RST)))
 		return PASS;
-	bool is_udp = p.key.protocol == PROTOCOL_UDP;
-	if (is_udp && (p.is_fragment || p.key.peer_port == DNS_PORT) && is_resolver(names, p.key.peer, now_ms))
-		return p.is_fragment ? DROP_NAME_FRAGMENT : judge_answer(names, &p, frame, p.at, p.end, now_ms);
-	if (p.is_fragment || (!is_followed(names) && !(p.flags & TCP_RST)))
-		return PASS;
-	struct name_flow *f = live_flow(names, &p.key, now_ms);
+	struct name_flow *f = live_flow(names, &p->key, now_ms);
 	if (f == 0)
 		return PASS;
 	if (!is_udp)
-		return follow_answer(names, f, &p, now_ms);
-	follow_datagram_answer(names, f, &p, now_ms);
+		return follow_answer(names, f, p, now_ms);
+	follow_datagram_answer(names, f, p, now_ms);
 	return PASS;
+}
+
+enum verdict names_to_guest(struct names *names, const struct frame *frame, uint64_t now_ms)
+{
+	struct name_packet p;
+	if (patterns_of(names) == 0 || !read_name_packet(frame, true, &p))
+		return PASS;
+	enum verdict verdict = from_network(names, &p, now_ms);
+	return names->learned != 0 ? PASS : verdict;
 }
 
 uint64_t expire_names(struct names *names, uint64_t now_ms)
 {
-	struct name_flow *f;
+	struct name_flow *f, *asked = 0;
 	while ((f = oldest_of(&names->flows, NAME_HOLDING)) != 0 && has_run_out(f, now_ms))
 		end_waiting(names, f, DROP_HELLO_LIMIT, now_ms);
-	return f != 0 ? ends_ms(f) : NEVER_EXPIRES;
+	uint64_t next_ms = f != 0 ? ends_ms(f) : NEVER_EXPIRES;
+	while (names->learned != 0 && (asked = oldest_of(&names->flows, NAME_ASKED)) != 0 && has_run_out(asked, now_ms))
+		remove_flow(names, asked, now_ms);
+	return asked != 0 && ends_ms(asked) < next_ms ? ends_ms(asked) : next_ms;
 }
 
 bool take_from_hold(struct names *names, struct frame *frame, enum verdict *verdict)
@@ -304,6 +347,10 @@ bool take_from_hold(struct names *names, struct frame *frame, enum verdict *verd
 void restore_address(struct names *names, struct address a, const struct name_pattern *pattern, uint64_t until_ms,
 		     uint64_t now_ms)
 {
+	if (names->learned != 0) {
+		learn_kept_address(names, a, pattern, until_ms, now_ms);
+		return;
+	}
 	uint16_t covering = names->rules != 0 ? find_covering(names->rules, pattern) : NO_PATTERN;
 	uint64_t most_ms = now_ms + names->settings.ttl_ceiling_ms;
 	if (covering != NO_PATTERN && is_nameable(names, a, now_ms))
@@ -385,7 +432,7 @@ void change_name_rules(struct names *names, const struct name_rules *rules, uint
 {
 	const struct name_rules *before = names->rules;
 	names->rules = rules;
-	if (before == 0)
+	if (before == 0 || names->learned != 0)
 		return;
 	if (rules == 0) {
 		forget_everything(names, now_ms);

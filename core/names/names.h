@@ -36,10 +36,20 @@ struct name_id {
 	uint64_t id_hash, hello_hash, until_ms; /* 0: free */
 };
 
+/* Addresses that were called and have no name, as far as DNS has said: what learning keeps of them. */
+enum { LEARNED_ADDRESSES_MAX = 1024 }; /* full: no further one is told */
+
+struct learned_address {
+	struct address address;
+	uint16_t port;
+	uint8_t protocol, reserved[5];
+};
+
 enum name_event_kind {
-	NAME_LEARNED, /* an address was bound */
-	NAME_SEEN,    /* a flow was named */
-	NAME_REFUSED, /* `verdict` says why */
+	NAME_ASKED_FOR, /* learning: the guest has asked DNS for it */
+	NAME_LEARNED,   /* an address was bound */
+	NAME_SEEN,      /* a flow was named, or learning: begins by the address alone */
+	NAME_REFUSED,   /* `verdict` says why */
 	NAMES_ARE_FULL
 };
 
@@ -49,8 +59,11 @@ struct name_event {
 	const struct name *name; /* NULL: none was shown */
 	struct address peer;
 	uint16_t port, pattern;
-	uint8_t naming; /* enum naming */
-	uint8_t verdict;
+	uint8_t naming;           /* enum naming */
+	uint8_t protocol;         /* of the flow; 0: it is about DNS */
+	uint8_t verdict;          /* learning: NAME_SEEN by what rules for the name would not let pass */
+	bool is_learned;          /* told once, and never again */
+	const struct name *shown; /* learning: what the flow has shown, where that is no name of its address; NULL: nothing */
 };
 
 /* Octets of a stream, put together for a reader. */
@@ -61,6 +74,8 @@ struct names {
 	const struct config *config;
 	const struct state *state;
 	const struct name_rules *rules; /* NULL: none, and nothing here is asked */
+	/* Not NULL: nothing is refused, and what the guest asks for and reaches is noted there: learn.c. */
+	struct name_rules *learned;
 	struct name_settings settings;
 	quic_opener *open_initial;                               /* NULL: QUIC cannot be read, and no rule may say so */
 	void (*event)(void *context, const struct name_event *); /* may be NULL */
@@ -72,6 +87,9 @@ struct names {
 	struct name_id ids[NAMES_IDS_MAX];
 	uint64_t octets[NAME_PATTERNS_MAX];        /* that the guest has sent by each */
 	uint64_t octets_before[NAME_PATTERNS_MAX]; /* room, while rules change */
+	uint64_t asked_ms[NAME_PATTERNS_MAX];      /* learning: when each was asked for last */
+	uint32_t learned_count;
+	struct learned_address learned_addresses[LEARNED_ADDRESSES_MAX];
 
 	/* Rooms to read in. */
 	struct hello_room hello_room;
@@ -95,6 +113,15 @@ enum verdict names_to_guest(struct names *, const struct frame *, uint64_t now_m
 
 /* Ends what has waited too long. Gives when that is to be done again, or NEVER_EXPIRES. */
 uint64_t expire_names(struct names *, uint64_t now_ms);
+
+/* What is known by the end: flows in which nobody has said anything yet. */
+void finish_learning(struct names *, uint64_t now_ms);
+
+/* What the patterns in the tables are of; NULL: nothing. */
+INLINE const struct name_rules *patterns_of(const struct names *names)
+{
+	return names->learned ? names->learned : names->rules;
+}
 
 /* The next frame that is to leave; false: none. */
 bool take_from_hold(struct names *, struct frame *, enum verdict *);

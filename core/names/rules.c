@@ -11,7 +11,10 @@ void clear_name_rules(struct name_rules *rules)
 		rules->slot[i] = 0;
 }
 
-/* Only the operator's names are in the table, so the hash needs no key: nobody can aim at it. */
+/*
+ * Without a key: names are the operator's, and nobody can aim at the table. What a guest makes the guard learn is its own
+ * loss: it alone waits for a long search.
+ */
 static uint32_t slot_of(const uint8_t *text, uint32_t length, bool is_zone)
 {
 	const uint64_t key[2] = { is_zone, 0 };
@@ -37,18 +40,28 @@ static uint16_t find_exactly(const struct name_rules *rules, const uint8_t *text
 	return found == 0 ? NO_PATTERN : (uint16_t)(found - 1);
 }
 
-bool add_name_use(struct name_rules *rules, const struct name *name, bool is_zone, const struct name_use *use)
+uint16_t add_name_pattern(struct name_rules *rules, const struct name *name, bool is_zone)
 {
 	uint16_t *slot = &rules->slot[find_slot(rules, name->text, name->length, is_zone)];
-	if (rules->use_count >= NAME_USES_MAX || (*slot == 0 && rules->pattern_count >= NAME_PATTERNS_MAX))
-		return false;
+	if (*slot == 0 && rules->pattern_count >= NAME_PATTERNS_MAX)
+		return NO_PATTERN;
 	if (*slot == 0) {
 		rules->pattern[rules->pattern_count++] = (struct name_pattern){
 			.name = *name, .is_zone = is_zone, .parent = NO_PATTERN, .first_use = NO_PATTERN
 		};
 		*slot = (uint16_t)rules->pattern_count;
 	}
-	struct name_pattern *pattern = &rules->pattern[*slot - 1];
+	return (uint16_t)(*slot - 1);
+}
+
+bool add_name_use(struct name_rules *rules, const struct name *name, bool is_zone, const struct name_use *use)
+{
+	if (rules->use_count >= NAME_USES_MAX)
+		return false;
+	uint16_t found = add_name_pattern(rules, name, is_zone);
+	if (found == NO_PATTERN)
+		return false;
+	struct name_pattern *pattern = &rules->pattern[found];
 	struct name_use *added = &rules->use[rules->use_count];
 	*added = *use;
 	added->next = pattern->first_use;

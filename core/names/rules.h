@@ -45,6 +45,9 @@ struct name_rules {
 
 void clear_name_rules(struct name_rules *);
 
+/* The pattern of this name, which is made where there is none; NO_PATTERN: no room. */
+uint16_t add_name_pattern(struct name_rules *, const struct name *, bool is_zone);
+
 /* False: no room. */
 bool add_name_use(struct name_rules *, const struct name *, bool is_zone, const struct name_use *);
 

@@ -22,7 +22,7 @@ static enum verdict begin(struct names *names, const struct name_packet *p, uint
 		f = new_flow(names, &p->key, now_ms);
 	if (f == 0)
 		return DROP_FLOW_LIMIT;
-	refuse_flow(names, f, DROP_NAME_UNBOUND, now_ms); /* what it was before */
+	reset_flow(names, f, DROP_NAME_UNBOUND, now_ms); /* what it was before */
 	f->stage = STAGE_CALLED;
 	f->ways = (uint8_t)ways;
 	set_name_class(&names->flows, f, NAME_ASKED, now_ms);
@@ -31,13 +31,17 @@ static enum verdict begin(struct names *names, const struct name_packet *p, uint
 
 enum verdict call_by_name(struct names *names, const struct name_packet *p, uint64_t now_ms)
 {
-	uint32_t ways = ways_of_address(names, p->key.peer, PROTOCOL_TCP, p->key.peer_port, now_ms);
+	uint32_t ways = names->learned != 0
+			    ? BY(NAMED_IN_TLS) | BY(NAMED_IN_HTTP)
+			    : ways_of_address(names, p->key.peer, PROTOCOL_TCP, p->key.peer_port, now_ms);
 	if (ways == 0)
 		return DROP_NAME_UNBOUND;
 	enum verdict verdict = begin(names, p, ways, now_ms);
-	if (verdict != PASS || !(ways & BY(NAMED_BY_ADDRESS)))
+	struct name_flow *f = verdict == PASS ? live_flow(names, &p->key, now_ms) : 0;
+	if (f != 0 && names->learned != 0)
+		learn_call(names, f, now_ms);
+	if (f == 0 || !(ways & BY(NAMED_BY_ADDRESS)))
 		return verdict;
-	struct name_flow *f = live_flow(names, &p->key, now_ms);
 	if (!admit_flow(names, f, 0, NAMED_BY_ADDRESS, now_ms))
 		return refuse_flow(names, f, DROP_NAME_DENIED, now_ms);
 	free_flow(names, f, now_ms);

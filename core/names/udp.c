@@ -234,6 +234,8 @@ static enum verdict begin_connection(struct names *names, struct name_flow *f, c
 static enum verdict follow_quic(struct names *names, struct name_flow *f, const struct name_packet *p, uint64_t now_ms)
 {
 	struct contents c = { .owner = OWNER_UNKNOWN };
+	if (names->open_initial == 0)
+		return DROP_QUIC_INITIAL;
 	enum verdict verdict = read_packets(names, f, p, &c);
 	if (verdict != PASS)
 		return verdict;
@@ -264,7 +266,9 @@ enum verdict follow_datagram(struct names *names, const struct name_packet *p, u
 		use_flow(names, f, p, now_ms);
 		return f->stage == STAGE_FREE ? PASS : follow_quic(names, f, p, now_ms);
 	}
-	uint32_t ways = ways_of_address(names, p->key.peer, PROTOCOL_UDP, p->key.peer_port, now_ms);
+	uint32_t ways = names->learned != 0
+			    ? BY(NAMED_IN_QUIC)
+			    : ways_of_address(names, p->key.peer, PROTOCOL_UDP, p->key.peer_port, now_ms);
 	if (ways == 0)
 		return DROP_NAME_UNBOUND;
 	if (f == 0)
@@ -275,6 +279,8 @@ enum verdict follow_datagram(struct names *names, const struct name_packet *p, u
 	f->quic = (struct name_quic){ .is_known = false };
 	f->stage = STAGE_ANSWERED;
 	set_name_class(&names->flows, f, NAME_ASKED, now_ms);
+	if (names->learned != 0)
+		learn_call(names, f, now_ms);
 	if (!(ways & BY(NAMED_BY_ADDRESS)))
 		return follow_quic(names, f, p, now_ms);
 	if (!admit_flow(names, f, 0, NAMED_BY_ADDRESS, now_ms))
@@ -287,6 +293,8 @@ enum verdict follow_datagram(struct names *names, const struct name_packet *p, u
 
 void follow_datagram_answer(struct names *names, struct name_flow *f, const struct name_packet *p, uint64_t now_ms)
 {
+	if (names->learned != 0 && f->class == NAME_ASKED)
+		learn_address_of(names, f, 0, now_ms);
 	bool is_waited_for = f->stage == STAGE_ANSWERED && f->class == NAME_FOLLOWED && !f->quic.is_answered;
 	if (!is_waited_for || !has_handshake_packet(p->frame, p->at, p->end))
 		return;

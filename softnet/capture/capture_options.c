@@ -164,6 +164,8 @@ static void add_settings(struct option_writer *w, const struct options *options,
 	add_flag(w, "no-dhcp", config->dhcp_off);
 	add_flag(w, "no-resync", config->no_resync);
 	add_flag(w, "reject", options->reject);
+	if (options->learns_names)
+		add(w, "--names=learn\n");
 	if (options->ech_passes)
 		add(w, "--ech=pass\n");
 	if (options->any_question)

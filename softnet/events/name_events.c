@@ -28,32 +28,44 @@ static bool was_just_told(struct name_events *events, const struct name_event *e
 /* NULL: it was about DNS. */
 static const char *word_of_way(const struct name_event *event)
 {
-	static const char *const words[] = {
-		[NAMED_IN_TLS] = "tls", [NAMED_IN_QUIC] = "quic", [NAMED_IN_HTTP] = "http", [NAMED_BY_ADDRESS] = "address"
-	};
-	return event->port != 0 && event->naming < sizeof words / sizeof *words ? words[event->naming] : NULL;
+	bool is_by_address = event->naming == NAMED_BY_ADDRESS;
+	return event->port == 0 ? NULL
+	       : is_by_address  ? "address"
+				: word_of_use((enum naming)event->naming, event->protocol);
+}
+
+static json_t *json_host(const struct name *name)
+{
+	return name ? json_stringn((const char *)name->text, name->length) : json_null();
 }
 
 static json_t *keys_of(const struct name_event *event, const struct name_rules *rules)
 {
-	char name[PATTERN_TEXT], rule[PATTERN_TEXT];
-	struct name_pattern shown = { .is_zone = 0 };
-	if (event->name)
-		shown.name = *event->name;
+	char rule[PATTERN_TEXT];
 	bool has_rule = rules && event->pattern < rules->pattern_count;
-	return json_pack("{s:s?, s:o, s:o, s:s?, s:s?, s:s?}", "name",
-			 event->name ? format_pattern(&shown, name) : NULL, "address", json_address(event->peer),
-			 "port", event->port != 0 ? json_number(event->port) : json_null(), "by", word_of_way(event),
-			 "reason", event->verdict != PASS ? verdict_name((enum verdict)event->verdict) : NULL, "rule",
-			 has_rule ? format_pattern(&rules->pattern[event->pattern], rule) : NULL);
+	json_t *keys = json_pack("{s:o, s:o, s:s?, s:o, s:s?, s:s?, s:s?}", "name", json_host(event->name), "address",
+				 json_address(event->peer), "protocol",
+				 event->port == 0 ? NULL : word_of_use(NAMED_BY_ADDRESS, event->protocol), "port",
+				 event->port != 0 ? json_number(event->port) : json_null(), "by", word_of_way(event),
+				 "reason", event->verdict != PASS ? verdict_name((enum verdict)event->verdict) : NULL,
+				 "rule", has_rule ? format_pattern(&rules->pattern[event->pattern], rule) : NULL);
+	if (keys && event->shown)
+		json_object_set_new(keys, "shown", json_host(event->shown));
+	return keys;
 }
 
 void tell_name(struct name_events *events, struct announcer *a, const struct name_event *event,
 	       const struct name_rules *rules, uint64_t now_ms)
 {
-	static const char *const names[] = {
-		[NAME_LEARNED] = "name-learned", [NAME_SEEN] = "name-seen", [NAME_REFUSED] = "name-refused", [NAMES_ARE_FULL] = "names-full"
-	};
-	if (is_heard(a) && !was_just_told(events, event, now_ms))
+	static const char *const names[] = { [NAME_ASKED_FOR] = "name-asked",
+					     [NAME_LEARNED] = "name-learned",
+					     [NAME_SEEN] = "name-seen",
+					     [NAME_REFUSED] = "name-refused",
+					     [NAMES_ARE_FULL] = "names-full" };
+	if (!is_heard(a) || (!event->is_learned && was_just_told(events, event, now_ms)))
+		return;
+	if (event->is_learned) /* told once, and the tables are bounded: nothing is withheld */
+		announce(a, names[event->kind], keys_of(event, rules), ALWAYS, now_ms);
+	else
 		announce_name(a, names[event->kind], keys_of(event, rules), now_ms);
 }

@@ -336,6 +336,8 @@ void finish_relay(struct relay *r, const char *why)
 {
 	r->now_ms = clock_ms();
 	keep_state(r, true);
+	if (r->guard.config->has_names)
+		finish_learning(r->guard.names, r->now_ms);
 	finish_capture(&r->capture, r->now_ms);
 	remove_metrics_file(&r->metrics);
 	tell_drops(&r->counters, r->now_ms + TICK_MS); /* what the last second held back */

@@ -369,19 +369,6 @@ static void write_flows(struct sheet *sheet, const json_t *status)
 	write_to(sheet, "\n");
 }
 
-static void write_names(struct sheet *sheet, const json_t *status)
-{
-	enum { NAMES_SHOWN = 16 };
-	size_t i, count = json_array_size(json_object_get(json_object_get(status, "names"), "of"));
-	const json_t *one;
-	json_array_foreach(json_object_get(json_object_get(status, "names"), "of"), i, one) if (i < NAMES_SHOWN)
-	    write_to(sheet, "%-10s %.80s: addresses %.20s, flows %.20s, sent %.20s octets\n", i == 0 ? "names" : "",
-		     word_of(one, "name").text, word_of(one, "addresses").text, word_of(one, "flows").text,
-		     format_amount(number_of(one, "octets")).text);
-	if (count > NAMES_SHOWN)
-		write_to(sheet, "%10s %zu more: --json has them\n", "", count - NAMES_SHOWN);
-}
-
 static void write_exposes(struct sheet *sheet, const json_t *status)
 {
 	size_t i;

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "system/text.h"
 
 /* Lines; always ends in a 0. What does not fit is left out. */
 struct sheet {
@@ -42,5 +43,7 @@ void write_summary(struct sheet *, const json_t *status, const char *user);
 /* A line for each of several. */
 void write_table_head(struct sheet *, bool has_users);
 void write_table_row(struct sheet *, const json_t *status, const char *user);
+/* status_names.c: what rules that name hosts have let through. */
+void write_names(struct sheet *, const json_t *status);
 /* One of the objects in `drops`, in two lines, or three; who: of which VM, or NULL. */
 void write_drop(struct sheet *, const json_t *drop, const char *who, bool with_meaning);

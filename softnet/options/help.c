@@ -38,6 +38,9 @@ static const struct topic {
 	  "softnet policy show --vm web1" },
 	{ WANT_SET, "softnet policy set --vm NAME [--allow RULE] [--block RULE] [--policy FILE]",
 	  "Puts these in the place of all its rules.", "softnet policy set --vm web1 --allow @dns --block any" },
+	{ WANT_SUGGEST, "softnet policy suggest [options] [--wildcard *.NAME] FILE...",
+	  "Makes a policy file of what --names learn has recorded, or of a capture.",
+	  "softnet policy suggest web1.pcapng >web1.policy" },
 	{ WANT_REPLAY, "softnet replay [options] FILE...", "Decides about captured frames again.",
 	  "softnet replay --frames drops web1.pcapng" },
 };

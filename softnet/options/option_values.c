@@ -119,6 +119,11 @@ bool take_inbound(struct options *options, const char *value, struct error *erro
 	return refuse_value(error, value, "any, established or none");
 }
 
+bool take_names(struct options *options, const char *value, struct error *error)
+{
+	return choose(value, "learn", "enforce", &options->learns_names, error);
+}
+
 bool take_ech(struct options *options, const char *value, struct error *error)
 {
 	return choose(value, "pass", "drop", &options->ech_passes, error);
@@ -194,7 +199,7 @@ static bool answers_from(struct address address, const char *item, struct error 
 bool take_dhcp_server(struct options *options, const char *value, struct error *error)
 {
 	/* A capture names what its guard's uplink said, and slirp answers DHCPv6 from a global address. */
-	bool is_any = options->wanted == WANT_REPLAY;
+	bool is_any = options->wanted == WANT_REPLAY || options->wanted == WANT_SUGGEST;
 	return take_addresses(&options->servers, value, is_any ? NULL : answers_from, error);
 }
 

@@ -1,6 +1,7 @@
 /* Options about what is told, kept and shown: names, events, captures, metrics. */
 #include <string.h>
 #include "softnet/options/option_values.h"
+#include "softnet/rules/rule_names.h"
 
 /* It becomes part of lines, labels and file names of others. */
 bool take_name(struct options *options, const char *value, struct error *error)
@@ -112,6 +113,22 @@ bool take_uplink_pcap(struct options *options, const char *value, struct error *
 bool take_diff(struct options *options, const char *value, struct error *error)
 {
 	return keep_text(&options->diff, value, "the path of a file", error);
+}
+
+bool take_wildcard(struct options *options, const char *value, struct error *error)
+{
+	char item[NAME_MAX_OCTETS + 3];
+	const char *rest = value;
+	struct rule_text rule;
+	while (next_item(&rest, item, sizeof item)) {
+		memset(&rule, 0, sizeof rule);
+		if (!parse_rule_name(item, &rule) || !rule.is_zone)
+			return refuse_value(error, item, "*.NAME");
+		if (options->wildcard_count == WILDCARDS_MAX)
+			return refuse(error, "\"%s\": more than %d names", item, WILDCARDS_MAX);
+		options->wildcards[options->wildcard_count++] = rule.name;
+	}
+	return !rest || refuse_value(error, value, "a comma list without empty items");
 }
 
 bool take_host(struct options *options, const char *value, struct error *error)

@@ -38,6 +38,8 @@ const struct option_line option_lines[] = {
 	{ "inbound", "any|established|none", 0, GIVE_ONCE, NULL,
 	  "who may begin a connection to the VM, if no rule decides (any)", take_inbound },
 	{ "reject", NULL, 0, GIVE_ONCE, NULL, "tell the VM at once when rules refuse what it sends", take_reject },
+	{ "names", "enforce|learn", 0, GIVE_ONCE, NULL,
+	  "learn: refuse nothing because of names, and record what the VM asks for and reaches (enforce)", take_names },
 	{ "ech", "drop|pass", 0, GIVE_ONCE, NULL, "where rules name hosts: hellos whose name may be hidden (drop)",
 	  take_ech },
 	{ "dns-questions", "names|any", 0, GIVE_ONCE, NULL,
@@ -83,6 +85,8 @@ const struct option_line option_lines[] = {
 	{ "guest-pcap", "FILE", 0, GIVE_OFTEN, NULL, "capture of what the VM sent", take_guest_pcap },
 	{ "uplink-pcap", "FILE", 0, GIVE_OFTEN, NULL, "capture of what the network sent", take_uplink_pcap },
 	{ "diff", "FILE", 0, GIVE_ONCE, NULL, "show what a policy file would decide otherwise", take_diff },
+	{ "wildcard", "*.NAME,...", 0, GIVE_OFTEN, NULL, "policy suggest: one rule for all hosts below NAME",
+	  take_wildcard },
 	{ "host", "MAC,ADDR,...", 0, GIVE_ONCE, NULL, "the host itself, where it is not the gateway", take_host },
 	{ "site", "PREFIX/48,...", 0, GIVE_OFTEN, NULL, "the host's own IPv6 sites", take_site },
 	{ "sudo-escalation-probing", NULL, 0, GIVE_OFTEN, NULL, NULL, take_probe },
@@ -291,8 +295,11 @@ static int count_shared4(const struct options *options)
 /* Live control and SIGHUP are told the same: rules_in_force.c. */
 static bool check_attached_names(const struct options *options, struct error *error)
 {
-	return options->wanted != WANT_ATTACH || !has_names(&options->rules) ||
-	       refuse(error, "--allow, --policy: " NAMES_WITH_ATTACH);
+	if (options->wanted != WANT_ATTACH)
+		return true;
+	if (options->learns_names)
+		return refuse(error, "--names: " LEARNING_WITH_ATTACH);
+	return !has_names(&options->rules) || refuse(error, "--allow, --policy: " NAMES_WITH_ATTACH);
 }
 
 /* What no option can tell by itself. */

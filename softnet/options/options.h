@@ -17,10 +17,11 @@ enum wanted {
 	WANT_CHECK,
 	WANT_SHOW,
 	WANT_SET,
+	WANT_SUGGEST,
 	WANT_STATUS,
 	WANT_WATCH,
 	WANT_REPLAY,
-	WANT_POLICY, /* as a topic of help alone: check, show and set */
+	WANT_POLICY, /* as a topic of help alone: all verbs of it */
 	WANT_HELP,
 	WANT_VERSION,
 	WANT_PROBE
@@ -33,6 +34,7 @@ enum {
 	POLICY_FILES_MAX = 64,
 	EVENT_FILES_MAX = 4,
 	CAPTURES_MAX = 16,
+	WILDCARDS_MAX = 64,
 	VM_NAME_MAX = 63,
 	SEGMENT_NAME_MAX = 48,
 	PCAP_FILES_MAX = 1000
@@ -94,6 +96,7 @@ struct options {
 	enum inbound inbound;
 	bool reject;
 	bool ech_passes, any_question;       /* of names: --ech, --dns-questions */
+	bool learns_names;                   /* --names learn */
 	int control_fd;                      /* -1: not given */
 	const char *control_path;            /* NULL: none */
 	const char *events[EVENT_FILES_MAX]; /* paths, "stderr", "syslog" */
@@ -103,9 +106,11 @@ struct options {
 	uint64_t pcap_size; /* octets */
 	uint32_t pcap_files;
 	const char *metrics;                        /* NULL: none */
-	struct capture_name captures[CAPTURES_MAX]; /* WANT_REPLAY */
+	struct capture_name captures[CAPTURES_MAX]; /* WANT_REPLAY, WANT_SUGGEST */
 	uint32_t capture_count;
-	const char *diff;            /* WANT_REPLAY: a policy file, or NULL */
+	const char *diff;        /* WANT_REPLAY: a policy file, or NULL */
+	uint32_t wildcard_count; /* WANT_SUGGEST */
+	struct name wildcards[WILDCARDS_MAX];
 	struct address_set resident; /* WANT_REPLAY: the host's own, where it is no router; a live guard asks the uplink */
 	uint64_t resident_mac;
 	struct site_set sites; /* WANT_REPLAY: those of the host; a live guard asks the system */
@@ -126,6 +131,9 @@ bool reread_rules(const struct options *, struct rule_list *, struct error *);
 #define NAMES_WITH_ATTACH \
 	"rules that name hosts do not go together with `softnet attach`; `softnet --guest` and `softnet run` take " \
 	"them"
+#define LEARNING_WITH_ATTACH \
+	"\"learn\": not together with `softnet attach`; `softnet --guest`, `softnet run` and captures can be learned " \
+	"from"
 
 /* Isolation as --isolation says, or as the rules imply. */
 bool wants_isolation(const struct options *);

@@ -6,13 +6,14 @@
 /* Options, with blanks around each. */
 #define OF_RULES \
 	" vm-mac-address vm-ip shared-ip mtu gateway gateway-mac dhcp-server dns nat64 allow block policy inbound " \
-	"reject ech dns-questions isolation ipv6 ipv6-iid no-dhcp no-resync anchors dhcp-client-id dhcp-hostname " \
+	"reject names ech dns-questions isolation ipv6 ipv6-iid no-dhcp no-resync anchors dhcp-client-id " \
+	"dhcp-hostname " \
 	"arp-conflicts rate "
 #define OF_DECISION OF_RULES "expose "
 #define OF_SEEN     " host site " /* what a live guard sees by itself */
 #define OF_PROGRAM \
 	" name segment state control-fd control events pcap frames pcap-size pcap-files metrics user group verbose "
-#define OF_CLIENTS " vm json openmetrics guest-pcap uplink-pcap diff host site "
+#define OF_CLIENTS " vm json openmetrics guest-pcap uplink-pcap diff wildcard host site "
 
 struct verb {
 	enum wanted wanted;
@@ -28,6 +29,7 @@ static const struct verb verbs[] = {
 	{ WANT_CHECK, "policy", "check", NULL },
 	{ WANT_SHOW, "policy", "show", " vm control " },
 	{ WANT_SET, "policy", "set", " vm control allow block policy " },
+	{ WANT_SUGGEST, "policy", "suggest", OF_DECISION " vm guest-pcap uplink-pcap wildcard host site " },
 	{ WANT_STATUS, "status", NULL, " vm control json openmetrics " },
 	{ WANT_WATCH, "watch", NULL, " vm control " },
 	{ WANT_REPLAY, "replay", NULL,
@@ -107,7 +109,8 @@ int take_verb(int argc, char **argv, struct options *options, struct error *erro
 		return verb->second ? 2 : 1;
 	}
 	if (strcmp(argv[1], "policy") == 0)
-		refuse_value(error, argc > 2 ? argv[2] : "policy", "softnet policy check, show or set, and options");
+		refuse_value(error, argc > 2 ? argv[2] : "policy",
+			     "softnet policy check, show, set or suggest, and options");
 	else if (argv[1][0] == '-' || argv[1][0] == '\0')
 		return 0;
 	else
@@ -145,11 +148,15 @@ bool find_topic(int argc, char **argv, enum wanted *topic, struct error *error)
 static bool take_captures(char **words, struct options *options, struct error *error)
 {
 	struct error cause;
+	bool suggests = options->wanted == WANT_SUGGEST;
 	for (; *words; words++)
 		if (!add_capture(options, *words, SIDE_OF_FRAME, &cause))
-			return refuse(error, "replay: %s", cause.text);
-	return options->capture_count > 0 ||
-	       refuse(error, "replay: expected a capture: softnet replay [options] FILE...");
+			return refuse(error, "%s: %s", suggests ? "policy suggest" : "replay", cause.text);
+	if (options->capture_count > 0)
+		return true;
+	return suggests ? refuse(error, "policy suggest: expected captures, or files of events: softnet policy suggest "
+					"[options] FILE...")
+			: refuse(error, "replay: expected a capture: softnet replay [options] FILE...");
 }
 
 bool take_operands(char **words, bool has_separator, struct options *options, struct error *error)
@@ -166,6 +173,7 @@ bool take_operands(char **words, bool has_separator, struct options *options, st
 		options->tuples = words;
 		return true;
 	case WANT_REPLAY:
+	case WANT_SUGGEST:
 		return take_captures(words, options, error);
 	case WANT_ATTACH:
 	case WANT_DETACH:
@@ -232,7 +240,8 @@ static bool check_needed(const struct options *options, struct error *error)
 		return refuse(error, "--frames: \"none\": expected drops or all");
 	if (options->json && options->openmetrics)
 		return refuse(error, "--openmetrics: not together with --json");
-	if (options->wanted == WANT_REPLAY && decides_something(options) && options->vm_mac == MAC_NONE)
+	bool has_frames = options->wanted == WANT_REPLAY || options->wanted == WANT_SUGGEST;
+	if (has_frames && decides_something(options) && options->vm_mac == MAC_NONE)
 		return refuse(error, "--vm-mac-address: missing; whose frames are the VM's?");
 	return true;
 }

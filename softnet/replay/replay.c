@@ -14,6 +14,7 @@
 #include "softnet/replay/replay_guard.h"
 #include "softnet/replay/replay_held.h"
 #include "softnet/replay/replay_text.h"
+#include "softnet/replay/suggest.h"
 
 #define BASE_MS 1000000000ULL /* what the clock shows at the begin; not 0, which means never in some places */
 #define MS_NS   1000000ULL
@@ -122,8 +123,10 @@ static bool choose_options(struct error *error)
 	}
 	const struct source *source = find_comment();
 	if (!source)
-		return refuse(error, "replay: no capture says with which options it was made; give the guard's own, "
-				     "--vm-mac-address at least");
+		return refuse(error,
+			      "%s: no capture says with which options it was made; give the guard's own, "
+			      "--vm-mac-address at least",
+			      replay.asked->wanted == WANT_SUGGEST ? "policy suggest" : "replay");
 	if (!read_comment(source, &replay.options))
 		return false;
 	if (replay.asked->sites.count > 0)
@@ -140,16 +143,28 @@ static bool start_other(uint64_t now_ms, struct error *error)
 		return true;
 	options = replay.options;
 	options.rules.count = 0;
+	options.learns_names = false;
 	if (!read_policy_file(replay.asked->diff, &options.rules, &cause))
 		return refuse(error, "--diff: %s", cause.text);
 	normalize_rules(&options.rules);
 	return start_replay_guard(&replay.other, &options, now_ms, &cause) || refuse(error, "--diff: %s", cause.text);
 }
 
+static void note_event(void *context, const struct name_event *event)
+{
+	(void)context;
+	note_name_event(replay.asked, event);
+}
+
 static bool start_guards(struct error *error)
 {
 	replay.begin_ms = replay.order[0]->has_head ? replay.order[0]->head.time_ns / MS_NS : 0;
-	return start_replay_guard(&replay.guard, &replay.options, BASE_MS, error) && start_other(BASE_MS, error);
+	replay.options.learns_names |= replay.asked->wanted == WANT_SUGGEST;
+	if (!start_replay_guard(&replay.guard, &replay.options, BASE_MS, error) || !start_other(BASE_MS, error))
+		return false;
+	if (replay.asked->wanted == WANT_SUGGEST)
+		replay.guard.memory.names.event = note_event;
+	return true;
 }
 
 /* What a new section says is in force from its first frame on. */
@@ -198,6 +213,8 @@ static unsigned decide_by(struct replay_guard *guard, enum direction direction, 
 
 static bool is_shown(const struct replayed *r)
 {
+	if (replay.asked->wanted == WANT_SUGGEST)
+		return false;
 	switch (replay.asked->frames) {
 	case FRAMES_NONE:
 		return false;
@@ -266,7 +283,20 @@ static int finish(void)
 		refuse(&replay.broken, "cannot write: %s", strerror(errno));
 	if (replay.broken.text[0] != '\0')
 		warning("%s", replay.broken.text);
-	return replay.broken.text[0] != '\0' ? EXIT_RUNTIME : EXIT_OK;
+	if (replay.broken.text[0] != '\0')
+		return EXIT_RUNTIME;
+	return replay.asked->diff && replay.counts.closed > 0 ? EXIT_LOST : EXIT_OK;
+}
+
+static void print_end(FILE *to)
+{
+	const struct options *asked = replay.asked;
+	if (asked->wanted != WANT_SUGGEST) {
+		print_replay_summary(&replay.counts, asked->diff != NULL, asked->json, to);
+		return;
+	}
+	finish_learning(&replay.guard.memory.names, replay.guard.now_ms);
+	print_suggestion(asked, replay.broken.text[0] == '\0', to);
 }
 
 /* The error stays empty where it is not the command line's. */
@@ -290,7 +320,7 @@ int replay_captures(const struct options *options, FILE *to, struct error *error
 	if (is_prepared) {
 		replay_frames();
 		show_known(true);
-		print_replay_summary(&replay.counts, options->diff != NULL, options->json, to);
+		print_end(to);
 	}
 	close_sources();
 	return is_prepared || error->text[0] == '\0' ? finish() : EXIT_USAGE;

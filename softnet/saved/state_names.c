@@ -4,7 +4,7 @@
 
 void put_names(struct writer *w, const struct names *names, struct moment moment)
 {
-	if (!names || !names->rules)
+	if (!names || !patterns_of(names))
 		return;
 	for (uint32_t i = 0; i < names->book.bound_used; i++) {
 		const struct bound *b = &names->book.bound[i];
@@ -13,7 +13,7 @@ void put_names(struct writer *w, const struct names *names, struct moment moment
 			until_ms = moment.now_ms + BOUND_RESERVE_MS;
 		if (until_ms <= moment.now_ms)
 			continue;
-		const struct name_pattern *p = &names->rules->pattern[b->pattern];
+		const struct name_pattern *p = &patterns_of(names)->pattern[b->pattern];
 		put(w, "name");
 		put_address(w, b->address);
 		put(w, " %s%.*s", p->is_zone ? "*." : "", (int)p->name.length, (const char *)p->name.text);

@@ -14,4 +14,5 @@ struct guard_memory {
 	struct flows flows;
 	struct names names;
 	struct name_rules name_rules[2]; /* one is in force, the next ones are compiled in the other */
+	struct name_rules learned;       /* --names learn: as if they were rules */
 };

@@ -40,7 +40,7 @@ bool apply_rules(const struct options *options, const struct rule_list *rules, s
 	copy_policy(&config->policy, &spare);
 	config->stateful = has_directional_rules(rules) || options->inbound != INBOUND_ANY;
 	config->inbound = (uint8_t)options->inbound;
-	config->has_names = has_names(rules);
+	config->has_names = has_names(rules) || options->learns_names;
 	config->ipv6_off = !wants_ipv6(options, NULL) || !wants_ipv6_with(options, rules, NULL);
 	return true;
 }
@@ -103,6 +103,7 @@ static void make_names(struct guard_memory *memory, const struct options *option
 	names->settings =
 	    (struct name_settings){ NAME_TTL_FLOOR_MS, NAME_TTL_CEILING_MS, options->ech_passes, options->any_question };
 	names->open_initial = client_initial_opener();
+	names->learned = options->learns_names ? &memory->learned : NULL;
 	put_names_in_force(memory, &options->rules, now_ms);
 }
 

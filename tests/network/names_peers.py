@@ -18,8 +18,9 @@ from netns import wait_for
 MAC, GATEWAY, GUEST = "52:54:00:00:00:0a", "192.168.77.1", "192.168.77.20"
 CDN, ELSEWHERE = "1.1.1.1", "9.9.9.9"
 GOOD, ALIAS, EVIL, REBOUND = "good.example.org", "www.example.org", "evil.example.org", "inside.example.org"
+OTHER = "other.example.net"
 RECORDS = (f"--host-record={GOOD},{CDN}", f"--cname={ALIAS},{GOOD}", f"--host-record={EVIL},{CDN}",
-           f"--host-record=other.example.net,{ELSEWHERE}", f"--host-record={REBOUND},10.0.0.1")
+           f"--host-record={OTHER},{ELSEWHERE}", f"--host-record={REBOUND},10.0.0.1")
 CLOSED = ("--block=any", "--allow=@dns:53")
 AT_ONCE = 1.5       # seconds: sooner than any client asks again
 

@@ -379,13 +379,14 @@ static void what_names_find_out(void **unused)
 	static const struct name_rules rules = { .pattern_count = 1,
 						 .pattern = { { .name = { 7, "example" }, .is_zone = 1 } } };
 	static const struct name name = { 9, "a.example" };
-	struct name_event event = { .kind = NAME_SEEN, .name = &name, .peer = ipv4, .port = 443, .naming = NAMED_IN_QUIC };
+	struct name_event event = {
+		.kind = NAME_SEEN, .name = &name, .peer = ipv4, .port = 443, .protocol = 17, .naming = NAMED_IN_QUIC
+	};
 	(void)unused;
 	memset(&name_events, 0, sizeof name_events);
 	tell_name(&name_events, &announcer, &event, &rules, NOW);
-	must_have_told(
-	    "{\"event\":\"name-seen\",\"name\":\"a.example\",\"address\":\"10.0.0.5\",\"port\":443,\"by\":\"quic\","
-	    "\"reason\":null,\"rule\":\"*.example\"}");
+	must_have_told("{\"event\":\"name-seen\",\"name\":\"a.example\",\"address\":\"10.0.0.5\",\"protocol\":\"udp\","
+		       "\"port\":443,\"by\":\"quic\",\"reason\":null,\"rule\":\"*.example\"}");
 	tell_name(&name_events, &announcer, &event, &rules, NOW + MINUTE - 1);
 	assert_int_equal(announcer.told, 1);
 	tell_name(&name_events, &announcer, &event, &rules, NOW + MINUTE);
@@ -393,8 +394,8 @@ static void what_names_find_out(void **unused)
 	event =
 	    (struct name_event){ .kind = NAME_REFUSED, .peer = server, .pattern = NO_PATTERN, .verdict = DROP_DNS_NAME };
 	tell_name(&name_events, &announcer, &event, &rules, NOW + MINUTE);
-	must_have_told("{\"event\":\"name-refused\",\"name\":null,\"address\":\"10.0.0.1\",\"port\":null,\"by\":null,"
-		       "\"reason\":\"dns-name\",\"rule\":null}");
+	must_have_told("{\"event\":\"name-refused\",\"name\":null,\"address\":\"10.0.0.1\",\"protocol\":null,"
+		       "\"port\":null,\"by\":null,\"reason\":\"dns-name\",\"rule\":null}");
 }
 
 /* Names of a guest's choice leave room for what is told beside them. */
@@ -410,6 +411,32 @@ static void many_names(void **unused)
 	uint64_t before = announcer.told;
 	announce_learned(&announcer, &(struct event){ .kind = EVENT_LEASE_NEW, .address = ipv4 }, NOW);
 	assert_true(announcer.told == before + 1);
+}
+
+/* What is learned is told once by its table, so none of it may be withheld. */
+static void many_learned(void **unused)
+{
+	const struct name name = { 9, "a.example" };
+	(void)unused;
+	memset(&name_events, 0, sizeof name_events);
+	for (int i = 0; i < 1000; i++) {
+		struct name_event event = {
+			.kind = NAME_ASKED_FOR, .name = &name, .pattern = NO_PATTERN, .is_learned = true
+		};
+		tell_name(&name_events, &announcer, &event, NULL, NOW);
+	}
+	assert_int_equal(announcer.told, 1000);
+	struct name_event event = { .kind = NAME_SEEN,
+				    .peer = ipv4,
+				    .port = 22,
+				    .protocol = 6,
+				    .naming = NAMED_BY_ADDRESS,
+				    .shown = &name,
+				    .pattern = NO_PATTERN,
+				    .is_learned = true };
+	tell_name(&name_events, &announcer, &event, NULL, NOW);
+	must_have_told("{\"event\":\"name-seen\",\"name\":null,\"address\":\"10.0.0.5\",\"protocol\":\"tcp\","
+		       "\"port\":22,\"by\":\"address\",\"reason\":null,\"rule\":null,\"shown\":\"a.example\"}");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -428,6 +455,7 @@ int main(void)
 		TEST(a_port_that_comes_and_goes),
 		TEST(what_names_find_out),
 		TEST(many_names),
+		TEST(many_learned),
 		TEST(listeners_come_later),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

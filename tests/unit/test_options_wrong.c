@@ -19,8 +19,8 @@ static void wrong_forms(void **unused)
 	REFUSED("--allow: expected a value: RULE,...", TART, "--allow", "--block", "@host");
 	REFUSED("\"run\": expected an option, or " VERBS " as the first word", TART, "run");
 	REFUSED("\"extra\": expected an option, or " VERBS " as the first word", TART, "extra", "--mtu", "1");
-	REFUSED("\"get\": expected softnet policy check, show or set, and options", "policy", "get");
-	REFUSED("\"policy\": expected softnet policy check, show or set, and options", "policy");
+	REFUSED("\"get\": expected softnet policy check, show, set or suggest, and options", "policy", "get");
+	REFUSED("\"policy\": expected softnet policy check, show, set or suggest, and options", "policy");
 	REFUSED("--policy: expected a value: FILE", "policy", "check", "--policy");
 	REFUSED("--reject: takes no value", TART, "--reject=yes");
 }
