@@ -3,21 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "system/text.h"
 
 enum { SHOWN_MAX = 8 };
 
 static const json_t *conflicts_of(const json_t *status)
 {
 	return json_object_get(json_object_get(status, "claims"), "conflicts");
-}
-
-static struct word printable(const char *text)
-{
-	struct word w;
-	snprintf(w.text, sizeof w.text, "%s", text);
-	make_printable(w.text);
-	return w;
 }
 
 static bool is_ours(const json_t *conflict)
@@ -97,7 +88,7 @@ void write_doubles(struct sheet *sheet, const struct stated_claims *guards, size
 	for (size_t i = 0; i + 1 < held; i++)
 		if (are_doubles(&list[i], &list[i + 1]))
 			write_to(sheet, "%s%.40s is held by two: %.63s and %.63s\n", lines++ == 0 ? "\n" : "",
-				 printable(list[i].address).text, word_of(list[i].status, "name").text,
+				 word("%s", list[i].address).text, word_of(list[i].status, "name").text,
 				 word_of(list[i + 1].status, "name").text);
 	free(list);
 }

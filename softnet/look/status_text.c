@@ -1,86 +1,21 @@
 /* A guard.status as people read it: what a tired operator wants first stands first. */
 #include "softnet/look/status_text.h"
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include "port/io.h"
 #include "softnet/look/claims_text.h"
 #include "system/text.h"
 
 enum { DROPS_SHOWN = 10, LIST_SHOWN = 64, RECENT_S = 10, SILENT_S = 4 };
-
-void write_to(struct sheet *sheet, const char *format, ...)
-{
-	va_list arguments;
-	va_start(arguments, format);
-	size_t room = sheet->size - sheet->length;
-	int length = vsnprintf(sheet->text + sheet->length, room, format, arguments);
-	va_end(arguments);
-	if (length >= 0 && (size_t)length < room)
-		sheet->length += (size_t)length;
-	else
-		sheet->text[sheet->length] = '\0';
-}
-
-__attribute__((format(printf, 1, 2))) static struct word word(const char *format, ...)
-{
-	struct word w;
-	va_list arguments;
-	va_start(arguments, format);
-	vsnprintf(w.text, sizeof w.text, format, arguments);
-	va_end(arguments);
-	make_printable(w.text);
-	return w;
-}
-
-static struct word word_in(const json_t *value)
-{
-	if (json_is_integer(value))
-		return word("%" JSON_INTEGER_FORMAT, json_integer_value(value));
-	return word("%s", json_is_string(value) ? json_string_value(value) : "?");
-}
-
-struct word word_of(const json_t *object, const char *key)
-{
-	return word_in(json_object_get(object, key));
-}
-
-uint64_t number_of(const json_t *object, const char *key)
-{
-	json_int_t n = json_integer_value(json_object_get(object, key));
-	return n > 0 ? (uint64_t)n : 0;
-}
 
 static bool is_true(const json_t *object, const char *key)
 {
 	return json_is_true(json_object_get(object, key));
 }
 
-struct word format_amount(uint64_t n)
+static const json_t *side_of(const json_t *status, const char *key, const char *side)
 {
-	static const char units[] = "kMGTPE";
-	int unit = -1;
-	uint64_t tenths = n;
-	if (n < 10000)
-		return word("%" PRIu64, n);
-	for (tenths = n / 100, unit = 0; tenths >= 10000; unit++)
-		tenths /= 1000;
-	if (tenths < 1000)
-		return word("%" PRIu64 ".%u %c", tenths / 10, (unsigned)(tenths % 10), units[unit]);
-	return word("%" PRIu64 " %c", tenths / 10, units[unit]);
-}
-
-struct word format_span(uint64_t seconds)
-{
-	enum { MINUTE = 60, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
-	if (seconds < 2 * MINUTE)
-		return word("%" PRIu64 " s", seconds);
-	if (seconds < HOUR)
-		return word("%" PRIu64 " min", seconds / MINUTE);
-	if (seconds < DAY)
-		return word("%" PRIu64 " h %" PRIu64 " min", seconds / HOUR, seconds % HOUR / MINUTE);
-	return word("%" PRIu64 " d %" PRIu64 " h", seconds / DAY, seconds % DAY / HOUR);
+	return json_object_get(json_object_get(status, key), side);
 }
 
 /* Seconds, or null: without end. */
@@ -90,18 +25,6 @@ static struct word left_of(const json_t *lease)
 	if (!json_is_integer(seconds))
 		return word("for ever");
 	return word("%s left", format_span(number_of(lease, "seconds")).text);
-}
-
-struct word format_bits(uint64_t octets)
-{
-	uint64_t bits = octets < UINT64_MAX / 8 ? octets * 8 : UINT64_MAX;
-	struct word amount = format_amount(bits);
-	return word("%s%sbit", amount.text, strchr(amount.text, ' ') ? "" : " ");
-}
-
-static const json_t *side_of(const json_t *status, const char *key, const char *side)
-{
-	return json_object_get(json_object_get(status, key), side);
 }
 
 /* --- in a few words --- */
@@ -367,6 +290,46 @@ static void write_flows(struct sheet *sheet, const json_t *status)
 	json_object_foreach(flows, class, count) if (json_integer_value(count) > 0)
 	    write_to(sheet, " %.24s %s", word("%s", class).text, word_in(count).text);
 	write_to(sheet, "\n");
+}
+
+enum { NAMES_SHOWN = 16, WAYS_SHOWN = 4, WAYS_TEXT = 80 };
+
+/* "by tls/443 quic/443, " while it is learned. */
+static const char *format_ways(const json_t *one, char text[WAYS_TEXT])
+{
+	size_t i, length = 0;
+	const json_t *way, *ways = json_object_get(one, "reached");
+	text[0] = '\0';
+	json_array_foreach(ways, i, way)
+	{
+		if (i < WAYS_SHOWN && json_is_string(way))
+			length += (size_t)snprintf(text + length, WAYS_TEXT - length, "%s%.12s", i == 0 ? "by " : " ",
+						   json_string_value(way));
+	}
+	if (length > 0)
+		snprintf(text + length, WAYS_TEXT - length, "%s", i > WAYS_SHOWN ? " ..., " : ", ");
+	make_printable(text);
+	return text;
+}
+
+static void write_names(struct sheet *sheet, const json_t *status)
+{
+	char ways[WAYS_TEXT];
+	size_t i;
+	const json_t *one, *names = json_object_get(status, "names"), *list = json_object_get(names, "of");
+	bool learns = strcmp(word_of(names, "mode").text, "learn") == 0;
+	if (learns)
+		write_to(sheet, "%-10s learned: nothing is refused because of names\n", "names");
+	json_array_foreach(list, i, one)
+	{
+		if (i < NAMES_SHOWN)
+			write_to(sheet, "%-10s %.80s: %saddresses %.20s, flows %.20s, sent %.20s octets\n",
+				 i == 0 && !learns ? "names" : "", word_of(one, "name").text, format_ways(one, ways),
+				 word_of(one, "addresses").text, word_of(one, "flows").text,
+				 format_amount(number_of(one, "octets")).text);
+	}
+	if (i > NAMES_SHOWN)
+		write_to(sheet, "%10s %zu more: --json has them\n", "", i - NAMES_SHOWN);
 }
 
 static void write_exposes(struct sheet *sheet, const json_t *status)
