@@ -286,11 +286,8 @@ __attribute__((format(printf, 1, 2))) static _Noreturn void die_of_file(const ch
 /* Files are opened with the rights that are left. */
 static void prepare_events(void)
 {
-	char mac[MAC_TEXT];
 	struct error error;
-	const char *vm = options->name ? options->name : format_mac(options->vm_mac, mac);
-	if (!start_announcer(&relay.announcer, &relay.control, vm, options->events, options->event_count, clock_ms(),
-			     &error))
+	if (!start_announcer(&relay.announcer, &relay.control, options, clock_ms(), &error))
 		die_of_file("%s", error.text);
 }
 

@@ -134,9 +134,13 @@ static struct wanted6 *place_for(struct state *state, const struct wants *wants,
 	return live < (is_prefix ? DELEGATIONS_MAX : LEASES6_MAX) ? free : oldest;
 }
 
-/* Of this kind: how many places are wanted, and how many old ones must go for them. False: more than may. */
-static bool find_places(struct guard *s, const struct wants *wants, bool is_prefix, uint32_t *wanted, uint32_t *leaving,
-			uint64_t now_ms)
+/* How many are wanted, and how many old ones must go for them. */
+struct places {
+	uint32_t wanted, leaving;
+};
+
+/* Adds those of this kind. False: more than may. */
+static bool find_places(struct guard *s, const struct wants *wants, bool is_prefix, struct places *places, uint64_t now_ms)
 {
 	uint32_t new = 0, live = 0, old = 0, most = is_prefix ? DELEGATIONS_MAX : LEASES6_MAX;
 	for (uint32_t i = 0; i < wants->count; i++)
@@ -147,8 +151,8 @@ static bool find_places(struct guard *s, const struct wants *wants, bool is_pref
 		old += w->is_prefix == is_prefix && may_give_way(s->state, w, wants, now_ms);
 	}
 	uint32_t go = live + new > most ? live + new - most : 0;
-	*wanted += new;
-	*leaving += new > 0 ? go : 0;
+	places->wanted += new;
+	places->leaving += new > 0 ? go : 0;
 	return new == 0 || (new <= most &&go <= old);
 }
 
@@ -204,11 +208,11 @@ enum verdict want_leases(struct guard *s, const struct dhcp6 *m, uint64_t now_ms
 	if (!may_lead_to_lease(m->type, m->rapid_commit))
 		return PASS;
 	struct wants wants = wants_of(s->state, m);
-	uint32_t wanted = 0, leaving = 0;
-	if (m->asks_for_more || !find_places(s, &wants, false, &wanted, &leaving, now_ms) ||
-	    !find_places(s, &wants, true, &wanted, &leaving, now_ms) || !spend(s, RATE_OF_NEW_IDENTITY, leaving, now_ms))
+	struct places places = { 0, 0 };
+	if (m->asks_for_more || !find_places(s, &wants, false, &places, now_ms) ||
+	    !find_places(s, &wants, true, &places, now_ms) || !spend(s, RATE_OF_NEW_IDENTITY, places.leaving, now_ms))
 		return DROP_DHCP6_IDENTITY_LIMIT;
-	if (!spend(s, RATE_OF_NEW_LEASE6, wanted, now_ms))
+	if (!spend(s, RATE_OF_NEW_LEASE6, places.wanted, now_ms))
 		return DROP_BINDING_CHURN;
 	for (uint32_t i = 0; i < wants.count; i++)
 		note_want(s->state, &wants, &wants.item[i], now_ms);

@@ -55,35 +55,39 @@ enum verdict call_resolver(struct names *names, const struct name_packet *p, uin
 
 /* --- the octets --------------------------------------------------------------------------------------------------- */
 
-/* Copies [from, to) of a stream to `room`, out of the frames that are kept. False: some of it is not there. */
-static bool recall(const struct hold *hold, const struct held_list *list, uint32_t start, uint32_t from, uint32_t to,
-		   uint8_t *room)
+/* The octets [from, to) of a stream that begins at the sequence number `start`, as far as `list` has frames of it. */
+struct stretch {
+	const struct held_list *list;
+	uint32_t start, from, to;
+};
+
+/* Copies it to `room`. False: some of it is not there. */
+static bool recall(const struct hold *hold, struct stretch s, uint8_t *room)
 {
-	uint32_t at = from;
-	for (uint16_t entry = list->first; entry != 0 && at < to; entry = held_at(hold, entry)->next) {
+	uint32_t at = s.from;
+	for (uint16_t entry = s.list->first; entry != 0 && at < s.to; entry = held_at(hold, entry)->next) {
 		const struct held *held = held_at(hold, entry);
-		uint32_t offset = held->sequence - start, end = offset + held->octets;
+		uint32_t offset = held->sequence - s.start, end = offset + held->octets;
 		if (at < offset || at >= end)
 			continue;
-		uint32_t octets = (end < to ? end : to) - at;
+		uint32_t octets = (end < s.to ? end : s.to) - at;
 		struct frame frame = frame_of_held(hold, entry);
-		if (!frame_copy(&frame, held->at + (at - offset), room + (at - from), octets))
+		if (!frame_copy(&frame, held->at + (at - offset), room + (at - s.from), octets))
 			return false;
 		at += octets;
 	}
-	return at >= to;
+	return at >= s.to;
 }
 
-/* Of [from, end) the octets up to `next` out of `list`, and the rest out of the segment, whose first octet is `offset`. */
-static bool put_together(struct names *names, const struct held_list *list, uint32_t start, const struct name_packet *p,
-			 uint32_t from, uint32_t next, struct frame *stream)
+/* What is kept, which may be nothing, and behind it the octets of the segment that are new. */
+static bool put_together(struct names *names, struct stretch kept, const struct name_packet *p, struct frame *stream)
 {
-	uint32_t offset = p->sequence - start, end = offset + octets_in(p);
-	uint32_t kept = next > from ? next - from : 0;
-	*stream = (struct frame){ names->stream, end - from };
-	return stream->length <= NAMES_STREAM_MAX &&
-	       (kept == 0 || recall(&names->hold, list, start, from, next, names->stream)) &&
-	       frame_copy(p->frame, p->at + (from + kept - offset), names->stream + kept, stream->length - kept);
+	uint32_t offset = p->sequence - kept.start, end = offset + octets_in(p);
+	uint32_t octets = kept.to > kept.from ? kept.to - kept.from : 0;
+	*stream = (struct frame){ names->stream, end - kept.from };
+	return stream->length <= NAMES_STREAM_MAX && (octets == 0 || recall(&names->hold, kept, names->stream)) &&
+	       frame_copy(p->frame, p->at + (kept.from + octets - offset), names->stream + octets,
+			  stream->length - octets);
 }
 
 enum sameness { SAME_OCTETS, OTHER_OCTETS, OCTETS_UNKNOWN };
@@ -94,7 +98,7 @@ static enum sameness compare(struct names *names, const struct name_flow *f, con
 {
 	uint32_t offset = p->sequence - f->tcp.start;
 	struct reader r = read_from(p->frame, p->at + (from - offset), p->end);
-	if (!recall(&names->hold, &f->held, f->tcp.start, from, to, names->stream))
+	if (!recall(&names->hold, (struct stretch){ &f->held, f->tcp.start, from, to }, names->stream))
 		return OCTETS_UNKNOWN;
 	for (uint32_t i = 0; i < to - from; i++)
 		if (read_u8(&r) != names->stream[i])
@@ -197,11 +201,12 @@ static enum verdict read_questions(struct names *names, struct name_flow *f, con
 static enum verdict understand(struct names *names, struct name_flow *f, const struct name_packet *p, uint64_t now_ms)
 {
 	struct frame stream;
+	struct stretch kept = { &f->held, f->tcp.start, f->tcp.read, f->tcp.next };
 	bool is_inside_record = f->tcp.hellos > 0 &&
 				!is_behind(p->sequence - f->tcp.start + octets_in(p), f->tcp.read + 1);
 	if (is_inside_record)
 		return PASS;
-	if (!put_together(names, &f->held, f->tcp.start, p, f->tcp.read, f->tcp.next, &stream))
+	if (!put_together(names, kept, p, &stream))
 		return DROP_HELLO_LIMIT;
 	if (f->ways & BY(NAMED_IN_DNS))
 		return read_questions(names, f, p, &stream, now_ms);
@@ -340,7 +345,8 @@ static void follow_acknowledgment(struct names *names, struct name_flow *f, uint
 static enum verdict read_answers(struct names *names, struct name_flow *f, const struct name_packet *p, uint64_t now_ms)
 {
 	struct frame stream;
-	if (!put_together(names, &f->answers, f->tcp.server_start, p, f->tcp.server_read, f->tcp.server_next, &stream))
+	struct stretch kept = { &f->answers, f->tcp.server_start, f->tcp.server_read, f->tcp.server_next };
+	if (!put_together(names, kept, p, &stream))
 		return DROP_HELLO_ORDER;
 	struct reader r = read_from(&stream, 0, stream.length);
 	while (octets_left(&r) >= 2) {

@@ -118,19 +118,19 @@ void begin_capture_section(struct capture *c, uint64_t now_ms)
 		buffer_section(c);
 }
 
-void capture_frame(struct capture *c, enum direction direction, const uint8_t *bytes, uint32_t length, unsigned verdict,
+void capture_frame(struct capture *c, enum direction direction, const struct frame *frame, unsigned verdict,
 		   uint64_t now_ms)
 {
 	if (!c->path || (verdict < FIRST_DROP && !c->wants_all))
 		return;
-	size_t octets = frame_block_octets(length, verdict);
+	size_t octets = frame_block_octets(frame->length, verdict);
 	if (c->needs_section)
 		begin_capture_section(c, now_ms);
 	if (c->needs_section || !make_room(c, octets, now_ms)) {
 		c->lost++;
 		return;
 	}
-	c->buffered += put_frame(direction, bytes, length, verdict, now_ms + c->wall_offset_ms, c->buffer + c->buffered);
+	c->buffered += put_frame(direction, frame, verdict, now_ms + c->wall_offset_ms, c->buffer + c->buffered);
 	c->buffered_frames++;
 	c->octets += octets;
 	c->frames++;

@@ -33,8 +33,7 @@ struct capture {
 
 /* All above `frames` is filled. An older capture is put aside. NULL, or why there can be none. */
 const char *start_capture(struct capture *, uint64_t now_ms);
-void capture_frame(struct capture *, enum direction, const uint8_t *bytes, uint32_t length, unsigned verdict,
-		   uint64_t now_ms);
+void capture_frame(struct capture *, enum direction, const struct frame *, unsigned verdict, uint64_t now_ms);
 /* What decides has changed: what follows stands in a section with the options of now. */
 void begin_capture_section(struct capture *, uint64_t now_ms);
 /* Called about once a second. */

@@ -110,17 +110,16 @@ size_t frame_block_octets(uint32_t length, unsigned verdict)
 	       OPTION_HEADER + BLOCK_END;
 }
 
-size_t put_frame(enum direction direction, const uint8_t *bytes, uint32_t length, unsigned verdict, uint64_t wall_ms,
-		 uint8_t *to)
+size_t put_frame(enum direction direction, const struct frame *frame, unsigned verdict, uint64_t wall_ms, uint8_t *to)
 {
 	struct block_writer w = { to, 0 };
 	size_t start = begin_block(&w, BLOCK_PACKET);
 	put32(&w, direction); /* the interface */
 	put32(&w, (uint32_t)(wall_ms >> 32));
 	put32(&w, (uint32_t)wall_ms);
-	put32(&w, length); /* captured, */
-	put32(&w, length); /* and as long as it was */
-	put(&w, bytes, length);
+	put32(&w, frame->length); /* captured, */
+	put32(&w, frame->length); /* and as long as it was */
+	put(&w, frame->bytes, frame->length);
 	pad(&w);
 	put16(&w, OPTION_COMMENT);
 	put16(&w, (unsigned)comment_octets(verdict));

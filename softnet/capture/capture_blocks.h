@@ -20,4 +20,4 @@ struct capture_section {
 /* Each gives the octets of the block, a multiple of four. */
 size_t put_section(const struct capture_section *, uint8_t to[SECTION_OCTETS_MAX]);
 size_t frame_block_octets(uint32_t length, unsigned verdict);
-size_t put_frame(enum direction, const uint8_t *bytes, uint32_t length, unsigned verdict, uint64_t wall_ms, uint8_t *to);
+size_t put_frame(enum direction, const struct frame *, unsigned verdict, uint64_t wall_ms, uint8_t *to);

@@ -43,24 +43,24 @@ static bool is_about_dhcp(unsigned verdict)
 	       verdict == DROP_DHCP4_BAD_LEASE || verdict == DROP_DHCP4_PORT_MISUSE || verdict == DROP_DHCP_HOSTNAME;
 }
 
-static void keep_whole(struct whole_frame *whole, unsigned verdict, const uint8_t *bytes, uint32_t length, uint64_t now_ms)
+static void keep_whole(struct whole_frame *whole, unsigned verdict, const struct frame *frame, uint64_t now_ms)
 {
 	whole->dropped_ms = now_ms;
 	whole->verdict = verdict;
-	whole->length = length < WHOLE_FRAME_MAX ? length : WHOLE_FRAME_MAX;
-	memcpy(whole->bytes, bytes, whole->length);
+	whole->length = frame->length < WHOLE_FRAME_MAX ? frame->length : WHOLE_FRAME_MAX;
+	memcpy(whole->bytes, frame->bytes, whole->length);
 }
 
-void keep_specimen(struct counters *counters, enum direction direction, unsigned verdict, const uint8_t *bytes,
-		   uint32_t length, uint64_t now_ms)
+void keep_specimen(struct counters *counters, enum direction direction, unsigned verdict, const struct frame *frame,
+		   uint64_t now_ms)
 {
 	struct specimen *last = &counters->last[direction][verdict];
 	last->dropped_ms = now_ms;
-	last->length = length;
-	last->kept = length < SPECIMEN_MAX ? length : SPECIMEN_MAX;
-	memcpy(last->bytes, bytes, last->kept);
+	last->length = frame->length;
+	last->kept = frame->length < SPECIMEN_MAX ? frame->length : SPECIMEN_MAX;
+	memcpy(last->bytes, frame->bytes, last->kept);
 	if (is_about_dhcp(verdict))
-		keep_whole(&counters->dhcp[direction], verdict, bytes, length, now_ms);
+		keep_whole(&counters->dhcp[direction], verdict, frame, now_ms);
 }
 
 struct sample sample_now(const struct counters *counters, uint64_t now_ms)

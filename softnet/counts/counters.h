@@ -40,8 +40,7 @@ struct counters {
 void count_drop(struct counters *, enum direction, unsigned verdict, uint64_t n, uint64_t now_ms);
 
 /* The frame behind a drop that has been counted. */
-void keep_specimen(struct counters *, enum direction, unsigned verdict, const uint8_t *bytes, uint32_t length,
-		   uint64_t now_ms);
+void keep_specimen(struct counters *, enum direction, unsigned verdict, const struct frame *, uint64_t now_ms);
 
 /* Called about once a second. */
 void take_sample(struct counters *, uint64_t now_ms);

@@ -14,16 +14,17 @@ static const struct rate port_rate = { 100, 8 };
 /* And so must a guest that calls many names. */
 static const struct rate name_rate = { 500, 50 };
 
-bool start_announcer(struct announcer *a, struct control *control, const char *vm, const char *const *names,
-		     uint32_t count, uint64_t now_ms, struct error *error)
+bool start_announcer(struct announcer *a, struct control *control, const struct options *options, uint64_t now_ms,
+		     struct error *error)
 {
+	char mac[MAC_TEXT];
 	*a = (struct announcer){ .control = control,
 				 .bucket = { rate.burst * 1000, now_ms },
 				 .port_bucket = { port_rate.burst * 1000, now_ms },
 				 .name_bucket = { name_rate.burst * 1000, now_ms } };
-	snprintf(a->vm, sizeof a->vm, "%s", vm);
-	for (; a->sink_count < count; a->sink_count++)
-		if (!open_event_sink(&a->sinks[a->sink_count], names[a->sink_count], error))
+	snprintf(a->vm, sizeof a->vm, "%s", options->name ? options->name : format_mac(options->vm_mac, mac));
+	for (; a->sink_count < options->event_count; a->sink_count++)
+		if (!open_event_sink(&a->sinks[a->sink_count], options->events[a->sink_count], error))
 			return false;
 	return true;
 }

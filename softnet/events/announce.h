@@ -23,9 +23,8 @@ struct announcer {
 /* What the guest, or the network, can cause again and again shares a bucket; what is rare in itself does not wait for it. */
 enum announced { IF_THERE_IS_ROOM, ALWAYS };
 
-/* False: one of `names` cannot be written. */
-bool start_announcer(struct announcer *, struct control *, const char *vm, const char *const *names, uint32_t count,
-		     uint64_t now_ms, struct error *);
+/* False: one of the --events cannot be written. */
+bool start_announcer(struct announcer *, struct control *, const struct options *, uint64_t now_ms, struct error *);
 void close_announcer(struct announcer *);
 
 bool is_heard(const struct announcer *);

@@ -155,26 +155,25 @@ static void decide_waiting(struct relay *r, enum direction direction, const stru
 }
 
 /* The programs have dropped it, or let it pass, and counted it. */
-static void show_decided(struct relay *r, enum direction direction, const struct packet *packet, enum verdict verdict)
+static void show_decided(struct relay *r, enum direction direction, const struct frame *frame, enum verdict verdict)
 {
-	struct frame frame = { packet->bytes, packet->length };
-	capture_frame(&r->capture, direction, packet->bytes, packet->length, verdict, r->now_ms);
+	capture_frame(&r->capture, direction, frame, verdict, r->now_ms);
 	if (verdict != PASS)
-		keep_specimen(&r->counters, direction, verdict, packet->bytes, packet->length, r->now_ms);
+		keep_specimen(&r->counters, direction, verdict, frame, r->now_ms);
 	if (verdict != PASS && direction == FROM_GUEST)
-		add_rejection(&r->rejections, verdict, &frame, r->now_ms);
+		add_rejection(&r->rejections, verdict, frame, r->now_ms);
 }
 
 static void take_news(struct relay *r)
 {
 	const struct news *news;
 	for (int i = 0; i < NEWS_A_TURN && is_still_ours(r->kernel) && (news = next_news(r->kernel)); i++) {
-		struct packet packet = { .bytes = (const uint8_t *)(news + 1), .length = news->length };
+		struct frame frame = { (const uint8_t *)(news + 1), news->length };
 		enum direction direction = news->direction == TO_GUEST ? TO_GUEST : FROM_GUEST;
 		if (news->verdict != PASS && news->verdict < FIRST_DROP)
 			decide_waiting(r, direction, news);
 		else if (news->verdict < VERDICTS)
-			show_decided(r, direction, &packet, (enum verdict)news->verdict);
+			show_decided(r, direction, &frame, (enum verdict)news->verdict);
 		drop_news(r->kernel);
 	}
 }
@@ -195,7 +194,8 @@ static void follow_drops(struct relay *r, enum direction direction, unsigned ver
 		return;
 	count_drop(&r->counters, direction, verdict, counted - known, r->now_ms);
 	*last = r->kernel->memory->last[direction][verdict];
-	look_for_gateway(&r->gateway, &trust, direction, last->bytes, last->kept % (SPECIMEN_MAX + 1), verdict);
+	struct frame frame = { last->bytes, last->kept % (SPECIMEN_MAX + 1) };
+	look_for_gateway(&r->gateway, &trust, direction, &frame, verdict);
 	if (known == 0)
 		announce_first_drop(&r->drop_events, &r->announcer, &r->counters, direction, verdict, r->now_ms);
 }

@@ -70,11 +70,11 @@ struct trust trust_of(const struct relay *r)
 	return (struct trust){ view_of(&r->guard, r->now_ms), r->options };
 }
 
-static void account_for_drop(struct relay *r, enum direction direction, const struct packet *packet, enum verdict verdict)
+static void account_for_drop(struct relay *r, enum direction direction, const struct frame *frame, enum verdict verdict)
 {
 	bool is_first = r->counters.verdicts[direction][verdict] == 0;
 	count_drop(&r->counters, direction, verdict, 1, r->now_ms);
-	keep_specimen(&r->counters, direction, verdict, packet->bytes, packet->length, r->now_ms);
+	keep_specimen(&r->counters, direction, verdict, frame, r->now_ms);
 	if (is_first)
 		announce_first_drop(&r->drop_events, &r->announcer, &r->counters, direction, verdict, r->now_ms);
 }
@@ -82,18 +82,20 @@ static void account_for_drop(struct relay *r, enum direction direction, const st
 void account_for(struct relay *r, enum direction direction, const struct packet *packet, enum verdict verdict)
 {
 	struct trust trust = trust_of(r);
-	capture_frame(&r->capture, direction, packet->bytes, packet->length, verdict, r->now_ms);
-	look_for_gateway(&r->gateway, &trust, direction, packet->bytes, packet->length, verdict);
+	struct frame frame = { packet->bytes, packet->length };
+	capture_frame(&r->capture, direction, &frame, verdict, r->now_ms);
+	look_for_gateway(&r->gateway, &trust, direction, &frame, verdict);
 	if (is_drop(verdict))
-		account_for_drop(r, direction, packet, verdict);
+		account_for_drop(r, direction, &frame, verdict);
 }
 
 /* A capture of all frames has it since it came, so that a replay sees it in its place. */
 void account_for_held(struct relay *r, const struct packet *packet, enum verdict verdict)
 {
+	struct frame frame = { packet->bytes, packet->length };
 	if (!r->capture.wants_all)
-		capture_frame(&r->capture, FROM_GUEST, packet->bytes, packet->length, verdict, r->now_ms);
-	account_for_drop(r, FROM_GUEST, packet, verdict);
+		capture_frame(&r->capture, FROM_GUEST, &frame, verdict, r->now_ms);
+	account_for_drop(r, FROM_GUEST, &frame, verdict);
 }
 
 /*

@@ -36,22 +36,21 @@ static void read_subject6(const struct frame *frame, struct subject *s)
 		s->asked = read_ipv6(&target);
 }
 
-static bool read_subject(const uint8_t *bytes, uint32_t length, struct subject *s)
+static bool read_subject(const struct frame *frame, struct subject *s)
 {
 	enum { SOURCE4_AT = 26 };
-	struct frame frame = { bytes, length };
-	struct reader source = read_from(&frame, SOURCE4_AT, length);
+	struct reader source = read_from(frame, SOURCE4_AT, frame->length);
 	struct arp arp;
 	*s = (struct subject){ .speaker = { 0, 0 } };
-	if (!parse_ethernet(&frame, &s->ethernet))
+	if (!parse_ethernet(frame, &s->ethernet))
 		return false;
-	if (s->ethernet.type == ETHERTYPE_ARP && parse_arp(&frame, ETHERNET_HEADER, &arp)) {
+	if (s->ethernet.type == ETHERTYPE_ARP && parse_arp(frame, ETHERNET_HEADER, &arp)) {
 		s->speaker = arp.sender;
 		s->asked = arp.target;
 	} else if (s->ethernet.type == ETHERTYPE_IPV4) {
 		s->speaker = address_of_ipv4(read_be32(&source));
 	} else if (s->ethernet.type == ETHERTYPE_IPV6) {
-		read_subject6(&frame, s);
+		read_subject6(frame, s);
 	}
 	return true;
 }
@@ -88,12 +87,12 @@ static void note_refusal(struct gateway_watch *w, const struct subject *s, unsig
 	w->refused_ms = now_ms;
 }
 
-void look_for_gateway(struct gateway_watch *w, const struct trust *t, enum direction direction, const uint8_t *bytes,
-		      uint32_t length, unsigned verdict)
+void look_for_gateway(struct gateway_watch *w, const struct trust *t, enum direction direction,
+		      const struct frame *frame, unsigned verdict)
 {
 	struct subject s;
 	bool is_refused = direction == TO_GUEST && is_refusal(verdict);
-	if ((!is_refused && !is_watching(w, t->view.now_ms)) || !read_subject(bytes, length, &s))
+	if ((!is_refused && !is_watching(w, t->view.now_ms)) || !read_subject(frame, &s))
 		return;
 	if (is_refused && is_router(t, s.speaker))
 		note_refusal(w, &s, verdict, t->view.now_ms);

@@ -18,8 +18,8 @@ struct gateway_watch {
 };
 
 /* Looks at a frame, which passed or was dropped. Costs nothing while nobody is refused. */
-void look_for_gateway(struct gateway_watch *, const struct trust *, enum direction, const uint8_t *bytes,
-		      uint32_t length, unsigned verdict);
+void look_for_gateway(struct gateway_watch *, const struct trust *, enum direction, const struct frame *,
+		      unsigned verdict);
 
 /* The VM wants the gateway, somebody answers and is refused, and the gateway itself says nothing. */
 bool is_gateway_unheard(const struct gateway_watch *, uint64_t now_ms);

@@ -30,14 +30,14 @@ static struct control control;
 static int set_up(void **unused)
 {
 	struct error error;
-	const char *const names[] = { path };
+	struct options options = { .name = "web", .events = { path }, .event_count = 1 };
 	(void)unused;
 	strcpy(path, "/tmp/test_announce.XXXXXX");
 	close(mkstemp(path));
 	memset(&events, 0, sizeof events);
 	memset(&counters, 0, sizeof counters);
 	prepare_control(&control, NULL, NULL);
-	assert_true(start_announcer(&announcer, &control, "web", names, 1, NOW, &error));
+	assert_true(start_announcer(&announcer, &control, &options, NOW, &error));
 	return 0;
 }
 
@@ -100,7 +100,7 @@ static void drop(enum direction direction, unsigned verdict, uint64_t now_ms)
 	static const uint8_t frame[60] = { 255, 255, 255, 255, 255, 255, 0x52, 0x54, 0, 0, 0, 10, 8, 6 };
 	bool is_first = counters.verdicts[direction][verdict] == 0;
 	count_drop(&counters, direction, verdict, 1, now_ms);
-	keep_specimen(&counters, direction, verdict, frame, sizeof frame, now_ms);
+	keep_specimen(&counters, direction, verdict, &(struct frame){ frame, sizeof frame }, now_ms);
 	if (is_first)
 		announce_first_drop(&events, &announcer, &counters, direction, verdict, now_ms);
 }

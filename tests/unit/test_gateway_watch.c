@@ -63,7 +63,7 @@ static void arp(enum direction direction, uint64_t mac, uint32_t sender, uint32_
 	put_mac(bytes + 22, mac);
 	put_ipv4(bytes + 28, sender);
 	put_ipv4(bytes + 38, target);
-	look_for_gateway(&watch, &trust, direction, bytes, sizeof bytes, verdict);
+	look_for_gateway(&watch, &trust, direction, &(struct frame){ bytes, sizeof bytes }, verdict);
 }
 
 /* A packet of which only the MAC addresses matter. */
@@ -75,7 +75,7 @@ static void packet(enum direction direction, uint64_t from, uint64_t to, unsigne
 	put_mac(bytes, to);
 	put_mac(bytes + 6, from);
 	put_ipv4(bytes + 26, 0x01010101);
-	look_for_gateway(&watch, &trust, direction, bytes, sizeof bytes, verdict);
+	look_for_gateway(&watch, &trust, direction, &(struct frame){ bytes, sizeof bytes }, verdict);
 }
 
 static void ask(void)
@@ -208,11 +208,13 @@ static void refuse_in_ipv6(bool by_neighbor_discovery)
 		memcpy(asks + 62, router, 16);
 		memcpy(says + 62, router, 16);
 		memcpy(advertises + 22, router, 16);
-		look_for_gateway(&watch, &trust, FROM_GUEST, asks, sizeof asks, PASS);
+		look_for_gateway(&watch, &trust, FROM_GUEST, &(struct frame){ asks, sizeof asks }, PASS);
 		if (by_neighbor_discovery)
-			look_for_gateway(&watch, &trust, TO_GUEST, says, sizeof says, DROP_ND_GATEWAY_SPOOF);
+			look_for_gateway(&watch, &trust, TO_GUEST, &(struct frame){ says, sizeof says },
+					 DROP_ND_GATEWAY_SPOOF);
 		else
-			look_for_gateway(&watch, &trust, TO_GUEST, advertises, sizeof advertises, DROP_RA_UNTRUSTED);
+			look_for_gateway(&watch, &trust, TO_GUEST, &(struct frame){ advertises, sizeof advertises },
+					 DROP_RA_UNTRUSTED);
 	}
 	assert_true(is_gateway_unheard(&watch, trust.view.now_ms));
 	packet(TO_GUEST, GATEWAY_AT, GUEST_MAC, PASS);
@@ -238,8 +240,9 @@ static void frames_that_are_cut_off(void **unused)
 		for (int i = 0; i < 4; i++) {
 			bytes[12] = (uint8_t)(types[i] >> 8);
 			bytes[13] = (uint8_t)types[i];
-			look_for_gateway(&watch, &trust, FROM_GUEST, bytes, length, PASS);
-			look_for_gateway(&watch, &trust, TO_GUEST, bytes, length, DROP_ND_GATEWAY_SPOOF);
+			look_for_gateway(&watch, &trust, FROM_GUEST, &(struct frame){ bytes, length }, PASS);
+			look_for_gateway(&watch, &trust, TO_GUEST, &(struct frame){ bytes, length },
+					 DROP_ND_GATEWAY_SPOOF);
 		}
 	assert_true(same_address(watch.router, address_of_ipv4(GATEWAY)));
 }
