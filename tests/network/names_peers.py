@@ -13,7 +13,7 @@ import tempfile
 import time
 
 import services
-from netns import wait_for
+from netns import Stalls, patience, wait_for
 
 MAC, GATEWAY, GUEST = "52:54:00:00:00:0a", "192.168.77.1", "192.168.77.20"
 CDN, ELSEWHERE = "1.1.1.1", "9.9.9.9"
@@ -94,32 +94,39 @@ class Guest:
         self.namespace.ip(f"address add {GUEST}/24 dev eth0")
         self.namespace.ip(f"route add default via {GATEWAY}")
 
-    def run(self, *words, timeout=20):
-        """A program that asks the resolver; how it ended, and how long it took."""
+    def run(self, *words):
+        """A program that asks the resolver: how it ended, and whether at once."""
         mount = f"mount --bind {self.world.folder}/resolv.conf /etc/resolv.conf && exec \"$@\""
         start = time.monotonic()
-        done = subprocess.run(self.namespace.command("unshare", "-m", "sh", "-c", mount, "sh", *words), text=True,
-                              stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False)
+        with Stalls() as stalls:
+            done = subprocess.run(self.namespace.command("unshare", "-m", "sh", "-c", mount, "sh", *words), text=True,
+                                  stdin=subprocess.DEVNULL, capture_output=True, timeout=2 * patience(5), check=False)
         done.seconds = time.monotonic() - start
+        done.is_at_once = done.seconds < stalls.added_to(AT_ONCE)
         return done
 
     def curl(self, *words):
-        return self.run("curl", "-sS", "--cacert", self.world.folder / "cert.pem", "--max-time", "5", *words)
+        return self.run("curl", "-sS", "--cacert", self.world.folder / "cert.pem", "--max-time", patience(5), *words)
 
-    def quic(self, name, *options):
+    def quic(self, name, *options, wait=patience(5)):
         """Whether a client of HTTP/3 reaches the server as that host. It finds the address in a file, not in DNS."""
         hosts = self.world.folder / "hosts"
         hosts.write_text(f"{CDN} {name}\n")
         done = self.run("sh", "-c", f"mount --bind {hosts} /etc/hosts && exec gtlsclient --exit-on-all-streams-close "
-                        f"--timeout=1s --handshake-timeout=1s {' '.join(options)} {name} 443 https://{name}/")
+                        f"--timeout={wait}s --handshake-timeout={wait}s {' '.join(options)} {name} 443 https://{name}/")
         return "handshake has completed" in done.stdout + done.stderr
 
     def resolve(self, name=GOOD):
-        done = self.run("dig", "+tries=1", "+timeout=3", name)
+        done = self.run("dig", "+tries=1", f"+timeout={patience(5)}", name)
         assert CDN in done.stdout, (done.stdout, done.seconds, self.softnet.counters(), self.softnet.output()[-8:])
 
     def dropped(self, *reasons):
         return self.softnet.counters().dropped("guest", *reasons)
+
+    def denied(self):
+        """What was dropped for a name's sake, by reason; not what its sender repeats."""
+        return {reason: count for (side, reason), count in self.softnet.counters().drops.items()
+                if side == "guest" and reason.split("-")[0] in ("name", "dns", "hello", "quic") and reason != "hello-order"}
 
     def control(self, *words):
         """What a verb of softnet says that speaks to the guard."""
@@ -130,7 +137,7 @@ class Guest:
         with self.namespace.entered():
             one = socket.socket()
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        one.settimeout(3)
+        one.settimeout(patience(5))
         one.connect((address, port))
         return one
 
@@ -166,7 +173,7 @@ def in_records(flight, octets):
                     for at in range(0, len(message), octets))
 
 
-def reply(one, wait=3):
+def reply(one, wait=patience(5)):
     """The type of the first record that the server sends: 22 is its hello. None: silence; b"": a reset, or an end."""
     one.settimeout(wait)
     try:

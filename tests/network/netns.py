@@ -143,10 +143,11 @@ def wait_for(predicate, timeout=10, what="a condition"):
 
 
 class Stalls:
-    """How long this machine keeps somebody waiting who wants to run: inside `with`, a thread asks for it all the time."""
+    """How long this machine keeps somebody waiting who wants to run, and how many want to at once: inside `with`, a thread
+    asks for it all the time."""
 
     def __init__(self):
-        self.longest, self.over = 0.0, threading.Event()
+        self.longest, self.shares, self.over = 0.0, [1.0], threading.Event()
         self.thread = threading.Thread(target=self._measure, daemon=True)
 
     def _measure(self):
@@ -154,6 +155,8 @@ class Stalls:
         while not self.over.wait(0.005):
             now = time.monotonic()
             begin, self.longest = now, max(self.longest, now - begin)
+            running = int(pathlib.Path("/proc/loadavg").read_text().split()[3].split("/")[0])
+            self.shares.append(max(1.0, running / os.cpu_count()))
 
     def __enter__(self):
         self.thread.start()
@@ -164,8 +167,9 @@ class Stalls:
         self.thread.join()
 
     def added_to(self, seconds):
-        """What would take so long on an idle machine may take this here: several processes wait for each other."""
-        return seconds + 5 * self.longest
+        """What would take so long on an idle machine may take this here: all who want to run share the processors, and
+        several processes wait for each other."""
+        return seconds * sum(self.shares) / len(self.shares) + 5 * self.longest
 
 
 class Process:
