@@ -45,7 +45,8 @@ def attacks(lease):
 
 def attacks6():
     """As attacks(). Of the fragments two make one advertisement."""
-    me, nobody, rogue, numbers = GUEST_MAC, PREFIX + ":99", "fd00:bad::", range(FRAMES)
+    # Of another network: an address of its own network that nobody has the guest may take.
+    me, nobody, rogue, numbers = GUEST_MAC, "fd00:bad::99", "fd00:bad::", range(FRAMES)
     fragments = [frames6.fragmented_router_advertisement(me, rogue, at) for at in range(FRAMES // 2)]
     return [
         ("send as another IPv6 address",
