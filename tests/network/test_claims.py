@@ -20,7 +20,7 @@ import rawguest
 import services
 from conftest import needs_others
 from dhcp_peers import Guest
-from netns import NetworkError, run, wait_for
+from netns import NetworkError, Stalls, run, wait_for
 
 CLAIMS = pathlib.Path("/run/softnet/claims")
 # A DUID of type 2 behind an IAID, as every clone of an image with systemd has; dnsmasq and bootpd go by it alone.
@@ -347,15 +347,17 @@ def test_a_user_who_lies(hosted, as_user, folder):
                 attempt()
         finally:
             os.seteuid(0)
-    begun = time.monotonic()
-    two.send(dad(TWO, "fe80::77"), dad(TWO, "fe80::78"))
-    two.guard.wait_line("fe80::77 is not for this VM: VM one has it")       # not hidden by what came before it
-    two.guard.wait_line("address new: fe80::78")
-    for i in range(10000):
-        (theirs / f"many-{i}").touch()
-    two.send(dad(TWO, "fe80::79"))
-    two.guard.wait_line("address new: fe80::79")
-    assert time.monotonic() - begun < 5
+    with Stalls() as stalls:
+        begun = time.monotonic()
+        two.send(dad(TWO, "fe80::77"), dad(TWO, "fe80::78"))
+        two.guard.wait_line("fe80::77 is not for this VM: VM one has it")       # not hidden by what came before it
+        two.guard.wait_line("address new: fe80::78")
+        for i in range(10000):
+            (theirs / f"many-{i}").touch()
+        two.send(dad(TWO, "fe80::79"))
+        two.guard.wait_line("address new: fe80::79")
+        took = time.monotonic() - begun
+    assert took < stalls.added_to(5)
     assert [event["address"] for event in events_of(folder / "two")] == ["fe80::77"]
     one.guard.wait_line("fe80::77, which this VM has, is wanted by VM two too", 5)
     # With all of that, a guard that was killed has nothing any more.

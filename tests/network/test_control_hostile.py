@@ -110,7 +110,7 @@ def test_memory_is_bounded(start):
                     client.connection.sendall(b'{"jsonrpc":"2.0","id":1,"method":"softnet.policy.get"}\n')
             client.close()
         most.append(memory_kib(guarded.pid))
-    assert most[-1] - most[0] < 2048 and most[-1] < 24 * 1024, most
+    assert most[-1] - most[1] < 512 and most[-1] < 24 * 1024, most     # the first round finds its size
 
 
 def test_clients_that_never_read(guarded):
