@@ -20,6 +20,7 @@ LINKED = [
     ("jansson", "MIT", "https://github.com/akheron/jansson", "required"),
     ("libslirp", "BSD-3-Clause", "https://gitlab.freedesktop.org/slirp/libslirp", "optional: the default uplink"),
     ("libbpf", "LGPL-2.1-only OR BSD-2-Clause", "https://github.com/libbpf/libbpf", "optional: the kernel engine"),
+    ("libxml2", "MIT", "https://gitlab.gnome.org/GNOME/libxml2", "optional: the hook for libvirt"),
 ]
 
 

@@ -46,6 +46,7 @@ check           clang                 llvm        eBPF: softnet attach, and the 
 check           libclang-rt-dev       -           its sanitizers, for the program for macOS and the fuzz targets
 check           libblocksruntime-dev -        the program for macOS, with doubles of the frameworks of Apple
 check           libbpf-dev            -           the same
+check           libxml2-dev           -           the hook for libvirt
 check           clang-format          clang-format  the suite lint
 check           clang-tidy            -
 check           cppcheck              cppcheck
@@ -63,6 +64,9 @@ check?          ipv6toolkit           -
 check?          bettercap             -
 check?          bpftool               -           shows the programs that the kernel has
 check?          passt                 -           an uplink that other people wrote
+check?          libvirt-daemon        -           domains with the hook of softnet
+check?          libvirt-daemon-driver-qemu -
+check?          libvirt-clients       -
 check?          nginx-light           -           hosts with names, and those who call them
 check?          openssl               -
 check?          curl                  -

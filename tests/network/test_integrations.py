@@ -22,6 +22,7 @@ from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import Ether
 
+import libvirt_peers
 import netns
 import services
 import vm
@@ -226,14 +227,14 @@ def test_qemu_takes_the_options_of_the_page(people, type_in, softnet, form):
 
 
 @needs_others
-def test_libvirt(people, type_in, softnet):
+def test_libvirt_by_a_socket(people, type_in, softnet):
     """The guard, its socket for libvirt's user, and the domain as far as QEMU can be asked for it."""
-    type_in(blocks("libvirt")[0])
+    type_in(blocks("libvirt, by a socket")[0])
     wait_for(lambda: status(softnet), 10, "the guard")
     place = pathlib.Path("/run/web1.sock").stat()
     assert (place.st_uid, place.st_gid, place.st_mode & 0o777) == (VM + 1, VM + 1, 0o660)
     assert offers_by_stream("/run/web1.sock", VM + 1, VM + 1)
-    [domain] = blocks("libvirt", "xml")
+    [domain] = blocks("libvirt, by a socket", "xml")
     arguments = re.findall(r"<qemu:arg value='(.*)'/>", domain)
     assert arguments[0::2] == ["-netdev", "-device"] and f"mac={MAC}" in arguments[3]
     if not shutil.which("qemu-system-x86_64"):
@@ -247,6 +248,40 @@ def test_libvirt(people, type_in, softnet):
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.together
+@pytest.mark.skipif(libvirt_peers.why_not() is not None, reason=str(libvirt_peers.why_not()))
+def test_libvirt(segment, softnet, tmp_path):
+    """The commands of the page, with its domain: QEMU's own processor stands in for KVM, and finds no system."""
+    link, use, later = blocks("libvirt")
+    [domain] = blocks("libvirt", "xml")
+    segment.bridge("br1")
+    libvirt = libvirt_peers.Libvirt(segment)
+    etc = pathlib.Path("/etc/softnet")
+    made = not etc.exists()
+    try:
+        etc.mkdir(exist_ok=True)
+        libvirt.mount(str(etc), "-t", "tmpfs", "tmpfs")
+        (etc / "web1-lan.rules").write_text("block @lan\n")
+        (tmp_path / "web1.xml").write_text(domain.replace("type='kvm'", "type='qemu'"))
+        page = f"PATH={softnet.parent}:$PATH; export LIBVIRT_DEFAULT_URI=qemu:///system\n"
+        shown = subprocess.run(["bash", "-ec", page + link + use], cwd=tmp_path, text=True, capture_output=True, timeout=120)
+        assert shown.returncode == 0, shown.stderr
+        assert os.readlink("/etc/libvirt/hooks/qemu.d/softnet") == str(libvirt_peers.hook_path())
+        assert "web1  52:54:00:00:00:0a" in shown.stdout
+        assert shown.stdout.endswith("block any\nallow @dns:53\nblock @lan\n") or shown.stdout.endswith(
+            "allow @dns:53\nblock any\nblock @lan\n"), shown.stdout
+        libvirt.virsh("destroy", "web1")
+        libvirt.virsh("undefine", "web1")
+        libvirt.define(re.sub("<metadata>.*</metadata>", "", (tmp_path / "web1.xml").read_text(), flags=re.S))
+        subprocess.run(["bash", "-ec", page + later], check=True, capture_output=True, timeout=60)
+        libvirt.virsh("start", "web1")
+        assert len(libvirt_peers.guards()) == 2
+    finally:
+        libvirt.close()
+        if made:
+            etc.rmdir()
 
 
 # --- taps -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,130 @@
+/* The record of a domain: who keeps its guards, and where they stand. */
+#include "softnet/libvirt/record.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "system/clock.h"
+#include "system/log.h"
+
+enum { RECORD_PATH = 64, END_MS = 5000, LOOK_MS = 10 };
+
+static void make_path(const char *uuid, char path[RECORD_PATH])
+{
+	snprintf(path, RECORD_PATH, "/run/softnet/libvirt/%s", uuid);
+}
+
+/* The first folder is the one of root's guards: everybody may look into it. The umask leaves nothing for others here. */
+static void make_folders(void)
+{
+	if (mkdir("/run/softnet", 0700) == 0)
+		chmod("/run/softnet", 0755);
+	mkdir("/run/softnet/libvirt", 0700);
+}
+
+bool enter_alone(struct error *error)
+{
+	static const char path[] = "/run/softnet/libvirt/lock";
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	make_folders();
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), failed = 0;
+	while (fd >= 0 && (failed = fcntl(fd, F_SETLKW, &lock)) < 0 && errno == EINTR)
+		;
+	return (fd >= 0 && failed == 0) || report_failure(error, "%s: %s", path, strerror(errno));
+}
+
+bool has_record(const char *uuid)
+{
+	char path[RECORD_PATH];
+	make_path(uuid, path);
+	return access(path, F_OK) == 0;
+}
+
+int open_record(const char *uuid, struct error *error)
+{
+	char path[RECORD_PATH];
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	make_path(uuid, path);
+	int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd >= 0 && fcntl(fd, F_SETLK, &lock) == 0)
+		return fd;
+	report_failure(error, "%s: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+bool record_port(int record, const char *interface, unsigned number)
+{
+	char line[IF_NAMESIZE + 16];
+	int length = snprintf(line, sizeof line, "%s %u\n", interface, number);
+	return write(record, line, (size_t)length) == length;
+}
+
+pid_t keeper_of(const char *uuid)
+{
+	char path[RECORD_PATH];
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	make_path(uuid, path);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	bool is_asked = fd >= 0 && fcntl(fd, F_GETLK, &lock) == 0;
+	if (fd >= 0)
+		close(fd);
+	return is_asked && lock.l_type != F_UNLCK ? lock.l_pid : 0;
+}
+
+static void end_keeper(const char *uuid)
+{
+	uint64_t deadline_ms = clock_ms() + END_MS;
+	pid_t keeper;
+	while ((keeper = keeper_of(uuid)) > 0) {
+		kill(keeper, clock_ms() < deadline_ms ? SIGTERM : SIGKILL);
+		nanosleep(&(struct timespec){ .tv_nsec = LOOK_MS * 1000000L }, NULL);
+	}
+}
+
+/* Its own words are of no interest: a guard that is gone by itself is none to take away. */
+static void detach(const char *interface)
+{
+	pid_t child = fork();
+	if (child == 0) {
+		int null = open("/dev/null", O_RDWR);
+		dup2(null, STDOUT_FILENO);
+		dup2(null, STDERR_FILENO);
+		execlp("softnet", "softnet", "detach", interface, (char *)NULL);
+		_exit(EXIT_NOT_FOUND);
+	}
+	while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+/* A number is never used twice: an interface of this name with another one is somebody else's. */
+static void undo_ports(FILE *record)
+{
+	char interface[IF_NAMESIZE];
+	unsigned number;
+	_Static_assert(IF_NAMESIZE == 16, "the width below is one less");
+	while (fscanf(record, "%15s %u", interface, &number) == 2)
+		if (if_nametoindex(interface) == number)
+			detach(interface);
+}
+
+void undo_record(const char *uuid)
+{
+	char path[RECORD_PATH];
+	make_path(uuid, path);
+	end_keeper(uuid);
+	FILE *record = fopen(path, "re");
+	if (!record)
+		return;
+	undo_ports(record);
+	fclose(record);
+	if (unlink(path) < 0)
+		warning("%s: %s", path, strerror(errno));
+}

@@ -1,0 +1,328 @@
+"""Domains of libvirt with the hook of softnet: guarded before they run, until they are gone, and refused where that cannot be.
+
+The network is that of libvirt_peers.py. Most of it is asked of one domain that runs, one thing after the other.
+"""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+
+import pytest
+from scapy.layers.dhcp import BOOTP, DHCP
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import ARP, Ether
+
+import libvirt_peers
+import netns
+import services
+from libvirt_peers import domain, guard, guards, interface, keepers, processes, records
+from netns import run, wait_for
+from test_attach import loaded      # noqa: F401
+from test_integrations import Tap
+
+MAC, LAN_MAC, OTHER_MAC = "52:54:00:00:00:0a", "52:54:00:00:00:0b", "52:54:00:00:00:0c"
+GATEWAY, FAR, LAN_GATEWAY, FORGED = "192.168.77.1", "1.1.1.1", "192.168.78.1", "192.168.77.66"
+
+pytestmark = [pytest.mark.together,
+              pytest.mark.skipif(libvirt_peers.why_not() is not None, reason=str(libvirt_peers.why_not()))]
+
+
+@pytest.fixture(scope="module")
+def host(loaded):      # noqa: F811
+    with netns.Network() as network:
+        for bridge, name, address in ("br0", "gateway", GATEWAY), ("br1", "lan", LAN_GATEWAY):
+            network.bridge(bridge)
+            there = network.namespace(name)
+            network.join(there, "eth0", bridge, f"{address}/24")
+            services.dnsmasq(network, there, address[:-1] + "10", address[:-1] + "50", "600s",
+                             *([] if name == "gateway" else ["--dhcp-option=3"]), name=f"dnsmasq-{name}")
+            there.ip(f"address add {FAR}/32 dev lo")
+        network.neighbor = network.namespace("neighbor")
+        network.join(network.neighbor, "eth0", "br0", "192.168.77.9/24")
+        network.libvirt = libvirt_peers.Libvirt(network)
+        yield network
+        network.libvirt.close()
+
+
+@pytest.fixture
+def defined(host):
+    """Defines a domain, which is gone when the test ends."""
+    def define(name, *words):
+        names.append(name)
+        host.libvirt.define(domain(name, *words))
+    names = []
+    yield define
+    for name in names:
+        host.libvirt.try_virsh("destroy", name)
+        host.libvirt.virsh("undefine", name)
+
+
+@pytest.fixture(scope="module")
+def running(host):
+    """A domain with two interfaces and other rules for each, and its console."""
+    image = services.CHECKOUT / "build/vm"
+    if "SOFTNET_VM_IMAGE" in os.environ:
+        image = pathlib.Path(os.environ["SOFTNET_VM_IMAGE"])
+    if not (image / "initramfs").exists():
+        pytest.skip("no guest image or no QEMU: run tests/vm/image.sh build/vm")
+    leases = host.logs / "leases"
+    leases.mkdir()
+    for folder in leases, *leases.parents:
+        folder.chmod(0o777 if folder == leases else folder.stat().st_mode | 0o055)
+    metadata = guard(f"mac='{MAC}' state='{leases}/web1'", f"mac='{LAN_MAC}' state='{leases}/web1-lan' name='web1-lan' block='any' allow='{LAN_GATEWAY}:icmp'")
+    host.libvirt.define(domain("web1", [interface(MAC), interface(LAN_MAC, "br1")], metadata, image))
+    host.libvirt.virsh("start", "web1")
+    console = libvirt_peers.Console("/run/web1.serial")
+    console.wait("GUEST READY", 240)
+    console.run("ip link set eth1 up")
+    for name in "eth0", "eth1":
+        console.run(f"udhcpc -i {name} -n -q -s /bin/udhcpc.sh")
+    yield console
+    if "web1" in host.libvirt.names():
+        host.libvirt.virsh("destroy", "web1")
+
+
+def status(name):
+    [one] = json.loads(run(services.softnet_path(), "status", "--json", "--vm", name))
+    return one
+
+
+def status_of(port):
+    """The process that answers for the port, or None."""
+    done = subprocess.run([services.softnet_path(), "status", "--json"], capture_output=True, text=True)
+    return next((one["pid"] for one in json.loads(done.stdout or "[]") if one["guest"] == f"attach:{port}"), None)
+
+
+def dropped(name, side):
+    return {drop["reason"]: drop["count"] for drop in status(name)["drops"] if drop["side"] == side}
+
+
+def can_reach(console, address):
+    return console.try_run(f"ping -c1 -W2 {address}")[0] == 0
+
+
+def is_guarded(port):
+    """Only for a port that should not be: a guard that stands there is taken away."""
+    done = subprocess.run([services.softnet_path(), "detach", port], capture_output=True, text=True)
+    return "no guard in the kernel stands there" not in done.stderr
+
+
+def nothing_is_left(host, name):
+    wait_for(lambda: not keepers(name), 10, "the keeper to end")
+    wait_for(lambda: set(guards()) == {"keeps0"}, 10, "the guards to end")
+    assert records() == []
+    assert not [link for link in host.host.links() if link.startswith("vnet")]
+
+
+# --- a domain that runs -------------------------------------------------------------------------------------------------
+
+def test_each_interface_has_its_guard(host, running):
+    taps = host.libvirt.virsh("domiflist", "web1").split()
+    assert set(guards()) - {"keeps0"} == {word for word in taps if word.startswith("vnet")}
+    for name, network in ("web1", "192.168.77."), ("web1-lan", "192.168.78."):
+        wait_for(lambda: [one for one in status(name)["addresses"] if one["address"].startswith(network)], 10, "the lease")
+    assert status("web1")["policy"] == {"allow": 0, "block": 0}
+    assert status("web1-lan")["policy"] == {"allow": 1, "block": 1}
+    assert can_reach(running, FAR) and can_reach(running, LAN_GATEWAY)
+    # The same host by the other interface, whose rules do not allow it.
+    running.run(f"ip route add 1.0.0.0/8 via {LAN_GATEWAY} dev eth1")
+    assert not can_reach(running, FAR)
+    running.run("ip route del 1.0.0.0/8")
+    assert dropped("web1-lan", "guest").get("dst-blocked", 0) >= 1, dropped("web1-lan", "guest")
+
+
+def test_a_neighbor_attacks(host, running):
+    running.run(f"ping -c1 -W2 {FAR}")
+    before = running.run(f"ip neigh show {GATEWAY}").split()
+    wire, address = host.neighbor.wire("eth0"), status("web1")["addresses"][0]["address"]
+    own = host.neighbor.mac("eth0")
+    forged = Ether(src=own, dst=MAC) / IP(src=GATEWAY, dst="255.255.255.255") / UDP(sport=67, dport=68) / BOOTP(
+        op=2, yiaddr=FORGED, chaddr=bytes.fromhex(MAC.replace(":", ""))) / DHCP(options=[
+            ("message-type", "ack"), ("server_id", GATEWAY), ("lease_time", 600), "end"])
+    known = dropped("web1", "uplink")
+    wire.send(Ether(src=own, dst=MAC) / ARP(op=2, hwsrc=own, psrc=GATEWAY, hwdst=MAC, pdst=address), forged)
+    wait_for(lambda: sum(dropped("web1", "uplink").values()) >= sum(known.values()) + 2, 10, "both to be dropped")
+    assert {"arp-gateway-spoof", "dhcp4-rogue-server"} <= set(dropped("web1", "uplink")), dropped("web1", "uplink")
+    now = running.run(f"ip neigh show {GATEWAY}").split()
+    assert now[:5] == before[:5] and own not in now
+    assert can_reach(running, FAR)
+
+
+def test_the_guest_attacks(host, running):
+    wire = host.neighbor.wire("eth0")
+    running.run(f"ip address add {FORGED}/24 dev eth0")
+    running.try_run(f"ping -c1 -W1 -I {FORGED} 192.168.77.9")
+    running.try_run(f"arping -c1 -w1 -U -I eth0 {FORGED}")
+    running.run(f"ip address del {FORGED}/24 dev eth0")
+    wait_for(lambda: [one for one in dropped("web1", "guest") if one.startswith("arp-spa")], 10, "the drop")
+    forged = bytes(map(int, FORGED.split(".")))
+    assert [frame for frame in wire.frames() if forged in frame] == []
+
+
+def test_a_guard_that_was_killed_comes_back(host, running):
+    before = guards()
+    for port in set(before) - {"keeps0"}:
+        os.kill(before[port], signal.SIGKILL)
+    assert can_reach(running, FAR)
+    for port in set(before) - {"keeps0"}:
+        wait_for(lambda: status_of(port) not in (None, before[port]), 20, "a new guard to answer")
+    assert status("web1")["addresses"][0]["address"].startswith("192.168.77.")
+    assert can_reach(running, FAR)
+
+
+def test_it_is_saved_and_comes_back(host, running):
+    """The guest does not know of it, and its client has nothing to ask; the saved state knows its lease."""
+    host.libvirt.virsh("save", "web1", host.logs / "web1.saved")
+    nothing_is_left(host, "web1")
+    host.libvirt.virsh("restore", host.logs / "web1.saved")
+    running.reconnect()
+    wait_for(lambda: status("web1")["addresses"], 10, "what was saved")
+    assert can_reach(running, FAR)
+
+
+def test_rules_by_the_name_of_the_domain(running):
+    assert can_reach(running, FAR)
+    run(services.softnet_path(), "policy", "set", "--vm", "web1", "--block", "any")
+    assert not can_reach(running, FAR) and can_reach(running, LAN_GATEWAY)
+    run(services.softnet_path(), "policy", "set", "--vm", "web1", "--allow", "@global")
+    assert can_reach(running, FAR)
+
+
+def test_libvirt_is_started_again(host, running):
+    before, keeper = guards(), keepers("web1")
+    host.libvirt.stop()
+    host.libvirt.start()
+    wait_for(lambda: "web1" in host.libvirt.names(), 30, "the domain")
+    assert guards() == before and keepers("web1") == keeper and len(keeper) == 1
+    assert can_reach(running, FAR)
+
+
+def test_libvirt_brings_a_keeper_back(host, running):
+    [keeper] = keepers("web1")
+    before = guards()
+    os.kill(keeper, signal.SIGKILL)
+    assert can_reach(running, FAR)
+    host.libvirt.stop()
+    host.libvirt.start()
+    wait_for(lambda: keepers("web1"), 30, "a new keeper")
+    assert set(before.values()) <= set(processes("attach")) and can_reach(running, FAR)
+    port = next(port for port in before if port != "keeps0")
+    os.kill(before[port], signal.SIGKILL)
+    wait_for(lambda: status_of(port) not in (None, before[port]), 60, "a new guard")
+
+
+def test_nothing_of_a_destroyed_domain_is_left(host, running):
+    host.libvirt.virsh("destroy", "web1")
+    nothing_is_left(host, "web1")
+
+
+# --- a domain that does not start ---------------------------------------------------------------------------------------
+
+REFUSED = {
+    guard(f"mac='{MAC}' allow='bogus'"): '--allow: "bogus": expected',
+    guard(f"mac='{MAC}' policy='/nonexistent'"): "--policy: /nonexistent: No such file",
+    guard(f"mac='{MAC}' alow='any'"): "alow='any': unknown attribute",
+    guard(f"mac='{MAC}' control-fd='0'"): "control-fd='0': unknown attribute",
+    guard("mac='52:54:00:00:00:99'"): "says nothing about it",
+    guard("", "mac='52:54:00:00:00:99'"): "no interface of the domain has the MAC address 52:54:00:00:00:99",
+    guard("").replace("interface", "interfaces"): "<interfaces>: unknown element",
+    guard("").replace(libvirt_peers.URI, libvirt_peers.URI + "s"): "its namespace is",
+}
+
+
+@pytest.mark.parametrize("metadata", REFUSED, ids=range(len(REFUSED)))
+def test_refused(host, defined, metadata):
+    defined("refused", [interface(MAC)], metadata)
+    said = host.libvirt.try_virsh("start", "refused")
+    assert said.returncode != 0 and "softnet: " in said.stderr and REFUSED[metadata] in said.stderr, said.stderr
+    assert "refused" not in host.libvirt.names()
+    nothing_is_left(host, "refused")
+
+
+def test_one_broken_guard_of_two_refuses(host, defined):
+    defined("refused", [interface(MAC), interface(LAN_MAC, "br1")], guard("", f"mac='{LAN_MAC}' allow='bogus'"))
+    said = host.libvirt.try_virsh("start", "refused")
+    assert said.returncode != 0 and "bogus" in said.stderr
+    nothing_is_left(host, "refused")
+
+
+# --- other domains ------------------------------------------------------------------------------------------------------
+
+def test_a_domain_that_does_not_ask_is_untouched(host, defined):
+    defined("plain", [interface(OTHER_MAC)], "<other:app xmlns:other='urn:other'/>")
+    before = guards()
+    host.libvirt.virsh("start", "plain", "--paused")
+    [tap] = [word for word in host.libvirt.virsh("domiflist", "plain").split() if word.startswith("vnet")]
+    assert guards() == before and not is_guarded(tap) and records() == []
+
+
+def test_an_interface_that_nobody_is_to_guard(host, defined):
+    defined("half", [interface(MAC), interface(OTHER_MAC)], guard(f"mac='{OTHER_MAC}' guard='no'", ""))
+    host.libvirt.virsh("start", "half", "--paused")
+    taps = [word for word in host.libvirt.virsh("domiflist", "half").split() if word.startswith("vnet")]
+    assert set(guards()) - {"keeps0"} == {taps[0]} and len(taps) == 2
+    host.libvirt.virsh("destroy", "half")
+    nothing_is_left(host, "half")
+
+
+UUID = "48169978-85d2-4153-a79b-3433a62465d1"
+
+
+def call_hook(operation, part, port):
+    xml = f"<domain type='kvm'><name>called</name><uuid>{UUID}</uuid><metadata>{guard('')}</metadata><devices>" \
+          f"{interface(MAC, more=f'<target dev={port!r}/>')}</devices></domain>"
+    environment = dict(os.environ, PATH=f"{services.softnet_path().parent}:{os.environ['PATH']}")
+    return subprocess.run([libvirt_peers.hook_path(), "called", operation, part, "-"], input=xml, text=True, env=environment,
+                          capture_output=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def called():
+    yield
+    call_hook("release", "end", "waits0")
+
+
+def test_what_waits_in_the_tap_is_thrown_away(host, called):
+    """libvirt brings a tap up before it calls the hook: what came meanwhile, nobody has judged."""
+    tap, wire = Tap("waits0"), host.neighbor.wire("eth0")
+    host.host.ip("link set waits0 master br0 up")
+    forged = bytes(Ether(src=host.neighbor.mac("eth0"), dst="ff:ff:ff:ff:ff:ff", type=0x88b5)) + b"nobody has judged this"
+    queued, seen = host.host.wire("waits0"), []
+    wire.send(*[forged] * 20)
+    wait_for(lambda: seen.extend(frame for frame in queued.frames(outgoing=True) if forged in frame) or len(seen) >= 20, 10,
+             "the frames to wait")
+    done = call_hook("start", "begin", "waits0")
+    assert done.returncode == 0 and done.stdout == "", done.stderr
+    assert [frame for frame in iter(tap.read, None) if forged in frame] == []
+    # The queue is what it was, and no such frame comes any more.
+    assert json.loads(host.host.ip("-j link show waits0"))[0]["txqlen"] == 1000
+    wire.send(forged)
+    wait_for(lambda: "ethertype" in " ".join(dropped("called", "uplink")), 10, "the drop")
+    assert [frame for frame in iter(tap.read, None) if forged in frame] == []
+    assert call_hook("release", "end", "waits0").returncode == 0
+    nothing_is_left(host, "called")
+    os.close(tap.fd)
+
+
+@pytest.mark.parametrize("operation, part", [("prepare", "begin"), ("started", "begin"), ("stopped", "end"), ("migrate", "begin"),
+                                             ("restore", "begin"), ("reconnect", "begin"), ("release", "end")])
+def test_other_steps_do_nothing_and_say_nothing(host, operation, part):
+    """What is printed at some of them would become the domain."""
+    done = call_hook(operation, part, "no-port")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    nothing_is_left(host, "called")
+
+
+def test_a_tap_that_stays_has_no_guard_afterwards(host, defined):
+    host.host.ip("tuntap add dev stays0 mode tap")
+    host.host.ip("link set stays0 master br0 up")
+    own = f"<interface type='ethernet'><mac address='{MAC}'/><target dev='stays0' managed='no'/><model type='virtio'/></interface>"
+    defined("stays", [own], guard(""))
+    host.libvirt.virsh("start", "stays", "--paused")
+    assert "stays0" in guards()
+    host.libvirt.virsh("destroy", "stays")
+    nothing_is_left(host, "stays")
+    assert not is_guarded("stays0") and "stays0" in host.host.links()
+    host.host.ip("link delete stays0")
