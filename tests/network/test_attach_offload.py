@@ -9,6 +9,7 @@ import fcntl
 import os
 import socket
 import struct
+import threading
 import time
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 import netns
 import rawguest
 import services
+import vm
 from netns import wait_for
 from test_attach import GATEWAY, GATEWAY_MAC, MAC, loaded, why_not      # noqa: F401
 
@@ -24,7 +26,7 @@ pytestmark = [pytest.mark.together, pytest.mark.skipif(why_not() is not None, re
 GUEST, NEIGHBOR = "192.168.77.10", "192.168.77.66"
 # linux/if_tun.h, linux/virtio_net.h, linux/ethtool.h
 TUNSETIFF, TUNSETOFFLOAD, TAP_WITH_HEADER, ALL_OFFLOADS = 0x400454CA, 0x400454D0, 0x0002 | 0x1000 | 0x4000, 0x0F
-NEEDS_CHECKSUM, CUT_AS_TCP4 = 1, 1
+NEEDS_CHECKSUM, CUT_AS_TCP4, HEADER_OCTETS = 1, 1, 10
 SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17
 
 
@@ -45,16 +47,26 @@ class Card:
                 raise
             return False
 
+    def received(self):
+        """Frames since the last call."""
+        frames = []
+        while True:
+            try:
+                frames.append(os.read(self.fd, 65550)[HEADER_OCTETS:])
+            except BlockingIOError:
+                return frames
+
     def close(self):
         os.close(self.fd)
 
 
 @pytest.fixture
-def card(loaded, segment, softnet):     # noqa: F811
+def card(loaded, segment, softnet, request):     # noqa: F811
     card = Card("t-vm")
     segment.host.ip("link set t-vm master br0")
     segment.guard = segment.start([softnet, "attach", "t-vm", "--vm-mac-address", MAC, "--vm-ip", f"{GUEST}/24",
-                                   "--allow", f"{GATEWAY}/32", "--gateway", GATEWAY, "--gateway-mac", GATEWAY_MAC, "-v"],
+                                   "--allow", f"{GATEWAY}/32", "--gateway", GATEWAY, "--gateway-mac", GATEWAY_MAC,
+                                   "--mtu", getattr(request, "param", 1500), "-v"],
                                   kind=services.Softnet)
     segment.guard.wait_line("gateway MAC addresses", 60)
     segment.guard.counters()
@@ -141,10 +153,30 @@ def test_a_tag_beside_the_frame_is_a_tag(card):
     card.guard.wait_counters(lambda c: c.dropped("uplink", "ethertype-vlan") == before + 1)
 
 
-def test_frames_for_others_that_a_bridge_floods(card):
+@pytest.mark.parametrize("promiscuous", ["off", "on"])
+def test_frames_for_others_that_a_bridge_floods(card, promiscuous):
+    """A port that wants to hear everything makes no difference: the guest hears what is its own."""
+    card.host.ip(f"link set t-vm promisc {promiscuous}")
     before = card.guard.counters().dropped("uplink", "l2-not-for-guest")
-    card.far.send(rawguest.udp(GATEWAY_MAC, "52:54:00:00:00:77", GATEWAY, NEIGHBOR, 5000, 4000, b"for nobody here"))
+    card.card.received()
+    own = rawguest.udp(GATEWAY_MAC, MAC, GATEWAY, GUEST, 5000, 4000, b"for the guest")
+    card.far.send(rawguest.udp(GATEWAY_MAC, "52:54:00:00:00:77", GATEWAY, NEIGHBOR, 5000, 4000, b"for nobody here"), own)
     card.guard.wait_counters(lambda c: c.dropped("uplink", "l2-not-for-guest") == before + 1)
+    assert wait_for(card.card.received, 10, "what is its own") == [own]
+
+
+@pytest.mark.parametrize("card", [9000], indirect=True)
+@pytest.mark.parametrize("linear", [14, 33, 41])
+def test_frames_in_pieces_of_memory(card, linear):
+    """The kernel keeps a long frame in pieces. Its headers may begin in one and end in another."""
+    for command in "link set t-vm mtu 9000", "link set gateway-eth0 mtu 9000", "link set br0 mtu 9000":
+        card.host.ip(command)
+    card.gateway.ip("link set eth0 mtu 9000")
+    frame = rawguest.udp(MAC, GATEWAY_MAC, GUEST, GATEWAY, 4000, 5000, bytes(range(256)) * 20)
+    assert len(frame) > 4096 and arrives(card, frame, headers=linear) == frame
+    refused(card, "ip4-src-spoof", frame[:26] + socket.inet_aton(NEIGHBOR) + frame[30:], headers=linear)
+    refused(card, "dst-private", frame[:30] + socket.inet_aton(NEIGHBOR) + frame[34:], headers=linear)
+    refused(card, "ip4-malformed", frame[:14] + b"\x44" + frame[15:], headers=linear)
 
 
 SILENCE_SECONDS = 4     # of a DHCP server that is asked twice: docs/filter.md
@@ -176,6 +208,90 @@ def test_a_question_whose_checksum_the_card_fills_in(loaded, segment, softnet): 
     far.send(rawguest.udp("52:54:00:00:00:03", MAC, "192.168.77.3", address, 67, 68, granted))
     guard.wait_line("DHCP server changed: 192.168.77.3 at 52:54:00:00:00:03 now")
     near.wait_frame(lambda frame: granted in frame, what="the answer of the other server")
+
+
+# --- real senders -----------------------------------------------------------------------------------------------------
+
+OCTETS = 1 << 20
+
+
+class Sink:
+    """Counts what a connection brings, and sends as much back."""
+
+    def __init__(self, namespace, address, port=5000):
+        with namespace.entered():
+            self.listener = socket.create_server((address, port), family=services.family_of(address))
+        self.received = 0
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        client, _ = self.listener.accept()
+        with client:
+            while self.received < OCTETS and (data := client.recv(1 << 20)):
+                self.received += len(data)
+            client.sendall(bytes(self.received))
+
+    def close(self):
+        self.listener.close()
+        self.thread.join(10)
+
+
+def long_frames(wire, port):
+    """Longer than any on the wire: to be cut later. From the guest, and to it."""
+    lengths = [(frame[6:12] == rawguest.mac_bytes(MAC), len(frame)) for frame in wire.frames(outgoing=True)]
+    assert lengths, port
+    return [sum(length > 4000 for is_own, length in lengths if is_own == own) for own in (True, False)]
+
+
+def test_a_real_guest_lets_the_host_cut(loaded, segment, softnet, guest_image):     # noqa: F811
+    """A VM with the virtio card that hypervisors give: its TCP segments are up to 64 KB long, and their checksums not filled in."""
+    tap = segment.tap("t-vm", "br0")
+    segment.host.ip(f"link set {tap} down")
+    guard = segment.start([softnet, "attach", tap, "--vm-mac-address", MAC, "--allow", f"{GATEWAY}/32", "-v"], kind=services.Softnet)
+    guard.wait_line("gateway MAC addresses", 120)
+    guard.counters()
+    segment.host.ip(f"link set {tap} up")
+    guest = vm.VM(segment, "guest", guest_image, MAC, f"tap,id=n0,ifname={tap},script=no,downscript=no,vhost=off")
+    guest.boot()
+    guest.run("ip link set eth0 up; udhcpc -i eth0 -n -q -t 10 -T 1 -s /bin/udhcpc.sh", 60)
+    sink, wire = Sink(segment.gateway, GATEWAY), segment.host.wire("gateway-eth0")
+    try:
+        said = guest.run(f"head -c {OCTETS} /dev/zero | nc {GATEWAY} 5000 | wc -c", 120)
+        assert sink.received == OCTETS and str(OCTETS) in said
+    finally:
+        sink.close()
+    sent, delivered = long_frames(wire, tap)
+    assert sent > 5 and delivered > 5, (sent, delivered)
+    assert guard.counters().dropped("guest", "l4-malformed", "frame-oversize", "ip4-malformed") == 0
+    # Of another's address nothing is cut either.
+    guest.run("ip address add 192.168.77.99/24 dev eth0")
+    assert guest.try_run(f"ping -c 1 -W 1 -I 192.168.77.99 {GATEWAY}")[0] != 0
+    guard.wait_counters(lambda c: c.dropped("guest", "ip4-src-spoof") >= 1)
+    guest.power_off()
+
+
+@pytest.mark.parametrize("address, own", [(GATEWAY, f"{GUEST}/24"), ("fd77::1", "fd77::10/64")])
+def test_kernels_let_the_port_cut(loaded, segment, softnet, address, own):      # noqa: F811
+    """A container's veth has the offloads of the host's kernel, in both families and directions."""
+    vm_space = segment.namespace("vm")
+    segment.gateway.ip("address add fd77::1/64 dev eth0 nodad")
+    guard = services.attach(segment, vm_space, MAC, "br0", "--vm-ip", f"{own},fe80::5054:ff:fe00:a/64", "--allow", f"{GATEWAY}/32,fd77::/64",
+                            "--gateway-mac", GATEWAY_MAC, "--gateway", f"{GATEWAY},fe80::5054:ff:fe00:1")
+    vm_space.ip(f"address add {own} dev eth0" + (" nodad" if ":" in own else ""))
+    sink, wire = Sink(segment.gateway, address), segment.host.wire("gateway-eth0")
+    try:
+        with vm_space.entered(), socket.create_connection((address, 5000), 20) as client:
+            client.sendall(bytes(OCTETS))
+            received = 0
+            while received < OCTETS and (data := client.recv(1 << 20)):
+                received += len(data)
+        assert (sink.received, received) == (OCTETS, OCTETS)
+    finally:
+        sink.close()
+    sent, delivered = long_frames(wire, "p-vm")
+    assert sent > 5 and delivered > 5, (sent, delivered)
+    assert guard.counters().dropped("guest", "l4-malformed", "frame-oversize") == 0
 
 
 def udp_checksum(frame):

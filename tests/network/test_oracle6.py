@@ -1,6 +1,8 @@
 """The oracle of IPv6 itself: one frame for each thing that it must object to, beside the honest frames that it must
 not, all made by scapy. The helpers have the names of those in test_oracle.py."""
 
+import functools
+
 import pytest
 from scapy.all import (DHCP6_Advertise, DHCP6_Release, DHCP6_Reply, DHCP6_Request, DHCP6_Solicit, DHCP6OptClientId,
                        DHCP6OptIA_NA, DHCP6OptIAAddress, DHCP6OptServerId, DUID_LL, TCP, UDP, Ether, ICMPv6DestUnreach,
@@ -19,6 +21,7 @@ NEIGHBOR, RESOLVER, EXTERNAL = "2a00:7700:1:1:5054:ff:fe00:b", "fd00:53::53", "2
 NODES, ROUTERS, SERVERS = "ff02::1", "ff02::2", "ff02::1:2"
 
 
+@functools.cache
 def group_mac(address):
     return "33:33:" + bytes(IPv6(dst=address))[36:40].hex(":")
 
