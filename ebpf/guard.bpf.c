@@ -56,12 +56,17 @@ struct {
 	__array(values, struct ring_map);
 } softnet_ring SEC(".maps");
 
-/* Whose the slots are; only processes read and write this. */
+/*
+ * Whose the slots are: the number of a map that lives as long as the process that makes the guard, or the program at the port.
+ * 0: nobody's. Only processes read and write this, by compare-and-swap: two that see the same slot without an owner do not
+ * both get it.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, SLOTS_MAX);
 	__type(key, uint32_t);
-	__type(value, struct slot_claim);
+	__type(value, uint64_t);
 } softnet_claims SEC(".maps");
 
 /* Of the frame that this processor is busy with, for which a stack of 512 octets has no room. */

@@ -18,12 +18,6 @@ enum {
 };
 _Static_assert(BINDINGS4_MAX + BINDINGS6_MAX <= STAMPS_MAX, "one each");
 
-/* Whose a slot is. Nobody's any more when the program that stood at the port is gone. */
-struct slot_claim {
-	uint64_t claimed_ms;
-	uint32_t program_id, reserved; /* 0: the guard is being made */
-};
-
 /* What the process wants to hear of, as bits. */
 enum { WANTS_REJECTED = 1, WANTS_DROPS = 2, WANTS_PASSED = 4 };
 

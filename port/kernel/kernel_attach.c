@@ -94,19 +94,19 @@ static bool become_owner(struct kernel_guard *guard, struct error *error)
 
 static struct making nothing_made(struct error *error)
 {
-	return (struct making){ { { -1, -1 }, -1, -1, -1, -1 }, -1, -1, -1, -1, 0, error };
+	return (struct making){ { { -1, -1 }, -1, -1, -1, -1 }, -1, -1, -1, -1, -1, 0, error };
 }
 
 static void close_making(struct making *m)
 {
-	int fds[] = { m->memory, m->config, m->ring, m->slot_program };
+	int fds[] = { m->memory, m->config, m->ring, m->slot_program, m->life };
 	for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	close_kernel_programs(&m->programs);
 }
 
-bool attach_kernel_guard(struct kernel_guard *guard, const char *interface, uint64_t now_ms, struct error *error)
+bool attach_kernel_guard(struct kernel_guard *guard, const char *interface, struct error *error)
 {
 	struct making m = nothing_made(error);
 	*guard = (struct kernel_guard){ .ring = -1, .socket = { -1, -1 } };
@@ -114,7 +114,7 @@ bool attach_kernel_guard(struct kernel_guard *guard, const char *interface, uint
 	if (!find_interface(guard, interface, error) || !can_wait_for_programs(error))
 		return false;
 	m.slot_program = find_slot_program(guard->index);
-	bool is_there = m.slot_program >= 0 ? take_over(guard, &m) : make_kernel_guard(guard, &m, now_ms);
+	bool is_there = m.slot_program >= 0 ? take_over(guard, &m) : make_kernel_guard(guard, &m);
 	is_there = is_there && open_injectors(guard, error) && become_owner(guard, error);
 	if (!is_there)
 		close_kernel_guard(guard);
@@ -146,8 +146,9 @@ static void dismiss(struct making *m)
 	struct guard_head *head = mmap(NULL, sizeof *head, PROT_READ | PROT_WRITE, MAP_SHARED, m->memory, 0);
 	if (head == MAP_FAILED)
 		return;
+	/* What stands in the head its process may have written: it counts only if the slot is this port's. */
 	if (find_tables(&m->programs))
-		give_back_slot(&m->programs, head->slot);
+		give_back_slot(&m->programs, head->slot, m->life);
 	head->owner = 0; /* its process, if it has one, ends */
 	munmap(head, sizeof *head);
 }
@@ -164,6 +165,7 @@ bool detach_kernel_guard(const char *interface, struct error *error)
 		return report_failure(error, "%s: no guard in the kernel stands there%s", interface,
 				      geteuid() == 0 ? "" : ", as far as can be seen without root");
 	m.memory = map_of_program(m.slot_program, memory_name);
+	m.life = map_of_program(m.slot_program, life_name);
 	for (int direction = 0; direction < DIRECTIONS; direction++)
 		take_down_all(guard.index, (enum direction)direction, &m);
 	hook_clear(guard.index);

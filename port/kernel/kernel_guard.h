@@ -27,7 +27,7 @@ struct kernel_guard {
 bool can_wait_for_programs(struct error *);
 
 /* With all privileges; what is opened needs none later. The port is closed until open_kernel_guard(). */
-bool attach_kernel_guard(struct kernel_guard *, const char *interface, uint64_t now_ms, struct error *);
+bool attach_kernel_guard(struct kernel_guard *, const char *interface, struct error *);
 
 /* The copies that count for every frame that comes from now on, where they differ from those that count already. */
 void publish_state(struct kernel_guard *, const struct state *);

@@ -17,7 +17,7 @@
 #include "port/io.h"
 
 const char slot_name[] = "softnet_slot", memory_name[] = "guard_memory", config_name[] = "guard_config",
-	   ring_name[] = "guard_ring";
+	   ring_name[] = "guard_ring", life_name[] = "guard_life";
 
 bool refuse_kernel(struct making *m, const char *what)
 {
@@ -140,15 +140,9 @@ static bool load_slot_program(struct making *m)
 		return refuse_kernel(m, "load the port's program");
 	bool is_bound = bpf_prog_bind_map(m->slot_program, m->memory, NULL) == 0 &&
 			bpf_prog_bind_map(m->slot_program, m->config, NULL) == 0 &&
-			bpf_prog_bind_map(m->slot_program, m->ring, NULL) == 0;
+			bpf_prog_bind_map(m->slot_program, m->ring, NULL) == 0 &&
+			bpf_prog_bind_map(m->slot_program, m->life, NULL) == 0;
 	return is_bound || refuse_kernel(m, "bind the guard's maps to the port");
-}
-
-static uint32_t id_of_program(int fd)
-{
-	struct bpf_prog_info info = { 0 };
-	uint32_t octets = sizeof info;
-	return bpf_obj_get_info_by_fd(fd, &info, &octets) == 0 ? info.id : 0;
 }
 
 static void take_down(unsigned interface, const struct making *m)
@@ -163,8 +157,7 @@ static void take_down(unsigned interface, const struct making *m)
 /* The judge first: without a slot it lets nothing pass. */
 static bool put_up(const struct kernel_guard *guard, struct making *m)
 {
-	struct slot_claim claim = { .program_id = id_of_program(m->slot_program) };
-	int error = bpf_map_update_elem(m->programs.claims, &m->slot, &claim, BPF_EXIST) == 0 ? 0 : -errno;
+	int error = 0;
 	for (int place = HOOK_JUDGE; place >= HOOK_SLOT; place--)
 		for (int direction = 0; direction < DIRECTIONS && error >= 0; direction++)
 			error = hook_attach(guard->index, (enum direction)direction, (enum hook_place)place,
@@ -198,16 +191,23 @@ static bool fill_and_put_up(const struct kernel_guard *guard, struct making *m)
 	return refuse_kernel(m, "enter the guard in the kernel's tables");
 }
 
-bool make_kernel_guard(struct kernel_guard *guard, struct making *m, uint64_t now_ms)
+/* Nothing is ever in it. Of all maps of a guard this one alone is in no table, so it goes with its last holder. */
+static bool claim_one(struct making *m)
 {
-	if (!open_kernel_programs(&m->programs, m->error))
+	m->life = bpf_map_create(BPF_MAP_TYPE_ARRAY, life_name, sizeof(uint32_t), sizeof(uint32_t), 1, NULL);
+	if (m->life < 0)
+		return refuse_kernel(m, "make the guard's maps");
+	m->slot = claim_slot(&m->programs, m->life);
+	return m->slot != 0 || report_failure(m->error, "this host has %d guards in the kernel already", SLOTS_MAX - 1);
+}
+
+bool make_kernel_guard(struct kernel_guard *guard, struct making *m)
+{
+	if (!open_kernel_programs(&m->programs, m->error) || !claim_one(m))
 		return false;
-	m->slot = claim_slot(&m->programs, now_ms);
-	if (m->slot == 0)
-		return report_failure(m->error, "this host has %d guards in the kernel already", SLOTS_MAX - 1);
 	bool is_made = make_maps(m) && map_memory(guard, m) &&
 		       (fill_memory(guard, m) || refuse_kernel(m, "get random numbers")) && fill_and_put_up(guard, m);
 	if (!is_made)
-		give_back_slot(&m->programs, m->slot);
+		give_back_slot(&m->programs, m->slot, m->life);
 	return is_made;
 }

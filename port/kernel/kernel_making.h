@@ -6,15 +6,15 @@
 /* Descriptors that are closed when the guard stands; -1 where there is none. */
 struct making {
 	struct kernel_programs programs;
-	int memory, config, ring, slot_program;
+	int memory, config, ring, slot_program, life; /* life: says whose the slot is */
 	uint32_t slot;
 	struct error *error;
 };
 
-extern const char slot_name[], memory_name[], config_name[], ring_name[];
+extern const char slot_name[], memory_name[], config_name[], ring_name[], life_name[];
 
 /* What failed, and errno. */
 bool refuse_kernel(struct making *, const char *what);
 bool find_interface(struct kernel_guard *, const char *interface, struct error *);
 bool map_memory(struct kernel_guard *, struct making *);
-bool make_kernel_guard(struct kernel_guard *, struct making *, uint64_t now_ms);
+bool make_kernel_guard(struct kernel_guard *, struct making *);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include "ebpf/memory.h"
 #include "port/io.h"
@@ -13,7 +14,7 @@
 static const char *const judge_names[DIRECTIONS] = { "softnet_outward", "softnet_inward" };
 
 /* The programs have one constant, softnet_build. */
-enum { MAPS_MAX = 64, MAKING_MS = 60000, RODATA_WORDS = 1 };
+enum { MAPS_MAX = 64, RODATA_WORDS = 1 };
 
 int open_program(uint32_t id, char name[16])
 {
@@ -202,44 +203,64 @@ bool open_kernel_programs(struct kernel_programs *p, struct error *error)
 	return false;
 }
 
-static bool is_stale(const struct slot_claim *claim, uint64_t now_ms)
+static uint64_t *map_claims(const struct kernel_programs *p)
 {
-	if (claim->program_id == 0)
-		return now_ms > claim->claimed_ms + MAKING_MS;
-	int fd = bpf_prog_get_fd_by_id(claim->program_id);
-	bool is_gone = fd < 0 && errno == ENOENT;
+	void *claims = mmap(NULL, SLOTS_MAX * sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED, p->claims, 0);
+	return claims == MAP_FAILED ? NULL : claims;
+}
+
+static void unmap_claims(uint64_t *claims)
+{
+	munmap(claims, SLOTS_MAX * sizeof *claims);
+}
+
+static bool change_claim(uint64_t *claim, uint64_t from, uint64_t to)
+{
+	return __atomic_compare_exchange_n(claim, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+/* A number is not used again. */
+static bool is_stale(uint64_t claim)
+{
+	int fd = claim != 0 ? bpf_map_get_fd_by_id((uint32_t)claim) : -1;
+	bool is_gone = fd < 0 && claim != 0 && errno == ENOENT;
 	if (fd >= 0)
 		close(fd);
 	return is_gone;
 }
 
-void give_back_slot(const struct kernel_programs *p, uint32_t slot)
+/* Of a slot that is ours, and is nobody's afterwards. */
+static void clear_slot(const struct kernel_programs *p, uint64_t *claims, uint32_t slot, uint64_t own)
 {
 	bpf_map_delete_elem(p->memories, &slot);
 	bpf_map_delete_elem(p->configs, &slot);
 	bpf_map_delete_elem(p->rings, &slot);
-	bpf_map_delete_elem(p->claims, &slot);
+	change_claim(&claims[slot], own, 0);
 }
 
-static void give_back_stale_slots(const struct kernel_programs *p, uint64_t now_ms)
+void give_back_slot(const struct kernel_programs *p, uint32_t slot, int life)
 {
-	struct slot_claim claim;
-	uint32_t slot, next;
-	bool has_next = bpf_map_get_next_key(p->claims, NULL, &next) == 0;
-	while (has_next) {
-		slot = next;
-		has_next = bpf_map_get_next_key(p->claims, &slot, &next) == 0;
-		if (bpf_map_lookup_elem(p->claims, &slot, &claim) == 0 && is_stale(&claim, now_ms))
-			give_back_slot(p, slot);
+	uint64_t own = map_id(life), *claims = map_claims(p);
+	if (!claims)
+		return;
+	if (own != 0 && slot < SLOTS_MAX && __atomic_load_n(&claims[slot], __ATOMIC_SEQ_CST) == own)
+		clear_slot(p, claims, slot, own);
+	unmap_claims(claims);
+}
+
+uint32_t claim_slot(const struct kernel_programs *p, int life)
+{
+	uint64_t own = map_id(life), *claims = map_claims(p);
+	uint32_t found = 0;
+	if (!claims)
+		return 0;
+	for (uint32_t slot = 1; slot < SLOTS_MAX && own != 0; slot++) {
+		uint64_t claim = __atomic_load_n(&claims[slot], __ATOMIC_SEQ_CST);
+		if (is_stale(claim) && change_claim(&claims[slot], claim, own))
+			clear_slot(p, claims, slot, own);
 	}
-}
-
-uint32_t claim_slot(const struct kernel_programs *p, uint64_t now_ms)
-{
-	struct slot_claim claim = { .claimed_ms = now_ms };
-	give_back_stale_slots(p, now_ms);
-	for (uint32_t slot = 1; slot < SLOTS_MAX; slot++)
-		if (bpf_map_update_elem(p->claims, &slot, &claim, BPF_NOEXIST) == 0)
-			return slot;
-	return 0;
+	for (uint32_t slot = 1; slot < SLOTS_MAX && found == 0 && own != 0; slot++)
+		found = change_claim(&claims[slot], 0, own) ? slot : 0;
+	unmap_claims(claims);
+	return found;
 }

@@ -11,7 +11,7 @@
 struct kernel_programs {
 	int judge[DIRECTIONS];
 	int memories, configs, rings; /* by slot: of each guard's own */
-	int claims;                   /* by slot: struct slot_claim */
+	int claims;                   /* by slot: whose it is */
 };
 
 /* It complains to us, and not to the standard error. */
@@ -22,9 +22,13 @@ bool open_kernel_programs(struct kernel_programs *, struct error *);
 bool find_tables(struct kernel_programs *);
 void close_kernel_programs(struct kernel_programs *);
 
-/* A slot that is nobody's, after those of ports that have vanished were given back. 0: there is none. */
-uint32_t claim_slot(const struct kernel_programs *, uint64_t now_ms);
-void give_back_slot(const struct kernel_programs *, uint32_t slot);
+/*
+ * A slot that was nobody's, after those of ports that have vanished were given back. `life` is the map that says how long it is
+ * the caller's. 0: there is none.
+ */
+uint32_t claim_slot(const struct kernel_programs *, int life);
+/* Nothing happens where it is not the one of `life`. */
+void give_back_slot(const struct kernel_programs *, uint32_t slot, int life);
 
 /* A map by its name among those that a program uses: a descriptor, or -1. */
 int map_of_program(int program_fd, const char *name);

@@ -20,7 +20,7 @@ static uint64_t lost; /* of the memory's, what is known */
 void open_kernel_relay(struct relay *r, const struct options *options, struct port **guest, struct port **uplink)
 {
 	struct error error = { 0 };
-	if (!attach_kernel_guard(&guard, options->interface, clock_ms(), &error))
+	if (!attach_kernel_guard(&guard, options->interface, &error))
 		die("attach: %s", error.text);
 	if (!make_kernel_ports(&guard, wants_isolation(options), ports, &error))
 		die("attach: %s", error.text);

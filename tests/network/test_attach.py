@@ -120,6 +120,32 @@ def test_one_guard_at_a_time(attached):
     assert said.returncode == 1 and f"guarded already, by process {attached.guard.pid}" in said.stderr
 
 
+def test_guards_that_begin_at_the_same_moment(loaded, network, softnet):
+    """Each has a slot of its own, while they all clear away what those before them have left."""
+    names = [f"s{number}" for number in range(6)]
+    for turn in range(4):
+        for name in names:
+            network.host.ip(f"link add {name} type veth peer name {name}-vm")
+        all_guards = [network.start([softnet, "attach", name, "--vm-mac-address", MAC, "-v"], name=f"{name}-{turn}",
+                                    kind=services.Softnet) for name in names]
+        for guard in all_guards:
+            guard.wait_line("gateway MAC addresses", 120)
+            guard.counters()
+        for name in names:
+            network.host.ip(f"link set {name} up")
+            network.host.ip(f"link set {name}-vm up")
+        for number, name in enumerate(names):
+            wire = network.host.wire(f"{name}-vm")
+            wire.send(*[b"\xff" * 6 + rawguest.mac_bytes(MAC) + b"\x88\xb5" + bytes(46)] * (number + 1))
+            wire.close()
+        for number, guard in enumerate(all_guards):
+            guard.wait_counters(lambda c: c.dropped("guest", "ethertype-unknown") == number + 1)
+        for name in names:
+            network.host.ip(f"link delete {name}")
+        for guard in all_guards:
+            assert guard.wait(10) == 0
+
+
 def test_detach(attached):
     vm = attached.vm
     services.udhcpc(attached, vm)
