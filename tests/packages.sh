@@ -73,6 +73,13 @@ check?          curl                  -
 check?          bind9-dnsutils        -
 check?          ngtcp2-client         -
 check?          ngtcp2-server         -
+check?          unbound               -
+check?          gnutls-bin            -
+check?          git                   -
+check?          python3-pip           -
+check?          caddy                 -
+check?          iodine                -           tunnels in DNS
+check?          dns2tcp               -
 '
 
 usage() { echo "usage: $0 [--list] demo | check" >&2; exit 2; }
