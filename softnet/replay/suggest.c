@@ -29,6 +29,15 @@ static struct {
 
 /* Notes */
 
+void clear_notes(void)
+{
+	clear_name_rules(&noted.names);
+	memset(noted.shown, 0, sizeof noted.shown);
+	memset(noted.is_hidden, 0, sizeof noted.is_hidden);
+	noted.unnamed_count = noted.rules = 0;
+	noted.is_full = false;
+}
+
 /* Rules name hosts of two labels or more. */
 static bool may_be_rule(const struct name *name)
 {
@@ -286,7 +295,7 @@ int suggest_rules(const struct options *options, FILE *to, struct error *error)
 {
 	struct error broken;
 	uint32_t of_events = 0;
-	clear_name_rules(&noted.names);
+	clear_notes();
 	for (uint32_t i = 0; i < options->capture_count; i++)
 		of_events += options->captures[i].side == SIDE_OF_FRAME && holds_events(options->captures[i].path);
 	if (of_events == 0)

@@ -10,6 +10,8 @@
 /* The exit status; 2: the error says what is wrong with the options. */
 int suggest_rules(const struct options *, FILE *to, struct error *);
 
+/* Forgets all notes. */
+void clear_notes(void);
 /* Notes what the event says. The wildcards of the options stand for the names below them. */
 void note_name_event(const struct options *, const struct name_event *);
 

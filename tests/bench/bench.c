@@ -8,8 +8,9 @@
 #include <time.h>
 
 #include "core/guard.h"
+#include "core/names/names.h"
 
-enum { ROUNDS = 15, LOOKUPS = 20000, FRAMES = 20000, PEERS = 8192, FLOWS = 30000 };
+enum { ROUNDS = 15, LOOKUPS = 20000, FRAMES = 20000, PEERS = 8192, FLOWS = 30000, NAMED = 1000 };
 enum { TCP = 6, UDP = 17, GUEST_IP = 0xc0a8400a, BASE_IP = 0x0b000001, UDP_FRAME = 14 + 20 + 8 + 18 };
 
 #define GUEST_MAC   0x52540000000aULL
@@ -24,7 +25,8 @@ struct bench {
 	enum shape shape;
 	bool frames; /* decide(), else the lookup alone */
 	bool stateful;
-	uint32_t flows; /* that the frames belong to */
+	uint32_t flows;                                 /* that the frames belong to */
+	enum { NO_NAMES, BESIDE_NAMES, BY_NAME } names; /* a rule names a host, and it lets the frames pass or not */
 	struct guard guard;
 	double best_ns;
 };
@@ -52,6 +54,9 @@ static struct bench benches[] = {
 	  .frames = true,
 	  .stateful = true,
 	  .flows = FLOWS },
+	{ .name = "frame: no rule, 1000 peers", .frames = true, .flows = NAMED },
+	{ .name = "frame: a rule names a host, other peers", .frames = true, .flows = NAMED, .names = BESIDE_NAMES },
+	{ .name = "frame: a rule names a host, its 1000 flows", .frames = true, .flows = NAMED, .names = BY_NAME },
 };
 
 enum { BENCHES = sizeof benches / sizeof benches[0], FIRST_LOOKUP = 0, FIRST_FRAME = 8 };
@@ -93,6 +98,28 @@ static void set_policy(struct policy *policy, uint32_t count, enum shape shape)
 		abort();
 }
 
+/* What is not named is blocked. */
+static void set_names(struct bench *b, struct config *config)
+{
+	struct rule closed = {
+		.address = address_of_ipv4(0), .prefix_length = 96, .class = CLASS_BLOCKED, .directions = OUTWARD
+	};
+	struct name_use use = { .naming = NAMED_BY_ADDRESS, .protocol = UDP, .first_port = 443, .last_port = 443 };
+	const struct name name = { 9, "a.example" };
+	struct name_rules *rules = get_memory(sizeof *rules);
+	struct names *names = get_memory(sizeof *names);
+	clear_name_rules(rules);
+	add_name_use(rules, &name, false, &use);
+	link_patterns(rules);
+	names->config = config;
+	names->state = b->guard.state;
+	names->rules = rules;
+	config->has_names = 1;
+	if (b->names == BY_NAME && !compile_policy(&config->policy, &closed, 1))
+		abort();
+	b->guard.names = names;
+}
+
 static void prepare(struct bench *b)
 {
 	struct config *config = get_memory(sizeof *config);
@@ -108,7 +135,12 @@ static void prepare(struct bench *b)
 				   .buckets = get_memory(sizeof(struct buckets)),
 				   .flows = get_memory(sizeof(struct flows)) };
 	b->guard.state->hash_key[0] = 1;
+	if (b->names != NO_NAMES)
+		set_names(b, config);
 	start_guard(&b->guard, 1000000);
+	for (uint32_t i = 0; b->guard.names && i < NAMED; i++)
+		if (!bind_address(&b->guard.names->book, peer_number(i), 0, UINT64_MAX, 1000000))
+			abort();
 	if (!add_static_binding(b->guard.state, address_of_ipv4(GUEST_IP), 24, 1000000))
 		abort();
 	b->best_ns = 1e18;
