@@ -57,6 +57,10 @@ bench: build/build.ninja
 	meson compile -C build bench
 	build/tests/bench
 
+# What a guard in the kernel costs beside a plain bridge, nftables and a guard that relays; as root. docs/performance.md.
+bench-attach: program
+	tests/bench/attach.py build/bench-attach
+
 # One test of any kind: make test T=NAME. tests/one.py says what may be named.
 test: build/build.ninja
 	@tests/one.py "$(T)"
@@ -83,4 +87,4 @@ uninstall:
 dist:
 	packaging/dist.py build/dist
 
-.PHONY: all program check check-long macos-doubles macos-check demo vm fuzz bench test lint format clean install uninstall dist
+.PHONY: all program check check-long macos-doubles macos-check demo vm fuzz bench bench-attach test lint format clean install uninstall dist

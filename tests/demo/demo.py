@@ -17,6 +17,7 @@ import netns            # noqa: E402
 import services         # noqa: E402
 import vm               # noqa: E402
 from one_guest import one_guest             # noqa: E402
+from plain_tap import plain_tap             # noqa: E402
 from screen import Screen                   # noqa: E402
 from two_tenants import two_tenants         # noqa: E402
 
@@ -36,7 +37,7 @@ def main():
     netns.prepare()
     screen = Screen()
     image, softnet = vm.image_directory(), services.softnet_path()
-    for part, guard in (one_guest, softnet), (two_tenants, None), (two_tenants, softnet):
+    for part, guard in (one_guest, softnet), (two_tenants, None), (two_tenants, softnet), (plain_tap, softnet):
         try:
             part(screen, image, guard)
         except netns.NetworkError as error:

@@ -50,12 +50,13 @@ def one_wait():
 def test_one_more_guard(loaded, network, softnet):      # noqa: F811
     """The kernel waits once for each program that comes to stand at the port, and that is most of it."""
     seconds, waits = [], []
-    for number in range(STARTS):
-        waits += [one_wait() for _ in range(4)]
-        seconds.append(start(network, number).seconds)
+    with netns.Stalls() as stalls:
+        for number in range(STARTS):
+            waits += [one_wait() for _ in range(4)]
+            seconds.append(start(network, number).seconds)
     told = f"starts {[round(s * 1000) for s in seconds]} ms, a wait of the kernel {statistics.median(waits) * 1000:.1f} ms"
     print(told)
-    assert min(seconds) < OWN_SECONDS + WAITS * statistics.median(waits), told
+    assert min(seconds) < stalls.added_to(OWN_SECONDS + WAITS * statistics.median(waits)), told
 
 
 def kernel_octets():
@@ -76,10 +77,10 @@ def test_many_guards(loaded, network, softnet, number):     # noqa: F811
         guards = [start(network, each) for each in range(number)]
         seconds = sum(guard.seconds for guard in guards)
     maps, own = kernel_octets(), [own_octets(guard) for guard in guards]
-    each = {name: sizes[0] for name, sizes in maps.items()}
+    each = {name: statistics.mode(sizes) for name, sizes in maps.items()}        # others may have guards of another version
     print(f"{number} guards in {seconds:.1f} s; in the kernel {each}; processes {min(own)} to {max(own)} octets")
     assert seconds < stalls.added_to(MANY_SECONDS * number / MANY + 1)
-    assert all(len(sizes) >= number and set(sizes) == {each[name]} for name, sizes in maps.items())
+    assert all(sizes.count(each[name]) >= number for name, sizes in maps.items())
     assert sum(each.values()) < 8 << 20 and max(own) < 1.25 * min(own) + (1 << 20)
     assert all(guard.running for guard in guards)
 

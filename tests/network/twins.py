@@ -12,6 +12,7 @@ import ctypes
 import fcntl
 import mmap
 import os
+import pathlib
 import platform
 import re
 import struct
@@ -99,12 +100,11 @@ class KernelTwin(Twin):
     def __init__(self, network, mac, *options):
         super().__init__()
         self.tap = {"guest": Tap(network, "k-vm"), "uplink": Tap(network, "k-net")}
-        rings = ring_numbers()
         self.guard = network.start([services.softnet_path(), "attach", "k-vm", "--vm-mac-address", mac, "-v", *options],
                                    name="kernel", kind=services.Softnet)
         self.guard.wait_line("gateway MAC addresses", 120)
         self.guard.counters()
-        self.map_ring(*(ring_numbers() - rings))
+        self.map_ring(ring_of(self.guard.pid))
         for one, other in ("k-vm", "k-net"), ("k-net", "k-vm"):
             run("tc", "qdisc", "add", "dev", one, "clsact")
             run("tc", "filter", "add", "dev", one, "ingress", "pref", 60000, "protocol", "all", "u32", "match", "u32", 0, 0,
@@ -142,8 +142,11 @@ class KernelTwin(Twin):
             tap.close()
 
 
-def ring_numbers():
-    return {int(number) for number in re.findall(r"^(\d+): .* name guard_ring ", run("bpftool", "map", "show"), re.MULTILINE)}
+def ring_of(pid):
+    """The number of the one map that a guard keeps open."""
+    folder = pathlib.Path(f"/proc/{pid}")
+    fd, = [each.name for each in (folder / "fd").iterdir() if "bpf-map" in os.readlink(each)]
+    return int(re.search(r"^map_id:\s*(\d+)$", (folder / "fdinfo" / fd).read_text(), re.MULTILINE).group(1))
 
 
 class RelayTwin(Twin):

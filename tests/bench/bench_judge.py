@@ -1,0 +1,98 @@
+"""How long the programs of a guard in the kernel take for one frame, by BPF_PROG_RUN: from a guest, with no rules and with 4096.
+
+A program takes away the number of its guard behind each frame, so that it can be run once a call only. A call of the port's own
+program, which does nothing, is the measure of what a call costs, and is subtracted.
+"""
+
+import ctypes
+import os
+import platform
+import socket
+import statistics
+import struct
+
+import netns
+import rawguest
+import services
+
+SYS_BPF = {"x86_64": 321}.get(platform.machine(), 280)
+PROG_RUN, PROG_BY_ID, PROG_QUERY, TCX_INGRESS = 10, 13, 16, 46
+CALLS, RULES, CB_AT, CONTEXT = 20000, 4096, 48, 192
+MAC, GATEWAY_MAC, ME, PEER = "52:54:00:00:00:50", "52:54:00:00:00:01", "192.168.77.50", "1.1.1.1"
+ME6, PEER6 = "2001:470:1::50", "2606:4700:4700::1111"
+
+
+def bpf(command, attributes):
+    buffer = ctypes.create_string_buffer(attributes, len(attributes))
+    result = netns.libc.syscall(SYS_BPF, command, buffer, len(attributes))
+    if result < 0:
+        raise OSError(ctypes.get_errno(), f"bpf({command})")
+    return result, buffer.raw
+
+
+def programs_at(port):
+    """At its ingress: that of the port, and the judge. (Linux 6.6 and newer have such a list.)"""
+    ids = (ctypes.c_uint32 * 8)()
+    bpf(PROG_QUERY, struct.pack("=IIIIQI36x", socket.if_nametoindex(port), TCX_INGRESS, 0, 0, ctypes.addressof(ids), 8))
+    return [bpf(PROG_BY_ID, struct.pack("I12x", number))[0] for number in ids[:2]]
+
+
+def slot_of(program, frame):
+    """What it leaves beside a frame."""
+    context, octets = ctypes.create_string_buffer(CONTEXT), ctypes.create_string_buffer(frame, len(frame))
+    bpf(PROG_RUN, struct.pack("=IIIIQQIIIIQQIII4x", program, 0, len(frame), 0, ctypes.addressof(octets), 0, 1, 0, 0, CONTEXT, 0,
+                              ctypes.addressof(context), 0, 0, 0))
+    return struct.unpack_from("I", context, CB_AT)[0]
+
+
+def run(program, frame, slot):
+    context, octets = bytearray(CONTEXT), ctypes.create_string_buffer(frame, len(frame))
+    struct.pack_into("I", context, CB_AT, slot)
+    context = ctypes.create_string_buffer(bytes(context), CONTEXT)
+    attributes = struct.pack("=IIIIQQIIIIQQIII4x", program, 0, len(frame), 0, ctypes.addressof(octets), 0, 1, 0, CONTEXT, 0,
+                             ctypes.addressof(context), 0, 0, 0, 0)
+    answers = [bpf(PROG_RUN, attributes)[1] for _ in range(CALLS)]
+    verdicts = {struct.unpack_from("i", answer, 4)[0] for answer in answers}
+    return verdicts, statistics.median(struct.unpack_from("I", answer, 36)[0] for answer in answers)
+
+
+def frames():
+    ports = struct.pack("!HH", 4000, 443)
+    tcp, udp = ports + bytes(8) + b"\x50\x10\x20\0" + bytes(4), ports + b"\0\x08\0\0"
+    six = rawguest.mac_bytes(GATEWAY_MAC) + rawguest.mac_bytes(MAC) + b"\x86\xdd"
+    addresses = socket.inet_pton(socket.AF_INET6, ME6) + socket.inet_pton(socket.AF_INET6, PEER6)
+    for name, protocol, above in ("TCP", 6, tcp), ("UDP", 17, udp):
+        yield f"{name} of IPv4", rawguest.ipv4(MAC, GATEWAY_MAC, ME, PEER, protocol, above)
+        yield f"{name} of IPv6", six + struct.pack("!IHBB", 6 << 28, len(above), protocol, 64) + addresses + above
+
+
+def rules():
+    """About other destinations, of both families."""
+    yield from (f"block 11.{number >> 8}.{number & 255}.0/24" for number in range(RULES // 2))
+    yield from (f"block 2a00:{number:x}::/32" for number in range(RULES // 2))
+
+
+def measured(network, name, *options):
+    network.host.ip(f"link add {name} type veth peer name {name}-far")
+    guard = network.start([services.softnet_path(), "attach", name, "--vm-mac-address", MAC, "--vm-ip", f"{ME}/24,{ME6}/64", "--segment", "none",
+                           "--gateway-mac", GATEWAY_MAC, "-v", *options], name=name, kind=services.Softnet)
+    guard.wait_line("gateway MAC addresses", 120)
+    guard.counters()
+    nothing, judge = programs_at(name)
+    slot = slot_of(nothing, next(frames())[1])
+    found = {}
+    for sort, frame in frames():
+        (_, call), (verdicts, whole) = run(nothing, frame, slot), run(judge, frame, slot)
+        assert verdicts == {-1}, (sort, verdicts, guard.counters())         # it passes
+        found[sort] = whole - call
+    guard.stop()
+    for fd in nothing, judge:
+        os.close(fd)
+    return found
+
+
+def judge_nanoseconds(network):
+    path = network.logs / "rules"
+    path.write_text("\n".join(rules()) + "\n")
+    few, many = measured(network, "none"), measured(network, "many", "--policy", path, "--ipv6", "guard")
+    return {sort: (few[sort], many[sort]) for sort in few}
