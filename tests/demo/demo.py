@@ -16,6 +16,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "network")]
 import netns            # noqa: E402
 import services         # noqa: E402
 import vm               # noqa: E402
+from agent import one_agent                 # noqa: E402
 from one_guest import one_guest             # noqa: E402
 from plain_tap import plain_tap             # noqa: E402
 from screen import Screen                   # noqa: E402
@@ -37,7 +38,8 @@ def main():
     netns.prepare()
     screen = Screen()
     image, softnet = vm.image_directory(), services.softnet_path()
-    for part, guard in (one_guest, softnet), (two_tenants, None), (two_tenants, softnet), (plain_tap, softnet):
+    for part, guard in ((one_guest, softnet), (two_tenants, None), (two_tenants, softnet), (plain_tap, softnet),
+                        (one_agent, softnet)):
         try:
             part(screen, image, guard)
         except netns.NetworkError as error:
