@@ -24,7 +24,8 @@ static struct vmnet *vmnet_of(struct port *port)
 	return (struct vmnet *)(void *)port;
 }
 
-const char *vmnet_status_text(vmnet_return_t status)
+/* In words, for users. */
+static const char *vmnet_status_text(vmnet_return_t status)
 {
 	switch ((uint32_t)status) {
 	case VMNET_SUCCESS:

@@ -42,9 +42,6 @@ struct vmnet {
 	struct vmnet_forwarding forwardings[FORWARDINGS_MAX];
 };
 
-/* In words, for users. */
-const char *vmnet_status_text(vmnet_return_t);
-
 /* Makes poll(2) return. Any thread. */
 void vmnet_wake(struct vmnet *);
 

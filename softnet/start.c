@@ -25,7 +25,6 @@
 #include "softnet/options/options.h"
 #include "system/platform.h"
 #include "system/process/privileges.h"
-#include "system/process/process.h"
 #include "softnet/control/registry.h"
 #include "softnet/launch/resolvers.h"
 #include "softnet/setup/free_ports.h"

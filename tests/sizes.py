@@ -7,7 +7,6 @@ What a function gets beside that travels together with something: make it a stru
 judge has five at most, since the kernel's functions have no more. Functions of tests that build frames have as many as fields.
 """
 
-import pathlib
 import re
 import sys
 

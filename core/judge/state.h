@@ -42,11 +42,10 @@ struct binding {
 };
 
 enum transaction_kind {
-	TRANSACTION_NONE,
-	TRANSACTION_DISCOVER,
-	TRANSACTION_SELECT, /* REQUEST that names a server */
-	TRANSACTION_REBOOT, /* REQUEST in INIT-REBOOT */
-	TRANSACTION_RENEW,  /* RENEWING or REBINDING */
+	TRANSACTION_DISCOVER = 1, /* 0: free */
+	TRANSACTION_SELECT,       /* REQUEST that names a server */
+	TRANSACTION_REBOOT,       /* REQUEST in INIT-REBOOT */
+	TRANSACTION_RENEW,        /* RENEWING or REBINDING */
 	TRANSACTION_INFORM,
 	TRANSACTION_BOOT /* REQUEST to a boot server's port: never binds */
 };
@@ -60,12 +59,11 @@ struct transaction {
 	uint32_t id;  /* xid */
 	uint8_t kind; /* enum transaction_kind */
 	uint8_t rapid_commit;
-	uint8_t resync;       /* renews a lease the guard did not know */
 	uint8_t done;         /* answered; kept for a while so that duplicates of the ACK pass */
 	uint8_t prefers_ipv6; /* an offer said that the network does (option 108) */
 	uint8_t broadcast;    /* the last message was for all to hear */
 	uint8_t secret;       /* its id was never broadcast: only the receiver of the message knows it */
-	uint8_t reserved[5];
+	uint8_t reserved[6];
 	uint64_t vouched_mac; /* a MAC that was believed for knowing the id; MAC_NONE: none */
 };
 

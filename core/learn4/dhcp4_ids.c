@@ -1,6 +1,5 @@
 /* Transaction ids of DHCPv4: a fixed table; full, the one goes that is nearest to its end. */
 #include "core/learn4/dhcp4_ids.h"
-#include "core/learn4/lease.h"
 
 #include <stddef.h>
 

@@ -1,7 +1,6 @@
 /* Bindings, anchors, transactions and client identifiers: fixed tables, each with a stated answer to being full. */
 #include "core/learn4/lease.h"
 #include "core/learn4/dhcp4_ids.h"
-#include "core/learn4/snoop_anchors4.h"
 #include "core/judge/trust.h"
 
 #include <stddef.h>

@@ -207,7 +207,6 @@ static enum verdict renew(struct guard *s, const struct request *q, uint64_t now
 	bool secret = counts && !q->broadcast && is_secret_id(s->state, m->xid, index, now_ms);
 	struct transaction *t = open_transaction(s->state, m->xid, TRANSACTION_RENEW, q->client_id, now_ms);
 	t->requested = m->ciaddr;
-	t->resync = resync;
 	t->broadcast = q->broadcast;
 	t->secret = secret;
 	/* The ACK goes to the address, and a guest that keeps its MAC to itself would make the server seem silent. */

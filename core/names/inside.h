@@ -44,8 +44,6 @@ void reset_flow(struct names *, struct name_flow *, enum verdict reason, uint64_
 enum verdict refuse_flow(struct names *, struct name_flow *, enum verdict reason, uint64_t now_ms);
 /* What waits is dropped. That ends the flow, except a QUIC flow with a name: its connection goes on. */
 enum verdict end_waiting(struct names *, struct name_flow *, enum verdict reason, uint64_t now_ms);
-/* Keeps the frame for the flow, if need be in the place of an older one; has_left: a copy of what goes on. */
-bool keep_for_flow(struct names *, struct name_flow *, const struct name_packet *, bool has_left, uint64_t now_ms);
 /* The frame waits with those before it, or goes on behind them: HELD, PASS, or why there is no room. */
 enum verdict wait_in_flow(struct names *, struct name_flow *, const struct name_packet *, uint64_t now_ms);
 enum verdict go_on_in_flow(struct names *, struct name_flow *, const struct name_packet *, uint64_t now_ms);

@@ -123,7 +123,9 @@ static bool make_room(struct names *names, const struct name_flow *not_this, uin
 	return true;
 }
 
-bool keep_for_flow(struct names *names, struct name_flow *f, const struct name_packet *p, bool has_left, uint64_t now_ms)
+/* Keeps the frame for the flow, if need be in the place of an older one; has_left: a copy of what goes on. */
+static bool keep_for_flow(struct names *names, struct name_flow *f, const struct name_packet *p, bool has_left,
+			  uint64_t now_ms)
 {
 	struct payload payload = { p->at, octets_in(p), p->sequence };
 	if (f->held.count >= NAMES_HELD_MAX)

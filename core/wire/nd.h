@@ -37,7 +37,7 @@ struct nd {
 	struct address target; /* unset in a Router Solicitation */
 	uint64_t link_address; /* of the option; MAC_NONE: absent */
 	uint8_t type;
-	bool is_from_router, is_solicited, overrides; /* R, S and O of a Neighbor Advertisement */
+	bool is_solicited, overrides; /* S and O of a Neighbor Advertisement */
 	bool has_link_address;
 };
 
@@ -76,7 +76,6 @@ SUBPROGRAM bool parse_nd_at(frame_handle handle, uint32_t at, uint32_t end, stru
 		if (is_group6(nd->target) || (nd->target.high == 0 && nd->target.low <= 1))
 			return false;
 	}
-	nd->is_from_router = (flags & 0x80) != 0;
 	nd->is_solicited = (flags & 0x40) != 0;
 	nd->overrides = (flags & 0x20) != 0;
 	return r.ok && code == 0 && read_nd_options(&r, nd);

@@ -7,8 +7,6 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#include "port/io.h"
-#include "port/kernel/kernel_inject.h"
 
 static long membarrier(int command)
 {

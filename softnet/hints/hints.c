@@ -3,7 +3,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include "core/judge/trust6.h"
-#include "softnet/counts/state_json.h"
 
 enum { LIST_TEXT = ADDRESS_SET_MAX * ADDRESS_TEXT };
 

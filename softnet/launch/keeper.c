@@ -8,7 +8,6 @@
 #include "port/io.h"
 #include "system/clock.h"
 #include "softnet/launch/command.h"
-#include "system/log.h"
 #include "system/process/process.h"
 
 enum { KILL_AFTER_MS = 5000, LONG_MS = 3600 * 1000, SIGNAL_FD = 3 };

@@ -163,7 +163,6 @@ bool verb_takes(enum wanted, const char *option_name);
 bool take_operands(char **words, bool has_separator, struct options *, struct error *);
 /* False: an option that the verb does not take. */
 bool check_verb(const struct options *, struct error *);
-bool was_given(const struct options *, const char *option_name);
 /* True when an option was given that has a say in a verdict. */
 bool decides_something(const struct options *);
 /* Options that replay takes from the comment of a capture. */

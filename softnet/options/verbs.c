@@ -57,7 +57,7 @@ static bool is_listed(const char *list, const char *name)
 	return false;
 }
 
-bool was_given(const struct options *options, const char *name)
+static bool was_given(const struct options *options, const char *name)
 {
 	for (int line = 0; line < option_line_count; line++)
 		if (strcmp(option_lines[line].name, name) == 0)

@@ -3,8 +3,6 @@
 #include "softnet/replay/replay_guard.h"
 #include "softnet/replay/replay_text.h"
 
-enum { REPLAY_GUARDS = 2 }; /* the one, and that of --diff */
-
 /* Keeps a copy. False: no memory is left. */
 bool keep_replayed(const struct replayed *);
 

@@ -3,7 +3,6 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include "core/judge/state.h"
 #include "softnet/replay/replay.h"
 #include "softnet/rules/rule_names.h"
 #include "system/log.h"

@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "core/guard.h"
-#include "softnet/rules/rule_names.h"
 
 enum { LINE_MAX_OCTETS = 1 << 16 };
 

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 #include "system/log.h"
-#include "system/platform.h"
 
 enum family { OF_IPV4, OF_IPV6 };
 

@@ -23,7 +23,6 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "network"))
 import netns                # noqa: E402   nothing of namespaces is used, only processes and their output
 import rawguest             # noqa: E402
-import services             # noqa: E402
 
 MAC, OTHER_MAC = "52:54:00:5f:00:0a", "52:54:00:5f:00:0b"
 LEASE_SECONDS, INSIDE, FLOOD = 611, 22, 20000

@@ -8,7 +8,6 @@ guest has its address about two seconds after its link comes up, one of them for
 """
 
 import json
-import re
 import socket
 import struct
 
@@ -225,12 +224,12 @@ class Guest6(dhcp_peers.Guest):
     def wait_address(self, prefix=PREFIX, timeout=10, **wanted):
         return wait_for(lambda: self.addresses(prefix, **wanted), timeout, f"an address of {self.name} in {prefix}")[0]
 
-    def wait_eui64(self, prefix=PREFIX, timeout=10):
-        return self.wait_address(prefix, timeout, local=eui64(prefix, self.mac))
+    def wait_eui64(self, prefix=PREFIX):
+        return self.wait_address(prefix, local=eui64(prefix, self.mac))
 
-    def wait_router(self, via=None, timeout=10):
+    def wait_router(self, via=None):
         """Until it has a default route; through this router, if one is named."""
-        wait_for(lambda: f"via {via or ''}" in self.namespace.ip("-6 route show default"), timeout,
+        wait_for(lambda: f"via {via or ''}" in self.namespace.ip("-6 route show default"), 10,
                  f"a default route of {self.name}")
 
     def frame_from(self, source, to_mac, to=INTERNET, payload=b""):
@@ -314,11 +313,3 @@ def icmp6_of(frame):
         return None
     source, destination = (socket.inet_ntop(socket.AF_INET6, frame[i:i + 16]) for i in (22, 38))
     return frame[at], source, destination, frame[at:]
-
-
-def advertised_prefixes(frame):
-    """The prefixes in a Router Advertisement."""
-    found = icmp6_of(frame)
-    if not found or found[0] != 134:
-        return []
-    return [text(int.from_bytes(each, "big")) for each in re.findall(rb"\x03\x04.{14}(.{16})", found[3][16:], re.S)]

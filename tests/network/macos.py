@@ -93,8 +93,8 @@ class Mac:
         self.wire = Wire(self.network.logs / "wire")
         self.environment("FAKE_WIRE", f"unix:{self.wire.path}")
 
-    def tap_wire(self, bridge="br0"):
-        self.environment("FAKE_WIRE", f"tap:u-mac,bridge={bridge}")
+    def tap_wire(self):
+        self.environment("FAKE_WIRE", "tap:u-mac,bridge=br0")
 
     def fault(self, text):
         self.environment("FAKE_FAULTS", text)

@@ -62,10 +62,10 @@ class Echoes:
     """Sends back what comes to any of these ports, over TCP and UDP of both families, from the address that was asked;
     remembers (source address, protocol, port)."""
 
-    def __init__(self, namespace, ports=PORTS):
+    def __init__(self, namespace):
         self.clients, self.selector, self.sockets = [], selectors.DefaultSelector(), []
         with namespace.entered():
-            for port, kind in itertools.product(ports, (socket.SOCK_STREAM, socket.SOCK_DGRAM)):
+            for port, kind in itertools.product(PORTS, (socket.SOCK_STREAM, socket.SOCK_DGRAM)):
                 self._open(port, kind)
         self.ending = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -151,8 +151,9 @@ class Connection:
             self.socket.bind((source, 0))
         self.socket.connect((address, port))
 
-    def lives(self, data=b"still there?", timeout=REACHED_SECONDS):
+    def lives(self, timeout=REACHED_SECONDS):
         """Whether the echo answers; what it did not answer in time, it may answer later."""
+        data = b"still there?"
         self.socket.settimeout(timeout)
         try:
             self.socket.sendall(data)

@@ -166,12 +166,12 @@ def udhcpc(network, namespace, *options, interface="eth0", timeout=15):
     return client
 
 
-def release_udhcpc(client, namespace, interface="eth0"):
+def release_udhcpc(client, namespace):
     """Tell udhcpc to give its lease back. Its RELEASE is unicast, and its script takes the address away right after: where
     the server's MAC address is not known yet, the kernel throws the RELEASE away with the address. So that comes first."""
     server = next(filter(None, (re.match(r"lease \S+ from (\S+)", line) for line in reversed(client.output())))).group(1)
-    namespace.ip(f"neighbor replace {server} dev {interface} use")
-    wait_for(lambda: "lladdr" in namespace.ip(f"neighbor show {server} dev {interface}"), 10, f"the MAC of {server}")
+    namespace.ip(f"neighbor replace {server} dev eth0 use")
+    wait_for(lambda: "lladdr" in namespace.ip(f"neighbor show {server} dev eth0"), 10, f"the MAC of {server}")
     client.signal(signal.SIGUSR2)
 
 
@@ -180,14 +180,6 @@ def dhclient(network, namespace, *options, interface="eth0", timeout=30):
     client = network.start(["dhclient", "-d", "-4", "-cf", "/dev/null", "-lf", f"{files}.leases", "-pf", f"{files}.pid",
                             "-sf", HERE / "dhclient.sh", *options, interface], namespace)
     wait_for(lambda: address_of(namespace, interface), timeout, "dhclient's address")
-    return client
-
-
-def dhcpcd(network, namespace, *options, interface="eth0", timeout=30):
-    # A script would let it edit /etc/resolv.conf, which is the host's.
-    client = network.start(["dhcpcd", "--nobackground", "--ipv4only", "--noarp", "--config", "/dev/null",
-                            "--script", "/bin/true", *options, interface], namespace)
-    wait_for(lambda: address_of(namespace, interface), timeout, "dhcpcd's address")
     return client
 
 

@@ -41,7 +41,7 @@ def program():
 
 
 class Guard:
-    def __init__(self, name, *options, user=None, pid_of_run=False):
+    def __init__(self, name, *options, user=None):
         self.name, self.mac = name, next(MACS)
         self.guest, guests = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.uplink, uplinks = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)

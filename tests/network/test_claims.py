@@ -236,18 +236,18 @@ def as_user(network):
     run("rm", "-rf", "/run/tun", f"/tmp/softnet-{USER}")
 
 
-def give_tap(network, name, user=USER):
-    network.host.ip(f"tuntap add dev {name} mode tap user {user}")
+def give_tap(network, name):
+    network.host.ip(f"tuntap add dev {name} mode tap user {USER}")
     network.host.ip(f"link set {name} master br0 up")
     network.host.run("bridge", "link", "set", "dev", name, "isolated", "on")
     return f"tap:{name}"
 
 
-def give_folder(user=USER):
+def give_folder():
     """What troubleshooting.md tells root to do."""
     run("install", "-d", "/run/softnet", CLAIMS)
-    run("install", "-d", "-o", user, CLAIMS / str(user))
-    return CLAIMS / str(user)
+    run("install", "-d", "-o", USER, CLAIMS / str(USER))
+    return CLAIMS / str(USER)
 
 
 @needs_others

@@ -238,9 +238,9 @@ def keep_asking(network, guest):
     network.start(["ping", "-i", "0.5", INTERNET], guest.namespace, name=f"ping-{time.monotonic()}")
 
 
-def move_gateway(network, mac=OTHER_MAC):
+def move_gateway(network):
     """Another machine has its address now, as with keepalived without use_vmac, or a router that was replaced."""
-    network.gateway.ip(f"link set eth0 address {mac}")
+    network.gateway.ip(f"link set eth0 address {OTHER_MAC}")
 
 
 @pytest.mark.long

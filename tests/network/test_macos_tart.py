@@ -17,7 +17,7 @@ import netns
 import rawguest
 import tart
 from macos import MAC, Wire
-from test_macos import HOST, gateway_mac, ping, shared       # noqa: F401 (a fixture)
+from test_macos import gateway_mac, ping, shared       # noqa: F401 (a fixture)
 from test_relay import status_of
 
 STRANGER = 12345

@@ -112,7 +112,8 @@ def test_what_was_private_is_opened_and_closed(guest_with):
 class Call:
     """A connection that the network opened, in which the guest speaks without being asked."""
 
-    def __init__(self, guest, source, port=9000):
+    def __init__(self, guest, source):
+        port = 9000
         with guest.namespace.entered():
             listener = socket.create_server((guest.address(source), port), family=services.family_of(source))
         with listener, guest.world.far.entered():

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-bool model_covers(struct address prefix, uint32_t length, struct address a)
+static bool model_covers(struct address prefix, uint32_t length, struct address a)
 {
 	for (uint32_t bit = 0; bit < length; bit++) {
 		uint64_t x = bit < 64 ? prefix.high : prefix.low, y = bit < 64 ? a.high : a.low;

@@ -10,7 +10,6 @@ struct model_ruling {
 	uint32_t breadth; /* (protocol, port) pairs */
 };
 
-bool model_covers(struct address prefix, uint32_t length, struct address a);
 uint8_t model_special(struct address a);
 
 /* Whether the rule is about this contact, of which the port is known. aliases: as for find_ruling(). */

@@ -113,7 +113,7 @@ static inline struct state full_state(void)
 
 static inline void open_file(void)
 {
-	file = (struct state_file){ .path = path, .fd = -1, .owner = { 0x52540000000a, 42, "boot-1" } };
+	file = (struct state_file){ .path = path, .fd = -1, .owner = { 0x52540000000a, 42, "boot-1", NULL } };
 }
 
 static inline int set_up(void **unused)

@@ -11,7 +11,6 @@
 #include "softnet/events/announce.h"
 #include "softnet/events/drop_events.h"
 #include "softnet/events/name_events.h"
-#include "softnet/counts/state_json.h"
 
 #include <cmocka.h>
 

@@ -157,7 +157,7 @@ static void a_guest_that_boots_again_and_hears_nothing(void **unused)
 static void a_renewal_without_a_lease(void **unused)
 {
 	(void)unused;
-	ask(TRANSACTION_RENEW)->resync = 1;
+	ask(TRANSACTION_RENEW);
 	assert_int_equal(told_in(12), 1);
 	ask(TRANSACTION_INFORM);
 	now_ms += TRANSACTION_LIFE_MS + 1;

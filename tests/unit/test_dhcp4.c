@@ -17,14 +17,12 @@ enum { BOOT_SERVER_IP = GATEWAY_IP + 1, FAR_PORT = 1067 };
 /* Where things stand in a frame of world.c. */
 enum {
 	IP_LENGTH = 16,
-	IP_TO = 30,
 	PORT_FROM = 34,
 	PORT_TO = 36,
 	UDP_LENGTH = 38,
 	DHCP = 42,
 	SNAME = DHCP + 44,
-	FILE_NAME = DHCP + 108,
-	OPTIONS = DHCP + 240
+	FILE_NAME = DHCP + 108
 };
 
 static bool owns(uint32_t address)

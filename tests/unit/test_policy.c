@@ -27,8 +27,8 @@ static void show_rules(const struct rule *rules, uint32_t n)
 	}
 }
 
-void fail_contact(const struct rule *rules, uint32_t n, const struct contact *c, uint32_t aliases, const char *what,
-		  uint32_t wanted, uint32_t got)
+static void fail_contact(const struct rule *rules, uint32_t n, const struct contact *c, uint32_t aliases,
+			 const char *what, uint32_t wanted, uint32_t got)
 {
 	show_rules(rules, n);
 	fail_msg("%016llx%016llx %s protocol %u port %u knowledge %u aliases %x: %s %u, compiled %u",

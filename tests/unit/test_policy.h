@@ -10,8 +10,6 @@ void compile(const struct rule *rules, uint32_t n);
 
 /* Fails unless class, length and origin of the ruling are those of the model. */
 void check_known(const struct rule *rules, uint32_t n, const struct contact *c, uint32_t aliases);
-void fail_contact(const struct rule *rules, uint32_t n, const struct contact *c, uint32_t aliases, const char *what,
-		  uint32_t wanted, uint32_t got);
 
 /* test_policy_limits.c */
 void full_tables_are_reached_and_not_passed(void **state);

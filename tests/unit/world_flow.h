@@ -3,7 +3,7 @@
 #include "protocols.h"
 #include "world6.h"
 
-enum { FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16 };
+enum { FIN = 1, SYN = 2, RST = 4, ACK = 16 };
 
 /* One packet. Ports are the guest's and the peer's, in both directions; ICMP4 is ICMPv6 in IPv6. */
 struct call {

@@ -10,8 +10,7 @@ enum {
 	FLAG_RESPONSE = 0x8000,
 	FLAG_TRUNCATED = 0x0200,
 	FLAG_RECURSION = 0x0100,
-	OPCODE = 0x7800,
-	RESPONSE_CODE = 0x000f
+	OPCODE = 0x7800
 };
 
 struct header {
@@ -328,7 +327,6 @@ bool parse_dns_answer(const struct frame *frame, uint32_t at, uint32_t end, stru
 	struct reader r = read_from(frame, at, end);
 	struct header h = read_header(&r);
 	answer->id = h.id;
-	answer->response_code = h.flags & RESPONSE_CODE;
 	answer->is_truncated = (h.flags & FLAG_TRUNCATED) != 0;
 	answer->has_question = h.questions == 1;
 	answer->has_ech = false;

@@ -37,7 +37,6 @@ struct dns_address {
 
 struct dns_answer {
 	uint16_t id;
-	uint8_t response_code;
 	bool has_question, is_truncated;
 	struct dns_question question;
 	bool has_ech; /* an HTTPS or SVCB record brings keys to hide the name with (RFC 9848) */

