@@ -26,12 +26,12 @@ in_root '
 '
 mkdir -p "$store/packages"
 rm -f "$store/packages/"*.deb
-cp "$root/srv/softnet_$version"*.deb "$store/packages/"
+cp "$root/srv/softnet_$version"*.deb "$root/srv/softnet-libvirt_$version"*.deb "$store/packages/"
 drop_root
 
 say "installing, using, removing and purging it"
 new_root use "$base"
-cp "$store/packages/softnet_$version"*.deb "$root/srv/"
+cp "$store/packages/"*.deb "$root/srv/"
 cp -r "$top/debian/tests" "$root/srv/tests"
 in_root '
     apt-get -qq update
@@ -39,6 +39,14 @@ in_root '
     apt-get -qq install -y --no-install-recommends dnsmasq-base iproute2 busybox-static >/dev/null
     softnet --version
     getent passwd softnet >/dev/null
+    test ! -e /etc/libvirt
+    apt-get -qq install -y --no-install-recommends /srv/softnet-libvirt_*.deb >/dev/null
+    hook=/etc/libvirt/hooks/qemu.d/softnet
+    test "$(readlink -f $hook)" = /usr/sbin/softnet-libvirt-hook
+    test -e /usr/share/man/man8/softnet-libvirt-hook.8.gz
+    echo "<domain><uuid>48169978-85d2-4153-a79b-3433a62465d1</uuid></domain>" | $hook plain start begin -
+    apt-get -qq remove -y softnet-libvirt >/dev/null
+    test ! -e $hook && test ! -L $hook
     cd /srv && tests/rules-mean-what-they-say && tests/guards-a-vm
     mkdir -p /etc/softnet && echo OPTIONS= >/etc/softnet/own.conf
     apt-get -qq remove -y softnet >/dev/null
