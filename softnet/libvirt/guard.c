@@ -162,10 +162,12 @@ void end_guard(struct guard *guard, int status)
 		if (guard->lines >= 0 && (ssize_t)guard->length == before && errno == EAGAIN)
 			close_quietly(&guard->lines); /* a child of its own may have it still */
 	}
-	if (guard->last[0] == '\0')
+	if (guard->last[0] == '\0') {
 		snprintf(guard->last, sizeof guard->last,
 			 WIFSIGNALED(status) ? "signal %d has ended its guard" : "its guard has ended with status %d",
 			 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+		log_line(guard->port->interface, guard->last);
+	}
 	guard->pid = 0;
 	guard->is_ready = false;
 	close_quietly(&guard->control);
