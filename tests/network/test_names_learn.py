@@ -90,7 +90,7 @@ def test_what_was_learned_lets_the_same_pass(world, guest_with_capture, options)
     with guest.connect(CDN, 22) as one:
         assert one.recv(7) == b"SSH-2.0"
     guest.run("dig", "+tcp", "+tries=1", GOOD)
-    assert guest.dropped() == 0
+    assert guest.denied() == {}
     status = guest.control("status")
     assert "learned: nothing is refused" in status and f"{GOOD}: by tls/443 http/80, " in status, status
     asked = {event["name"] for event in guest.told("name-asked")}
@@ -120,7 +120,7 @@ def test_what_was_learned_lets_the_same_pass(world, guest_with_capture, options)
     guest, _ = guest_with_capture("enforced", f"--policy={policy}", "--reject")
     assert guest.curl(f"https://{GOOD}").stdout == guest.curl(f"http://{GOOD}").stdout == "good"
     assert guest.curl("-k", f"https://{OTHER}").stdout == "good"
-    assert guest.dropped() == 0
+    assert guest.denied() == {}
     assert guest.curl(f"https://{EVIL}").returncode == 6
 
 
@@ -162,8 +162,10 @@ def test_quic(world, guest_with_capture):
     policy.write_text(rules)
     status, lines = softnet_says("replay", "--diff", policy, capture)
     lost = [line for line in lines.splitlines() if " -> " in line]
-    # On a crowded machine a client sends its hello again when the server has it already: that is not let through twice.
-    assert all("-> drop quic-initial" in line for line in lost) and (status == 0 or lost), lines
+    # On a crowded machine a client sends its hello again when the server has it already: that is not let through twice. And
+    # what the server says to a client that has ended is answered by the guest's kernel, which no name allows.
+    assert all("-> drop quic-initial" in line or "ICMP unreachable: port" in line for line in lost), lines
+    assert status == (3 if lost else 0), lines
 
 
 def test_files_that_cannot_be_read(world):
