@@ -18,6 +18,7 @@ import pytest
 import netns
 import oracle
 import oracle6
+import oracle_base
 import services
 
 PACKET_STATISTICS, PACKET_IGNORE_OUTGOING, SO_RCVBUFFORCE, SO_TIMESTAMPNS = 6, 23, 33, 35
@@ -66,7 +67,7 @@ class Capture:
                     return
                 where = self.meaning[address[2] == socket.PACKET_OUTGOING]
                 if where:
-                    self.records.append(oracle.Record(kernel_time(beside), where, netns.with_vlan_tag(data, beside)))
+                    self.records.append(oracle_base.Record(kernel_time(beside), where, netns.with_vlan_tag(data, beside)))
 
     def stop(self):
         """Everything up to now is in the records when this returns."""

@@ -14,7 +14,7 @@ import contextlib
 import dataclasses
 import ipaddress
 
-from oracle_base import (ARRIVED, DELIVERED, LEFT, SLACK, Fault, Forbidden, Record, charge, charge_neighbor, is_group,
+from oracle_base import (ARRIVED, DELIVERED, LEFT, SLACK, Fault, Forbidden, charge, charge_neighbor, is_group,
                          labels_of, mac_at, may_have_names, require, u16)
 from oracle_leases import Lease, Transaction
 from packet4 import (BOOT_PORT, CLIENT_PORT, GROUPS, ICMP, IGMP, NOBODY, SERVER_PORT, TCP, UDP, Dhcp, Ip, dhcp_of,

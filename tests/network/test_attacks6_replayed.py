@@ -20,6 +20,7 @@ import capture
 import netns
 import oracle
 import oracle6
+import oracle_base
 import rawguest
 import test_oracle6 as build
 from packet6 import AUTHENTICATION, DESTINATION, FRAGMENT, HOP_BY_HOP, ICMP6, ROUTING
@@ -101,7 +102,7 @@ def renew(guest):
 def hear(guest):
     """Remember what was delivered."""
     while frame := guest.receive(0):
-        guest.heard.append(oracle.Record(time.time(), oracle.DELIVERED, frame))
+        guest.heard.append(oracle_base.Record(time.time(), oracle.DELIVERED, frame))
 
 
 # --- frames -----------------------------------------------------------------------------------------------------------
@@ -291,7 +292,7 @@ def say(guest, frames):
     while not guest.heard or guest.heard[-1].data != last:
         frame = guest.receive()
         assert frame, guest.guard.counters()
-        guest.heard.append(oracle.Record(time.time(), oracle.DELIVERED, frame))
+        guest.heard.append(oracle_base.Record(time.time(), oracle.DELIVERED, frame))
 
 
 @pytest.mark.parametrize("guest", ["bound"], indirect=True)

@@ -8,6 +8,7 @@ from scapy.all import (ARP, BOOTP, DHCP, ICMP, IP, TCP, UDP, Dot1Q, Ether, IPOpt
 import capture
 import netns
 import oracle
+import oracle_base
 import services
 from conftest import needs
 
@@ -55,7 +56,7 @@ def bound(until=600, **options):
 
 
 def faults(frames, port=None, records=()):
-    records = [oracle.Record(at, where, bytes(frame)) for at, where, frame in [*records, *frames]]
+    records = [oracle_base.Record(at, where, bytes(frame)) for at, where, frame in [*records, *frames]]
     return [fault.why for fault in oracle.judge(port, records)]
 
 

@@ -13,6 +13,7 @@ from scapy.all import (DHCP6_Advertise, DHCP6_Release, DHCP6_Reply, DHCP6_Reques
 
 import oracle
 import oracle6
+import oracle_base
 
 ME, OTHER, ROUTER = "52:54:00:00:00:0a", "52:54:00:00:00:0b", "52:54:00:00:00:01"
 MY_LL, OTHER_LL, ROUTER_LL = "fe80::5054:ff:fe00:a", "fe80::5054:ff:fe00:b", "fe80::5054:ff:fe00:1"
@@ -113,7 +114,7 @@ def bound(**options):
 def faults(frames, port=None, records=()):
     if port is None:
         port, records = bound()
-    records = [oracle.Record(at, where, bytes(built)) for at, where, built in [*records, *frames]]
+    records = [oracle_base.Record(at, where, bytes(built)) for at, where, built in [*records, *frames]]
     return [fault.why for fault in oracle.judge(port, records)]
 
 

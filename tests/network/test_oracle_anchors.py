@@ -4,6 +4,7 @@ to stands beside what it must not."""
 from scapy.all import ARP, BOOTP, DHCP, IP, UDP, Ether, Raw
 
 import oracle
+import oracle_base
 from oracle_anchors import Anchors
 
 ME, SERVER, ROUTER, NEW, LIAR = (f"52:54:00:00:00:{n}" for n in ("0a", "02", "01", "03", "66"))
@@ -66,7 +67,7 @@ def faults(*timed, options=(("router", ROUTER_IP),), isolated=True):
     port = oracle.Port(mac=ME, router=None, router_mac=None, anchors=Anchors(), isolated=isolated)
     begin = (0, *request()), *answer(0.01, SERVER, SERVER_IP, 1, "ack", *options)
     records = [*begin, *((one[0], *one[1]) if len(one) == 2 else one for one in timed)]
-    made = [oracle.Record(at, where, bytes(frame)) for at, where, frame in records]
+    made = [oracle_base.Record(at, where, bytes(frame)) for at, where, frame in records]
     return [fault.why for fault in oracle.judge(port, made)]
 
 
