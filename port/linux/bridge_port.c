@@ -42,14 +42,6 @@ static void read_link_info(struct link *link, struct attributes list)
 	link->is_port = is_port;
 }
 
-/* The kernel may know more counters than this program. */
-static uint64_t lost_in(const struct attribute *a)
-{
-	struct rtnl_link_stats64 counters = { 0 };
-	memcpy(&counters, a->data, a->length < sizeof counters ? a->length : sizeof counters);
-	return counters.tx_dropped;
-}
-
 static bool read_link_message(void *context, const struct nlmsghdr *message)
 {
 	struct link *link = context;
@@ -71,8 +63,6 @@ static bool read_link_message(void *context, const struct nlmsghdr *message)
 			link->mtu = number_in(&a);
 		if (a.type == IFLA_MASTER)
 			link->master = number_in(&a);
-		if (a.type == IFLA_STATS64)
-			link->lost = lost_in(&a);
 		if (a.type == IFLA_LINKINFO)
 			read_link_info(link, attributes_in(&a));
 	}

@@ -11,7 +11,6 @@ struct link {
 	char name[IFNAMSIZ];
 	uint64_t mac;
 	uint32_t mtu;
-	uint64_t lost;   /* frames that nobody has read from it in time: of a tap, since it was made */
 	unsigned master; /* the bridge that it is a port of, or another master; 0: none */
 	bool is_up, has_carrier;
 	bool is_port; /* of a bridge. Then: */

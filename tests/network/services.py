@@ -183,6 +183,14 @@ def dhclient(network, namespace, *options, interface="eth0", timeout=30):
     return client
 
 
+def dhcpcd(network, namespace, *options, interface="eth0", timeout=30):
+    # A script would let it edit /etc/resolv.conf, which is the host's.
+    client = network.start(["dhcpcd", "--nobackground", "--ipv4only", "--noarp", "--config", "/dev/null",
+                            "--script", "/bin/true", *options, interface], namespace)
+    wait_for(lambda: address_of(namespace, interface), timeout, "dhcpcd's address")
+    return client
+
+
 # --- servers for traffic -----------------------------------------------------------------------------------------------------
 
 def family_of(address):
