@@ -87,7 +87,7 @@ static bool tap_send(struct port *port, const struct packet *packets, uint32_t n
 }
 
 /*
- * A file of the interface's, or -1. Not rtnetlink: the guard would wait for whoever changes any interface of the host. /sys may
+ * A file of the interface's, or -1. Not rtnetlink: its answer waits while any interface of the host is changed. /sys may
  * show another network namespace, with another interface of this name.
  */
 static int open_counter(const char *name)
