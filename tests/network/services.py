@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import threading
 
-from netns import NetworkError, Process, wait_for
+from netns import Process, wait_for
 
 HERE = pathlib.Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
@@ -97,11 +97,7 @@ def guard(network, guest, mac, bridge, *options, name="softnet", interface="eth0
                              "--uplink", f"tap:{uplink},bridge={bridge}", "-v", *options], name=name, kind=Softnet,
                             pass_fds=pass_fds)
 
-    def ready():
-        if not process.running:
-            raise NetworkError("softnet ended: " + "; ".join(process.output()[-5:]))
-        return {tap, uplink} <= network.host.links()
-    wait_for(ready, 10, "softnet's taps")
+    process.wait_line("gateway MAC addresses")      # its taps are set up by then, and not only there
     network.host.ip(f"link set {tap} netns {guest.name}")
     guest.ip(f"link set {tap} name {interface} address {mac} up")
     return process
