@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import re
 import signal
 import subprocess
@@ -25,7 +26,7 @@ from netns import NetworkError, Stalls, run, wait_for
 CLAIMS = pathlib.Path("/run/softnet/claims")
 # A DUID of type 2 behind an IAID, as every clone of an image with systemd has; dnsmasq and bootpd go by it alone.
 CLIENT_ID = "fff1f5dd7f00020000ab11cbfb30b097b63a67"
-USER = 12345
+USER = 20000 + random.randrange(40000)      # other tests run beside this one, and all have one /tmp
 ONE, TWO = "52:54:00:00:00:0a", "52:54:00:00:00:0b"
 
 

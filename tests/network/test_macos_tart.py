@@ -6,6 +6,7 @@
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from macos import MAC, Wire
 from test_macos import gateway_mac, ping, shared       # noqa: F401 (a fixture)
 from test_relay import status_of
 
-STRANGER = 12345
+STRANGER = 20000 + random.randrange(40000)      # other tests run beside this one, and all have one /tmp
 
 
 @pytest.fixture
