@@ -81,59 +81,78 @@ static bool rule_before(const struct rule *a, const struct rule *b)
 	return a->class != b->class ? a->class > b->class : a->origin < b->origin;
 }
 
-static bool rules_in_order(const void *items, uint32_t a, uint32_t b)
+static void sift_down(struct rule *rule, uint32_t root, uint32_t count)
 {
-	const struct rule *rule = items;
-	return rule_before(&rule[a], &rule[b]);
-}
-
-static void swap_rules(void *items, uint32_t a, uint32_t b)
-{
-	struct rule *rule = items, kept = rule[a];
-	rule[a] = rule[b];
-	rule[b] = kept;
-}
-
-static bool segments_in_order(const void *items, uint32_t a, uint32_t b)
-{
-	const struct segment *segment = items;
-	return segment[a].first_key < segment[b].first_key;
-}
-
-static void swap_segments(void *items, uint32_t a, uint32_t b)
-{
-	struct segment *segment = items, kept = segment[a];
-	segment[a] = segment[b];
-	segment[b] = kept;
-}
-
-struct sorter {
-	bool (*before)(const void *items, uint32_t a, uint32_t b);
-	void (*swap)(void *items, uint32_t a, uint32_t b);
-};
-
-static const struct sorter of_rules = { rules_in_order, swap_rules }, of_segments = { segments_in_order, swap_segments };
-
-static void sift_down(const struct sorter *by, void *items, uint32_t root, uint32_t count)
-{
+	struct rule sinking = rule[root];
 	for (uint32_t child = 2 * root + 1; child < count; child = 2 * root + 1) {
-		if (child + 1 < count && by->before(items, child, child + 1))
+		if (child + 1 < count && rule_before(&rule[child], &rule[child + 1]))
 			child++;
-		if (!by->before(items, root, child))
-			return;
-		by->swap(items, root, child);
+		if (!rule_before(&sinking, &rule[child]))
+			break;
+		rule[root] = rule[child];
 		root = child;
 	}
+	rule[root] = sinking;
 }
 
 /* Heap sort: in place, no recursion, the same cost for any order that the operator chose. */
-static void sort(const struct sorter *by, void *items, uint32_t count)
+static void sort_rules(struct rule *rule, uint32_t count)
 {
 	for (uint32_t root = count / 2; root > 0; root--)
-		sift_down(by, items, root - 1, count);
+		sift_down(rule, root - 1, count);
 	for (uint32_t end = count; end > 1; end--) {
-		by->swap(items, 0, end - 1);
-		sift_down(by, items, 0, end - 1);
+		struct rule greatest = rule[0];
+		rule[0] = rule[end - 1];
+		rule[end - 1] = greatest;
+		sift_down(rule, 0, end - 1);
+	}
+}
+
+static void insertion_sort(struct segment *segment, uint32_t first, uint32_t end)
+{
+	for (uint32_t i = first + 1; i < end; i++) {
+		struct segment moved = segment[i];
+		uint32_t at = i;
+		for (; at > first && moved.first_key < segment[at - 1].first_key; at--)
+			segment[at] = segment[at - 1];
+		segment[at] = moved;
+	}
+}
+
+/* Those without the bit first; gives where the others begin. */
+static uint32_t part_by_bit(struct segment *segment, uint32_t first, uint32_t end, uint32_t bit)
+{
+	for (;;) {
+		while (first < end && !(segment[first].first_key & bit))
+			first++;
+		while (first < end && (segment[end - 1].first_key & bit))
+			end--;
+		if (first >= end)
+			return first;
+		struct segment kept = segment[first];
+		segment[first++] = segment[--end];
+		segment[end] = kept;
+	}
+}
+
+/* By one bit of the keys after the other, the highest first: never more steps than keys have bits, whatever the ports are. */
+static void sort_segments(struct segment *segment, uint32_t count)
+{
+	enum { KEY_BITS = 26, FEW = 12 };
+	struct {
+		uint32_t first, end, bit;
+	} left[KEY_BITS + 1];
+	uint32_t depth = 0;
+	left[depth++] = (typeof(left[0])){ 0, count, 1u << (KEY_BITS - 1) };
+	while (depth > 0) {
+		typeof(left[0]) now = left[--depth];
+		if (now.end - now.first <= FEW || now.bit == 0) {
+			insertion_sort(segment, now.first, now.end);
+			continue;
+		}
+		uint32_t middle = part_by_bit(segment, now.first, now.end, now.bit);
+		left[depth++] = (typeof(now)){ middle, now.end, now.bit / 2 };
+		left[depth++] = (typeof(now)){ now.first, middle, now.bit / 2 };
 	}
 }
 
@@ -168,11 +187,27 @@ static void add_edges(struct policy *policy, uint32_t *end, uint32_t place, cons
 
 enum { WORD = 64, WORDS = RULE_PREFIXES_MAX / WORD };
 
-static uint32_t first_open(const uint64_t open[WORDS], uint32_t words)
+/* The rules of a group whose ranges hold the key that the sweep has come to, by their place. */
+struct open_rules {
+	uint64_t bits[WORDS];
+	uint64_t filled[WORDS / WORD]; /* words in which some bit is set */
+};
+
+static void turn_over(struct open_rules *open, uint32_t place)
 {
-	for (uint32_t i = 0; i < words; i++)
-		if (open[i] != 0)
-			return i * WORD + (uint32_t)__builtin_ctzll(open[i]);
+	uint32_t word = place / WORD;
+	open->bits[word] ^= 1ULL << place % WORD;
+	uint64_t bit = 1ULL << word % WORD;
+	open->filled[word / WORD] = (open->filled[word / WORD] & ~bit) | (open->bits[word] != 0 ? bit : 0);
+}
+
+static uint32_t first_open(const struct open_rules *open)
+{
+	for (uint32_t i = 0; i < WORDS / WORD; i++)
+		if (open->filled[i] != 0) {
+			uint32_t word = i * WORD + (uint32_t)__builtin_ctzll(open->filled[i]);
+			return word * WORD + (uint32_t)__builtin_ctzll(open->bits[word]);
+		}
 	return UINT32_MAX;
 }
 
@@ -188,22 +223,28 @@ static void note_directions(const struct policy *policy, struct node *node)
 			node->allows |= directions;
 		if (s->class == CLASS_NONE)
 			node->covers &= (uint8_t)~directions;
+		for (uint32_t way = 0; way < 2; way++) {
+			uint32_t first = way * KEY_INWARD;
+			if (s->first_key > first || behind < first + KEY_INWARD)
+				continue;
+			node->wholly |= way == 0 ? OUTWARD : INWARD;
+			node->class[way] = s->class;
+			node->origin[way] = s->origin;
+		}
 	}
 }
 
 /* Edges become segments in their own place: there are never more of these. */
-static void sweep(struct policy *policy, struct node *node, const struct rule *group, uint32_t count, uint32_t end)
+static void sweep(struct policy *policy, struct node *node, const struct rule *group, uint32_t end)
 {
-	uint64_t open[WORDS] = { 0 };
-	uint32_t words = (count + WORD - 1) / WORD, written = node->segment, winner = UINT32_MAX;
+	struct open_rules open = { .bits = { 0 } };
+	uint32_t written = node->segment, winner = UINT32_MAX;
 	policy->segment[written++] = (struct segment){ .class = CLASS_NONE };
 	for (uint32_t i = node->segment + 1; i < end;) {
 		uint32_t key = policy->segment[i].first_key;
-		for (; i < end && policy->segment[i].first_key == key; i++) {
-			uint32_t place = policy->segment[i].breadth;
-			open[place / WORD] ^= 1ULL << place % WORD; /* the end of one range may be the start of the next */
-		}
-		uint32_t first = first_open(open, words);
+		for (; i < end && policy->segment[i].first_key == key; i++)
+			turn_over(&open, policy->segment[i].breadth); /* the end of one range may be the start of the next */
+		uint32_t first = first_open(&open);
 		if (first == winner || key >= KEYS_END)
 			continue;
 		winner = first;
@@ -223,12 +264,12 @@ static uint32_t make_node(struct policy *policy, const struct rule *group, uint3
 	uint32_t index = policy->node_count++, end = policy->segment_count + 1;
 	struct node *node = &policy->node[index];
 	*node = (struct node){ .segment = policy->segment_count,
-			       .parent = parent,
+			       .parent = (uint16_t)parent,
 			       .prefix_length = group->alias == ALIAS_NONE ? group->prefix_length : 128 };
 	for (uint32_t i = 0; i < count; i++)
 		add_edges(policy, &end, i, &group[i]);
-	sort(&of_segments, &policy->segment[node->segment + 1], end - node->segment - 1);
-	sweep(policy, node, group, count, end);
+	sort_segments(&policy->segment[node->segment + 1], end - node->segment - 1);
+	sweep(policy, node, group, end);
 	note_directions(policy, node);
 	return index;
 }
@@ -309,7 +350,7 @@ static void compile_intervals(struct policy *policy, const struct rule *rule, ui
 	struct rule special[SPECIAL_PURPOSE_COUNT];
 	for (uint32_t i = 0; i < SPECIAL_PURPOSE_COUNT; i++)
 		special[i] = special_purpose[i];
-	sort(&of_rules, special, SPECIAL_PURPOSE_COUNT);
+	sort_rules(special, SPECIAL_PURPOSE_COUNT);
 	struct walk rules = { .rule = rule, .count = count, .policy = policy };
 	struct walk table = { .rule = special, .count = SPECIAL_PURPOSE_COUNT };
 	struct address point = { 0, 0 };
@@ -318,8 +359,10 @@ static void compile_intervals(struct policy *policy, const struct rule *rule, ui
 		walk_to(&rules, point);
 		walk_to(&table, point);
 		/* ::/0 is in the table, so something always covers the point. */
-		policy->interval[n++] =
-		    (struct interval){ point, enclosing_node(&rules, point), table.covering[table.depth - 1]->class };
+		policy->interval[n] = (struct interval){ .node = (uint16_t)enclosing_node(&rules, point),
+							 .special = table.covering[table.depth - 1]->class };
+		policy->start_high[n] = point.high;
+		policy->start_low[n++] = point.low;
 		more = false;
 		next_change(&rules, &point, &more);
 		next_change(&table, &point, &more);
@@ -333,13 +376,24 @@ bool compile_policy(struct policy *policy, struct rule *rule, uint32_t count)
 	if (count > RULE_PREFIXES_MAX)
 		return false;
 	mask_rules(rule, count);
-	sort(&of_rules, rule, count);
+	sort_rules(rule, count);
 	while (prefixes < count && rule[prefixes].alias == ALIAS_NONE)
 		prefixes++;
 	policy->node_count = policy->segment_count = 0;
 	compile_intervals(policy, rule, prefixes);
 	compile_aliases(policy, rule + prefixes, count - prefixes);
+	build_directory(policy);
 	return true;
+}
+
+static void copy_directory(struct directory *to, const struct directory *from)
+{
+	to->branch_count = from->branch_count;
+	to->slot_count = from->slot_count;
+	for (uint32_t i = 0; i < from->branch_count; i++)
+		to->branch[i] = from->branch[i];
+	for (uint32_t i = 0; i < from->slot_count; i++)
+		to->slot[i] = from->slot[i];
 }
 
 void copy_policy(struct policy *to, const struct policy *from)
@@ -347,12 +401,18 @@ void copy_policy(struct policy *to, const struct policy *from)
 	to->interval_count = from->interval_count;
 	to->node_count = from->node_count;
 	to->segment_count = from->segment_count;
+	to->root = from->root;
+	to->root4 = from->root4;
 	for (uint32_t i = 0; i < ALIASES; i++)
 		to->alias[i] = from->alias[i];
-	for (uint32_t i = 0; i < from->interval_count; i++)
+	for (uint32_t i = 0; i < from->interval_count; i++) {
 		to->interval[i] = from->interval[i];
+		to->start_high[i] = from->start_high[i];
+		to->start_low[i] = from->start_low[i];
+	}
 	for (uint32_t i = 0; i < from->node_count; i++)
 		to->node[i] = from->node[i];
 	for (uint32_t i = 0; i < from->segment_count; i++)
 		to->segment[i] = from->segment[i];
+	copy_directory(&to->directory, &from->directory);
 }

@@ -1,20 +1,20 @@
 /*
  * What the operator's rules say of a peer. Rules are compiled once: every prefix is a node, every node holds the rules of
  * its prefix as one sorted list of segments, and all prefixes together with the table of special-purpose addresses
- * (special.h) make one sorted list of intervals of addresses. A lookup is a binary search for the interval, then one
- * for the segment in each prefix from the longest on until a rule decides: thousands of rules cost a dozen steps more than one.
+ * (special.h) make one sorted list of intervals of addresses. A lookup finds the interval, then the segment in each prefix
+ * from the longest on until a rule decides. Both are found by a directory: thousands of rules cost hardly more than one.
  */
 #pragma once
-#include "core/wire/address.h"
+#include "core/policy/directory.h"
 
 enum {
 	RULES_MAX = 4096,                                          /* as written */
 	RULE_PREFIXES_MAX = 2 * RULES_MAX,                         /* what they stand for: "any" is two, "@lan" seven */
 	SPECIAL_MAX = 64,                                          /* special.h */
 	INTERVALS_MAX = 2 * (RULE_PREFIXES_MAX + SPECIAL_MAX) + 2, /* each prefix starts one interval and ends one */
-	LOOKUP_STEPS = 15,                                         /* 2^15 > INTERVALS_MAX */
+	LOOKUP_STEPS = 16,                    /* 2^15 > INTERVALS_MAX, and one to find that nothing is left */
 	SEGMENTS_MAX = 9 * RULE_PREFIXES_MAX, /* a rule starts and ends at most four; one more starts the node */
-	SEGMENT_STEPS = 17,                   /* 2^17 > SEGMENTS_MAX */
+	SEGMENT_STEPS = 18,                   /* 2^17 > SEGMENTS_MAX */
 	PREFIX_CHAIN_MAX = 130                /* prefixes of all lengths around one address */
 };
 
@@ -72,32 +72,39 @@ struct segment {
 	uint8_t reserved;
 };
 
-#define NO_NODE 0xffffffffu
+#define NO_NODE 0xffffu
 
-/* One prefix, or one alias. Its first segment starts at key 0. */
+/* One prefix, or one alias. Its first segment starts at key 0. Where there are two of something, the first is outward. */
 struct node {
 	uint32_t segment, segments;
-	uint32_t parent; /* the next shorter prefix around it that has rules, of the same family; or NO_NODE */
+	uint16_t parent;    /* the next shorter prefix around it that has rules, of the same family; or NO_NODE */
+	uint16_t branch;    /* of the directory, over its segments; 0: they are few */
+	uint16_t origin[2]; /* of directions that are in `wholly` */
+	uint8_t class[2];
 	uint8_t prefix_length;
 	uint8_t allows; /* directions in which some rule allows something */
 	uint8_t covers; /* directions in which no key is left to shorter prefixes */
-	uint8_t reserved;
+	uint8_t wholly; /* directions in which all keys fare alike */
+	uint8_t reserved[2];
 };
 
-/* From `first` to the next interval's first, exclusive. */
+/* From its start to that of the next one, exclusive. */
 struct interval {
-	struct address first;
-	uint32_t node;    /* of the longest prefix, or NO_NODE */
-	uint32_t special; /* class by special.h */
+	uint16_t node;   /* of the longest prefix, or NO_NODE */
+	uint8_t special; /* class by special.h */
+	uint8_t reserved;
 };
 
 struct policy {
 	uint32_t interval_count, node_count, segment_count;
 	uint32_t alias[ALIASES]; /* nodes, or NO_NODE; a rule on one counts as a rule for each of its hosts */
+	uint32_t root, root4;    /* branches over all intervals, and over those of IPv4 */
 	uint32_t reserved;
 	struct interval interval[INTERVALS_MAX];
+	uint64_t start_high[INTERVALS_MAX], start_low[INTERVALS_MAX]; /* apart, as those of IPv4 need one of them only */
 	struct node node[RULE_PREFIXES_MAX + ALIASES];
 	struct segment segment[SEGMENTS_MAX];
+	struct directory directory;
 };
 
 /*
@@ -105,6 +112,9 @@ struct policy {
  * Takes some milliseconds for thousands of rules.
  */
 bool compile_policy(struct policy *policy, struct rule *rule, uint32_t count);
+
+/* A part of it: policy.c has made all else. */
+void build_directory(struct policy *policy);
 
 /* What is in use, so that a policy of a few rules costs a few pages. */
 void copy_policy(struct policy *to, const struct policy *from);
@@ -139,44 +149,71 @@ INLINE uint32_t key_of(const struct contact *c)
 	return (c->inward ? KEY_INWARD : 0) | (uint32_t)c->protocol << KEY_PROTOCOL | c->port;
 }
 
-/* The index of the interval that holds the address. */
-SUBPROGRAM uint32_t find_interval(const struct policy *policy, uint64_t address_high, uint64_t address_low)
+/* The last interval of the range that does not start behind the address. */
+INLINE uint32_t find_start(const struct policy *policy, struct key_range range, struct address a, bool is_long)
+{
+	for (int i = 0; i < LOOKUP_STEPS && range.first < range.end; i++) {
+		uint32_t middle = range.first + (range.end - range.first) / 2;
+		limit_for_verifier(middle, INTERVALS_MAX);
+		if (middle >= INTERVALS_MAX)
+			break;
+		bool is_behind = a.low < policy->start_low[middle];
+		if (is_long && a.high != policy->start_high[middle])
+			is_behind = a.high < policy->start_high[middle];
+		if (is_behind)
+			range.end = middle;
+		else
+			range.first = middle + 1;
+	}
+	return range.first > 0 ? range.first - 1 : 0; /* the first one starts at :: */
+}
+
+/* Two functions, for the stack of the kernel's programs. */
+SUBPROGRAM uint32_t find_interval4(const struct policy *policy, uint64_t address_low)
+{
+	struct address a = { 0, address_low };
+	if (!is_given(policy))
+		return INTERVALS_MAX;
+	return find_start(policy, narrow(&policy->directory, policy->root4, a, false), a, false);
+}
+
+SUBPROGRAM uint32_t find_interval6(const struct policy *policy, uint64_t address_high, uint64_t address_low)
 {
 	struct address a = { address_high, address_low };
 	if (!is_given(policy))
 		return INTERVALS_MAX;
-	/* Invariant: interval[low].first <= a < interval[high].first; the first interval starts at ::. */
-	uint32_t low = 0, high = policy->interval_count;
-	for (int i = 0; i < LOOKUP_STEPS && high - low > 1; i++) {
-		uint32_t middle = low + (high - low) / 2;
-		limit_for_verifier(middle, INTERVALS_MAX);
-		if (middle >= INTERVALS_MAX)
-			break;
-		if (address_before(a, policy->interval[middle].first))
-			high = middle;
-		else
-			low = middle;
-	}
-	return low;
+	return find_start(policy, narrow(&policy->directory, policy->root, a, true), a, true);
 }
 
-/* The index of the segment of [first, first + count) that holds the key. */
-INLINE uint32_t find_segment(const struct policy *policy, uint32_t first, uint32_t count, uint32_t key)
+/* The index of the interval that holds the address. */
+INLINE uint32_t find_interval(const struct policy *policy, uint64_t address_high, uint64_t address_low)
 {
-	if (!is_given(policy))
-		return SEGMENTS_MAX;
-	uint32_t low = first, high = first + count;
-	for (int i = 0; i < SEGMENT_STEPS && high - low > 1; i++) {
-		uint32_t middle = low + (high - low) / 2;
+	struct address a = { address_high, address_low };
+	return is_ipv4(a) ? find_interval4(policy, a.low) : find_interval6(policy, a.high, a.low);
+}
+
+INLINE struct key_range segments_of(const struct node *node)
+{
+	return (struct key_range){ node->segment, node->segment + node->segments };
+}
+
+/* The index of the node's segment that holds the key. Its first one starts at key 0. */
+INLINE uint32_t find_segment(const struct policy *policy, const struct node *node, uint32_t key)
+{
+	struct key_range s = segments_of(node);
+	if (node->branch != 0)
+		s = narrow(&policy->directory, node->branch, (struct address){ 0, key }, false);
+	for (int i = 0; i < SEGMENT_STEPS && s.first < s.end; i++) {
+		uint32_t middle = s.first + (s.end - s.first) / 2;
 		limit_for_verifier(middle, SEGMENTS_MAX);
 		if (middle >= SEGMENTS_MAX)
 			break;
 		if (key < policy->segment[middle].first_key)
-			high = middle;
+			s.end = middle;
 		else
-			low = middle;
+			s.first = middle + 1;
 	}
-	return low;
+	return s.first > 0 ? s.first - 1 : 0;
 }
 
 /*
@@ -201,8 +238,11 @@ SUBPROGRAM uint64_t opinion_of(const struct policy *policy, uint32_t index, cons
 			return opinion(CLASS_ALLOWED, 0, 0);
 		return node->covers & direction ? opinion(CLASS_BLOCKED, 0, 1) : OPINION_NONE;
 	}
+	uint32_t way = c->inward ? 1 : 0;
+	if (node->wholly & direction)
+		return opinion(node->class[way], node -> origin[way], KEY_INWARD);
 	uint32_t key = key_of(c);
-	uint32_t i = find_segment(policy, node->segment, node->segments, key);
+	uint32_t i = find_segment(policy, node, key);
 	limit_for_verifier(i, SEGMENTS_MAX - 1);
 	if (i >= SEGMENTS_MAX - 1)
 		return OPINION_NONE;

@@ -46,3 +46,21 @@ folder = pathlib.Path(sys.argv[2])      # fuzz_describe: how much of the frame w
 folder.mkdir(parents=True, exist_ok=True)
 for i, line in enumerate(pathlib.Path("tests/unit/described.hex.tsv").read_text().splitlines()):
     (folder / str(i)).write_bytes(bytes(2) + bytes.fromhex(line.split("\t")[1]))
+
+folder = pathlib.Path(sys.argv[3])      # fuzz_policy: rules of twelve octets
+folder.mkdir(parents=True, exist_ok=True)
+ANY_PORT, A_PORT, NEAR = 0x27, 0x37, 0x40   # of IPv4, both ways, allowed
+
+
+def rule_seed(flags, length, number, port=443, width=0, protocol=17):
+    return bytes([flags, length, protocol, 128]) + port.to_bytes(2, "big") + width.to_bytes(2, "big") + number.to_bytes(4, "big")
+
+
+for name, seeds in {
+    "side-by-side": [rule_seed(ANY_PORT - n % 2, 32, 0x0A000001 + 3 * n) for n in range(200)],
+    "nested": [rule_seed(ANY_PORT - n % 2, n, 0x0A010203) for n in range(33)],
+    "nested-in-ipv6": [rule_seed(0x87 - n % 2, n, 1) for n in range(129)],
+    "ports": [rule_seed(A_PORT - n % 2, 8, 0x0A000001, 1 + 16 * n, n % 7) for n in range(200)],
+    "bits": [rule_seed(0x87, 128, 1)] + [rule_seed(NEAR | 7 - n % 2, 128 - n % 64, n) for n in range(128)],
+}.items():
+    (folder / name).write_bytes(b"".join(seeds))

@@ -337,6 +337,10 @@ int main(void)
 		cmocka_unit_test(thousands_of_ports_on_one_prefix),
 		cmocka_unit_test(prefixes_of_all_lengths_with_ports),
 		cmocka_unit_test(every_prefix_with_ports_of_its_own),
+		cmocka_unit_test(every_address_is_found),
+		cmocka_unit_test(thousands_of_addresses_are_as_near_as_a_few),
+		cmocka_unit_test(thousands_of_ports_are_as_near_as_a_few),
+		cmocka_unit_test(a_policy_has_a_size),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

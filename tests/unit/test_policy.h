@@ -16,3 +16,9 @@ void full_tables_are_reached_and_not_passed(void **state);
 void thousands_of_ports_on_one_prefix(void **state);
 void prefixes_of_all_lengths_with_ports(void **state);
 void every_prefix_with_ports_of_its_own(void **state);
+
+/* test_directory.c */
+void every_address_is_found(void **state);
+void thousands_of_addresses_are_as_near_as_a_few(void **state);
+void thousands_of_ports_are_as_near_as_a_few(void **state);
+void a_policy_has_a_size(void **state);
