@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""The manual on a terminal of 80 columns, as groff and as mandoc show it: without a warning, with no line that is wider, and
+"""The manual pages on a terminal of 80 columns, as groff and as mandoc show it: without a warning, with no line that is wider, and
 with every row of a table on one line, each cell below its heading.
 
-    tests/manual.py MANUAL
+    tests/manual.py MANUAL ...
 """
 
+import pathlib
 import re
 import shutil
 import subprocess
@@ -68,15 +69,14 @@ def faults_of(name, manual, source):
 
 
 def main():
-    manual = sys.argv[1]
     missing = [name for name in RENDERERS if shutil.which(name) is None]
     if missing:
         print(f"not installed: {', '.join(missing)}")
         return 77
-    with open(manual, encoding="utf-8") as file:
-        source = file.read()
-    assert len(list(tables(source))) >= 2, "no tables found: the form of the manual has changed"
-    faults = [f"{name}: {fault}" for name in RENDERERS for fault in faults_of(name, manual, source)]
+    sources = {manual: pathlib.Path(manual).read_text(encoding="utf-8") for manual in sys.argv[1:]}
+    assert sum(len(list(tables(source))) for source in sources.values()) >= 2, "no tables found: the form has changed"
+    faults = [f"{manual}: {name}: {fault}" for manual, source in sources.items() for name in RENDERERS
+              for fault in faults_of(name, manual, source)]
     print("\n".join(faults) or "the manual fits on 80 columns")
     return 1 if faults else 0
 

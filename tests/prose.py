@@ -24,8 +24,17 @@ RIDDLES = {
     r"neighbours?": "neighbor, as the RFCs write it",
     r"colours?|coloured|behaviours?": "color, behavior",
     r"lest": "two sentences",
+    r"whence": "from where, or from which",
 }
-IN_DOCUMENTS = RIDDLES | {r"as far as": "if, or where, or until"}
+# "..., for they have a tap": "for" is read as a preposition until the verb comes.
+REASON = r"for (?:(?!(?:that|which|who|whose|how|example)\b)[\w'`-]+ ){1,4}?" \
+    r"(?:is|are|was|were|has|have|had|can|cannot|could|may|might|must|will|would|does|do|did)"
+IN_DOCUMENTS = RIDDLES | {
+    r"as far as": "if, or where, or until",
+    r"(?<=, )" + REASON: "because, or two sentences",
+    r"(?-i:(?<=[.;:] )Else)": "otherwise",
+    r"guards? on(?=[.,;])": "go on judging",
+}
 # A comment, or a string that may look like one.
 COMMENT_IN_C = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'', re.S)
 COMMENT_IN_SCRIPT = re.compile(r'"""(?:.*?)"""|(?<!\S)\#[^\n]*', re.S)
@@ -71,7 +80,7 @@ def riddles_of(text, riddles):
 def faults_of(path):
     with open(path, encoding="utf-8") as file:
         lines = file.read().splitlines()
-    prose = list((prose_of_manual if path.endswith(".1") else prose_of_markdown)(lines))
+    prose = list((prose_of_manual if path.endswith((".1", ".8")) else prose_of_markdown)(lines))
     assert prose, f"{path}: no prose found"
     for number, line, may_be_wide in prose:
         if len(line) > WIDTH and not may_be_wide:

@@ -64,7 +64,7 @@ class Twin:
     def __init__(self):
         self.sent, self.seen = dict.fromkeys(OTHER, 0), dict.fromkeys(OTHER, 0)
         self.known, self.passed = {}, {}
-        self.own = {each: collections.Counter() for each in OTHER}     # those that it made itself, by the side whence they seem to come
+        self.own = {each: collections.Counter() for each in OTHER}     # those that it made itself, by the side that they seem to come from
 
     def offer(self, side, frames):
         """Sends them; gives the counters, and those that came out on the other side."""
