@@ -1,4 +1,4 @@
-/* The judge for user space, compiled once: all of it is inlined here, which takes a compiler half a minute. */
+/* The judge for user space, compiled once: all of it is inlined here, which takes a compiler ten seconds. */
 #include "core/judge/judge.h"
 #include "core/guard.h"
 

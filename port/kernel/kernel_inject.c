@@ -65,8 +65,7 @@ static void complete_at(uint8_t *upper, uint32_t octets, uint32_t field, uint64_
 {
 	if (field + 2 > octets || ((uint32_t)upper[field] << 8 | upper[field + 1]) != fold(pseudo))
 		return;
-	uint16_t sum =
-	    (uint16_t)~fold(add_words(0, upper, octets)); /* the pseudo-header is in it: it stands in the field */
+	uint16_t sum = (uint16_t)~fold(add_words(0, upper, octets)); /* with the pseudo-header, whose sum is in the field */
 	if (sum == 0)
 		sum = 0xffff; /* RFC 768: 0 means that there is none */
 	upper[field] = (uint8_t)(sum >> 8);

@@ -165,7 +165,7 @@ static char *write_error(json_t *id, int code, const char *message)
 	return line;
 }
 
-/* Ends the call. An id that was none is answered by null. */
+/* Ends the call. If the id is not valid, the answer has the id null. */
 static char *finish(struct rpc_call *call, json_t *result)
 {
 	json_t *id = json_object_get(call->request, "id");

@@ -1,4 +1,4 @@
-/* A guard is started, asked whether it stands, heard, and started again. */
+/* Starts a guard, asks it whether it judges, reads what it prints, and starts it again when it dies. */
 #include "softnet/libvirt/guard.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -5,5 +5,5 @@
 #pragma once
 #include "softnet/libvirt/domain.h"
 
-/* Fatal: they must stand, all of them, before this returns. Else the error says which one does not, and why. */
+/* Fatal: true only when all guards judge; otherwise the error says which one does not, and why. */
 bool start_keeper(const struct domain *, bool is_fatal, struct error *);

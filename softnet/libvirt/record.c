@@ -89,7 +89,7 @@ static void end_keeper(const char *uuid)
 	}
 }
 
-/* Its own words are of no interest: a guard that is gone by itself is none to take away. */
+/* What it prints does not matter: a guard that has gone by itself need not be taken away. */
 static void detach(const char *interface)
 {
 	pid_t child = fork();

@@ -1,4 +1,4 @@
-/* The two methods of the original: read the rules, and replace them as a whole. */
+/* The two methods that Tart's Softnet has, too: read the rules, and replace them as a whole. */
 #include <string.h>
 #include "softnet/guard/rules_in_force.h"
 #include "softnet/methods/control_methods.h"
