@@ -1,5 +1,7 @@
 """Runs the whole of `pytest tests/network` in a network of its own, and gives each test a fresh Network to build in."""
 
+import hashlib
+import itertools
 import os
 import pathlib
 import shutil
@@ -42,19 +44,36 @@ def pytest_collection_modifyitems(config, items):
             items[:] = [item for item in items if not item.get_closest_marker("long")]
         number, parts = map(int, part.split("/"))
         together = [item for item in items if item.get_closest_marker("together")]
-        rest = [item for item in items if not item.get_closest_marker("together")]
-        # The last part has all that belong together, and so many fewer of the rest.
-        alone = len(together) * (parts - 1)
-        own = [*rest[:alone][number - 1::parts - 1], *rest[alone:][number - 1::parts]] if number < parts else \
-            [*together, *rest[alone:][number - 1::parts]]
-        config.hook.pytest_deselected(items=[item for item in items if item not in own])
-        items[:] = own
+        # The last part begins with all that belong together, which no other part may take.
+        items[:] = [*(together if number == parts else []), *(item for item in items if item not in together)]
     if netns.inside():
         return
     why = netns.why_not() or "needs a network of its own: run pytest on tests/network"
     for item in items:
         if pathlib.Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.skip(reason=why))
+
+
+def take(items):
+    """Those that no other part has taken, one after the other. Who makes the file of a test first has it."""
+    taken = pathlib.Path(os.environ["SOFTNET_TESTS_TAKEN"])
+    for item in items:
+        try:
+            (taken / hashlib.sha256(item.nodeid.encode()).hexdigest()).touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        yield item
+
+
+def pytest_runtestloop(session):
+    """A part runs what it takes, so that all parts end at about the same time; otherwise pytest's own loop runs all."""
+    if "SOFTNET_TESTS_TAKEN" not in os.environ or session.testsfailed:
+        return None
+    for item, next_item in itertools.pairwise(itertools.chain(take(session.items), [None])):
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=next_item)
+        if session.shouldstop:
+            raise session.Interrupted(session.shouldstop)
+    return True
 
 
 @pytest.fixture
