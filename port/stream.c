@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "port/socket_rights.h"
+#include "port/stream_parcel.h"
 
 /*
  * How this works. One connection at a time, or none (fd -1). What was read stands in `in` between in_begin and in_end;
@@ -16,7 +17,6 @@
  *   fd            one connection; when that is lost, the port is gone
  */
 enum {
-	PREFIX = 4,
 	IN_SIZE = 256 << 10,
 	LENGTH_MAX = 14 + 4 + 65535, /* a VLAN tag and the longest IP packet; more is not a length but garbage */
 	ACCEPT_MAX = 8,              /* connections looked at in one service() */
@@ -70,11 +70,6 @@ static bool hang_up(struct stream *s, const char *why)
 }
 
 /* Receiving */
-
-static uint32_t length_at(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
 
 static bool is_length(uint32_t length)
 {
@@ -175,12 +170,6 @@ static bool stream_receive(struct port *port, struct packet *packets, uint32_t m
 
 /* Sending */
 
-static void keep_rest(struct stream *s, const uint8_t *bytes, size_t n)
-{
-	memcpy(s->out + s->out_end, bytes, n);
-	s->out_end += (uint32_t)n;
-}
-
 /* True when nothing of an earlier frame is left. */
 static bool flush_rest(struct stream *s, int *error)
 {
@@ -199,58 +188,50 @@ static bool flush_rest(struct stream *s, int *error)
 	return true;
 }
 
-/* After a write of `written` octets: counts the frames that went, and keeps the rest of the one that was cut. */
-static void account(struct stream *s, const struct iovec *parts, uint32_t frames, size_t written,
-		    struct send_result *result)
+/* What was not taken of a frame, `from` octets of it and its length in front. */
+static void keep_rest(struct stream *s, const struct packet *packet, size_t from)
 {
-	for (uint32_t i = 0; i < frames; i++) {
-		const struct iovec *prefix = &parts[2 * i], *frame = &parts[2 * i + 1];
-		size_t whole = prefix->iov_len + frame->iov_len;
+	uint8_t *whole = s->out;
+	write_length(whole, packet->length);
+	memcpy(whole + PREFIX, packet->bytes, packet->length);
+	s->out_begin = (uint32_t)from;
+	s->out_end = PREFIX + packet->length;
+}
+
+/* After a write of `written` octets: counts the frames that went, and keeps the rest of the one that was cut. */
+static void account(struct stream *s, const struct parcel *parcel, size_t written, struct send_result *result)
+{
+	for (uint32_t i = 0; i < parcel->frame_count; i++) {
+		size_t whole = PREFIX + parcel->frames[i]->length;
 		if (written == 0) {
-			result->full++;
-			continue;
+			result->full += parcel->frame_count - i;
+			return;
 		}
 		result->sent++;
-		if (written >= whole) {
-			written -= whole;
-			continue;
-		}
-		size_t of_prefix = written < PREFIX ? written : PREFIX, of_frame = written - of_prefix;
-		keep_rest(s, (const uint8_t *)prefix->iov_base + of_prefix, PREFIX - of_prefix);
-		keep_rest(s, (const uint8_t *)frame->iov_base + of_frame, frame->iov_len - of_frame);
-		written = 0;
+		if (written < whole)
+			keep_rest(s, parcel->frames[i], written);
+		written -= written < whole ? written : whole;
 	}
 }
 
 /* Up to BATCH_MAX frames in one call of the kernel. Gives 0 or the errno of a connection that is over. */
 static int send_frames(struct stream *s, const struct packet *packets, uint32_t n, struct send_result *result)
 {
-	uint8_t prefixes[BATCH_MAX][PREFIX];
-	struct iovec parts[2 * BATCH_MAX];
-	uint32_t frames = 0;
-
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t length = packets[i].length;
-		if (length == 0 || length > s->max_frame) {
+	struct parcel parcel;
+	parcel.part_count = 0;
+	parcel.frame_count = 0;
+	for (uint32_t i = 0; i < n; i++)
+		if (packets[i].length == 0 || packets[i].length > s->max_frame)
 			result->failed++;
-			continue;
-		}
-		uint8_t *prefix = prefixes[frames];
-		prefix[0] = (uint8_t)(length >> 24);
-		prefix[1] = (uint8_t)(length >> 16);
-		prefix[2] = (uint8_t)(length >> 8);
-		prefix[3] = (uint8_t)length;
-		parts[2 * frames] = (struct iovec){ prefix, PREFIX };
-		parts[2 * frames + 1] = (struct iovec){ (void *)(uintptr_t)packets[i].bytes, length };
-		frames++;
-	}
+		else
+			add_frame(&parcel, &packets[i]);
 	ssize_t written = 0;
-	if (frames > 0)
+	if (parcel.frame_count > 0)
 		do
-			written = stream_write(s->fd, parts, (int)(2 * frames));
+			written = stream_write(s->fd, parcel.parts, parcel.part_count);
 		while (written < 0 && errno == EINTR);
 	int error = written < 0 && !means_full(errno) ? errno : 0;
-	account(s, parts, frames, written < 0 ? 0 : (size_t)written, result);
+	account(s, &parcel, written < 0 ? 0 : (size_t)written, result);
 	return error;
 }
 

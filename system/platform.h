@@ -33,6 +33,9 @@ bool platform_own_path(char *path, size_t size);
  */
 int platform_open_beneath(int folder, const char *name, int flags);
 
+/* A descriptor that is readable when somebody opens this file; -1: this system does not tell. */
+int platform_watch_openings(int folder, const char *name);
+
 /* Differs after each boot of the machine; "" where it cannot be had. */
 enum { BOOT_ID_TEXT = 64 };
 void platform_boot_id(char text[BOOT_ID_TEXT]);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -65,6 +66,17 @@ int platform_open_beneath(int folder, const char *name, int flags)
 	if (fd < 0 && (errno == ENOSYS || errno == EPERM)) /* before Linux 5.6, or where somebody's filter knows it not */
 		return openat(folder, name, all);
 	return (int)fd;
+}
+
+int platform_watch_openings(int folder, const char *name)
+{
+	char path[300];
+	snprintf(path, sizeof path, "/proc/self/fd/%d/%s", folder, name); /* inotify knows no folders by descriptor */
+	int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (fd < 0 || inotify_add_watch(fd, path, IN_OPEN | IN_DONT_FOLLOW) >= 0)
+		return fd;
+	close(fd);
+	return -1;
 }
 
 void platform_boot_id(char text[BOOT_ID_TEXT])

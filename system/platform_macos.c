@@ -56,6 +56,13 @@ int platform_open_beneath(int folder, const char *name, int flags)
 	return openat(folder, name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 }
 
+int platform_watch_openings(int folder, const char *name)
+{
+	(void)folder;
+	(void)name;
+	return -1;
+}
+
 void platform_boot_id(char text[BOOT_ID_TEXT])
 {
 	size_t length = BOOT_ID_TEXT;

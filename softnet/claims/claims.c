@@ -6,6 +6,7 @@
 #include "core/judge/trust.h"
 #include "port/io.h"
 #include "system/log.h"
+#include "system/platform.h"
 
 enum {
 	TELL_MS = 60000, /* one conflict again */
@@ -272,7 +273,7 @@ static bool read_segment(struct claims *c, const struct port *uplink)
 const char *open_claims(struct claims *c, const char *vm, const struct claim *given, uint32_t count,
 			const struct port *uplink, const char *named)
 {
-	*c = (struct claims){ .page.pid = (uint32_t)getpid(), .named = named };
+	*c = (struct claims){ .page.pid = (uint32_t)getpid(), .named = named, .bell = -1 };
 	copy_text(c->page.vm, sizeof c->page.vm, vm);
 	read_segment(c, uplink);
 	struct claims_page page = c->page;
@@ -283,6 +284,8 @@ const char *open_claims(struct claims *c, const char *vm, const struct claim *gi
 		why = make_claims_file(&c->folder, &c->page, c->port);
 	if (!why && count > 0)
 		make_given_file(&c->folder, &page);
+	if (!why)
+		c->bell = move_above_2(platform_watch_openings(c->folder.own, c->folder.name));
 	return why;
 }
 
@@ -413,8 +416,29 @@ void follow_claims(struct claims *c, uint64_t now_ms)
 	search(&s);
 }
 
+void drain_bell(const struct claims *c)
+{
+	char events[4096];
+	while (read(c->bell, events, sizeof events) > 0)
+		continue;
+}
+
+bool claims_may_rest(const struct claims *c)
+{
+	bool is_silent = c->bell >= 0 || c->folder.file < 0;
+	for (int i = 0; i < BELLS_MAX; i++)
+		is_silent &= c->bells[i].until_ms == 0;
+	for (int i = 0; i < CONFLICTS_MAX; i++)
+		is_silent &= c->conflicts[i].pid == 0;
+	for (int i = 0; i < NOTES_MAX; i++)
+		is_silent &= c->page.item[CLAIMS_MAX + i].kind == CLAIM_NONE;
+	return is_silent;
+}
+
 void close_claims(struct claims *c)
 {
 	follow_bells(c, UINT64_MAX);
+	if (c->bell >= 0)
+		close(c->bell);
 	close_claims_folder(&c->folder);
 }

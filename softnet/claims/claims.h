@@ -36,6 +36,7 @@ struct claims {
 		uint64_t until_ms;
 	} bells[BELLS_MAX]; /* that we ring */
 	uint64_t looked_ms; /* when our own was answered */
+	int bell; /* readable when somebody opens our file, perhaps to ring; -1: it must be looked for by the clock */
 	uint64_t noted_ms[NOTES_MAX];
 	bool has_failed; /* and that was told */
 
@@ -69,6 +70,11 @@ void release_address(struct claims *, struct address);
 
 /* Once a second: whether others want what is ours, or have been given it. */
 void follow_claims(struct claims *, uint64_t now_ms);
+
+/* What has made it readable is taken; whether it was a ring, the next look says. */
+void drain_bell(const struct claims *);
+/* Nothing of it needs the clock now. */
+bool claims_may_rest(const struct claims *);
 
 /* For tests: a guard that ends leaves what the next one on this host clears away. */
 void close_claims(struct claims *);

@@ -81,3 +81,12 @@ void announce_drops(struct drop_events *events, struct announcer *a, const struc
 			    (is_last || now_ms >= events->next_ms[side][verdict]))
 				announce_drop(events, a, counters, (enum direction)side, verdict, now_ms);
 }
+
+bool has_drops_to_announce(const struct drop_events *events, const struct announcer *a, const struct counters *counters)
+{
+	for (int side = 0; side < DIRECTIONS && is_heard(a); side++)
+		for (unsigned verdict = FIRST_DROP; verdict < VERDICTS; verdict++)
+			if (counters->verdicts[side][verdict] > events->told[side][verdict])
+				return true;
+	return false;
+}

@@ -14,5 +14,8 @@ void announce_first_drop(struct drop_events *, struct announcer *, const struct 
 /* Called about once a second; at the end with `is_last`, then all that was held back is told. */
 void announce_drops(struct drop_events *, struct announcer *, const struct counters *, bool is_last, uint64_t now_ms);
 
+/* What the last minute's event holds back. */
+bool has_drops_to_announce(const struct drop_events *, const struct announcer *, const struct counters *);
+
 /* The source MAC address of what was dropped; MAC_NONE: no frame was kept. */
 uint64_t source_of_specimen(const struct specimen *);

@@ -14,6 +14,7 @@
 #include "softnet/guard/hold_relay.h"
 #include "softnet/guard/keeping.h"
 #include "softnet/guard/kernel_relay.h"
+#include "softnet/guard/resting.h"
 #include "softnet/guard/rules_in_force.h"
 #include "system/log.h"
 
@@ -235,10 +236,14 @@ static void follow_state(struct relay *r)
 		keep_state(r, false);
 }
 
+/* For poll(2): -1 until something happens. */
 static int time_to_sleep(struct relay *r)
 {
-	uint64_t until = r->tick_ms + TICK_MS, control_ms = control_deadline_ms(&r->control);
+	enum { LONGEST_MS = 24 * 3600 * 1000 };
+	uint64_t tick_ms = may_rest(r) ? UINT64_MAX : r->tick_ms + TICK_MS;
+	uint64_t until = tick_ms, control_ms = control_deadline_ms(&r->control);
 	uint64_t uplink_ms = uplink_deadline_ms(&r->uplink, r->now_ms);
+	r->sleeps_for_tick = false;
 	if (r->expires_ms < until)
 		until = r->expires_ms;
 	if (control_ms < until)
@@ -252,7 +257,11 @@ static int time_to_sleep(struct relay *r)
 		if (deadline < until)
 			until = deadline;
 	}
-	return until > r->now_ms ? (int)(until - r->now_ms) : 0;
+	if (until == UINT64_MAX)
+		return -1;
+	r->sleeps_for_tick = until == tick_ms;
+	uint64_t left_ms = until > r->now_ms ? until - r->now_ms : 0;
+	return left_ms < LONGEST_MS ? (int)left_ms : LONGEST_MS;
 }
 
 /* Its addresses have changed. */
@@ -265,24 +274,29 @@ static void follow_host(struct relay *r)
 /* Sleeps until something happens; sets in `is_awake` which sides have something to tell. */
 static void sleep_until_event(struct relay *r, bool is_awake[DIRECTIONS])
 {
-	enum { OWN = 4 };
+	enum { OWN = 5 };
 	struct pollfd fds[OWN + DIRECTIONS * PORT_POLL_MAX + CONTROL_POLL_MAX] = {
 		{ .fd = signal_fd(), .events = POLLIN },
 		{ .fd = r->sites.fd, .events = POLLIN },
 		{ .fd = r->channel, .events = POLLIN },
-		{ .fd = uplink_fd(&r->uplink, r->port[TO_GUEST], r->now_ms), .events = POLLIN }
+		{ .fd = uplink_fd(&r->uplink, r->port[TO_GUEST], r->now_ms), .events = POLLIN },
+		{ .fd = r->has_claims ? r->claims.bell : -1, .events = POLLIN },
 	};
 	int first[DIRECTIONS + 1] = { OWN, 0, 0 };
 	for (int side = 0; side < DIRECTIONS; side++)
 		first[side + 1] = first[side] + r->port[side]->kind->watch(r->port[side], fds + first[side]);
 	int controls = watch_control(&r->control, fds + first[DIRECTIONS]);
 	int timeout_ms = time_to_sleep(r);
-	bool has_slept = poll(fds, (nfds_t)first[DIRECTIONS] + (nfds_t)controls, timeout_ms) >= 0;
+	int awake = poll(fds, (nfds_t)first[DIRECTIONS] + (nfds_t)controls, timeout_ms);
+	bool has_slept = awake >= 0;
+	r->has_stirred = awake != 0 || !r->sleeps_for_tick;
 	if (!has_slept && errno != EINTR && errno != EAGAIN)
 		die("cannot wait for frames: %s", strerror(errno));
 	if (has_slept && fds[1].revents != 0)
 		follow_host(r);
 	r->has_uplink_news = has_slept && fds[3].revents != 0;
+	if (has_slept && fds[4].revents != 0)
+		drain_bell(&r->claims);
 	if (has_slept && fds[2].revents != 0 && !follow_channel(r->channel))
 		r->channel = -1;
 	if (has_slept)
@@ -299,6 +313,10 @@ static enum relay_end turn(struct relay *r)
 	bool is_awake[DIRECTIONS];
 	sleep_until_event(r, is_awake);
 	r->now_ms = clock_ms();
+	if (r->has_stirred)
+		r->stirred_ms = r->now_ms;
+	if (r->now_ms - r->tick_ms >= 2 * TICK_MS)
+		end_rest(r, r->tick_ms);
 	enum relay_end end = handle_signals(r);
 	for (int side = 0; side < DIRECTIONS && end == RELAY_GOES_ON; side++)
 		if (!r->port[side]->kind->service(r->port[side], r->now_ms))
@@ -322,7 +340,7 @@ static enum relay_end turn(struct relay *r)
 enum relay_end run_relay(struct relay *r)
 {
 	enum relay_end end;
-	r->now_ms = r->tick_ms = clock_ms();
+	r->now_ms = r->tick_ms = r->stirred_ms = clock_ms();
 	take_sample(&r->counters, r->now_ms);
 	announce_start(&r->announcer, r->guard.config->vm_mac, r->port[FROM_GUEST]->name, r->port[TO_GUEST]->name,
 		       r->now_ms);

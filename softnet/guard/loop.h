@@ -63,10 +63,12 @@ struct relay {
 	uint64_t now_ms; /* read once per turn */
 	uint64_t started_ms, started_wall_ms;
 	uint64_t expires_ms;                /* when the next binding does */
-	uint64_t tick_ms;                   /* the last one; about one a second */
+	uint64_t tick_ms;                   /* the last one; about one a second while anything happens: resting.h */
+	uint64_t stirred_ms;                /* when it last woke for anything else than the tick */
 	uint64_t away_since_ms[DIRECTIONS]; /* since when that port says that no frame can pass; 0: it says nothing */
 	bool has_more[DIRECTIONS];          /* the last batch was full */
 	bool has_uplink_news;
+	bool sleeps_for_tick, has_stirred;
 };
 
 enum relay_end run_relay(struct relay *);

@@ -174,13 +174,24 @@ static void add_news_of_host(struct news *n, const struct anchors *before, const
 		add_news(n, "the host's IPv6 default route %s there", now->other_router6 ? "leaves" : "does not leave");
 }
 
+static struct news news_of(const struct relay *r)
+{
+	struct news news = { .length = 0 };
+	add_news_of_ground(&news, &r->uplink.told, &r->uplink.ground);
+	add_news_of_host(&news, &r->uplink.told_anchors, &r->anchors);
+	return news;
+}
+
+bool has_uplink_news(const struct relay *r)
+{
+	return r->port[TO_GUEST]->kind->survey && news_of(r).length > 0;
+}
+
 void tell_uplink(struct relay *r)
 {
 	struct uplink_watch *w = &r->uplink;
 	const char *port = r->port[TO_GUEST]->name;
-	struct news news = { .length = 0 };
-	add_news_of_ground(&news, &w->told, &w->ground);
-	add_news_of_host(&news, &w->told_anchors, &r->anchors);
+	struct news news = news_of(r);
 	if (news.length == 0 || !take_token(&news_rate, &w->bucket, r->now_ms))
 		return; /* what is still true when there is a token is told then */
 	w->told = w->ground;

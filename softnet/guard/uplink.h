@@ -26,3 +26,5 @@ uint64_t uplink_deadline_ms(const struct uplink_watch *, uint64_t now_ms);
 void follow_uplink(struct relay *, bool is_told);
 /* About once a second: what was held back, as far as it is still true. */
 void tell_uplink(struct relay *);
+/* Whether something is. */
+bool has_uplink_news(const struct relay *);

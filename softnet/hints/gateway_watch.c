@@ -108,6 +108,11 @@ bool is_gateway_unheard(const struct gateway_watch *w, uint64_t now_ms)
 	return is_watching(w, now_ms) && w->is_wanted && now_ms >= w->since_ms + GATEWAY_DOUBT_MS;
 }
 
+bool is_about_gateway(const struct gateway_watch *w, uint64_t now_ms)
+{
+	return is_watching(w, now_ms) || (w->told_ms != 0 && w->since_ms == 0);
+}
+
 enum gateway_news follow_gateway(struct gateway_watch *w, uint64_t now_ms)
 {
 	bool was_told = w->told_ms != 0, is_heard = w->since_ms == 0;

@@ -24,6 +24,9 @@ void look_for_gateway(struct gateway_watch *, const struct trust *, enum directi
 /* The VM wants the gateway, somebody answers and is refused, and the gateway itself says nothing. */
 bool is_gateway_unheard(const struct gateway_watch *, uint64_t now_ms);
 
+/* Whether there may be something to tell yet. */
+bool is_about_gateway(const struct gateway_watch *, uint64_t now_ms);
+
 enum gateway_news { GATEWAY_NO_NEWS, GATEWAY_UNHEARD, GATEWAY_HEARD_AGAIN };
 
 /* Called about once a second: whether it is time to tell. */

@@ -1,6 +1,7 @@
 /* The command line. One table names every option; getopt_long, --help and the errors all read it. */
 #include "softnet/options/options.h"
 #include <getopt.h>
+#include <stddef.h>
 #include <string.h>
 #include "system/lease_time.h"
 #include "port/port.h"
@@ -329,7 +330,10 @@ static void set_defaults(struct options *options)
 		RATE_CLASSES(X)
 #undef X
 	};
-	memset(options, 0, sizeof *options);
+	size_t behind = offsetof(struct options, rules) + sizeof options->rules;
+	memset(options, 0, offsetof(struct options, rules));
+	memset((char *)options + behind, 0, sizeof *options - behind);
+	options->rules.count = 0; /* and no page of the thousands that there may be is touched */
 	options->vm_fd = -1;
 	options->control_fd = -1;
 	options->mtu = 1500;

@@ -1,8 +1,10 @@
 /* Stream ports over real sockets: frames behind their length, cut anywhere. */
 #include "ports.h"
+#include "port/io.h"
 #include "ports_paths.h"
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 
 static const struct port_settings guest = { .side = GUEST_SIDE, .max_frame = 1514 };
 static const struct port_settings uplink = { .side = UPLINK_SIDE, .max_frame = 1514 };
@@ -55,6 +57,66 @@ static void frames_pass_a_stream_whole(void **state)
 	for (uint32_t i = 96, at = 0; i < 100; at += 4 + 60 + i, i++) {
 		assert_true(is_frame(&(struct packet){ got + at + 4, 60 + i, false }, 60 + i, i));
 		assert_memory_equal(got + at, ((uint8_t[]){ 0, 0, 0, (uint8_t)(60 + i) }), 4);
+	}
+	port->kind->close(port);
+	close(client);
+}
+
+/* A relay's way: what comes on one stream goes out on another, except the frames that are dropped. */
+static void runs_of_frames_go_out_as_they_lie(void **state)
+{
+	(void)state;
+	static uint8_t text[BATCH_MAX * 400];
+	struct packet packets[BATCH_MAX];
+	int in, out[2];
+	uint32_t kept = 0;
+	size_t n = 0;
+	struct port *source = stream_with_client(&in);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, out), 0);
+	struct error error;
+	struct port *target = stream_open_fd(out[0], &uplink, &error);
+	assert_non_null(target);
+	for (uint32_t i = 0; i < BATCH_MAX; i++)
+		n += put_on_stream(text + n, 60 + 3 * i, i);
+	write_all(in, text, n);
+	assert_int_equal(receive_now(source, packets, BATCH_MAX), BATCH_MAX);
+	for (uint32_t i = 0; i < BATCH_MAX; i++)
+		if (i % 7 != 3 && i != BATCH_MAX - 2)
+			packets[kept++] = packets[i];
+	assert_int_equal(send_now(target, packets, kept, true).sent, kept);
+	for (uint32_t i = 0; i < BATCH_MAX; i++) {
+		uint8_t wanted[4 + 60 + 3 * BATCH_MAX], got[sizeof wanted];
+		size_t octets = put_on_stream(wanted, 60 + 3 * i, i);
+		if (i % 7 == 3 || i == BATCH_MAX - 2)
+			continue;
+		assert_int_equal(recv(out[1], got, octets, MSG_WAITALL), octets);
+		assert_memory_equal(got, wanted, octets);
+	}
+	assert_int_equal(recv(out[1], text, 1, MSG_DONTWAIT), -1);
+	source->kind->close(source);
+	target->kind->close(target);
+	close(in);
+	close(out[1]);
+}
+
+/* Whatever lies before a frame: only what is its length goes out as its length. */
+static void what_lies_between_frames_does_not_go_out(void **state)
+{
+	(void)state;
+	uint8_t memory[3 * 64 + 2 * 4] = { 0 }, got[4 + 64];
+	struct packet packets[3];
+	int client;
+	struct port *port = stream_with_client(&client);
+	for (uint32_t i = 0; i < 3; i++) {
+		make_frame(memory + i * 68, 64, i);
+		packets[i] = (struct packet){ memory + i * 68, 64, false };
+	}
+	memory[67] = 63; /* a length, but not this one's; the second one is 0 */
+	assert_int_equal(send_now(port, packets, 3, true).sent, 3);
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_int_equal(recv(client, got, sizeof got, MSG_WAITALL), sizeof got);
+		assert_memory_equal(got, ((uint8_t[]){ 0, 0, 0, 64 }), 4);
+		assert_memory_equal(got + 4, packets[i].bytes, 64);
 	}
 	port->kind->close(port);
 	close(client);
@@ -345,6 +407,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_TIME(frames_pass_a_stream_whole),
+		IN_TIME(runs_of_frames_go_out_as_they_lie),
+		IN_TIME(what_lies_between_frames_does_not_go_out),
 		IN_TIME(one_octet_at_a_time_is_a_stream_too),
 		IN_TIME(a_long_stream_stays_in_step),
 		IN_TIME(a_long_frame_is_cut_and_the_next_is_whole),
