@@ -80,6 +80,12 @@ enum verdict decide_again(struct guard *guard, enum direction direction, const s
 /* A frame has passed from the address of this binding; index as in struct decision. */
 void stamp_binding(struct guard *, uint32_t index, uint64_t now_ms);
 
+/*
+ * Before a frame that will be cut is decided about: fills in how long the parts are, how many, and how long their headers. False: what the sender says of the frame is not what stands in it, or it is
+ * nothing that is cut. A fragment is none, and behind the packet there is nothing: it would become a part of one.
+ */
+bool measure_parts(struct frame *frame, struct cut *cut);
+
 /* Neither on its way nor waiting. */
 INLINE bool is_drop(enum verdict verdict)
 {

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include "core/wire/address.h"
+#include "core/wire/frame.h"
 #include "system/error.h"
 
 enum { BATCH_MAX = 64, PORT_POLL_MAX = 4, FORWARDINGS_MAX = 64 };
@@ -20,7 +21,8 @@ enum { BATCH_MAX = 64, PORT_POLL_MAX = 4, FORWARDINGS_MAX = 64 };
 struct packet {
 	const uint8_t *bytes;
 	uint32_t length;
-	bool truncated; /* the frame was longer than max_frame; length then is max_frame + 1 */
+	bool truncated; /* the frame was longer than the port can take; length is what there is of it */
+	struct cut cut; /* as its sender says: nobody has looked whether it is true */
 };
 
 enum port_side { GUEST_SIDE, UPLINK_SIDE };
@@ -28,7 +30,8 @@ enum port_side { GUEST_SIDE, UPLINK_SIDE };
 struct port_settings {
 	enum port_side side;
 	uint32_t max_frame; /* octets, 14 + MTU */
-	bool isolation;     /* tap in a bridge: no traffic with other isolated ports */
+	bool offload;   /* tap: frames may come and go that are to be cut. Where both ports have stop_offload alone */
+	bool isolation; /* tap in a bridge: no traffic with other isolated ports */
 	bool host_loopback; /* slirp: the guest may reach services on the host's loopback address */
 	bool host_only;     /* slirp: no network at all but DHCP and exposed ports */
 	bool ipv6;          /* slirp: router advertisements and IPv6 as well */
@@ -133,6 +136,8 @@ struct port_kind {
 	bool (*send)(struct port *, const struct packet *, uint32_t n, struct send_result *);
 	/* How many more frames the kernel had no place for, in front of this port. NULL: there are none, or nobody knows. */
 	uint64_t (*lost)(struct port *);
+	/* From now on no frame comes that is to be cut, except those that wait already. NULL: none ever comes. */
+	void (*stop_offload)(struct port *);
 	/* NULL where the port knows nothing. */
 	void (*anchors)(const struct port *, struct anchors *);
 	/* NULL where no other guard can be on its network. May be another one later, where the port is moved. */

@@ -103,7 +103,9 @@ static bool take_frames(struct stream *s, struct packet *packets, uint32_t max, 
 		uint32_t wanted = wanted_octets(s, length);
 		if (!wanted)
 			return true;
-		packets[(*got)++] = (struct packet){ s->in + s->in_begin + PREFIX, wanted, length > s->max_frame };
+		packets[(*got)++] = (struct packet){ .bytes = s->in + s->in_begin + PREFIX,
+						     .length = wanted,
+						     .truncated = length > s->max_frame };
 		s->in_begin += PREFIX + wanted;
 		s->skip = length - wanted;
 	}

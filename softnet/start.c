@@ -67,11 +67,21 @@ static _Noreturn void die_of_port(const char *option, const struct error *error)
 	die("%s: %s", option, error->text);
 }
 
+/* Frames that are to be cut come and go where both ports are a kernel's, and each frame may be many. */
+static bool wants_offload(void)
+{
+	const struct port_kind *guest = options->guest ? port_kind_of(options->guest) : NULL;
+	const struct port_kind *uplink = options->uplink ? port_kind_of(options->uplink) : NULL;
+	return !options->no_offload && guest && guest->stop_offload && uplink && uplink->stop_offload &&
+	       !has_names(&options->rules) && !options->learns_names;
+}
+
 static struct port_settings settings_for(enum port_side side)
 {
 	return (struct port_settings){
 		.side = side,
 		.max_frame = 14 + options->mtu,
+		.offload = wants_offload(),
 		.isolation = wants_isolation(options),
 		/* Only by name: 0.0.0.0/0 is said by people who think of the network, not of this host's own services. */
 		.host_loopback = opens_host(&options->rules),

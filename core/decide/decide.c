@@ -43,6 +43,9 @@ enum verdict decide(struct guard *guard, enum direction direction, const struct 
 	bool to_guest = direction == TO_GUEST;
 	struct packet_facts p = { .kind = PACKET_WITHOUT_FLOW };
 	struct decision d = judge_frame(guard->config, guard->state, direction, frame, now_ms);
+	/* What the snooper would read is one message, and not what a card makes many of. */
+	if (frame->parts > 0 && d.verdict != PASS && d.verdict < FIRST_DROP)
+		d = drop(DROP_L4_MALFORMED);
 	if (d.flow != 0 && read_facts(frame, to_guest, &p))
 		d.verdict = ask_flows(guard->flows, d, to_guest, &p, now_ms);
 	if (guard->names != 0 && guard->config->has_names)

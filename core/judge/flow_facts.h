@@ -14,6 +14,7 @@ struct packet_place {
 	uint32_t at, end;
 	uint32_t datagram_id; /* as in struct packet_facts */
 	uint8_t protocol;
+	bool is_fragment;       /* the first one, too */
 	bool is_later_fragment; /* what stands at `at` is no header */
 };
 
@@ -119,14 +120,15 @@ PART bool find_packet(const struct frame *frame, struct packet_place *at)
 					     ip4.end,
 					     ip4.identification | (uint32_t)ip4.protocol << 16,
 					     ip4.protocol,
+					     is_fragment(&ip4),
 					     ip4.fragment_offset > 0 };
 		return true;
 	}
 	if (eth.type != ETHERTYPE_IPV6 || !parse_ipv6(frame, ETHERNET_HEADER, &ip6) ||
 	    walk_headers(frame, &ip6, false) != PASS)
 		return false;
-	*at = (struct packet_place){ ip6.source,   ip6.destination,        ip6.payload, ip6.end, ip6.identification,
-				     ip6.protocol, ip6.fragment_offset > 0 };
+	*at = (struct packet_place){ ip6.source,         ip6.destination, ip6.payload,        ip6.end,
+				     ip6.identification, ip6.protocol,    is_fragment6(&ip6), ip6.fragment_offset > 0 };
 	return true;
 }
 

@@ -79,10 +79,12 @@ struct buckets {
 	struct bucket of_peer[RATE_CLASSES_END - FIRST_PEER_RATE][PEER_BUCKETS];
 };
 
-INLINE bool take_token(const struct rate *rate, struct bucket *bucket, uint64_t now_ms)
+/* All of them or none. */
+INLINE bool take_tokens(const struct rate *rate, struct bucket *bucket, uint32_t tokens, uint64_t now_ms)
 {
 	if (rate->burst == 0)
 		return true;
+	uint64_t price = tokens * 1000ULL;
 	uint64_t full = (uint64_t)rate->burst * 1000;
 	uint64_t idle_ms = now_ms > bucket->filled_ms ? now_ms - bucket->filled_ms : 0;
 	/* A long idle time fills the bucket; bounding it first keeps the product in range. */
@@ -93,8 +95,13 @@ INLINE bool take_token(const struct rate *rate, struct bucket *bucket, uint64_t 
 		bucket->millitokens = sum > full ? full : sum;
 		bucket->filled_ms = now_ms;
 	}
-	if (bucket->millitokens < 1000)
+	if (bucket->millitokens < price)
 		return false;
-	bucket->millitokens -= 1000;
+	bucket->millitokens -= price;
 	return true;
+}
+
+INLINE bool take_token(const struct rate *rate, struct bucket *bucket, uint64_t now_ms)
+{
+	return take_tokens(rate, bucket, 1, now_ms);
 }

@@ -35,16 +35,18 @@ PART uint32_t place_of_peer(const struct state *state, const struct frame *frame
 	return (uint32_t)siphash_words(state->hash_key, &peer, 1);
 }
 
+/* A token for each frame that it is on the wire. */
 INLINE bool may_charge(struct view view, struct buckets *buckets, const struct frame *frame, uint8_t of, bool to_guest)
 {
-	uint32_t rate = of;
+	uint32_t rate = of, frames = frames_on_wire(frame);
 	limit_for_verifier(rate, RATE_CLASSES_END);
 	if (rate == RATE_FREE || rate >= RATE_CLASSES_END)
 		return true;
 	if (rate < FIRST_PEER_RATE)
-		return take_token(&view.config->rates[rate], &buckets->of[rate], view.now_ms);
+		return take_tokens(&view.config->rates[rate], &buckets->of[rate], frames, view.now_ms);
 	uint32_t place = place_of_peer(view.state, frame, to_guest) & (PEER_BUCKETS - 1);
-	return take_token(&view.config->rates[rate], &buckets->of_peer[rate - FIRST_PEER_RATE][place], view.now_ms);
+	return take_tokens(&view.config->rates[rate], &buckets->of_peer[rate - FIRST_PEER_RATE][place], frames,
+			   view.now_ms);
 }
 
 /* Its fate hangs on the flow or the datagram that it belongs to: PASS or a DROP. */

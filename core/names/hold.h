@@ -58,7 +58,8 @@ INLINE const struct held *held_at(const struct hold *hold, uint16_t entry)
 
 INLINE struct frame frame_of_held(const struct hold *hold, uint16_t entry)
 {
-	return (struct frame){ hold->bytes + (uint32_t)(entry - 1) * hold->slot_octets, held_at(hold, entry)->length };
+	return (struct frame){ .bytes = hold->bytes + (uint32_t)(entry - 1) * hold->slot_octets,
+			       .length = held_at(hold, entry)->length };
 }
 
 /* Those of the list that wait are to go on; copies of them stay. */

@@ -84,7 +84,7 @@ static bool put_together(struct names *names, struct stretch kept, const struct 
 {
 	uint32_t offset = p->sequence - kept.start, end = offset + octets_in(p);
 	uint32_t octets = kept.to > kept.from ? kept.to - kept.from : 0;
-	*stream = (struct frame){ names->stream, end - kept.from };
+	*stream = (struct frame){ .bytes = names->stream, .length = end - kept.from };
 	return stream->length <= NAMES_STREAM_MAX && (octets == 0 || recall(&names->hold, kept, names->stream)) &&
 	       frame_copy(p->frame, p->at + (kept.from + octets - offset), names->stream + octets,
 			  stream->length - octets);
@@ -140,7 +140,8 @@ static enum verdict read_records(struct names *names, struct name_flow *f, const
 {
 	uint32_t base = f->tcp.read;
 	while (f->tcp.fence == NO_FENCE && f->tcp.read - base < stream->length) {
-		struct frame rest = { stream->bytes + (f->tcp.read - base), stream->length - (f->tcp.read - base) };
+		struct frame rest = { .bytes = stream->bytes + (f->tcp.read - base),
+				      .length = stream->length - (f->tcp.read - base) };
 		uint32_t end = 0;
 		enum next_record next = read_next_record(&rest, 0, &end);
 		if (next == NEXT_UNKNOWN)
@@ -218,7 +219,7 @@ static enum verdict understand(struct names *names, struct name_flow *f, const s
 	enum verdict verdict = read_hello_of_tls(names, f, &stream, now_ms);
 	if (verdict != PASS)
 		return verdict;
-	struct frame rest = { stream.bytes + f->tcp.read, stream.length - f->tcp.read };
+	struct frame rest = { .bytes = stream.bytes + f->tcp.read, .length = stream.length - f->tcp.read };
 	return read_records(names, f, &rest, now_ms);
 }
 

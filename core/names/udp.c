@@ -64,7 +64,7 @@ static void recall_crypto(struct names *names, const struct name_flow *f)
 			at = packet.end;
 			if (packet.kind != QUIC_INITIAL || !open_with(names, &f->quic.first, &frame, &packet, &opened))
 				continue;
-			struct frame plain = { names->plain, opened.octets };
+			struct frame plain = { .bytes = names->plain, .length = opened.octets };
 			read_initial_frames(&plain, &names->crypto);
 		}
 	}
@@ -122,7 +122,7 @@ static enum verdict read_initial(struct names *names, const struct name_flow *f,
 		return DROP_QUIC_INITIAL;
 	if (opened.packet_number > c->largest)
 		c->largest = opened.packet_number;
-	struct frame plain = { names->plain, opened.octets };
+	struct frame plain = { .bytes = names->plain, .length = opened.octets };
 	switch (read_initial_frames(&plain, &names->crypto)) {
 	case CRYPTO_CONFLICT:
 		return DROP_HELLO_CONFLICT;
@@ -169,7 +169,7 @@ static enum verdict read_packets(struct names *names, const struct name_flow *f,
 /* Hellos in names->crypto from `read` on. PASS: all that is there is read and may pass. HELD: something is missing. */
 static enum verdict read_hellos(struct names *names, struct name_flow *f, uint32_t *read, uint64_t now_ms)
 {
-	struct frame message = { names->crypto.octets, names->crypto.prefix };
+	struct frame message = { .bytes = names->crypto.octets, .length = names->crypto.prefix };
 	for (uint32_t i = 0; i < NAMES_HELLOS_MAX && *read < names->crypto.end; i++) {
 		struct hello hello;
 		switch (read_hello(&message, *read, &hello)) {

@@ -16,6 +16,22 @@
 #endif
 
 /*
+ * What a virtual card leaves to the one who sends a frame on (OASIS virtio 1.2, 5.1.6.2): to cut it into frames of the wire's
+ * length, and to fill in the checksum of each. It stands beside the frame, and its sender need not tell the truth.
+ */
+enum cut_kind { NOT_CUT, CUT_TCP4, CUT_TCP6, CUT_UDP, CUT_UNKNOWN };
+
+/* Places are octets from the destination MAC on. All zero: the frame goes as it is. */
+struct cut {
+	enum cut_kind kind;
+	bool marks_congestion;    /* TCP: CWR is set in the first part alone (RFC 3168) */
+	uint16_t headers;         /* octets in front of the payload; the guard's own, not what the sender says */
+	uint16_t payload;         /* octets in each part but the last */
+	uint16_t checksum_start;  /* the checksum is of all from here on */
+	uint16_t checksum_offset; /* and stands so far behind that */
+};
+
+/*
  * The kernel's verifier walks every path through an inlined function again at every call, and gives up after a million
  * instructions. A SUBPROGRAM it checks once, by itself, for any arguments: these are numbers and pointers to whole structs,
  * and a pointer may be NULL as far as it knows, which is_given() asks. A PART is walked like an inlined function but has
@@ -43,6 +59,7 @@
 struct frame {
 	const uint8_t *bytes;
 	uint32_t length;
+	uint32_t longest, parts; /* where it will be cut: octets of its longest part, and how many there are; else 0 */
 };
 
 /* In the kernel a VLAN tag may stand beside the octets. */
@@ -52,10 +69,15 @@ INLINE uint16_t outer_type(const struct frame *frame, uint16_t type)
 	return type;
 }
 
-/* Octets of the longest frame that it is on the wire. In the kernel a frame may be cut into many on its way. */
+/* Octets of the longest frame that it is on the wire. It may be cut into many on its way (measure_parts()). */
 INLINE uint32_t octets_on_wire(const struct frame *frame)
 {
-	return frame->length;
+	return frame->parts > 0 ? frame->longest : frame->length;
+}
+
+INLINE uint32_t frames_on_wire(const struct frame *frame)
+{
+	return frame->parts > 0 ? frame->parts : 1;
 }
 
 /* How a SUBPROGRAM gets a frame: it takes no pointer to what has pointers in it. */

@@ -43,6 +43,12 @@ INLINE uint32_t octets_on_wire(const struct frame *frame)
 {
 	return frame->length;
 }
+
+INLINE uint32_t frames_on_wire(const struct frame *frame)
+{
+	(void)frame;
+	return 1;
+}
 #else
 struct frame {
 	struct __sk_buff *skb;
@@ -76,5 +82,12 @@ INLINE uint16_t outer_type(const struct frame *frame, uint16_t type)
 INLINE uint32_t octets_on_wire(const struct frame *frame)
 {
 	return frame->longest;
+}
+
+/* One more at most: the headers are not subtracted. */
+INLINE uint32_t frames_on_wire(const struct frame *frame)
+{
+	uint32_t payload = frame->skb->gso_size;
+	return payload > 0 ? frame->length / payload + 1 : 1;
 }
 #endif

@@ -13,12 +13,15 @@
 #include <unistd.h>
 #include "port/linux/ground.h"
 #include "port/io.h"
+#include "port/linux/tap_card.h"
 #include "port/linux/tap_segment.h"
 
 struct tap {
 	struct port port;
 	int fd;
-	struct batch batch;
+	bool has_headers; /* in front of each frame stands one of tap_card.h */
+	uint8_t *room;    /* of a batch, one frame behind the other */
+	uint32_t room_octets, longest;
 	struct ground_watch ground;
 	int counter;   /* of what the kernel lost in front of it, or -1 */
 	uint64_t lost; /* so far */
@@ -40,28 +43,57 @@ static struct tap *tap_of(struct port *port)
 
 /* Frames */
 
+/* Whole cache lines; one octet more than a frame, so that a longer one shows. */
+static uint32_t room_for(uint32_t length)
+{
+	return (length + 1 + 63) / 64 * 64;
+}
+
+/* Gives 0, or an errno. */
+static int read_frame(const struct tap *t, uint8_t *to, struct packet *packet)
+{
+	struct virtio_net_hdr header = { 0 };
+	struct iovec parts[] = { { &header, sizeof header }, { to, t->longest + 1 } };
+	ssize_t octets;
+	do
+		octets = t->has_headers ? readv(t->fd, parts, 2) : read(t->fd, to, t->longest + 1);
+	while (octets < 0 && errno == EINTR);
+	if (octets < 0)
+		return errno;
+	uint32_t in_front = t->has_headers ? sizeof header : 0;
+	uint32_t length = octets > (ssize_t)in_front ? (uint32_t)octets - in_front : 0;
+	*packet = (struct packet){ .bytes = to, .length = length, .truncated = length > t->longest };
+	if (t->has_headers)
+		packet->cut = take_card_header(&header, to, length);
+	return 0;
+}
+
 static bool tap_receive(struct port *port, struct packet *packets, uint32_t max, uint32_t *got)
 {
 	struct tap *t = tap_of(port);
-	uint32_t n = 0;
+	uint32_t n = 0, at = 0;
+	int error = 0;
 
 	if (max > BATCH_MAX)
 		max = BATCH_MAX;
-	*got = 0;
-	while (n < max) {
-		uint8_t *slot = t->batch.bytes + (size_t)n * t->batch.stride;
-		ssize_t length = read(t->fd, slot, t->batch.max_frame + 1);
-		if (length < 0 && errno == EINTR)
-			continue;
-		if (length < 0)
+	while (n < max && at + room_for(t->longest) <= t->room_octets) {
+		error = read_frame(t, t->room + at, &packets[n]);
+		if (error != 0)
 			break;
-		packets[n++] = (struct packet){ slot, (uint32_t)length, length > (ssize_t)t->batch.max_frame };
+		at += room_for(packets[n++].length);
 	}
 	*got = n;
-	if (n == max || means_full(errno) || n > 0)
+	if (n > 0 || means_full(error))
 		return true;
 	/* EBADFD: the interface was deleted. One that is down, or on its way to another namespace, says EAGAIN. */
-	return port_gone(port, "the tap was deleted: %s", strerror(errno));
+	return port_gone(port, "the tap was deleted: %s", strerror(error));
+}
+
+static ssize_t write_frame(const struct tap *t, const struct packet *packet)
+{
+	struct virtio_net_hdr header = make_card_header(&packet->cut);
+	struct iovec parts[] = { { &header, sizeof header }, { (void *)(uintptr_t)packet->bytes, packet->length } };
+	return t->has_headers ? writev(t->fd, parts, 2) : write(t->fd, packet->bytes, packet->length);
 }
 
 static bool tap_send(struct port *port, const struct packet *packets, uint32_t n, struct send_result *result)
@@ -70,7 +102,7 @@ static bool tap_send(struct port *port, const struct packet *packets, uint32_t n
 	for (uint32_t i = 0; i < n; i++) {
 		ssize_t written;
 		do
-			written = write(tap_of(port)->fd, packets[i].bytes, packets[i].length);
+			written = write_frame(tap_of(port), &packets[i]);
 		while (written < 0 && errno == EINTR);
 		if (written >= 0)
 			result->sent++;
@@ -150,7 +182,7 @@ static int attach_tap(struct tap_setup *s)
 		return -1;
 	}
 	struct ifreq request = request_for(s->name);
-	request.ifr_flags = IFF_TAP | IFF_NO_PI;
+	request.ifr_flags = IFF_TAP | IFF_NO_PI | (s->settings->offload ? IFF_VNET_HDR : 0);
 	s->created = if_nametoindex(s->name) == 0;
 	if (ioctl(fd, TUNSETIFF, &request) < 0) {
 		int error = errno;
@@ -162,9 +194,11 @@ static int attach_tap(struct tap_setup *s)
 			setup_error(s, error == EBUSY ? "open (another process has it)" : "open", s->name);
 		return -1;
 	}
-	/* A hypervisor that had this tap before may have left offloads on: frames would come without checksums. */
-	if (ioctl(fd, TUNSETOFFLOAD, 0UL) < 0) {
-		setup_error(s, "switch off the offloads of", s->name);
+	/* A hypervisor that had this tap before may have left offloads on, and a header of another length. */
+	int header = sizeof(struct virtio_net_hdr);
+	if ((s->settings->offload && ioctl(fd, TUNSETVNETHDRSZ, &header) < 0) ||
+	    !set_card_offload(fd, s->settings->offload)) {
+		setup_error(s, "set the offloads of", s->name);
 		close(fd);
 		return -1;
 	}
@@ -306,8 +340,24 @@ static void tap_close(struct port *port)
 	if (tap_of(port)->counter >= 0)
 		close(tap_of(port)->counter);
 	close_ground(&tap_of(port)->ground);
-	batch_free(&tap_of(port)->batch);
+	free(tap_of(port)->room);
 	free(port);
+}
+
+/* Frames that will be cut are as long as an IP packet can be. A full room ends a batch, as BATCH_MAX frames do. */
+static bool make_room(struct tap *t, const struct port_settings *settings)
+{
+	enum { LONGEST = 14 + 4 + 65535, ROOM = 1 << 20 };
+	t->has_headers = settings->offload;
+	t->longest = settings->offload ? LONGEST : settings->max_frame;
+	t->room_octets = settings->offload ? ROOM : BATCH_MAX * room_for(t->longest);
+	t->room = malloc(t->room_octets);
+	return t->room != NULL;
+}
+
+static void tap_stop_offload(struct port *port)
+{
+	(void)set_card_offload(tap_of(port)->fd, false);
 }
 
 static struct port *tap_open(const char *argument, const struct port_settings *settings, struct error *error)
@@ -324,7 +374,7 @@ static struct port *tap_open(const char *argument, const struct port_settings *s
 	if (fd >= 0)
 		silence_host(&s);
 	if (fd >= 0 && set_mtu(&s) && (!s.bridge[0] || join_bridge(&s)) && bring_up(&s)) {
-		done = t && batch_new(&t->batch, settings->max_frame, false);
+		done = t && make_room(t, settings);
 		if (!done)
 			report_failure(error, "out of memory");
 	}
@@ -360,6 +410,7 @@ const struct port_kind tap_port = {
 	.receive = tap_receive,
 	.send = tap_send,
 	.lost = tap_lost,
+	.stop_offload = tap_stop_offload,
 	.survey = tap_survey,
 	.ground_fd = tap_ground_fd,
 	.segment = tap_segment,

@@ -68,7 +68,7 @@ static void read_claim(struct reader *r, struct claim *claim)
 
 bool read_claims_page(const uint8_t *octets, size_t length, struct claims_page *page)
 {
-	struct frame file = { octets, (uint32_t)length };
+	struct frame file = { .bytes = octets, .length = (uint32_t)length };
 	memset(page, 0, sizeof *page);
 	if (length != PAGE_OCTETS || memcmp(octets, magic, MAGIC) != 0)
 		return false;

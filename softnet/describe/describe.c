@@ -228,7 +228,7 @@ const char *describe_frame(const uint8_t *bytes, uint32_t kept, uint32_t length,
 {
 	struct line line = { text, 0, DESCRIPTION_TEXT - MACS_TEXT };
 	struct ethernet eth;
-	struct frame frame = { bytes, kept < length ? kept : length };
+	struct frame frame = { .bytes = bytes, .length = kept < length ? kept : length };
 	text[0] = '\0';
 	if (!parse_ethernet(&frame, &eth)) {
 		say(&line, "runt of %" PRIu32 " octets%s", length, frame.length > 0 ? ": " : "");

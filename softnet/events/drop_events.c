@@ -31,7 +31,7 @@ static const char *telling_name(enum direction direction, unsigned verdict)
 
 uint64_t source_of_specimen(const struct specimen *specimen)
 {
-	struct frame frame = { specimen->bytes, specimen->kept };
+	struct frame frame = { .bytes = specimen->bytes, .length = specimen->kept };
 	struct reader r = read_from(&frame, 0, specimen->kept);
 	skip_bytes(&r, 6);
 	uint64_t source = read_be48(&r);

@@ -3,7 +3,7 @@
 
 static void drop_held(struct relay *r, const struct packet *packet, enum verdict verdict)
 {
-	struct frame frame = { packet->bytes, packet->length };
+	struct frame frame = { .bytes = packet->bytes, .length = packet->length };
 	add_rejection(&r->rejections, verdict, &frame, r->now_ms);
 	account_for_held(r, packet, verdict);
 }

@@ -123,7 +123,7 @@ static struct packet completed(const struct news *news)
 
 static enum verdict judge_waiting(struct relay *r, enum direction direction, const struct packet *packet, uint64_t at_ms)
 {
-	struct frame frame = { packet->bytes, packet->length };
+	struct frame frame = { .bytes = packet->bytes, .length = packet->length };
 	if (packet->truncated)
 		return DROP_FRAME_OVERSIZE;
 	return r->now_ms > at_ms + PATIENCE_MS ? DROP_QUEUE_FULL : decide_again(&r->guard, direction, &frame, r->now_ms);
@@ -133,7 +133,7 @@ static enum verdict judge_waiting(struct relay *r, enum direction direction, con
 static void decide_waiting(struct relay *r, enum direction direction, const struct news *news)
 {
 	const struct packet packet = completed(news);
-	struct frame frame = { packet.bytes, packet.length };
+	struct frame frame = { .bytes = packet.bytes, .length = packet.length };
 	struct send_result result = { 0, 0, 0 };
 	enum verdict verdict = judge_waiting(r, direction, &packet, news->at_ms);
 	publish_state(r->kernel, r->guard.state);
@@ -168,7 +168,7 @@ static void take_news(struct relay *r)
 {
 	const struct news *news;
 	for (int i = 0; i < NEWS_A_TURN && is_still_ours(r->kernel) && (news = next_news(r->kernel)); i++) {
-		struct frame frame = { (const uint8_t *)(news + 1), news->length };
+		struct frame frame = { .bytes = (const uint8_t *)(news + 1), .length = news->length };
 		enum direction direction = news->direction == TO_GUEST ? TO_GUEST : FROM_GUEST;
 		if (news->verdict != PASS && news->verdict < FIRST_DROP)
 			decide_waiting(r, direction, news);
@@ -194,7 +194,7 @@ static void follow_drops(struct relay *r, enum direction direction, unsigned ver
 		return;
 	count_drop(&r->counters, direction, verdict, counted - known, r->now_ms);
 	*last = r->kernel->memory->last[direction][verdict];
-	struct frame frame = { last->bytes, last->kept % (SPECIMEN_MAX + 1) };
+	struct frame frame = { .bytes = last->bytes, .length = last->kept % (SPECIMEN_MAX + 1) };
 	look_for_gateway(&r->gateway, &trust, direction, &frame, verdict);
 	if (known == 0)
 		announce_first_drop(&r->drop_events, &r->announcer, &r->counters, direction, verdict, r->now_ms);

@@ -53,11 +53,19 @@ static enum relay_end handle_signals(struct relay *r)
 	return r->command && command_has_ended(r->command) ? RELAY_COMMAND_ENDED : RELAY_GOES_ON;
 }
 
-static enum verdict decide_packet(struct relay *r, enum direction direction, const struct packet *packet)
+/* Where rules name hosts, the frames of a stream are looked into one by one: none may wait that is many. */
+static bool is_too_long(const struct relay *r, const struct packet *packet)
 {
-	struct frame frame = { packet->bytes, packet->length };
-	if (packet->truncated)
+	return packet->truncated || (packet->cut.kind != NOT_CUT && r->guard.config->has_names);
+}
+
+static enum verdict decide_packet(struct relay *r, enum direction direction, struct packet *packet)
+{
+	struct frame frame = { .bytes = packet->bytes, .length = packet->length };
+	if (is_too_long(r, packet))
 		return DROP_FRAME_OVERSIZE;
+	if (packet->cut.kind != NOT_CUT && !measure_parts(&frame, &packet->cut))
+		return DROP_L4_MALFORMED;
 	enum verdict verdict = decide(&r->guard, direction, &frame, r->now_ms);
 	if (is_drop(verdict) && direction == FROM_GUEST)
 		add_rejection(&r->rejections, verdict, &frame, r->now_ms);
@@ -83,7 +91,7 @@ static void account_for_drop(struct relay *r, enum direction direction, const st
 void account_for(struct relay *r, enum direction direction, const struct packet *packet, enum verdict verdict)
 {
 	struct trust trust = trust_of(r);
-	struct frame frame = { packet->bytes, packet->length };
+	struct frame frame = { .bytes = packet->bytes, .length = packet->length };
 	capture_frame(&r->capture, direction, &frame, verdict, r->now_ms);
 	look_for_gateway(&r->gateway, &trust, direction, &frame, verdict);
 	if (is_drop(verdict))
@@ -93,7 +101,7 @@ void account_for(struct relay *r, enum direction direction, const struct packet 
 /* A capture of all frames has it since it came, so that a replay sees it in its place. */
 void account_for_held(struct relay *r, const struct packet *packet, enum verdict verdict)
 {
-	struct frame frame = { packet->bytes, packet->length };
+	struct frame frame = { .bytes = packet->bytes, .length = packet->length };
 	if (!r->capture.wants_all)
 		capture_frame(&r->capture, FROM_GUEST, &frame, verdict, r->now_ms);
 	account_for_drop(r, FROM_GUEST, &frame, verdict);

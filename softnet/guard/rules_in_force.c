@@ -23,12 +23,22 @@ int count_allowing(const struct rule_list *rules)
 	return count;
 }
 
+/* Streams are looked into, frame by frame. */
+static void stop_offload(struct relay *r)
+{
+	for (int side = 0; side < DIRECTIONS; side++)
+		if (r->port[side] && r->port[side]->kind->stop_offload)
+			r->port[side]->kind->stop_offload(r->port[side]);
+}
+
 bool put_in_force(struct relay *r, const struct rule_list *rules, const char *who, struct error *error)
 {
 	if (r->kernel && has_names(rules))
 		return refuse(error, "%s", NAMES_WITH_ATTACH);
 	if (!change_rules(r->memory, r->options, rules, r->now_ms, error))
 		return false;
+	if (has_names(rules))
+		stop_offload(r);
 	leave_hold(r);
 	note_new_policy(r);
 	r->rules = rules;

@@ -37,7 +37,7 @@ static const struct transaction *open_question(const struct asking *a, const str
 static bool is_dhcp(const struct specimen *s, uint16_t from, uint16_t to)
 {
 	enum { ETHERTYPE_AT = 12, PROTOCOL_IN_HEADER = 9, UDP = 17 };
-	struct frame frame = { s->bytes, s->kept };
+	struct frame frame = { .bytes = s->bytes, .length = s->kept };
 	struct reader r = read_from(&frame, 0, s->kept);
 	skip_bytes(&r, ETHERTYPE_AT);
 	uint16_t type = read_be16(&r);
@@ -104,7 +104,7 @@ static bool asks_from_nothing(const struct specimen *s, unsigned verdict)
 {
 	enum { HEADER_LENGTH_AT = 14, UDP_HEADER = 8, CIADDR_AT = 12, OPTIONS_AT = 240 };
 	enum { MESSAGE_TYPE = 53, DISCOVER = 1, REQUEST = 3 };
-	struct frame frame = { s->bytes, s->kept };
+	struct frame frame = { .bytes = s->bytes, .length = s->kept };
 	struct reader r = read_from(&frame, HEADER_LENGTH_AT, s->kept);
 	uint32_t message = HEADER_LENGTH_AT + (read_u8(&r) & 15U) * 4 + UDP_HEADER;
 	r = read_from(&frame, message + CIADDR_AT, s->kept);

@@ -32,7 +32,7 @@ static struct frame whole_frame(const struct specimen *last)
 	uint32_t length = last->length < sizeof bytes ? last->length : sizeof bytes;
 	memset(bytes, 0, sizeof bytes);
 	memcpy(bytes, last->bytes, last->kept < length ? last->kept : length);
-	return (struct frame){ bytes, length };
+	return (struct frame){ .bytes = bytes, .length = length };
 }
 
 static bool read_contact4(const struct frame *frame, uint32_t kept, bool inward, struct contact *c)

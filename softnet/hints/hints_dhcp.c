@@ -26,7 +26,8 @@ static void read_message(const struct counters *counters, enum direction directi
 	const struct specimen *last = &counters->last[direction][verdict];
 	const struct whole_frame *whole = &counters->dhcp[direction];
 	bool has_whole = whole->verdict == verdict && whole->dropped_ms == last->dropped_ms;
-	struct frame frame = { has_whole ? whole->bytes : last->bytes, has_whole ? whole->length : last->kept };
+	struct frame frame = { .bytes = has_whole ? whole->bytes : last->bytes,
+			       .length = has_whole ? whole->length : last->kept };
 	*m = (struct message){ .source_mac = source_of_specimen(last) };
 	(void)parse_ipv4(&frame, ETHERNET_HEADER, &m->ip); /* of a front, what is there */
 	struct reader r = read_from(&frame, m->ip.payload, frame.length);

@@ -124,6 +124,11 @@ bool take_names(struct options *options, const char *value, struct error *error)
 	return choose(value, "learn", "enforce", &options->learns_names, error);
 }
 
+bool take_offload(struct options *options, const char *value, struct error *error)
+{
+	return choose(value, "off", "on", &options->no_offload, error);
+}
+
 bool take_ech(struct options *options, const char *value, struct error *error)
 {
 	return choose(value, "pass", "drop", &options->ech_passes, error);

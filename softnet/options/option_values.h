@@ -4,7 +4,7 @@
 
 // clang-format off
 #define OPTIONS_WITH_VALUES(X) \
-	X(vm_fd) X(vm_mac) X(net_type) X(allow) X(block) X(policy) X(inbound) X(reject) X(names) X(ech) X(dns_questions) X(expose) X(guest) X(uplink) \
+	X(vm_fd) X(vm_mac) X(net_type) X(allow) X(block) X(policy) X(inbound) X(reject) X(names) X(ech) X(offload) X(dns_questions) X(expose) X(guest) X(uplink) \
 	X(gateway) X(gateway_mac) \
 	X(dhcp_server) X(dns) X(vm_ip) X(shared_ip) X(no_dhcp) X(no_resync) X(anchors) X(client_id) X(host_names) \
 	X(arp_conflicts) X(isolation) X(ipv6) X(ipv6_iid) X(nat64) X(mtu) X(rate) X(state) X(user) X(group) X(lease_time) X(verbose) X(help) \

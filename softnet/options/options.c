@@ -18,6 +18,8 @@ const struct option_line option_lines[] = {
 	{ "shared-ip", "ADDR[/LEN],...", 0, GIVE_OFTEN, NULL, "the same, and other machines may have them, too (VRRP)",
 	  take_shared_ip },
 	{ "mtu", "N", 0, GIVE_ONCE, NULL, "longest packet, 576-65535 octets (1500)", take_mtu },
+	{ "offload", "on|off", 0, GIVE_ONCE, NULL,
+	  "between two taps: long frames that the kernel cuts behind softnet (on)", take_offload },
 	{ "uplink", "PORT", 0, GIVE_ONCE, "The network", "way to the network; see PORTS", take_uplink },
 	{ "segment", "auto|none|NAME", 0, GIVE_ONCE, NULL, "whose VMs share the network with this one (auto)",
 	  take_segment },

@@ -96,6 +96,7 @@ struct options {
 	enum inbound inbound;
 	bool reject;
 	bool ech_passes, any_question;       /* of names: --ech, --dns-questions */
+	bool no_offload;                     /* --offload off */
 	bool learns_names;                   /* --names learn */
 	int control_fd;                      /* -1: not given */
 	const char *control_path;            /* NULL: none */

@@ -42,7 +42,7 @@ bool is_cut(const struct replay_guard *replay, const struct captured *captured)
 
 enum verdict decide_captured(struct replay_guard *replay, enum direction direction, const struct captured *captured)
 {
-	struct frame frame = { captured->bytes, captured->kept };
+	struct frame frame = { .bytes = captured->bytes, .length = captured->kept };
 	if (captured->length > replay->memory.config.max_frame)
 		return DROP_FRAME_OVERSIZE; /* ports read no more of it */
 	return decide(&replay->guard, direction, &frame, replay->now_ms);

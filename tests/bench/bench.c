@@ -176,7 +176,7 @@ static double run_frames(struct bench *b)
 	build_frame(bytes);
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	for (uint32_t i = 0; i < FRAMES; i++) {
-		struct frame frame = { bytes, sizeof bytes };
+		struct frame frame = { .bytes = bytes, .length = sizeof bytes };
 		put(bytes + 30, ipv4_of_address(peer_number(flow)), 4);
 		put(bytes + 34, 1024 + flow, 2);
 		flow = (flow + 7919) % flows;

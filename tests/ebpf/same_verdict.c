@@ -34,7 +34,7 @@ static void load_state(const struct world *w)
 
 static void compare(const struct world *w, enum direction direction, const uint8_t *bytes, uint32_t length)
 {
-	struct frame frame = { bytes, length };
+	struct frame frame = { .bytes = bytes, .length = length };
 	struct decision d = judge_frame(&w->config, &w->state, direction, &frame, w->now_ms);
 	uint32_t wanted = number_of(d);
 	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = bytes, .data_size_in = length, .repeat = 1);

@@ -147,7 +147,7 @@ static enum verdict decide_exactly(struct guard *guard, enum direction direction
 	uint8_t *exact = malloc(length); /* so that the sanitizer sees a read behind the end */
 	if (length > 0)
 		memcpy(exact, data, length);
-	struct frame frame = { exact, length };
+	struct frame frame = { .bytes = exact, .length = length };
 	enum verdict verdict = decide(guard, direction, &frame, now_ms);
 	if (direction == FROM_GUEST && is_rejected(verdict))
 		reject_exactly(&frame);

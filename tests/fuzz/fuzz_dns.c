@@ -25,7 +25,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	static struct dns_answer answer;
 	struct dns_query query;
 	uint32_t length = (uint32_t)n;
-	struct frame frame = { data, length };
+	struct frame frame = { .bytes = data, .length = length };
 	if (parse_dns_query(&frame, 0, length, &query)) {
 		if (query.question_end > length || (query.question.is_host && !is_host_name(&query.question.name)))
 			abort();

@@ -14,7 +14,7 @@ static struct hello_room room;
 
 static enum reading read_as(bool is_http, const uint8_t *data, uint32_t length, struct hello *hello)
 {
-	struct frame frame = { data, length };
+	struct frame frame = { .bytes = data, .length = length };
 	if (!is_http)
 		return read_hello_records(&frame, 0, &room, hello);
 	enum reading reading = read_http_host(&frame, 0, &hello->name);
@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		    (hello.has_name && !same_name(&hello.name, &same.name)))
 			abort();
 	}
-	struct frame frame = { data, length };
+	struct frame frame = { .bytes = data, .length = length };
 	read_next_record(&frame, 0, &end);
 	read_server_hello(&frame, 0, length);
 	return 0;

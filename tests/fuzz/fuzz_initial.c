@@ -27,7 +27,8 @@ static void read_frames(const uint8_t *data, uint32_t length)
 {
 	static struct crypto_stream crypto, turned;
 	uint32_t half = length / 2;
-	struct frame first = { data, half }, second = { data + half, length - half };
+	struct frame first = { .bytes = data, .length = half },
+		     second = { .bytes = data + half, .length = length - half };
 	clear_crypto(&crypto);
 	clear_crypto(&turned);
 	if (read_initial_frames(&first, &crypto) != CRYPTO_TAKEN || read_initial_frames(&second, &crypto) != CRYPTO_TAKEN)
@@ -39,14 +40,14 @@ static void read_frames(const uint8_t *data, uint32_t length)
 	    memcmp(crypto.octets, turned.octets, crypto.prefix) != 0)
 		abort();
 	struct hello hello;
-	struct frame message = { crypto.octets, crypto.prefix };
+	struct frame message = { .bytes = crypto.octets, .length = crypto.prefix };
 	if (read_hello(&message, 0, &hello) == READING_WHOLE && hello.end > crypto.prefix)
 		abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	struct frame frame = { data, (uint32_t)n };
+	struct frame frame = { .bytes = data, .length = (uint32_t)n };
 	read_packets(&frame);
 	read_frames(data, (uint32_t)n);
 	return 0;

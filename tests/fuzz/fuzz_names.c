@@ -101,7 +101,7 @@ static enum verdict decide_exactly(struct guard *guard, enum direction direction
 	uint8_t *exact = malloc(length); /* so that the sanitizer sees a read behind the end */
 	if (length > 0)
 		memcpy(exact, data, length);
-	enum verdict verdict = decide(guard, direction, &(struct frame){ exact, length }, now_ms);
+	enum verdict verdict = decide(guard, direction, &(struct frame){ .bytes = exact, .length = length }, now_ms);
 	free(exact);
 	return verdict;
 }

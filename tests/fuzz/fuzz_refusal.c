@@ -14,7 +14,7 @@ enum { HEADERS4 = 14 + 20 + 8, HEADERS6 = 14 + 40 + 8 };
 
 static void check_refusal(const uint8_t *room, uint32_t length)
 {
-	struct frame frame = { room, length };
+	struct frame frame = { .bytes = room, .length = length };
 	struct dns_query query;
 	uint32_t headers = room[12] == 0x08 ? HEADERS4 : HEADERS6;
 	if (length > DNS_REFUSAL_MAX || length <= headers + DNS_HEADER ||
@@ -27,7 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	static const enum verdict reasons[] = { DROP_DNS_NAME, DROP_DNS_REBIND, DROP_DNS_ECH, DROP_NAMES_FULL };
 	if (n < 1)
 		return 0;
-	struct frame frame = { data + 1, (uint32_t)n - 1 };
+	struct frame frame = { .bytes = data + 1, .length = (uint32_t)n - 1 };
 	struct dns_query query;
 	if (read_dns_question(&frame, 0, frame.length, &query) &&
 	    (query.question_end > frame.length || (query.question.is_host && !is_host_name(&query.question.name))))

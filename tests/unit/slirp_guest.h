@@ -124,7 +124,7 @@ static inline struct bytes arp_frame(uint16_t operation, uint32_t target)
 
 static inline void send_frame(struct port *port, const struct bytes *b)
 {
-	assert_int_equal(send_now(port, &(struct packet){ b->at, b->n, false }, 1, true).sent, 1);
+	assert_int_equal(send_now(port, &(struct packet){ .bytes = b->at, .length = b->n }, 1, true).sent, 1);
 }
 
 /* Asking what came */

@@ -99,7 +99,7 @@ static void drop(enum direction direction, unsigned verdict, uint64_t now_ms)
 	static const uint8_t frame[60] = { 255, 255, 255, 255, 255, 255, 0x52, 0x54, 0, 0, 0, 10, 8, 6 };
 	bool is_first = counters.verdicts[direction][verdict] == 0;
 	count_drop(&counters, direction, verdict, 1, now_ms);
-	keep_specimen(&counters, direction, verdict, &(struct frame){ frame, sizeof frame }, now_ms);
+	keep_specimen(&counters, direction, verdict, &(struct frame){ .bytes = frame, .length = sizeof frame }, now_ms);
 	if (is_first)
 		announce_first_drop(&events, &announcer, &counters, direction, verdict, now_ms);
 }

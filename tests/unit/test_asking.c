@@ -86,7 +86,7 @@ static void drop(enum direction direction, unsigned verdict, uint8_t from_port, 
 	bytes[14 + header_words * 4 + 1] = from_port;
 	bytes[14 + header_words * 4 + 3] = to_port;
 	count_drop(&counters, direction, verdict, 1, now_ms);
-	keep_specimen(&counters, direction, verdict, &(struct frame){ bytes, sizeof bytes }, now_ms);
+	keep_specimen(&counters, direction, verdict, &(struct frame){ .bytes = bytes, .length = sizeof bytes }, now_ms);
 }
 
 static void told_after_ten_seconds_and_each_minute(void **unused)
@@ -221,7 +221,7 @@ static void drop_message(unsigned verdict, uint8_t type, uint32_t ciaddr)
 	bytes[54] = (uint8_t)(ciaddr >> 24);
 	memcpy(bytes + 278, (uint8_t[]){ 99, 130, 83, 99, 53, 1, type }, 7);
 	count_drop(&counters, FROM_GUEST, verdict, 1, now_ms);
-	keep_specimen(&counters, FROM_GUEST, verdict, &(struct frame){ bytes, sizeof bytes }, now_ms);
+	keep_specimen(&counters, FROM_GUEST, verdict, &(struct frame){ .bytes = bytes, .length = sizeof bytes }, now_ms);
 }
 
 /* An installer or another system was started, and the lease of the one before still runs. */

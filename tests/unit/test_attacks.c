@@ -80,7 +80,7 @@ static bool is_ipv6_row(const char *id)
 
 static enum verdict play(struct world *w, const struct row *row)
 {
-	struct frame frame = { row->frame, row->length };
+	struct frame frame = { .bytes = row->frame, .length = row->length };
 	return decide(&w->guard, strcmp(row->direction, "g2n") == 0 ? FROM_GUEST : TO_GUEST, &frame, w->now_ms);
 }
 

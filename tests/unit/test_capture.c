@@ -157,7 +157,7 @@ static struct summary read_capture(const char *name)
 
 static void capture_one(unsigned verdict)
 {
-	capture_frame(capture, FROM_GUEST, &(struct frame){ frame, FRAME }, verdict, relay.now_ms);
+	capture_frame(capture, FROM_GUEST, &(struct frame){ .bytes = frame, .length = FRAME }, verdict, relay.now_ms);
 }
 
 /* Tests */
@@ -169,8 +169,8 @@ static void blocks_are_those_of_the_standard(void **unused)
 	(void)unused;
 	start();
 	relay.now_ms += 77;
-	capture_frame(capture, TO_GUEST, &(struct frame){ frame, 61 }, DROP_DST_PRIVATE, relay.now_ms);
-	capture_frame(capture, FROM_GUEST, &(struct frame){ frame, 0 }, PASS, relay.now_ms);
+	capture_frame(capture, TO_GUEST, &(struct frame){ .bytes = frame, .length = 61 }, DROP_DST_PRIVATE, relay.now_ms);
+	capture_frame(capture, FROM_GUEST, &(struct frame){ .bytes = frame, .length = 0 }, PASS, relay.now_ms);
 	finish_capture(capture, relay.now_ms);
 	open_capture(path);
 	assert_true(next_block(&b) && b.type == SECTION_TYPE && number(b.body) == 0x1a2b3c4d && number(b.body + 4) == 1);

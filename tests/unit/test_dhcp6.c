@@ -60,7 +60,7 @@ static void client_addresses(void **state)
 	assert_int_equal(from_guest(&w), PASS);
 	/* The snooper sees to it itself. */
 	put_client_message6(&w, &(struct dhcp6_spec){ .type = SOLICIT, .ip_from = GUEST_SLAAC });
-	assert_int_equal(snoop_dhcp6_client(&w.guard, &(struct frame){ w.frame, w.length }, w.now_ms),
+	assert_int_equal(snoop_dhcp6_client(&w.guard, &(struct frame){ .bytes = w.frame, .length = w.length }, w.now_ms),
 			 DROP_DHCP6_ADDRESSING);
 }
 

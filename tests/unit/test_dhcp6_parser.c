@@ -12,7 +12,7 @@ static struct dhcp6 m;
 
 static bool parses(void)
 {
-	struct frame frame = { w.frame, w.length };
+	struct frame frame = { .bytes = w.frame, .length = w.length };
 	return parse_dhcp6(&frame, DHCP6_AT, w.length, &m);
 }
 

@@ -14,7 +14,7 @@ static struct world w, quoted;
 
 static bool facts_of(const struct world *of, bool to_guest, struct packet_facts *facts)
 {
-	struct frame frame = { of->frame, of->length };
+	struct frame frame = { .bytes = of->frame, .length = of->length };
 	memset(facts, 0xa5, sizeof *facts);
 	return read_facts(&frame, to_guest, facts);
 }
@@ -282,7 +282,7 @@ void random_frames_have_facts_or_none(void **state)
 		assert_non_null(exact);
 		memcpy(exact + 1, w.frame, length); /* an odd place, and an exact end */
 		struct packet_facts f, g;
-		struct frame frame = { exact + 1, length };
+		struct frame frame = { .bytes = exact + 1, .length = length };
 		memset(&f, 0, sizeof f);
 		memset(&g, 0, sizeof g);
 		bool a = read_facts(&frame, c.to_guest, &f), b = read_facts(&frame, c.to_guest, &g);

@@ -169,12 +169,12 @@ static void fragments_of_answers(void **state)
 /* All pieces that can be cut at octets 0, 8, 16, 24, 32: with one of two ports in those that hold them. */
 enum { BLOCK = 8, BLOCKS = 6, PIECES_MAX = 64, STEPS = 3 };
 
-struct cut {
+struct slice {
 	struct piece piece;
 	uint16_t port;
 };
 
-static struct cut cuts[PIECES_MAX];
+static struct slice cuts[PIECES_MAX];
 static uint32_t cut_count;
 
 static void list_cuts(void)
@@ -189,15 +189,15 @@ static void list_cuts(void)
 				if (ends[e] <= first)
 					continue;
 				cuts[cut_count++] =
-				    (struct cut){ { 0, first * BLOCK, (ends[e] - first) * BLOCK, kind % 2 },
-						  kind / 2 ? REFUSED_PORT : ALLOWED_PORT };
+				    (struct slice){ { 0, first * BLOCK, (ends[e] - first) * BLOCK, kind % 2 },
+						    kind / 2 ? REFUSED_PORT : ALLOWED_PORT };
 			}
 }
 
 /* The port of what a receiver puts together; 0: nothing yet. last_wins: which of two copies of a block it takes. */
-static uint16_t port_of_datagram(const struct cut *const *got, uint32_t n, bool last_wins)
+static uint16_t port_of_datagram(const struct slice *const *got, uint32_t n, bool last_wins)
 {
-	const struct cut *block[BLOCKS] = { NULL };
+	const struct slice *block[BLOCKS] = { NULL };
 	uint32_t end = 0;
 	for (uint32_t i = 0; i < n; i++) {
 		const struct piece *p = &got[i]->piece;
@@ -215,12 +215,12 @@ static uint16_t port_of_datagram(const struct cut *const *got, uint32_t n, bool 
 
 static void try_sequence(uint32_t way_number, const uint32_t *order)
 {
-	const struct cut *got[STEPS];
+	const struct slice *got[STEPS];
 	uint32_t n = 0;
 	bool may_follow = false;
 	last_id = (last_id + 1) & 0xffff;
 	for (uint32_t i = 0; i < STEPS; i++) {
-		struct cut *cut = &cuts[order[i]];
+		struct slice *cut = &cuts[order[i]];
 		struct call c = way(way_number, cut->port);
 		cut->piece.id = last_id;
 		enum verdict verdict = send_piece(&w, &c, &cut->piece);

@@ -63,7 +63,7 @@ static void arp(enum direction direction, uint64_t mac, uint32_t sender, uint32_
 	put_mac(bytes + 22, mac);
 	put_ipv4(bytes + 28, sender);
 	put_ipv4(bytes + 38, target);
-	look_for_gateway(&watch, &trust, direction, &(struct frame){ bytes, sizeof bytes }, verdict);
+	look_for_gateway(&watch, &trust, direction, &(struct frame){ .bytes = bytes, .length = sizeof bytes }, verdict);
 }
 
 /* A packet of which only the MAC addresses matter. */
@@ -75,7 +75,7 @@ static void packet(enum direction direction, uint64_t from, uint64_t to, unsigne
 	put_mac(bytes, to);
 	put_mac(bytes + 6, from);
 	put_ipv4(bytes + 26, 0x01010101);
-	look_for_gateway(&watch, &trust, direction, &(struct frame){ bytes, sizeof bytes }, verdict);
+	look_for_gateway(&watch, &trust, direction, &(struct frame){ .bytes = bytes, .length = sizeof bytes }, verdict);
 }
 
 static void ask(void)
@@ -208,12 +208,14 @@ static void refuse_in_ipv6(bool by_neighbor_discovery)
 		memcpy(asks + 62, router, 16);
 		memcpy(says + 62, router, 16);
 		memcpy(advertises + 22, router, 16);
-		look_for_gateway(&watch, &trust, FROM_GUEST, &(struct frame){ asks, sizeof asks }, PASS);
+		look_for_gateway(&watch, &trust, FROM_GUEST, &(struct frame){ .bytes = asks, .length = sizeof asks },
+				 PASS);
 		if (by_neighbor_discovery)
-			look_for_gateway(&watch, &trust, TO_GUEST, &(struct frame){ says, sizeof says },
-					 DROP_ND_GATEWAY_SPOOF);
+			look_for_gateway(&watch, &trust, TO_GUEST,
+					 &(struct frame){ .bytes = says, .length = sizeof says }, DROP_ND_GATEWAY_SPOOF);
 		else
-			look_for_gateway(&watch, &trust, TO_GUEST, &(struct frame){ advertises, sizeof advertises },
+			look_for_gateway(&watch, &trust, TO_GUEST,
+					 &(struct frame){ .bytes = advertises, .length = sizeof advertises },
 					 DROP_RA_UNTRUSTED);
 	}
 	assert_true(is_gateway_unheard(&watch, trust.view.now_ms));
@@ -240,8 +242,9 @@ static void frames_that_are_cut_off(void **unused)
 		for (int i = 0; i < 4; i++) {
 			bytes[12] = (uint8_t)(types[i] >> 8);
 			bytes[13] = (uint8_t)types[i];
-			look_for_gateway(&watch, &trust, FROM_GUEST, &(struct frame){ bytes, length }, PASS);
-			look_for_gateway(&watch, &trust, TO_GUEST, &(struct frame){ bytes, length },
+			look_for_gateway(&watch, &trust, FROM_GUEST,
+					 &(struct frame){ .bytes = bytes, .length = length }, PASS);
+			look_for_gateway(&watch, &trust, TO_GUEST, &(struct frame){ .bytes = bytes, .length = length },
 					 DROP_ND_GATEWAY_SPOOF);
 		}
 	assert_true(same_address(watch.router, address_of_ipv4(GATEWAY)));

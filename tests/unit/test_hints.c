@@ -361,7 +361,7 @@ static void drop(enum direction direction, unsigned verdict, uint8_t type, const
 	memcpy(bytes + 278, (uint8_t[]){ 99, 130, 83, 99, 53, 1, type }, 7);
 	memcpy(bytes + 285, more, octets);
 	bytes[length - 1] = 255;
-	keep_specimen(&counters, direction, verdict, &(struct frame){ bytes, length }, START);
+	keep_specimen(&counters, direction, verdict, &(struct frame){ .bytes = bytes, .length = length }, START);
 	explain_message(&trust, &counters, direction, verdict, hint);
 }
 

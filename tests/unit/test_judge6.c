@@ -19,13 +19,13 @@ void bound6(void)
 
 enum verdict judged_from_guest(void)
 {
-	struct frame frame = { w.frame, w.length };
+	struct frame frame = { .bytes = w.frame, .length = w.length };
 	return judge_frame(&w.config, &w.state, FROM_GUEST, &frame, w.now_ms).verdict;
 }
 
 enum verdict judged_to_guest(void)
 {
-	struct frame frame = { w.frame, w.length };
+	struct frame frame = { .bytes = w.frame, .length = w.length };
 	return judge_frame(&w.config, &w.state, TO_GUEST, &frame, w.now_ms).verdict;
 }
 

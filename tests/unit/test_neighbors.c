@@ -112,7 +112,7 @@ static enum rate_class bucket_of(const struct group_call *g)
 	if (!c.v6 && ipv4_of_address(g->group) == IPV4_BROADCAST)
 		mac = MAC_BROADCAST;
 	set_number(0, mac, 6);
-	struct frame frame = { w.frame, w.length };
+	struct frame frame = { .bytes = w.frame, .length = w.length };
 	struct decision d = judge_frame(&w.config, &w.state, FROM_GUEST, &frame, w.now_ms);
 	return d.verdict == PASS ? (enum rate_class)d.bucket : RATE_CLASSES_END;
 }

@@ -103,7 +103,7 @@ static struct call random_call(void)
 
 static struct decision judge(const struct call *c)
 {
-	struct frame frame = { w.frame, w.length };
+	struct frame frame = { .bytes = w.frame, .length = w.length };
 	return judge_frame(&w.config, &w.state, c->to_guest ? TO_GUEST : FROM_GUEST, &frame, w.now_ms);
 }
 

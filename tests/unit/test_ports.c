@@ -36,7 +36,7 @@ static void whole_batches_pass_a_datagram_pair(void **state)
 	for (uint32_t i = 0; i < BATCH_MAX; i++) {
 		uint8_t got[2000];
 		ssize_t n = recv(peer, got, sizeof got, 0);
-		assert_true(is_frame(&(struct packet){ got, (uint32_t)n, false }, 60 + i, i));
+		assert_true(is_frame(&(struct packet){ .bytes = got, .length = (uint32_t)n }, 60 + i, i));
 	}
 	port->kind->close(port);
 	close(peer);
@@ -74,7 +74,7 @@ static void a_full_queue_is_counted_and_forgotten(void **state)
 	struct port *port = pair_port(&peer);
 
 	for (int i = 0; i < BATCH_MAX; i++)
-		packets[i] = (struct packet){ frame, sizeof frame, false };
+		packets[i] = (struct packet){ .bytes = frame, .length = sizeof frame };
 	for (int i = 0; i < 1000 && full == 0; i++) {
 		struct send_result r = send_now(port, packets, BATCH_MAX, true);
 		assert_int_equal(r.failed, 0);
@@ -98,7 +98,9 @@ static void a_frame_that_the_socket_refuses_is_failed(void **state)
 	uint8_t *frame = calloc(1, huge);
 	int peer;
 	struct port *port = pair_port(&peer);
-	struct packet packets[] = { { frame, 60, false }, { frame, (uint32_t)huge, false }, { frame, 60, false } };
+	struct packet packets[] = { { .bytes = frame, .length = 60 },
+				    { .bytes = frame, .length = (uint32_t)huge },
+				    { .bytes = frame, .length = 60 } };
 	struct send_result r = send_now(port, packets, 3, true);
 	assert_int_equal(r.sent, 2);
 	assert_int_equal(r.failed, 1);
@@ -111,7 +113,7 @@ static void a_guest_that_hung_up_is_gone(void **state)
 {
 	(void)state;
 	uint8_t frame[60] = { 0 };
-	struct packet packets[] = { { frame, 60, false }, { frame, 60, false } };
+	struct packet packets[] = { { .bytes = frame, .length = 60 }, { .bytes = frame, .length = 60 } };
 	int peer;
 	struct port *port = pair_port(&peer);
 	assert_int_equal(send(peer, frame, 60, 0), 60);
@@ -253,7 +255,7 @@ static void the_first_to_speak_is_the_guest(void **state)
 	uint8_t frame[60], got[100];
 	struct packet packets[8];
 	make_frame(frame, 60, 9);
-	struct packet mine = { frame, 60, false };
+	struct packet mine = { .bytes = frame, .length = 60 };
 	struct port *port = open_port(text_of("unixgram", "p"), &guest);
 
 	assert_int_equal(send_now(port, &mine, 1, true).full, 1); /* nobody yet */
@@ -295,7 +297,7 @@ static void an_uplink_by_datagrams_comes_back(void **state)
 {
 	(void)state;
 	uint8_t frame[60], got[100];
-	struct packet packets[8], mine = { frame, 60, false };
+	struct packet packets[8], mine = { .bytes = frame, .length = 60 };
 	struct sockaddr_un source;
 	socklen_t length = sizeof source;
 	char text[200];

@@ -354,7 +354,7 @@ static void a_worker_that_is_not_read_rests(void **state)
 	struct bytes b = arp_frame(1, HOST);
 	struct packet packets[BATCH_MAX];
 	for (int i = 0; i < BATCH_MAX; i++)
-		packets[i] = (struct packet){ b.at, b.n, false };
+		packets[i] = (struct packet){ .bytes = b.at, .length = b.n };
 	for (int i = 0; i < 2000; i++) {
 		struct send_result r = send_now(port, packets, BATCH_MAX, true);
 		assert_int_equal(r.failed, 0);

@@ -55,7 +55,7 @@ static void frames_pass_a_stream_whole(void **state)
 	size_t expected = 4 * (4 + 60) + 96 + 97 + 98 + 99;
 	assert_int_equal(recv(client, got, expected, MSG_WAITALL), expected);
 	for (uint32_t i = 96, at = 0; i < 100; at += 4 + 60 + i, i++) {
-		assert_true(is_frame(&(struct packet){ got + at + 4, 60 + i, false }, 60 + i, i));
+		assert_true(is_frame(&(struct packet){ .bytes = got + at + 4, .length = 60 + i }, 60 + i, i));
 		assert_memory_equal(got + at, ((uint8_t[]){ 0, 0, 0, (uint8_t)(60 + i) }), 4);
 	}
 	port->kind->close(port);
@@ -109,7 +109,7 @@ static void what_lies_between_frames_does_not_go_out(void **state)
 	struct port *port = stream_with_client(&client);
 	for (uint32_t i = 0; i < 3; i++) {
 		make_frame(memory + i * 68, 64, i);
-		packets[i] = (struct packet){ memory + i * 68, 64, false };
+		packets[i] = (struct packet){ .bytes = memory + i * 68, .length = 64 };
 	}
 	memory[67] = 63; /* a length, but not this one's; the second one is 0 */
 	assert_int_equal(send_now(port, packets, 3, true).sent, 3);
@@ -287,7 +287,7 @@ static void a_frame_that_was_cut_is_finished_first(void **state)
 		/* A size that no page is a multiple of, so that the end of the queue falls inside a frame. */
 		for (uint32_t i = 0; i < BATCH_MAX; i++) {
 			make_frame(frames[i], 1011, number + i);
-			packets[i] = (struct packet){ frames[i], 1011, false };
+			packets[i] = (struct packet){ .bytes = frames[i], .length = 1011 };
 		}
 		for (int i = 0; i < 200; i++) {
 			struct send_result r = send_now(port, packets, BATCH_MAX, true);
@@ -329,9 +329,10 @@ static void a_stream_without_a_peer_is_full(void **state)
 {
 	(void)state;
 	uint8_t frame[1600] = { 0 };
-	struct packet packets[] = {
-		{ frame, 60, false }, { frame, 0, false }, { frame, 1515, false }, { frame, 60, false }
-	};
+	struct packet packets[] = { { .bytes = frame, .length = 60 },
+				    { .bytes = frame, .length = 0 },
+				    { .bytes = frame, .length = 1515 },
+				    { .bytes = frame, .length = 60 } };
 	int client;
 	struct port *port = open_port(text_of("stream", "s"), &guest);
 	assert_int_equal(send_now(port, packets, 4, true).full, 4);
@@ -351,7 +352,7 @@ static void an_uplink_by_stream_comes_back(void **state)
 {
 	(void)state;
 	uint8_t text[100];
-	struct packet packets[4], mine = { text + 4, 60, false };
+	struct packet packets[4], mine = { .bytes = text + 4, .length = 60 };
 	int listener = bound_socket(SOCK_STREAM, "net");
 	listen(listener, 4);
 	struct port *port = open_port(text_of("stream", "net"), &uplink);

@@ -72,7 +72,9 @@ static void frames_pass_a_tap_both_ways(void **state)
 		assert_false(p.truncated);
 	}
 	make_ethernet(frame, 1514, 9);
-	struct packet packets[] = { { frame, 1514, false }, { frame, 3, false }, { frame, 60, false } };
+	struct packet packets[] = { { .bytes = frame, .length = 1514 },
+				    { .bytes = frame, .length = 3 },
+				    { .bytes = frame, .length = 60 } };
 	struct send_result r = send_now(port, packets, 3, true);
 	assert_int_equal(r.sent, 2);
 	assert_int_equal(r.failed, 1); /* less than a header */
@@ -117,13 +119,13 @@ static void an_interface_that_is_down_is_not_gone(void **state)
 {
 	(void)state;
 	uint8_t frame[60];
-	struct packet packet = { frame, 60, false };
+	struct packet packet = { .bytes = frame, .length = 60 };
 	make_ethernet(frame, 60, 1);
 	struct port *port = open_port("tap:t0", &guest);
 	run("ip link set t0 down");
 	while (receive_now(port, &packet, 1) == 1)
 		;
-	packet = (struct packet){ frame, 60, false };
+	packet = (struct packet){ .bytes = frame, .length = 60 };
 	assert_int_equal(send_now(port, &packet, 1, true).failed, 1);
 	run("ip link set t0 up");
 	assert_int_equal(send_now(port, &packet, 1, true).sent, 1);
@@ -136,7 +138,7 @@ static void an_interface_that_is_down_is_not_gone(void **state)
 	assert_false(alive);
 	assert_non_null(strstr(port->gone, "deleted"));
 	port->gone[0] = 0;
-	assert_int_equal(send_now(port, &(struct packet){ frame, 60, false }, 1, false).failed, 1);
+	assert_int_equal(send_now(port, &(struct packet){ .bytes = frame, .length = 60 }, 1, false).failed, 1);
 	assert_non_null(strstr(port->gone, "deleted"));
 	port->kind->close(port);
 }
@@ -150,7 +152,7 @@ static void a_tap_goes_on_working_in_another_namespace(void **state)
 	int ready[2];
 	char octet;
 	make_ethernet(frame, 60, 4);
-	struct packet mine = { frame, 60, false }, packet;
+	struct packet mine = { .bytes = frame, .length = 60 }, packet;
 	struct port *port = open_port("tap:t0", &guest);
 
 	assert_int_equal(pipe(ready), 0);

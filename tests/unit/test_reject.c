@@ -76,7 +76,7 @@ static void reject_octets(const uint8_t *bytes, uint32_t n)
 	assert_non_null(room);
 	memcpy(exact + 1, bytes, n);
 	memset(room, 0xa5, REJECTION_MAX);
-	struct frame frame = { exact + 1, n };
+	struct frame frame = { .bytes = exact + 1, .length = n };
 	length = make_rejection(&frame, room);
 	assert_true(length <= REJECTION_MAX);
 	memcpy(answer, room, REJECTION_MAX);

@@ -248,7 +248,7 @@ void guests_add_addresses_by_dad_only(void **state)
 		asked_octets = 0;
 		struct state before = w.state;
 		put_mutant(GUEST_MAC);
-		struct frame frame = { w.frame, w.length };
+		struct frame frame = { .bytes = w.frame, .length = w.length };
 		bool dad = judge_frame(&w.config, &w.state, FROM_GUEST, &frame, w.now_ms).verdict == PUNT_DAD;
 		from_guest(&w);
 		for (uint32_t b = 0; b < BINDINGS6_MAX; b++) {

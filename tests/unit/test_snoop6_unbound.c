@@ -23,7 +23,7 @@ enum verdict status_of_address(struct address a)
 {
 	bool local = a.high == LINK_LOCAL_PREFIX;
 	put_udp6(&w, a, local ? MDNS_GROUP : GLOBAL_IP6, local ? 5353 : 4000, local ? 5353 : 4000, 4);
-	struct frame frame = { w.frame, w.length };
+	struct frame frame = { .bytes = w.frame, .length = w.length };
 	enum verdict verdict = judge_frame(&w.config, &w.state, FROM_GUEST, &frame, w.now_ms).verdict;
 	return verdict == PUNT_UNBOUND ? DROP_IP6_SRC_UNBOUND : verdict;
 }

@@ -165,7 +165,7 @@ static bool tells_why_it_cannot_answer(void)
 		usleep(10000);
 	if (port->away[0] != '\0')
 		return false;
-	struct packet mine = { frame, 60, false };
+	struct packet mine = { .bytes = frame, .length = 60 };
 	struct send_result first = send_now(port, &mine, 1, true);
 	send_now(port, &mine, 1, true);
 	const char *line = strstr(reports, "cannot send to ");
@@ -224,7 +224,7 @@ static void who_never_came_is_away(void **state)
 	port->kind->close(port);
 
 	uint8_t frame[60] = { 0 };
-	struct packet mine = { frame, 60, false };
+	struct packet mine = { .bytes = frame, .length = 60 };
 	struct sockaddr_un to = address_of("d");
 	port = open_port(text_of("unixgram", "d"), &guest);
 	int vm = bound_socket(SOCK_DGRAM, "vm");

@@ -205,13 +205,13 @@ void put_server_message(struct world *w, const struct dhcp_spec *s)
 
 enum verdict from_guest(struct world *w)
 {
-	struct frame frame = { w->frame, w->length };
+	struct frame frame = { .bytes = w->frame, .length = w->length };
 	return decide(&w->guard, FROM_GUEST, &frame, w->now_ms);
 }
 
 enum verdict to_guest(struct world *w)
 {
-	struct frame frame = { w->frame, w->length };
+	struct frame frame = { .bytes = w->frame, .length = w->length };
 	return decide(&w->guard, TO_GUEST, &frame, w->now_ms);
 }
 

@@ -154,7 +154,7 @@ enum reading read_hello_records(const struct frame *stream, uint32_t at, struct 
 		uint32_t record_end = r.at + record.octets;
 		if (!gather(&r, &record, room, &gathered))
 			return READING_REFUSED;
-		struct frame message = { room->octets, gathered };
+		struct frame message = { .bytes = room->octets, .length = gathered };
 		reading = read_hello(&message, 0, hello);
 		if (reading == READING_WHOLE && (hello->end < gathered || r.at < record_end))
 			return READING_REFUSED; /* no client goes on in the same record */

@@ -51,5 +51,5 @@ static inline struct frame exact_frame(const uint8_t *bytes, uint32_t length)
 	uint8_t *copy = malloc(length > 0 ? length : 1);
 	assert(copy != NULL);
 	memcpy(copy, bytes, length);
-	return (struct frame){ copy, length };
+	return (struct frame){ .bytes = copy, .length = length };
 }

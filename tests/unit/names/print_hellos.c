@@ -33,7 +33,7 @@ static bool read_datagram(const struct frame *frame)
 			continue;
 		if (!open_initial || !open_initial(&p.destination, &p, frame->bytes, plain, &opened))
 			return false;
-		struct frame frames = { plain, opened.octets };
+		struct frame frames = { .bytes = plain, .length = opened.octets };
 		if (read_initial_frames(&frames, &crypto) != CRYPTO_TAKEN)
 			return false;
 	}
@@ -53,7 +53,7 @@ static enum reading read_quic(char *list, struct hello *hello)
 		if (!read)
 			return READING_REFUSED;
 	}
-	struct frame message = { crypto.octets, crypto.prefix };
+	struct frame message = { .bytes = crypto.octets, .length = crypto.prefix };
 	return read_hello(&message, 0, hello);
 }
 

@@ -53,10 +53,10 @@ static void examples_of_the_rfcs(void **state)
 		assert_int_equal(opened.packet_number, 2);
 		assert_int_equal(opened.packet_number_octets, 4);
 		assert_memory_equal(plain, frames.bytes, frames.length);
-		struct frame content = { plain, opened.octets };
+		struct frame content = { .bytes = plain, .length = opened.octets };
 		clear_crypto(&crypto);
 		assert_int_equal(read_initial_frames(&content, &crypto), CRYPTO_TAKEN);
-		struct frame message = { crypto.octets, crypto.prefix };
+		struct frame message = { .bytes = crypto.octets, .length = crypto.prefix };
 		assert_int_equal(read_hello(&message, 0, &hello), READING_WHOLE);
 		assert_int_equal(hello.end, crypto.prefix);
 		assert_memory_equal(hello.name.text, "example.com", 11);
@@ -137,7 +137,7 @@ static void kinds(void **state)
 	put_hex(&o, "c00000000100000000"
 		    "e00000000100000199"
 		    "40aa");
-	struct frame frame = { o.bytes, o.length };
+	struct frame frame = { .bytes = o.bytes, .length = o.length };
 	assert_true(has_handshake_packet(&frame, 0, o.length));
 	assert_false(has_handshake_packet(&frame, 0, 9));
 	assert_int_equal(parse(9).kind, QUIC_HANDSHAKE);

@@ -83,7 +83,7 @@ static void questions(void **state)
 	nw.w.frame[17] = (uint8_t)(nw.w.length - 14);
 	nw.w.frame[39] = (uint8_t)(nw.w.length - 34);
 	assert_int_equal(refuse_it(FROM_GUEST, DROP_DNS_NAME, to, &length), 5);
-	struct reader r = read_from(&(struct frame){ to, length }, HEADERS + DNS_HEADER + 18, length);
+	struct reader r = read_from(&(struct frame){ .bytes = to, .length = length }, HEADERS + DNS_HEADER + 18, length);
 	static const uint8_t opt[] = { 0, 0, 41, 0x04, 0xd0, 0, 0, 0, 0 };
 	assert_memory_equal(to + r.at, opt, sizeof opt);
 	assert_int_equal(number_at(to + HEADERS + 10, 2), 1);

@@ -205,7 +205,7 @@ static void whatever_is_sent(void **state)
 		uint32_t length = 0;
 		while (length < sizeof seen && is_seen[length])
 			length++;
-		struct frame stream = { seen, length };
+		struct frame stream = { .bytes = seen, .length = length };
 		struct hello hello;
 		if (length == 0)
 			continue;

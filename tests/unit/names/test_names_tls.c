@@ -67,7 +67,7 @@ static void servers(void **state)
 	for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		o.length = 0;
 		put_hex(&o, cases[i].hex);
-		struct frame frame = { o.bytes, o.length };
+		struct frame frame = { .bytes = o.bytes, .length = o.length };
 		assert_int_equal(read_server_hello(&frame, 0, o.length), cases[i].says);
 		if (cases[i].says != SERVER_UNKNOWN)
 			assert_int_equal(read_server_hello(&frame, 0, SERVER_HELLO_FRONT), cases[i].says);

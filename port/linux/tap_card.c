@@ -1,0 +1,89 @@
+/* How a tap says that a frame will be cut, and that a checksum is still to be made. */
+#include "port/linux/tap_card.h"
+#include <errno.h>
+#include <linux/if_tun.h>
+#include <sys/ioctl.h>
+
+/* Newer than some headers: Linux 6.2. */
+enum { OFFLOAD_UDP4 = 0x20, OFFLOAD_UDP6 = 0x40, UDP_PARTS = 5 };
+
+/* RFC 1071. The field itself holds the sum of the pseudo-header. */
+static uint16_t sum_from(const uint8_t *bytes, uint32_t length)
+{
+	uint64_t sum = 0;
+	uint32_t at = 0;
+	for (; at + 1 < length; at += 2)
+		sum += (uint32_t)bytes[at] << 8 | bytes[at + 1];
+	if (at < length)
+		sum += (uint32_t)bytes[at] << 8;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+static bool fill_in_checksum(uint8_t *bytes, uint32_t length, uint32_t start, uint32_t offset)
+{
+	if (start > length || start + offset + 2 > length)
+		return false;
+	uint16_t sum = (uint16_t)~sum_from(bytes + start, length - start);
+	if (sum == 0)
+		sum = 0xffff; /* RFC 768: 0 would mean that there is none. Elsewhere it is the same number */
+	bytes[start + offset] = (uint8_t)(sum >> 8);
+	bytes[start + offset + 1] = (uint8_t)sum;
+	return true;
+}
+
+static enum cut_kind kind_of(uint8_t type)
+{
+	switch (type) {
+	case VIRTIO_NET_HDR_GSO_TCPV4:
+		return CUT_TCP4;
+	case VIRTIO_NET_HDR_GSO_TCPV6:
+		return CUT_TCP6;
+	case UDP_PARTS:
+		return CUT_UDP;
+	default:
+		return CUT_UNKNOWN;
+	}
+}
+
+struct cut take_card_header(const struct virtio_net_hdr *header, uint8_t *bytes, uint32_t length)
+{
+	bool wants_checksum = (header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) != 0;
+	bool marks_congestion = (header->gso_type & VIRTIO_NET_HDR_GSO_ECN) != 0;
+	uint8_t type = header->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
+	if (header->gso_type == VIRTIO_NET_HDR_GSO_NONE) {
+		bool is_whole = !wants_checksum ||
+				fill_in_checksum(bytes, length, header->csum_start, header->csum_offset);
+		return (struct cut){ .kind = is_whole ? NOT_CUT : CUT_UNKNOWN };
+	}
+	return (struct cut){ .kind = wants_checksum ? kind_of(type) : CUT_UNKNOWN,
+			     .marks_congestion = marks_congestion,
+			     .payload = header->gso_size,
+			     .checksum_start = header->csum_start,
+			     .checksum_offset = header->csum_offset };
+}
+
+struct virtio_net_hdr make_card_header(const struct cut *cut)
+{
+	static const uint8_t types[] = {
+		[NOT_CUT] = VIRTIO_NET_HDR_GSO_NONE, [CUT_TCP4] = VIRTIO_NET_HDR_GSO_TCPV4, [CUT_TCP6] = VIRTIO_NET_HDR_GSO_TCPV6, [CUT_UDP] = UDP_PARTS
+	};
+	if (cut->kind == NOT_CUT || cut->kind == CUT_UNKNOWN)
+		return (struct virtio_net_hdr){ 0 };
+	bool is_marked = cut->marks_congestion && cut->kind != CUT_UDP;
+	return (struct virtio_net_hdr){ .flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+					.gso_type = types[cut->kind] | (is_marked ? VIRTIO_NET_HDR_GSO_ECN : 0),
+					.hdr_len = cut->headers,
+					.gso_size = cut->payload,
+					.csum_start = cut->checksum_start,
+					.csum_offset = cut->checksum_offset };
+}
+
+bool set_card_offload(int fd, bool is_on)
+{
+	unsigned long tcp = is_on ? TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN : 0;
+	if (is_on && ioctl(fd, TUNSETOFFLOAD, tcp | OFFLOAD_UDP4 | OFFLOAD_UDP6) == 0)
+		return true;
+	return ioctl(fd, TUNSETOFFLOAD, tcp) == 0;
+}
