@@ -52,10 +52,12 @@ fuzz:
 	$(MAKE) -s -j2 -f tests/fuzz/Makefile
 	$(MAKE) -f tests/fuzz/Makefile fuzz FUZZ_SECONDS=$(FUZZ_SECONDS)
 
-# What rules and flows cost, as ratios.
-bench: build/build.ninja
+# What rules and flows cost, as ratios; and a frame on a stream, beside the barest relay. With PAGE=docs/relay.md the table of that
+# page is written anew.
+bench: program
 	meson compile -C build bench
 	build/tests/bench
+	tests/bench/stream.py build/bench-stream 9 $(PAGE)
 
 # What a guard in the kernel costs beside a plain bridge, nftables and a guard that relays; as root. docs/performance.md.
 bench-attach: program

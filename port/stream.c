@@ -259,10 +259,15 @@ static bool stream_send(struct port *port, const struct packet *packets, uint32_
 
 /* Connecting */
 
-static bool hung_up(int fd)
+/*
+ * Whether somebody waits whom we may take: what a client left that has hung up is read first. Asked before accept(2), which makes a
+ * socket before it finds that there is nobody.
+ */
+static bool may_accept(const struct stream *s)
 {
-	struct pollfd p = { .fd = fd, .events = POLLHUP }; /* macOS tells it only to a caller that asks */
-	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR));
+	struct pollfd look[] = { { .fd = s->listener, .events = POLLIN },
+				 { .fd = s->fd, .events = POLLHUP } }; /* macOS tells it only to a caller that asks */
+	return poll(look, 2, 0) > 0 && (look[0].revents & POLLIN) && !(look[1].revents & (POLLHUP | POLLERR));
 }
 
 static void take_client(struct stream *s, int fd)
@@ -288,8 +293,8 @@ static bool was_a_question(int fd)
 static void accept_clients(struct stream *s)
 {
 	for (int i = 0; i < ACCEPT_MAX; i++) {
-		if (s->fd >= 0 && hung_up(s->fd))
-			return; /* what the old client left is read first; the new one waits in the queue */
+		if (!may_accept(s))
+			return;
 		int fd = move_above_2(accept(s->listener, NULL, NULL));
 		if (fd < 0)
 			return;

@@ -38,7 +38,7 @@ static enum relay_end end_of(const struct relay *r, const struct port *port)
 static enum relay_end handle_signals(struct relay *r)
 {
 	struct arrived_signal arrived;
-	while (next_signal(&arrived)) {
+	while (r->has_signal && next_signal(&arrived)) {
 		if (arrived.number == SIGUSR1)
 			print_summary(&r->counters, r->questions.sent, r->guard.state, r->now_ms);
 		else if (arrived.number == SIGCHLD)
@@ -302,6 +302,7 @@ static void sleep_until_event(struct relay *r, bool is_awake[DIRECTIONS])
 		die("cannot wait for frames: %s", strerror(errno));
 	if (has_slept && fds[1].revents != 0)
 		follow_host(r);
+	r->has_signal = !has_slept || fds[0].revents != 0;
 	r->has_uplink_news = has_slept && fds[3].revents != 0;
 	if (has_slept && fds[4].revents != 0)
 		drain_bell(&r->claims);

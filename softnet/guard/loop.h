@@ -68,6 +68,7 @@ struct relay {
 	uint64_t away_since_ms[DIRECTIONS]; /* since when that port says that no frame can pass; 0: it says nothing */
 	bool has_more[DIRECTIONS];          /* the last batch was full */
 	bool has_uplink_news;
+	bool has_signal;
 	bool sleeps_for_tick, has_stirred;
 };
 
