@@ -35,6 +35,7 @@ struct port_settings {
 	bool host_loopback; /* slirp: the guest may reach services on the host's loopback address */
 	bool host_only;     /* slirp: no network at all but DHCP and exposed ports */
 	bool ipv6;          /* slirp: router advertisements and IPv6 as well */
+	bool sandbox_off;   /* slirp: its processes keep all system calls */
 	uint64_t guest_mac; /* slirp: where exposed UDP ports lead to */
 };
 
@@ -171,6 +172,7 @@ struct port {
 	char name[224]; /* as the user wrote it */
 	char gone[160]; /* why service/receive/send said false */
 	char away[240]; /* why no frame can pass now, though they may again; "": nothing is known to stand in the way */
+	pid_t child;    /* a process of its own, which it ends when it is closed; 0: none */
 };
 
 /*

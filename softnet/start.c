@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "softnet/setup/anchors.h"
 #include "softnet/guard/claiming.h"
+#include "softnet/confining.h"
 #include "system/clock.h"
 #include "softnet/launch/command.h"
 #include "softnet/capture/capture_options.h"
@@ -87,6 +88,7 @@ static struct port_settings settings_for(enum port_side side)
 		.host_loopback = opens_host(&options->rules),
 		.host_only = options->host_only,
 		.ipv6 = wants_ipv6(options, NULL),
+		.sandbox_off = options->sandbox_off,
 		.guest_mac = options->vm_mac,
 	};
 }
@@ -406,7 +408,8 @@ static int prepare(struct error *error)
 	make_plan();
 	open_all(WITH_ROOT);
 	if (options->wanted == WANT_RUN)
-		fork_keeper(&command, options->command, &identities, peer_fd, options->vm_mac);
+		fork_keeper(&command, options->command, &(struct keeper_wish){ &identities, options->sandbox_off },
+			    peer_fd, options->vm_mac);
 	open_all(BEHIND_FORK);
 	prepare_claims(&relay, options, relay.port[TO_GUEST]);
 	drop_privileges(&identities);
@@ -427,6 +430,7 @@ static int prepare(struct error *error)
 		start_kernel_relay(&relay);
 	if (options->wanted != WANT_RUN && options->vm_fd == 0)
 		relay.parent = parent; /* Tart's form */
+	confine_guard(&relay);
 	return options->wanted == WANT_RUN ? start_command(&command) : EXIT_OK;
 }
 

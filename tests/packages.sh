@@ -20,6 +20,7 @@ demo,check      pkgconf               pkgconf
 demo,check      libslirp-dev          libslirp    the uplink that needs no root
 demo,check      libglib2.0-dev        -           slirp.pc wants it; libslirp-dev forgets to say so
 demo,check      libjansson-dev        jansson     JSON, for live control
+demo,check      libseccomp-dev        -           the filter of system calls
 demo,check      nettle-dev            nettle      cryptography, for names in QUIC
 check           libcmocka-dev         cmocka      unit tests
 demo,check      python3               -

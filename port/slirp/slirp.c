@@ -299,6 +299,7 @@ static bool start_keeper(struct slirp *s, const struct port_settings *settings, 
 		.host_loopback = settings->host_loopback,
 		.host_only = settings->host_only,
 		.ipv6 = settings->ipv6,
+		.sandbox_off = settings->sandbox_off,
 		.guest_mac = settings->guest_mac,
 	};
 	int parent = getpid();
@@ -306,6 +307,7 @@ static bool start_keeper(struct slirp *s, const struct port_settings *settings, 
 	if (s->keeper == 0)
 		slirp_keep(&child, parent);
 	int saved = errno;
+	s->port.child = s->keeper;
 	close(frames[1]);
 	close(control[1]);
 	if (s->keeper < 0)

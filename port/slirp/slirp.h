@@ -2,6 +2,7 @@
 #pragma once
 #include <stdint.h>
 #include "port/port.h"
+#include "system/sandbox/sandbox.h"
 
 /* The network that the guest sees: 10.0.2.0/24, and fd00:10:0:2::/64 where IPv6 is wanted. */
 #define SLIRP_NETWORK   0x0a000200U
@@ -51,10 +52,12 @@ struct slirp_message {
 struct slirp_child {
 	int frames, control;
 	uint32_t mtu;
-	bool host_loopback, host_only, ipv6;
+	bool host_loopback, host_only, ipv6, sandbox_off;
 	uint64_t guest_mac;
 };
 
 /* The child side; neither returns. */
 _Noreturn void slirp_keep(const struct slirp_child *, int parent);
 _Noreturn void slirp_work(const struct slirp_child *, int errors, uint32_t generation, const char *cause);
+/* slirp_child.c: for either of them. */
+void slirp_enter_sandbox(const struct slirp_child *, enum sandbox_purpose);

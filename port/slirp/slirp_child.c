@@ -152,6 +152,14 @@ static void run_worker(const struct slirp_child *child, uint32_t generation, cha
 	close(errors[0]);
 }
 
+/* The guard has said already what cannot be had. */
+void slirp_enter_sandbox(const struct slirp_child *child, enum sandbox_purpose purpose)
+{
+	struct sandbox unused;
+	if (!child->sandbox_off)
+		enter_sandbox(purpose, &(struct sandbox_wish){ { 0 } }, &unused);
+}
+
 void slirp_keep(const struct slirp_child *given, int parent)
 {
 	char cause[sizeof(((struct slirp_message *)0)->cause)] = "";
@@ -164,6 +172,7 @@ void slirp_keep(const struct slirp_child *given, int parent)
 	struct slirp_child child = keep_only_ours(given);
 	name_process("softnet-keeper");
 	give_up_privileges_for_good();
+	slirp_enter_sandbox(&child, FOR_SLIRP_KEEPER);
 
 	for (uint32_t generation = 1;; generation++) {
 		uint64_t started = now_ms();

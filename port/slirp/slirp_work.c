@@ -346,6 +346,7 @@ void slirp_work(const struct slirp_child *child, int errors, uint32_t generation
 	w.udp.context = &w;
 	if (!w.slirp || !batch_new(&w.batch, child->mtu + 14, false) || !udp_begin(&w.udp, child->guest_mac, child->mtu))
 		_exit(1);
+	slirp_enter_sandbox(child, FOR_SLIRP_WORKER);
 	copy_text(hello.cause, sizeof hello.cause, cause);
 	reply(&w, &hello);
 	for (;;)

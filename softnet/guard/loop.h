@@ -18,6 +18,7 @@
 #include "softnet/setup/sites.h"
 #include "softnet/saved/state_file.h"
 #include "softnet/guard/uplink.h"
+#include "system/sandbox/sandbox.h"
 
 enum relay_end {
 	RELAY_GOES_ON,
@@ -59,6 +60,7 @@ struct relay {
 	struct command *command; /* NULL: somebody else has started us */
 	pid_t parent;            /* 0: it does not matter whether it lives */
 	int channel;             /* of escalation.h; -1: none */
+	struct sandbox sandbox;
 
 	uint64_t now_ms; /* read once per turn */
 	uint64_t started_ms, started_wall_ms;

@@ -73,7 +73,7 @@ static void make_pipe(int ends[2])
 		die("run: cannot make a pipe: %s", strerror(errno));
 }
 
-void fork_keeper(struct command *command, char *const *words, const struct identities *ids, int peer_fd, uint64_t mac)
+void fork_keeper(struct command *command, char *const *words, const struct keeper_wish *wish, int peer_fd, uint64_t mac)
 {
 	int signals[2], result[2];
 	char **filled = fill_words(words, peer_fd, mac);
@@ -83,7 +83,7 @@ void fork_keeper(struct command *command, char *const *words, const struct ident
 	command->keeper = fork();
 	if (command->keeper == 0) {
 		close(signals[1]); /* else it could not see the guard end */
-		keep_command(filled, ids, signals[0], result[1]);
+		keep_command(filled, wish, signals[0], result[1]);
 	}
 	if (command->keeper < 0)
 		die("run: cannot fork: %s", strerror(errno));

@@ -24,6 +24,11 @@ struct command {
 	uint64_t stop_asked_ms; /* first request to stop; 0: none */
 };
 
+struct keeper_wish {
+	const struct identities *identities;
+	bool sandbox_off; /* of the keeper; the command never has one */
+};
+
 /* What keeper and command tell when there will be no command. */
 struct start_failure {
 	int error;
@@ -37,7 +42,7 @@ bool command_uses(char *const *words, const char *placeholder);
  * Forks the keeper. peer_fd is -1 where there is none; it is closed here, so that the guard sees when the command
  * closes its end. Dies on failure.
  */
-void fork_keeper(struct command *, char *const *words, const struct identities *, int peer_fd, uint64_t mac);
+void fork_keeper(struct command *, char *const *words, const struct keeper_wish *, int peer_fd, uint64_t mac);
 
 /* EXIT_OK, or EXIT_NOT_FOUND or EXIT_NOT_EXECUTABLE with a line said, or 128 + the signal that came before. */
 int start_command(struct command *);
@@ -56,4 +61,4 @@ void await_command(struct command *);
 void end_command(struct command *);
 
 /* keeper.c: never returns; both descriptors are inherited. */
-_Noreturn void keep_command(char **words, const struct identities *, int signal_fd, int result_fd);
+_Noreturn void keep_command(char **words, const struct keeper_wish *, int signal_fd, int result_fd);

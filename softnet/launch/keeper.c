@@ -9,6 +9,7 @@
 #include "system/clock.h"
 #include "softnet/launch/command.h"
 #include "system/process/process.h"
+#include "system/sandbox/sandbox.h"
 
 enum { KILL_AFTER_MS = 5000, LONG_MS = 3600 * 1000, SIGNAL_FD = 3 };
 
@@ -106,7 +107,14 @@ static int watch_over(pid_t pid, int signal_fd, const sigset_t *while_asleep)
 	return status;
 }
 
-_Noreturn void keep_command(char **words, const struct identities *ids, int signal_fd, int result_fd)
+/* Behind the command's start: what a process gives up, its children have not. */
+static void give_up_calls(pid_t command)
+{
+	struct sandbox unused;
+	enter_sandbox(FOR_COMMAND_KEEPER, &(struct sandbox_wish){ { command } }, &unused);
+}
+
+_Noreturn void keep_command(char **words, const struct keeper_wish *wish, int signal_fd, int result_fd)
 {
 	sigset_t while_asleep;
 	char go;
@@ -114,11 +122,13 @@ _Noreturn void keep_command(char **words, const struct identities *ids, int sign
 	settle_signals(&while_asleep);
 	if (read(signal_fd, &go, 1) != 1)
 		_exit(EXIT_RUNTIME); /* the guard ended before it was ready; it has said why */
-	if (!become_command(ids))
+	if (!become_command(wish->identities))
 		tell_failure(result_fd, true);
 	pid_t pid = start(words, signal_fd, result_fd, &while_asleep);
 	/* The guest's socket is one of those: as long as anybody holds it, the guard cannot see that it was closed. */
 	dup2(signal_fd, SIGNAL_FD);
 	close_from(SIGNAL_FD + 1);
+	if (!wish->sandbox_off)
+		give_up_calls(pid);
 	_exit(watch_over(pid, SIGNAL_FD, &while_asleep));
 }

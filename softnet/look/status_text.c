@@ -347,6 +347,17 @@ static void write_exposes(struct sheet *sheet, const json_t *status)
 	}
 }
 
+/* Only where something is missing. */
+static void write_sandbox(struct sheet *sheet, const json_t *status)
+{
+	const json_t *sandbox = json_object_get(status, "sandbox");
+	bool is_off = strcmp(word_of(sandbox, "mode").text, "off") == 0;
+	if (is_off)
+		write_to(sheet, "%-10s off: whoever gets code to run in this guard has its user's rights\n", "sandbox");
+	else if (json_is_string(json_object_get(sandbox, "missing")))
+		write_to(sheet, "%-10s %.120s\n", "sandbox", word_of(sandbox, "missing").text);
+}
+
 /* Only what was asked for, and lost events even so; of the state file only that it fails. */
 static void write_recorded(struct sheet *sheet, const json_t *status)
 {
@@ -412,6 +423,7 @@ void write_summary(struct sheet *sheet, const json_t *status, const char *user)
 	write_names(sheet, status);
 	write_exposes(sheet, status);
 	write_recorded(sheet, status);
+	write_sandbox(sheet, status);
 	write_to(sheet, "%-10s guest %s, uplink %s\n", "ports", word_of(status, "guest").text,
 		 word_of(status, "uplink").text);
 }

@@ -160,6 +160,13 @@ static json_t *json_claims(const struct relay *r)
 			 seen_by, "conflicts", json_conflicts(claims, r->now_ms));
 }
 
+static json_t *json_sandbox(const struct sandbox *sandbox)
+{
+	return json_pack("{s:s, s:b, s:s?, s:i}", "mode", sandbox->is_on ? "on" : "off", "system_calls",
+			 sandbox->has_calls, "missing", sandbox->missing[0] != '\0' ? sandbox->missing : NULL, "user",
+			 (int)geteuid());
+}
+
 static json_t *json_state_file(const struct state_file *file)
 {
 	return !file->path
@@ -226,6 +233,7 @@ json_t *json_status(const struct relay *r)
 			json_object_set_new(status, "capture", json_capture(&r->capture)) == 0 &&
 			json_object_set_new(status, "claims", json_claims(r)) == 0 &&
 			json_object_set_new(status, "state_file", json_state_file(&r->file)) == 0 &&
+			json_object_set_new(status, "sandbox", json_sandbox(&r->sandbox)) == 0 &&
 			json_object_set_new(status, "events", json_events(&r->announcer)) == 0;
 	json_decref(settings);
 	json_decref(network);

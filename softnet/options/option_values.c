@@ -417,6 +417,11 @@ bool take_state(struct options *options, const char *value, struct error *error)
 	return keep_text(&options->state_file, value, "the path of a file", error);
 }
 
+bool take_sandbox(struct options *options, const char *value, struct error *error)
+{
+	return choose(value, "off", "on", &options->sandbox_off, error);
+}
+
 bool take_user(struct options *options, const char *value, struct error *error)
 {
 	return keep_text(&options->user, value, "a user's name or number", error);

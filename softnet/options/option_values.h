@@ -10,7 +10,7 @@
 	X(arp_conflicts) X(isolation) X(ipv6) X(ipv6_iid) X(nat64) X(mtu) X(rate) X(state) X(user) X(group) X(lease_time) X(verbose) X(help) \
 	X(version) X(probe) X(escalated) X(control_fd) X(control) \
 	X(name) X(segment) X(events) X(pcap) X(frames) X(pcap_size) X(pcap_files) X(metrics) X(vm) X(json) X(openmetrics) \
-	X(guest_pcap) X(uplink_pcap) X(diff) X(wildcard) X(host) X(site)
+	X(guest_pcap) X(uplink_pcap) X(diff) X(wildcard) X(host) X(site) X(sandbox)
 // clang-format on
 
 #define X(name) bool take_##name(struct options *, const char *value, struct error *);

@@ -240,7 +240,7 @@ analyze() {
         -nostdlibinc -I. -isystem "$headers" -isystem "$here/sdk" -std=gnu17 -D_GNU_SOURCE -DHAVE_VMNET
     echo 'int f(int *p) { return p == 0 ? *p : 0; }' >"$out/bite.c"
     ! "$@" "$out/bite.c" >/dev/null 2>&1 || fail "static analysis finds nothing where there is something"
-    for source in port/vmnet*.c port/io_posix.c system/*_macos.c softnet/*/*_macos.c; do
+    for source in port/vmnet*.c port/io_posix.c system/*_macos.c system/*/*_macos.c softnet/*/*_macos.c; do
         "$@" "$source" >"$out/analyze.log" 2>&1 ||
             { head -n 40 "$out/analyze.log" >&2; fail "static analysis of $source"; }
     done

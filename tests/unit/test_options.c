@@ -54,7 +54,8 @@ static void every_option_in_both_spellings(void **unused)
 	      "--block=@dns", "--gateway=10.0.0.1,fd00::1", "--gateway", "10.0.0.2", "--gateway-mac=02:00:00:00:00:01",
 	      "--mtu=9000", "--dhcp-server=10.0.0.3", "--dns=8.8.8.8,8.8.4.4", "--ipv6=auto", "--isolation=off",
 	      "--anchors=strict", "--dhcp-client-id=strict", "--arp-conflicts=pass", "--no-resync",
-	      "--rate=newlease=0.5/8", "--rate=arp=0/0", "-vv", "--bootpd-lease-time=600");
+	      "--rate=newlease=0.5/8", "--rate=arp=0/0", "-vv", "--bootpd-lease-time=600", "--sandbox=off");
+	assert_true(options.sandbox_off);
 	assert_int_equal(options.vm_fd, 5);
 	assert_int_equal(options.gateways.count, 3);
 	assert_int_equal(options.gateway_macs.count, 1);

@@ -38,7 +38,8 @@ static const char good[] =
     "'pid':99,'user':0,'seconds':3},{'address':'fe80::9','holder':'other','guard':'w\\u00e9b','pid':98,'user':1,'"
     "seconds':4}]},"
     "'state_file':{'file':'/tmp/x.state','kept':'void','what':'it cannot be "
-    "written','failed':3},'events':{'told':1,'withheld':0,'lost':5}}";
+    "written','failed':3},'sandbox':{'mode':'off','system_calls':false,'missing':null,'user':1},'events':{'told':1,'"
+    "withheld':0,'lost':5}}";
 
 static const char page[] =
     "web1  02:00:00:00:00:05  pid 4711, user alice, up 3 h 5 min\n"
@@ -61,6 +62,7 @@ static const char page[] =
     "capture    /tmp/x.pcapng: 17 frames, 2 lost\n"
     "state      /tmp/x.state: it cannot be written\n"
     "events     5 lost: what they are written to does not take them\n"
+    "sandbox    off: whoever gets code to run in this guard has its user's rights\n"
     "ports      guest fd:4, uplink tap:u0\n"
     "\n"
     "drops\n"

@@ -1,0 +1,166 @@
+/*
+ * The system calls that each purpose may make. Any other ends the process, with a line that names the call. The list comes
+ * from the code and from what libc does for it. An X for each: the call, and a letter for each purpose: G guard, C keeper of a
+ * command, K keeper of slirp, W worker of slirp. Calls whose arguments are looked at stand in seccomp.c as well.
+ */
+#pragma once
+#include "system/sandbox/sandbox.h"
+
+enum {
+	G = FOR_GUARD,
+	C = FOR_COMMAND_KEEPER,
+	K = FOR_SLIRP_KEEPER,
+	W = FOR_SLIRP_WORKER,
+};
+
+#define SYSTEM_CALLS(X) \
+	/* descriptors that are open */ \
+	X("read", G | C | K | W) \
+	X("write", G | C | K | W) \
+	X("writev", G | C | K | W) /* the last words of libc */ \
+	X("pread64", G) \
+	X("pwrite64", G) \
+	X("lseek", G | K | W) \
+	X("_llseek", G | K | W) \
+	X("fstat", G | K | W) \
+	X("fstat64", G | K | W) \
+	X("ftruncate", G) \
+	X("ftruncate64", G) \
+	X("fchmod", G) \
+	X("fchown", G) \
+	X("fcntl", G | C | K | W) \
+	X("fcntl64", G | C | K | W) \
+	X("ioctl", G | K | W) \
+	X("dup", G) \
+	X("close", G | C | K | W) \
+	X("poll", G | C | K | W) \
+	X("ppoll", G | C | K | W) \
+	X("ppoll_time64", G | C | K | W) \
+	X("pselect6", C) \
+	X("pselect6_time64", C) \
+	/* sockets */ \
+	X("socket", G | K | W) \
+	X("bind", G | K | W) \
+	X("connect", G | K | W) \
+	X("listen", K | W) \
+	X("accept", G | K | W) \
+	X("accept4", G | K | W) \
+	X("shutdown", G | K | W) \
+	X("getsockname", G | K | W) \
+	X("getpeername", G | K | W) \
+	X("getsockopt", G | K | W) \
+	X("setsockopt", G | K | W) \
+	X("sendto", G | K | W) \
+	X("send", G | K | W) \
+	X("sendmsg", G | K | W) \
+	X("sendmmsg", G | K | W) \
+	X("recvfrom", G | K | W) \
+	X("recv", G | K | W) \
+	X("recvmsg", G | K | W) \
+	X("recvmmsg", G | K | W) \
+	X("recvmmsg_time64", G | K | W) \
+	/* files; Landlock says which */ \
+	X("open", G | K | W) \
+	X("openat", G | K | W) \
+	X("openat2", G) \
+	X("stat", G | K | W) \
+	X("stat64", G | K | W) \
+	X("lstat", G) \
+	X("lstat64", G) \
+	X("newfstatat", G | K | W) \
+	X("fstatat64", G | K | W) \
+	X("statx", G | K | W) \
+	X("getdents64", G) \
+	X("rename", G) \
+	X("renameat", G) \
+	X("renameat2", G) \
+	X("unlink", G) \
+	X("unlinkat", G) \
+	/* memory; never to be written and run */ \
+	X("brk", G | C | K | W) \
+	X("mmap", G | C | K | W) \
+	X("mmap2", G | C | K | W) \
+	X("mprotect", G | C | K | W) \
+	X("mremap", G | C | K | W) \
+	X("munmap", G | C | K | W) \
+	X("madvise", G | C | K | W) \
+	X("membarrier", G) \
+	/* time and chance */ \
+	X("clock_gettime", G | C | K | W) \
+	X("clock_gettime64", G | C | K | W) \
+	X("gettimeofday", G | C | K | W) \
+	X("time", G | C | K | W) \
+	X("getrandom", G | K | W) \
+	X("sysinfo", G | K | W) /* qsort(3) */ \
+	/* itself */ \
+	X("getpid", G | C | K | W) \
+	X("gettid", G | C | K | W) \
+	X("getppid", G | C | K | W) \
+	X("getuid", G | K | W) \
+	X("geteuid", G | K | W) \
+	X("getgid", G | K | W) \
+	X("getegid", G | K | W) \
+	X("getuid32", G | K | W) \
+	X("geteuid32", G | K | W) \
+	X("getgid32", G | K | W) \
+	X("getegid32", G | K | W) \
+	X("futex", G | C | K | W) \
+	X("futex_time64", G | C | K | W) \
+	X("sched_yield", G | C | K | W) \
+	X("restart_syscall", G | C | K | W) \
+	X("rt_sigprocmask", G | C | K | W) \
+	X("rt_sigreturn", G | C | K | W) \
+	X("sigreturn", G | C | K | W) \
+	X("kill", G | C | K | W) \
+	X("tgkill", G | C | K | W) \
+	X("exit", G | C | K | W) \
+	X("exit_group", G | C | K | W) \
+	/* its children */ \
+	X("wait4", G | C | K) \
+	X("waitpid", G | C | K) \
+	X("clone", K) \
+	X("pipe", K) \
+	X("pipe2", K) \
+	X("dup2", K) \
+	X("dup3", K) \
+	/* what a worker does before it gives that up */ \
+	X("set_robust_list", K) \
+	X("rseq", K) \
+	X("prctl", K) \
+	X("seccomp", K) \
+	X("rt_sigaction", K) \
+	X("prlimit64", K) \
+	X("getrlimit", K) \
+	X("ugetrlimit", K) \
+	X("setrlimit", K)
+
+/* What the sanitizers of a test build do, and look for at the end: they stop the process by another, and read it. */
+#define SANITIZER_CALLS(X) \
+	X("clone", G | C | K | W) \
+	X("ptrace", G | C | K | W) \
+	X("prctl", G | C | K | W) \
+	X("wait4", G | C | K | W) \
+	X("readlink", G | C | K | W) \
+	X("readlinkat", G | C | K | W) \
+	X("open", G | C | K | W) \
+	X("openat", G | C | K | W) \
+	X("lseek", G | C | K | W) \
+	X("fstat", G | C | K | W) \
+	X("stat", G | C | K | W) \
+	X("newfstatat", G | C | K | W) \
+	X("getdents64", G | C | K | W) \
+	X("getdents", G | C | K | W) \
+	X("pipe2", G | C | K | W) \
+	X("rt_sigaction", G | C | K | W) \
+	X("sigaltstack", G | C | K | W) \
+	X("sched_getaffinity", G | C | K | W) \
+	X("getrlimit", G | C | K | W) \
+	X("prlimit64", G | C | K | W) \
+	X("getrusage", G | C | K | W) \
+	X("nanosleep", G | C | K | W) \
+	X("clock_nanosleep", G | C | K | W) \
+	X("msync", G | C | K | W) \
+	X("mincore", G | C | K | W) \
+	X("uname", G | C | K | W) \
+	X("geteuid", C) \
+	X("getuid", C)

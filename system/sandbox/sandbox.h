@@ -1,0 +1,32 @@
+/*
+ * What a process of ours gives up when it has all that it needs: most system calls, and most files. A fault that lets
+ * somebody run code in it is worth little then. calls.h is the list; docs/threat-model.md says what is left.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* One bit each, for the lists of calls.h. */
+enum sandbox_purpose {
+	FOR_GUARD = 1,          /* judges frames, answers live control */
+	FOR_COMMAND_KEEPER = 2, /* of `softnet run`: hands signals on */
+	FOR_SLIRP_KEEPER = 4,   /* starts the worker again; a worker starts with its rights, so they hold both */
+	FOR_SLIRP_WORKER = 8,   /* libslirp, and the guest's connections */
+};
+
+enum { SANDBOX_CHILDREN_MAX = 2, SANDBOX_MISSING_TEXT = 120 };
+
+struct sandbox_wish {
+	pid_t children[SANDBOX_CHILDREN_MAX]; /* that may be ended; 0: none */
+};
+
+/* What is in force, for those who ask. */
+struct sandbox {
+	bool is_on;                         /* it was wanted */
+	bool has_calls;                     /* only the listed system calls can be made */
+	char missing[SANDBOX_MISSING_TEXT]; /* why not all of it is; "": all that this system has */
+};
+
+/* For good: there is no way back, and children have no more. */
+void enter_sandbox(enum sandbox_purpose, const struct sandbox_wish *, struct sandbox *);

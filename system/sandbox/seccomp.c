@@ -1,0 +1,153 @@
+/* The filter of system calls, by libseccomp, which knows the numbers of each processor. */
+#include "system/sandbox/seccomp.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <linux/netlink.h>
+#include "system/sandbox/calls.h"
+#include "system/sandbox/trap.h"
+
+struct listed_call {
+	const char *name;
+	unsigned purposes;
+};
+
+static const struct listed_call calls[] = {
+#define X(name, purposes) { name, purposes },
+	SYSTEM_CALLS(X)
+#if defined __SANITIZE_ADDRESS__
+	    SANITIZER_CALLS(X)
+#endif
+#undef X
+};
+
+/* Those whose arguments are looked at are not allowed as such. */
+static bool is_looked_at(const char *name)
+{
+	static const char *const names[] = { "socket", "ioctl", "clone", "kill", "tgkill", "mmap", "mmap2", "mprotect" };
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+static bool allow(scmp_filter_ctx filter, const char *name, unsigned count, const struct scmp_arg_cmp *arguments)
+{
+	int number = seccomp_syscall_resolve_name(name), error = 0;
+	if (number != __NR_SCMP_ERROR) /* this processor or this library knows it */
+		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, count, arguments);
+	errno = -error;
+	return error == 0 || error == -EEXIST;
+}
+
+static bool allow_if(scmp_filter_ctx filter, const char *name, struct scmp_arg_cmp argument)
+{
+	return allow(filter, name, 1, &argument);
+}
+
+/* No way to run what was written. */
+static bool allow_memory(scmp_filter_ctx filter)
+{
+	struct scmp_arg_cmp not_run = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+	return allow_if(filter, "mmap", not_run) && allow_if(filter, "mmap2", not_run) &&
+	       allow_if(filter, "mprotect", not_run);
+}
+
+/* A worker: the families of the guest's connections. libslirp asks for an interface's number by a datagram socket. */
+static bool allow_sockets(scmp_filter_ctx filter, unsigned purpose)
+{
+	bool is_guard = (purpose & FOR_GUARD) != 0, is_slirp = (purpose & (FOR_SLIRP_KEEPER | FOR_SLIRP_WORKER)) != 0;
+	struct scmp_arg_cmp route[] = { SCMP_A0(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE) };
+	struct scmp_arg_cmp asks[] = { SCMP_A0(SCMP_CMP_EQ, AF_UNIX), SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_DGRAM) };
+	if (is_guard)
+		return allow_if(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_UNIX)) && allow(filter, "socket", 2, route);
+	return !is_slirp ||
+	       (allow_if(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET)) &&
+		allow_if(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET6)) && allow(filter, "socket", 2, asks));
+}
+
+/* TCGETS: libc asks whether a stream is a terminal. */
+static bool allow_ioctls(scmp_filter_ctx filter, unsigned purpose)
+{
+	static const unsigned long of_slirp[] = { FIONREAD, FIONBIO, SIOCATMARK, SIOCGIFINDEX };
+	bool is_allowed = allow_if(filter, "ioctl", SCMP_A1(SCMP_CMP_EQ, TCGETS));
+	for (size_t i = 0; is_allowed && (purpose & FOR_GUARD) == 0 && i < sizeof of_slirp / sizeof *of_slirp; i++)
+		is_allowed = allow_if(filter, "ioctl", SCMP_A1(SCMP_CMP_EQ, of_slirp[i]));
+	return is_allowed;
+}
+
+/* abort(3) and raise(3) signal the process itself. A keeper of slirp starts workers, whose numbers nobody knows before. */
+static bool allow_signals(scmp_filter_ctx filter, unsigned purpose, const struct sandbox_wish *wish)
+{
+	scmp_datum_t own = (scmp_datum_t)getpid();
+	bool is_slirp_keeper = (purpose & FOR_SLIRP_KEEPER) != 0;
+	bool is_allowed = is_slirp_keeper ? allow(filter, "kill", 0, NULL) && allow(filter, "tgkill", 0, NULL)
+					  : allow_if(filter, "kill", SCMP_A0(SCMP_CMP_EQ, own)) &&
+						allow_if(filter, "tgkill", SCMP_A0(SCMP_CMP_EQ, own));
+	for (int i = 0; is_allowed && i < SANDBOX_CHILDREN_MAX && wish->children[i] > 0; i++)
+		is_allowed = allow_if(filter, "kill", SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)wish->children[i]));
+	return is_allowed;
+}
+
+/* No namespaces. */
+static bool allow_children(scmp_filter_ctx filter, unsigned purpose)
+{
+	const scmp_datum_t namespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC |
+					CLONE_NEWUTS | CLONE_NEWCGROUP;
+	bool has_sanitizer = false;
+#if defined __SANITIZE_ADDRESS__
+	has_sanitizer = true;
+#endif
+	return ((purpose & FOR_SLIRP_KEEPER) == 0 && !has_sanitizer) ||
+	       allow_if(filter, "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces, 0));
+}
+
+static bool add_rules(scmp_filter_ctx filter, unsigned purpose, const struct sandbox_wish *wish)
+{
+	for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+		if ((calls[i].purposes & purpose) != 0 && !is_looked_at(calls[i].name) &&
+		    !allow(filter, calls[i].name, 0, NULL))
+			return false;
+	return allow_memory(filter) && allow_sockets(filter, purpose) && allow_ioctls(filter, purpose) &&
+	       allow_signals(filter, purpose, wish) && allow_children(filter, purpose);
+}
+
+/* While there is still memory to be had, and the library to be asked. */
+static void name_calls(void)
+{
+	for (int number = 0; number < TRAPPED_CALLS; number++) {
+		char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, number);
+		if (name)
+			name_trapped_call(number, name);
+		free(name);
+	}
+}
+
+const char *filter_calls(enum sandbox_purpose purpose, const struct sandbox_wish *wish)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_TRAP);
+	if (!filter)
+		return "out of memory";
+	/* Numbers of another architecture have no names that could be told. */
+	seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+	seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	bool is_made = add_rules(filter, purpose, wish);
+	if (is_made) {
+		name_calls();
+		catch_trapped_calls();
+		int error = seccomp_load(filter);
+		is_made = error == 0;
+		errno = -error;
+	}
+	const char *cause = is_made ? NULL : strerror(errno);
+	seccomp_release(filter);
+	return cause;
+}

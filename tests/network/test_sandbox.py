@@ -1,0 +1,207 @@
+"""What code that runs in one of our processes could still do: system calls are put into each of them, in every form in which
+guards are started, and none that is not on the list may be made. The process must go on as if nothing had been."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+
+import pytest
+
+import inject
+import netns
+import services
+import status_peers
+from inject import REFUSED
+from netns import wait_for
+from status_peers import USER, guards  # noqa: F401  a fixture
+
+MAC = "02:00:00:00:78:01"
+RWX, PRIVATE_ANONYMOUS = 7, 0x22
+AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_VSOCK, AF_ALG = 1, 2, 10, 16, 17, 40, 38
+NEWUSER = 0x10000000
+# Nobody makes these, whatever the arguments. Sanitizers use some themselves.
+NEVER = ("execve execveat fork vfork clone3 chroot mount setuid setns unshare process_vm_readv process_vm_writev memfd_create "
+         "bpf userfaultfd perf_event_open keyctl add_key io_uring_setup pidfd_open pidfd_send_signal pidfd_getfd tkill "
+         "rt_sigqueueinfo symlink chmod mkdir link shmget init_module kexec_load personality").split()
+NEVER_BUT_OF_SANITIZERS = "ptrace".split()
+NEVER_BUT_OF_STARTERS = "prctl seccomp rt_sigaction".split()        # the keeper of slirp starts workers with them
+SANITIZED = services.softnet_path().exists() and b"libasan" in services.softnet_path().read_bytes()
+
+pytestmark = [pytest.mark.together,
+              pytest.mark.skipif(not inject.IS_POSSIBLE, reason="needs a processor of x86-64"),
+              pytest.mark.skipif(os.geteuid() != 0 or not netns.has_other_users(), reason="needs root")]
+
+
+def name_of(pid):
+    return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+def family_of(pid):
+    """{name: pid} of a process and its children and theirs."""
+    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    found = {name_of(pid): pid}
+    for child in map(int, children):
+        found.update(family_of(child))
+    return found
+
+
+def is_confined(pid):
+    return "Seccomp:\t2" in pathlib.Path(f"/proc/{pid}/status").read_text()
+
+
+@pytest.fixture
+def start(network, guards):  # noqa: F811
+    """A guard in one of its forms: {name: pid} of its processes."""
+    sockets, started = [], []
+
+    def pair(kind=socket.SOCK_DGRAM):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
+        sockets.extend((ours, theirs))
+        return theirs
+
+    def popen(*words, user=None):
+        program = status_peers.program()
+        guest = pair()
+        words = [str(word).replace("FD", str(guest.fileno())) for word in words]
+        started.append(subprocess.Popen([program, *words, "--vm-mac-address", MAC] if "--" not in words else [program, *words],
+                                        pass_fds=[guest.fileno()], user=user, group=user,
+                                        extra_groups=[] if user else None, cwd="/", stdin=subprocess.DEVNULL))
+        return started[-1].pid
+
+    def expect(pid, *names):
+        wait_for(lambda: set(names) <= set(family_of(pid)) and
+                 all(is_confined(one) for name, one in family_of(pid).items() if name in names), 20, f"{names} in the sandbox")
+        return {name: one for name, one in family_of(pid).items() if name in names}
+
+    def make(form):
+        if form == "fd":
+            return expect(guards("fd").process.pid, "softnet")
+        if form == "fd of a user":
+            return expect(guards("user", user=USER).process.pid, "softnet")
+        if form == "slirp":
+            return expect(popen("--vm-fd", "FD"), "softnet", "softnet-keeper", "softnet-slirp")
+        if form == "slirp of a user":
+            return expect(popen("--vm-fd", "FD", user=USER), "softnet", "softnet-keeper", "softnet-slirp")
+        if form == "tap":
+            return expect(popen("--guest", "tap:sand0", "--uplink", "tap:sand1"), "softnet")
+        if form == "run":
+            return expect(popen("run", "--vm-mac-address", MAC, "--uplink", "tap:sand1", "--", "sh", "-c", "exec sleep 60 {fd}"),
+                          "softnet", "softnet-run")
+        assert form == "attach"
+        network.host.ip("link add sand0 type veth peer name sand2")
+        return expect(popen("attach", "sand0"), "softnet")
+    make.started = started
+    yield make
+    for process in started:
+        process.terminate()
+        process.wait(20)
+    for one in sockets:
+        one.close()
+    for interface in "sand0", "sand1":
+        if interface in network.host.links():
+            network.host.ip(f"link delete {interface}")
+
+
+FORMS = ["fd", "fd of a user", "slirp", "slirp of a user", "tap", "run",
+         pytest.param("attach", marks=pytest.mark.skipif(not shutil.which("bpftool"), reason="not installed: bpftool"))]
+
+
+def sockets_of(name):
+    """The families that it may open."""
+    return {"softnet": {AF_UNIX, AF_NETLINK}, "softnet-run": set()}.get(name, {AF_INET, AF_INET6})
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_call_that_is_not_listed(start, form):
+    neighbor = subprocess.Popen(["sleep", "60"])
+    try:
+        for name, pid in start(form).items():
+            with inject.stopped(pid) as code:
+                given = {call: code.call(call) for call in NEVER}
+                if not SANITIZED:
+                    given.update({call: code.call(call, 16, neighbor.pid, 0, 0) for call in NEVER_BUT_OF_SANITIZERS})
+                    given["clone"] = code.call("clone", signal.SIGCHLD) if name != "softnet-keeper" else REFUSED
+                if not SANITIZED and name != "softnet-keeper":
+                    given.update({call: code.call(call) for call in NEVER_BUT_OF_STARTERS})
+                given["clone with a namespace"] = code.call("clone", NEWUSER | signal.SIGCHLD)
+                given["mmap RWX"] = code.call("mmap", 0, 4096, RWX, PRIVATE_ANONYMOUS, -1, 0)
+                given["mprotect RWX"] = code.call("mprotect", code.before.rsp & ~4095, 4096, RWX)
+                for family in (AF_INET, AF_INET6, AF_PACKET, AF_VSOCK, AF_ALG):
+                    if family not in sockets_of(name):
+                        given[f"socket of family {family}"] = code.call("socket", family, socket.SOCK_STREAM, 0)
+                if name != "softnet-keeper":
+                    given["kill"] = code.call("kill", neighbor.pid, signal.SIGKILL)
+                    given["kill all"] = code.call("kill", -1, signal.SIGKILL)
+                    given["tgkill"] = code.call("tgkill", neighbor.pid, neighbor.pid, signal.SIGKILL)
+                assert code.call("getppid") > 0         # else nothing of this would have been asked
+            passed = {call: value for call, value in given.items() if value is not REFUSED}
+            assert not passed, f"{name} in the form \"{form}\""
+            assert neighbor.poll() is None
+            assert is_confined(pid)
+    finally:
+        neighbor.kill()
+        neighbor.wait()
+
+
+def test_memory_is_not_for_others(start):
+    """Not even for those of the same user: each file there is root's."""
+    if SANITIZED:
+        pytest.skip("build/softnet without a sanitizer")
+    for name, pid in start("slirp of a user").items():
+        assert os.stat(f"/proc/{pid}/mem").st_uid == 0, name
+        done = subprocess.run(["cat", f"/proc/{pid}/maps"], user=USER, group=USER, extra_groups=[], capture_output=True)
+        assert done.returncode != 0, name
+
+
+def test_the_last_line_names_the_call(network, start):
+    """A process that makes another call is ended by the kernel, and says which one it was."""
+    guest, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    one, two = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    guard = subprocess.Popen([status_peers.program(), "--vm-fd", str(other.fileno()), "--uplink", f"fd:{two.fileno()}",
+                              "--vm-mac-address", MAC], pass_fds=[other.fileno(), two.fileno()], stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: is_confined(guard.pid), 10, "the sandbox")
+    process = inject.Stopped(guard.pid)
+    registers = inject.Registers.from_buffer_copy(process.before)
+    registers.rax, registers.orig_rax, registers.rip = inject.CALLS["execve"], 2**64 - 1, process.instruction
+    process.before = registers
+    process.go_on()
+    status = guard.wait(20)
+    assert status == -signal.SIGSYS
+    assert re.search(r"^softnet: ended: it made the system call execve \(59\), which the sandbox forbids; see --sandbox$",
+                     guard.stderr.read(), re.M)
+    for each in guest, other, one, two:
+        each.close()
+
+
+def test_a_worker_that_is_ended_is_replaced(start):
+    """So the guest has its network again, and the guard tells which call it was."""
+    family = start("slirp")
+    with inject.stopped(family["softnet-slirp"]):
+        pass
+    process = inject.Stopped(family["softnet-slirp"])
+    registers = inject.Registers.from_buffer_copy(process.before)
+    registers.rax, registers.orig_rax, registers.rip = inject.CALLS["ptrace"] if not SANITIZED else inject.CALLS["bpf"], 2**64 - 1, \
+        process.instruction
+    process.before = registers
+    process.go_on()
+
+    def is_new():
+        now = family_of(family["softnet"]).get("softnet-slirp")
+        return now and now != family["softnet-slirp"] and is_confined(now)
+    wait_for(is_new, 20, "another worker")
+
+
+def test_status_tells(network, guards):  # noqa: F811
+    for name, options in (("plain", []), ("open", ["--sandbox", "off"])):
+        guard = guards(name, *options)
+        status, out, _ = status_peers.softnet("status", "--vm", name, "--json")
+        told = json.loads(out)[0]["sandbox"]
+        assert told["mode"] == ("off" if options else "on") and told["system_calls"] is not bool(options)
+        assert is_confined(guard.process.pid) is not bool(options)
+        status, out, _ = status_peers.softnet("status", "--vm", name)
+        assert ("sandbox    off" in out) is bool(options)
