@@ -2,5 +2,5 @@
 #pragma once
 #include "softnet/guard/loop.h"
 
-/* When all is open, before the first frame. Says what cannot be had. */
-void confine_guard(struct relay *);
+/* When all is open, before the first frame. `entry` among the running guards; "": none. Says what cannot be had. */
+void confine_guard(struct relay *, const char *entry);

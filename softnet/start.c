@@ -430,7 +430,7 @@ static int prepare(struct error *error)
 		start_kernel_relay(&relay);
 	if (options->wanted != WANT_RUN && options->vm_fd == 0)
 		relay.parent = parent; /* Tart's form */
-	confine_guard(&relay);
+	confine_guard(&relay, registry.entry);
 	return options->wanted == WANT_RUN ? start_command(&command) : EXIT_OK;
 }
 

@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -152,12 +153,29 @@ static void run_worker(const struct slirp_child *child, uint32_t generation, cha
 	close(errors[0]);
 }
 
+/* libslirp reads again who resolves names, whenever that file is new. Another one may take its place in its folder. */
+static void keep_resolvers(struct sandbox_wish *wish)
+{
+	static char folder[PATH_MAX];
+	wish->paths[wish->path_count++] = (struct sandbox_path){ "/etc", -1, SANDBOX_READ };
+	wish->paths[wish->path_count++] = (struct sandbox_path){ "/dev/urandom", -1, SANDBOX_READ };
+	char *slash = realpath("/etc/resolv.conf", folder) ? strrchr(folder, '/') : NULL;
+	if (!slash || slash == folder)
+		return;
+	*slash = '\0';
+	wish->paths[wish->path_count++] = (struct sandbox_path){ folder, -1, SANDBOX_READ };
+}
+
 /* The guard has said already what cannot be had. */
 void slirp_enter_sandbox(const struct slirp_child *child, enum sandbox_purpose purpose)
 {
+	static struct sandbox_wish wish;
 	struct sandbox unused;
-	if (!child->sandbox_off)
-		enter_sandbox(purpose, &(struct sandbox_wish){ { 0 } }, &unused);
+	if (child->sandbox_off)
+		return;
+	if (purpose == FOR_SLIRP_KEEPER)
+		keep_resolvers(&wish);
+	enter_sandbox(purpose, &wish, &unused);
 }
 
 void slirp_keep(const struct slirp_child *given, int parent)

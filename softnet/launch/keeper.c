@@ -110,8 +110,10 @@ static int watch_over(pid_t pid, int signal_fd, const sigset_t *while_asleep)
 /* Behind the command's start: what a process gives up, its children have not. */
 static void give_up_calls(pid_t command)
 {
+	static struct sandbox_wish wish;
 	struct sandbox unused;
-	enter_sandbox(FOR_COMMAND_KEEPER, &(struct sandbox_wish){ { command } }, &unused);
+	wish.children[0] = command;
+	enter_sandbox(FOR_COMMAND_KEEPER, &wish, &unused);
 }
 
 _Noreturn void keep_command(char **words, const struct keeper_wish *wish, int signal_fd, int result_fd)

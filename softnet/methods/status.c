@@ -162,9 +162,9 @@ static json_t *json_claims(const struct relay *r)
 
 static json_t *json_sandbox(const struct sandbox *sandbox)
 {
-	return json_pack("{s:s, s:b, s:s?, s:i}", "mode", sandbox->is_on ? "on" : "off", "system_calls",
-			 sandbox->has_calls, "missing", sandbox->missing[0] != '\0' ? sandbox->missing : NULL, "user",
-			 (int)geteuid());
+	return json_pack("{s:s, s:b, s:i, s:s?, s:i}", "mode", sandbox->is_on ? "on" : "off", "system_calls",
+			 sandbox->has_calls, "landlock", sandbox->landlock, "missing",
+			 sandbox->missing[0] != '\0' ? sandbox->missing : NULL, "user", (int)geteuid());
 }
 
 static json_t *json_state_file(const struct state_file *file)

@@ -15,16 +15,33 @@ enum sandbox_purpose {
 	FOR_SLIRP_WORKER = 8,   /* libslirp, and the guest's connections */
 };
 
-enum { SANDBOX_CHILDREN_MAX = 2, SANDBOX_MISSING_TEXT = 120 };
+enum { SANDBOX_CHILDREN_MAX = 2, SANDBOX_PATHS_MAX = 192, SANDBOX_MISSING_TEXT = 120 };
+
+/* What may be done with a file, or with all that is below a folder. */
+enum sandbox_access {
+	SANDBOX_READ = 1,
+	SANDBOX_WRITE = 2,  /* files that are there, and new ones */
+	SANDBOX_REMOVE = 4, /* and replace */
+	SANDBOX_KEEP = 7,
+};
+
+struct sandbox_path {
+	const char *path; /* NULL: it is open already */
+	int fd;
+	unsigned access;
+};
 
 struct sandbox_wish {
 	pid_t children[SANDBOX_CHILDREN_MAX]; /* that may be ended; 0: none */
+	struct sandbox_path paths[SANDBOX_PATHS_MAX];
+	uint32_t path_count;
 };
 
 /* What is in force, for those who ask. */
 struct sandbox {
 	bool is_on;                         /* it was wanted */
 	bool has_calls;                     /* only the listed system calls can be made */
+	int landlock;                       /* the version that closes all other files; 0: none does */
 	char missing[SANDBOX_MISSING_TEXT]; /* why not all of it is; "": all that this system has */
 };
 

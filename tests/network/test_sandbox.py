@@ -1,6 +1,7 @@
 """What code that runs in one of our processes could still do: system calls are put into each of them, in every form in which
 guards are started, and none that is not on the list may be made. The process must go on as if nothing had been."""
 
+import errno
 import json
 import os
 import pathlib
@@ -148,6 +149,44 @@ def test_no_call_that_is_not_listed(start, form):
         neighbor.wait()
 
 
+def landlock_version():
+    """0: the kernel has none. It is asked in the way of the guard: landlock(7)."""
+    return max(0, inject.libc.syscall(444, None, 0, 1))
+
+
+@pytest.mark.skipif(landlock_version() < 1, reason="a kernel without Landlock")
+@pytest.mark.parametrize("form", FORMS)
+def test_no_file_of_others(start, form, state_file):
+    """A neighbor's files in a folder of its own, and what any user may read. Errors, because the calls are made."""
+    state_file.write_text("a neighbor's")
+    state_file.chmod(0o666)
+    write, made = os.O_WRONLY | os.O_TRUNC, os.O_CREAT | os.O_WRONLY
+    neighbor = subprocess.Popen(["sleep", "60"])
+    try:
+        for name, pid in start(form).items():
+            given = {}
+            with inject.stopped(pid) as code:
+                if name == "softnet-run":
+                    assert code.call("open", str(state_file), os.O_RDONLY) is REFUSED
+                    continue
+                given["read"] = code.call("open", str(state_file), os.O_RDONLY)
+                given["write"] = code.call("open", str(state_file), write)
+                given["make"] = code.call("open", str(state_file.with_name("other")), made, 0o600)
+                given["a device"] = code.call("open", "/dev/null", os.O_RDWR)
+                if name == "softnet":
+                    given["accounts"] = code.call("open", "/etc/passwd", os.O_RDONLY)
+                    given["take away"] = code.call("unlink", str(state_file))
+                if name == "softnet-keeper" and landlock_version() >= 6:
+                    assert code.call("kill", neighbor.pid, signal.SIGKILL) == -errno.EPERM
+                if name == "softnet-slirp":
+                    assert code.call("open", "/etc/resolv.conf", os.O_RDONLY) >= 0
+            assert set(given.values()) == {-errno.EACCES}, f"{name} in the form \"{form}\": {given}"
+        assert state_file.read_text() == "a neighbor's" and neighbor.poll() is None
+    finally:
+        neighbor.kill()
+        neighbor.wait()
+
+
 def test_memory_is_not_for_others(start):
     """Not even for those of the same user: each file there is root's."""
     if SANITIZED:
@@ -202,6 +241,7 @@ def test_status_tells(network, guards):  # noqa: F811
         status, out, _ = status_peers.softnet("status", "--vm", name, "--json")
         told = json.loads(out)[0]["sandbox"]
         assert told["mode"] == ("off" if options else "on") and told["system_calls"] is not bool(options)
+        assert told["landlock"] == (0 if options else landlock_version())
         assert is_confined(guard.process.pid) is not bool(options)
         status, out, _ = status_peers.softnet("status", "--vm", name)
         assert ("sandbox    off" in out) is bool(options)
