@@ -31,7 +31,8 @@ rights, so the keeper has both. Calls with a star are looked at more closely:
 - `socket`: the guard may use AF_UNIX and rtnetlink. The worker may use IPv4 and IPv6, and datagrams
   of AF_UNIX, with which libc asks for the number of an interface. softnet-run may use none.
 - `mmap`, `mprotect`: no memory that can be run.
-- `ioctl`: whether a stream is a terminal; for the worker also what libslirp asks of its sockets.
+- `ioctl`: whether a stream is a terminal; for the guard also which frames its tap gives it whole;
+  for the worker what libslirp asks of its sockets.
 - `kill`, `tgkill`: only the process itself, and what the guard has started for its port.
   softnet-run may also signal its command. softnet-keeper may signal its workers, whose numbers
   nobody knows before.

@@ -18,6 +18,7 @@ enum {
 	X("read", G | C | K | W) \
 	X("write", G | C | K | W) \
 	X("writev", G | C | K | W) /* the last words of libc */ \
+	X("readv", G) \
 	X("pread64", G) \
 	X("pwrite64", G) \
 	X("lseek", G | K | W) \

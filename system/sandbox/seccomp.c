@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <linux/if_tun.h>
 #include <linux/netlink.h>
 #include "system/sandbox/calls.h"
 #include "system/sandbox/trap.h"
@@ -74,12 +75,14 @@ static bool allow_sockets(scmp_filter_ctx filter, unsigned purpose)
 		allow_if(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET6)) && allow(filter, "socket", 2, asks));
 }
 
-/* TCGETS: libc asks whether a stream is a terminal. */
+/* TCGETS: libc asks whether a stream is a terminal. New rules may take offloads from the guard's tap. */
 static bool allow_ioctls(scmp_filter_ctx filter, unsigned purpose)
 {
 	static const unsigned long of_slirp[] = { FIONREAD, FIONBIO, SIOCATMARK, SIOCGIFINDEX };
-	bool is_allowed = allow_if(filter, "ioctl", SCMP_A1(SCMP_CMP_EQ, TCGETS));
-	for (size_t i = 0; is_allowed && (purpose & FOR_GUARD) == 0 && i < sizeof of_slirp / sizeof *of_slirp; i++)
+	bool is_guard = (purpose & FOR_GUARD) != 0;
+	bool is_allowed = allow_if(filter, "ioctl", SCMP_A1(SCMP_CMP_EQ, TCGETS)) &&
+			  (!is_guard || allow_if(filter, "ioctl", SCMP_A1(SCMP_CMP_EQ, TUNSETOFFLOAD)));
+	for (size_t i = 0; is_allowed && !is_guard && i < sizeof of_slirp / sizeof *of_slirp; i++)
 		is_allowed = allow_if(filter, "ioctl", SCMP_A1(SCMP_CMP_EQ, of_slirp[i]));
 	return is_allowed;
 }
