@@ -59,9 +59,10 @@ bench: program
 	build/tests/bench
 	tests/bench/stream.py build/bench-stream 9 $(PAGE)
 
-# What a guard in the kernel costs beside a plain bridge, nftables and a guard that relays; as root. docs/performance.md.
+# What a guard in the kernel costs beside a plain bridge, nftables and a guard that relays; as root. With PAGE=docs/performance.md
+# the tables of that page are written anew.
 bench-attach: program
-	tests/bench/attach.py build/bench-attach
+	tests/bench/attach.py build/bench-attach 15 $(PAGE)
 
 # One test of any kind: make test T=NAME. tests/one.py says what may be named.
 test: build/build.ninja

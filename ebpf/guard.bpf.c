@@ -77,8 +77,8 @@ struct {
 	__type(value, struct packet_facts);
 } softnet_facts SEC(".maps");
 
-/* Filled by the program that loads it: what was built, so that the next guard finds its own version. */
-const volatile uint64_t softnet_build = 0;
+/* Filled by who loads them. */
+const volatile struct guard_constants softnet_constants = { 0, 0 };
 
 enum { NEXT = -1, SHOT = 2 }; /* TC_ACT_UNSPEC, or TCX_NEXT: whatever else stands at the port has its say; TC_ACT_SHOT */
 
@@ -96,6 +96,21 @@ INLINE const struct config *find_config(struct __sk_buff *skb, const struct kern
 	uint32_t slot = skb->cb[0], at = memory->config_at % CONFIG_COPIES;
 	void *configs = bpf_map_lookup_elem(&softnet_config, &slot);
 	return configs ? bpf_map_lookup_elem(configs, &at) : NULL;
+}
+
+/*
+ * To the millisecond, once in a tick of the kernel: to ask costs as much as a third of the rest. Another processor may write at
+ * the same time, so the two fields say whether they belong together.
+ */
+INLINE uint64_t read_clock(struct kernel_memory *memory)
+{
+	uint64_t tick = bpf_jiffies64(), clock_ms = memory->clock_ms;
+	if (memory->clock_tick == (tick ^ clock_ms << 24))
+		return clock_ms;
+	uint64_t now_ms = bpf_ktime_get_boot_ns() / 1000000;
+	memory->clock_ms = now_ms;
+	memory->clock_tick = tick ^ now_ms << 24;
+	return now_ms;
 }
 
 /*
@@ -149,7 +164,15 @@ SUBPROGRAM bool find_facts(struct __sk_buff *skb, uint32_t to_guest)
 SUBPROGRAM bool has_checksum_in_place(struct __sk_buff *skb)
 {
 	struct frame frame = frame_of(skb);
-	return has_honest_checksum(&frame);
+	uint64_t place = find_checksum(skb, softnet_constants.may_look != 0);
+	return place == NO_CHECKSUM || (place < frame.length && (is_usual_place(&frame, (uint32_t)place) ||
+								 is_honest_place(&frame, (uint32_t)place)));
+}
+
+INLINE bool has_honest_checksum(struct __sk_buff *skb)
+{
+	bool is_complete = softnet_constants.may_look != 0 && !is_checksum_partial(skb);
+	return is_complete || has_checksum_in_place(skb);
 }
 
 /* Buckets and flows are small work; who holds them is never held up itself. */
@@ -308,7 +331,7 @@ INLINE int finish(struct __sk_buff *skb, struct kernel_memory *memory, const str
 		d.flow = 0;
 	if (needs_tables(d))
 		d.verdict = (uint8_t)settle(skb, memory, config, number_of(d) | (uint64_t)to_guest << INWARD_BIT, now_ms);
-	if (d.verdict == PASS && !has_checksum_in_place(skb))
+	if (d.verdict == PASS && !has_honest_checksum(skb))
 		d.verdict = DROP_L4_MALFORMED;
 	if (d.verdict < FIRST_DROP && d.binding != NO_BINDING)
 		stamp(&memory->used_ms[d.binding % STAMPS_MAX], now_ms);
@@ -331,7 +354,7 @@ SEC("tc") int softnet_outward(struct __sk_buff *skb)
 		skb->mark = skb->cb[0] = 0;
 		return NEXT;
 	}
-	uint64_t now_ms = bpf_ktime_get_boot_ns() / 1000000;
+	uint64_t now_ms = read_clock(memory);
 	const struct state *state = &memory->state[memory->state_at % STATE_COPIES];
 	return finish(skb, memory, config, judge_outward(skb, config, state, now_ms, longest_of(skb)), false, now_ms);
 }
@@ -342,7 +365,7 @@ SEC("tc") int softnet_inward(struct __sk_buff *skb)
 	const struct config *config = memory ? find_config(skb, memory) : NULL;
 	if (!memory || !config)
 		return SHOT;
-	uint64_t sender = bpf_get_socket_cookie(skb);
+	uint64_t sender = skb->sk ? bpf_get_socket_cookie(skb) : 0;
 	if (sender != 0 && sender == memory->injector[TO_GUEST]) {
 		skb->cb[0] = 0;
 		return NEXT;
@@ -351,7 +374,7 @@ SEC("tc") int softnet_inward(struct __sk_buff *skb)
 		skb->mark = memory->mark;
 		return (int)bpf_redirect(skb->ifindex, BPF_F_INGRESS);
 	}
-	uint64_t now_ms = bpf_ktime_get_boot_ns() / 1000000;
+	uint64_t now_ms = read_clock(memory);
 	const struct state *state = &memory->state[memory->state_at % STATE_COPIES];
 	return finish(skb, memory, config, judge_inward(skb, config, state, now_ms, longest_of(skb)), true, now_ms);
 }

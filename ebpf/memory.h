@@ -23,6 +23,12 @@ enum { WANTS_REJECTED = 1, WANTS_DROPS = 2, WANTS_PASSED = 4 };
 
 #define OWN_LINE __attribute__((aligned(64)))
 
+/* Of the programs, filled by who loads them. */
+struct guard_constants {
+	uint64_t build;    /* what was built, so that the next guard finds its own version */
+	uint64_t may_look; /* they may look at the kernel's own structs (Linux 6.2) */
+};
+
 /* First in the memory, and the same in all versions. */
 struct guard_head {
 	uint64_t build;               /* whose layout the rest has */
@@ -47,6 +53,7 @@ struct kernel_memory {
 	/* Of the programs. */
 	OWN_LINE uint32_t lock;       /* of buckets and flows; only programs take it, which always end */
 	uint32_t specimen_lock;
+	uint64_t clock_ms, clock_tick; /* the time, and the kernel's tick in which it was read */
 	uint64_t used_ms[STAMPS_MAX];
 	struct buckets buckets;       /* those that the snooper spends from are the process's */
 	struct {

@@ -44,7 +44,7 @@ INLINE uint32_t aliases_of4(struct view view, struct address a)
 }
 
 /* The network's own broadcast address in one of the guest's subnets (RFC 1812 5.3.5.2); /31 and /32 have none. */
-SUBPROGRAM bool is_broadcast_ipv4(const struct state *state, uint32_t ipv4, uint64_t now_ms)
+INLINE bool is_broadcast_ipv4(const struct state *state, uint32_t ipv4, uint64_t now_ms)
 {
 	if (!is_given(state))
 		return false;

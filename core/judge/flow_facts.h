@@ -54,20 +54,25 @@ PART void fill_key(const struct frame *frame, const struct packet_place *at, boo
 }
 
 /* To the upper layer of a quoted packet. A quote may be cut, and its sender has been judged: only the way is looked for. */
-PART void skip_extensions(struct reader *r, struct packet_place *quoted)
+SUBPROGRAM bool skip_extensions(frame_handle handle, struct packet_place *quoted)
 {
+	struct frame frame = frame_of(handle);
+	if (!is_given(quoted))
+		return false;
+	struct reader r = read_from(&frame, quoted->at, quoted->end);
 	for (uint32_t i = 0; i < EXTENSION_HEADERS_MAX && is_extension6(quoted->protocol); i++) {
-		uint8_t type = quoted->protocol, next = read_u8(r), length = read_u8(r);
-		uint16_t word = read_be16(r);
+		uint8_t type = quoted->protocol, next = read_u8(&r), length = read_u8(&r);
+		uint16_t word = read_be16(&r);
 		uint32_t octets = type == FRAGMENT_HEADER         ? 8
 				  : type == AUTHENTICATION_HEADER ? 4 * (length + 2u)
 								  : 8 * (length + 1u);
-		skip_bytes(r, octets - 4);
+		skip_bytes(&r, octets - 4);
 		if (type == FRAGMENT_HEADER && word & 0xfff8) /* behind a later fragment there are no ports */
-			r->ok = false;
+			r.ok = false;
 		quoted->protocol = next;
 	}
-	quoted->at = r->at;
+	quoted->at = r.at;
+	return r.ok;
 }
 
 /* A quote may be cut; that its addresses are there is the judge's matter already. */
@@ -77,13 +82,12 @@ PART bool find_quoted(const struct frame *frame, const struct packet_place *erro
 	bool is_ipv6 = error->protocol == PROTOCOL_ICMP6;
 	if (is_ipv6 ? !parse_quoted6(frame, error->at, error->end, &q) : !parse_quoted4(frame, error->at, error->end, &q))
 		return false;
-	struct reader r = read_from(frame, q.behind, error->end);
 	*place = (struct packet_place){
 		.source = q.source, .destination = q.destination, .at = q.behind, .end = error->end, .protocol = q.protocol
 	};
-	if (is_ipv6)
-		skip_extensions(&r, place);
-	return r.ok && !q.is_later_fragment && place->at <= place->end;
+	if (is_ipv6 && !skip_extensions(handle_of(frame), place))
+		return false;
+	return !q.is_later_fragment && place->at <= place->end;
 }
 
 /* The key becomes that of the flow which the error is about. */
@@ -105,15 +109,15 @@ PART void read_quoted(const struct frame *frame, const struct packet_place *erro
 			     (to_guest || same_address(error->source, quoted.destination));
 }
 
-/* The frame's own packet. False: it is not IP. */
-PART bool find_packet(const struct frame *frame, struct packet_place *at)
+SUBPROGRAM bool find_packet_of(frame_handle handle, struct packet_place *at)
 {
+	struct frame frame = frame_of(handle);
 	struct ethernet eth;
 	struct ipv4 ip4;
 	struct ipv6 ip6;
-	if (!parse_ethernet(frame, &eth))
+	if (!is_given(at) || !parse_ethernet(&frame, &eth))
 		return false;
-	if (eth.type == ETHERTYPE_IPV4 && parse_ipv4(frame, ETHERNET_HEADER, &ip4)) {
+	if (eth.type == ETHERTYPE_IPV4 && parse_ipv4(&frame, ETHERNET_HEADER, &ip4)) {
 		*at = (struct packet_place){ ip4.source,
 					     ip4.destination,
 					     ip4.payload,
@@ -124,12 +128,19 @@ PART bool find_packet(const struct frame *frame, struct packet_place *at)
 					     ip4.fragment_offset > 0 };
 		return true;
 	}
-	if (eth.type != ETHERTYPE_IPV6 || !parse_ipv6(frame, ETHERNET_HEADER, &ip6) ||
-	    walk_headers(frame, &ip6, false) != PASS)
+	if (eth.type != ETHERTYPE_IPV6 || !parse_ipv6(&frame, ETHERNET_HEADER, &ip6) ||
+	    walk_headers(&frame, &ip6, false) != PASS)
 		return false;
 	*at = (struct packet_place){ ip6.source,         ip6.destination, ip6.payload,        ip6.end,
 				     ip6.identification, ip6.protocol,    is_fragment6(&ip6), ip6.fragment_offset > 0 };
 	return true;
+}
+
+/* The frame's own packet. False: it is not IP. */
+INLINE bool find_packet(const struct frame *frame, struct packet_place *at)
+{
+	*at = (struct packet_place){ .at = 0 };
+	return find_packet_of(handle_of(frame), at);
 }
 
 /* False: the frame is not IP. to_guest: the direction of the frame. */

@@ -144,11 +144,9 @@ INLINE bool is_dhcp_port(uint16_t port)
 /* Source, protocol and destination of a well-formed datagram that is not DHCP. */
 INLINE struct decision judge_data4_from_guest(struct view view, struct packet4 p)
 {
-	if (!has_lease4(view.state, view.now_ms))
-		return drop(DROP_IP4_NO_LEASE);
 	uint32_t binding = find_binding4(view.state, p.ip->source, view.now_ms);
 	if (binding == NO_BINDING)
-		return drop(DROP_IP4_SRC_SPOOF);
+		return drop(has_lease4(view.state, view.now_ms) ? DROP_IP4_SRC_SPOOF : DROP_IP4_NO_LEASE);
 	if (p.ip->protocol == PROTOCOL_IGMP) {
 		if (!is_plain_igmp(p.frame, p.ip))
 			return drop(DROP_IGMP_INVALID);

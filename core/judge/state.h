@@ -148,7 +148,7 @@ INLINE bool is_live(const struct binding *b, uint64_t now_ms)
 }
 
 /* The index of the live binding of this address, or NO_BINDING. */
-SUBPROGRAM uint32_t find_binding_of(const struct state *state, uint64_t high, uint64_t low, uint64_t now_ms)
+INLINE uint32_t find_binding_of(const struct state *state, uint64_t high, uint64_t low, uint64_t now_ms)
 {
 	if (is_given(state))
 		for (uint32_t i = 0; i < BINDINGS4_MAX; i++)

@@ -199,7 +199,7 @@ struct nat64_set {
 	uint32_t count, reserved;
 };
 
-SUBPROGRAM bool mac_set_has(const struct mac_set *set, uint64_t mac)
+INLINE bool mac_set_has(const struct mac_set *set, uint64_t mac)
 {
 	if (is_given(set))
 		for (uint32_t i = 0; i < MAC_SET_MAX && i < set->count; i++)

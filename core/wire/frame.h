@@ -1,4 +1,4 @@
-/* A frame is untrusted bytes. They leave it only by copy, through frame_copy(). */
+/* A frame is untrusted bytes. They leave it only by copy, through frame_number() and frame_copy(). */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,6 +13,20 @@
 #define INLINE static inline
 #else
 #define INLINE static inline __attribute__((always_inline))
+#endif
+
+/* The compiler may prove a bound and drop its test, or test a copy; the verifier then misses the test that it needs. */
+#define hide_from_optimizer(x) __asm__ volatile("" : "+r"(x))
+
+/*
+ * An index that is tested next. Older verifiers (Linux 6.1) do not know that a copy of it is as small as what was tested; so
+ * this makes it smaller before there are copies: what is above `end` becomes `end`.
+ */
+#if defined(__bpf__)
+#define limit_for_verifier(x, end) __asm__ volatile("if %0 < %1 goto +1\n\t%0 = %1" : "+r"(x) : "i"(end))
+#define not_zero_for_verifier(x)   __asm__ volatile("if %0 > 0 goto +1\n\t%0 = 1" : "+r"(x))
+#else
+#define limit_for_verifier(x, end) ((void)0)
 #endif
 
 /*
@@ -101,20 +115,16 @@ INLINE bool frame_copy(const struct frame *frame, uint32_t at, uint8_t *to, uint
 		to[i] = frame->bytes[at + i];
 	return true;
 }
-#endif
 
-/* The compiler may prove a bound and drop its test, or test a copy; the verifier then misses the test that it needs. */
-#define hide_from_optimizer(x) __asm__ volatile("" : "+r"(x))
-
-/*
- * An index that is tested next. Older verifiers (Linux 6.1) do not know that a copy of it is as small as what was tested; so
- * this makes it smaller before there are copies: what is above `end` becomes `end`.
- */
-#if defined(__bpf__)
-#define limit_for_verifier(x, end) __asm__ volatile("if %0 < %1 goto +1\n\t%0 = %1" : "+r"(x) : "i"(end))
-#define not_zero_for_verifier(x)   __asm__ volatile("if %0 > 0 goto +1\n\t%0 = 1" : "+r"(x))
-#else
-#define limit_for_verifier(x, end) ((void)0)
+/* n octets in network order, 1, 2, 4 or 6. */
+INLINE bool frame_number(const struct frame *frame, uint32_t at, uint32_t n, uint64_t *number)
+{
+	if (at > frame->length || n > frame->length - at)
+		return false;
+	for (uint32_t i = 0; i < n; i++)
+		*number = *number << 8 | frame->bytes[at + i];
+	return true;
+}
 #endif
 
 /*
@@ -137,6 +147,7 @@ INLINE uint32_t octets_left(const struct reader *r)
 	return r->ok ? r->end - r->at : 0;
 }
 
+#if !defined(__bpf__)
 /* On failure `to` is unchanged. n is in octets and must be at least 1. */
 INLINE void read_bytes(struct reader *r, uint8_t *to, uint32_t n)
 {
@@ -144,6 +155,7 @@ INLINE void read_bytes(struct reader *r, uint8_t *to, uint32_t n)
 	if (r->ok)
 		r->at += n;
 }
+#endif
 
 INLINE void skip_bytes(struct reader *r, uint32_t n)
 {
@@ -152,31 +164,31 @@ INLINE void skip_bytes(struct reader *r, uint32_t n)
 		r->at += n;
 }
 
+INLINE uint64_t read_number(struct reader *r, uint32_t n)
+{
+	uint64_t number = 0;
+	r->ok = r->ok && r->at <= r->end && n <= r->end - r->at && frame_number(r->frame, r->at, n, &number);
+	if (r->ok)
+		r->at += n;
+	return number;
+}
+
 INLINE uint8_t read_u8(struct reader *r)
 {
-	uint8_t b[1] = { 0 };
-	read_bytes(r, b, 1);
-	return b[0];
+	return (uint8_t)read_number(r, 1);
 }
 
 INLINE uint16_t read_be16(struct reader *r)
 {
-	uint8_t b[2] = { 0 };
-	read_bytes(r, b, 2);
-	return (uint16_t)(b[0] << 8 | b[1]);
+	return (uint16_t)read_number(r, 2);
 }
 
 INLINE uint32_t read_be32(struct reader *r)
 {
-	uint8_t b[4] = { 0 };
-	read_bytes(r, b, 4);
-	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+	return (uint32_t)read_number(r, 4);
 }
 
 INLINE uint64_t read_be48(struct reader *r)
 {
-	uint8_t b[6] = { 0 };
-	read_bytes(r, b, 6);
-	return (uint64_t)b[0] << 40 | (uint64_t)b[1] << 32 | (uint64_t)b[2] << 24 | (uint64_t)b[3] << 16 |
-	       (uint64_t)b[4] << 8 | b[5];
+	return read_number(r, 6);
 }

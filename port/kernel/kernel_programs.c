@@ -13,8 +13,7 @@
 
 static const char *const judge_names[DIRECTIONS] = { "softnet_outward", "softnet_inward" };
 
-/* The programs have one constant, softnet_build. */
-enum { MAPS_MAX = 64, RODATA_WORDS = 1 };
+enum { MAPS_MAX = 64, RODATA_MAX = 4096 };
 
 int open_program(uint32_t id, char name[16])
 {
@@ -85,12 +84,15 @@ static uint32_t map_id(int fd)
 static bool is_ours(int program_fd)
 {
 	uint32_t zero = 0;
-	uint64_t data[RODATA_WORDS] = { 0 };
+	union {
+		struct guard_constants of;
+		uint8_t room[RODATA_MAX]; /* that of another version may be longer */
+	} data = { .room = { 0 } };
 	int map = map_of_program(program_fd, "guard.rodata");
-	bool is_read = map >= 0 && bpf_map_lookup_elem(map, &zero, data) == 0;
+	bool is_read = map >= 0 && bpf_map_lookup_elem(map, &zero, &data) == 0;
 	if (map >= 0)
 		close(map);
-	return is_read && data[0] == kernel_build;
+	return is_read && data.of.build == kernel_build;
 }
 
 /* Two guards that start at the same time may have loaded two pairs. */
@@ -144,17 +146,29 @@ void listen_to_libbpf(void)
 	libbpf_set_print(keep_complaint);
 }
 
-static struct bpf_object *open_object(void)
+static struct bpf_object *open_object(bool may_look)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "guard");
 	struct bpf_object *object = bpf_object__open_mem(kernel_object, kernel_object_octets, &options);
 	struct bpf_map *data = object ? bpf_object__find_map_by_name(object, ".rodata") : NULL;
-	uint64_t constants[RODATA_WORDS] = { kernel_build };
-	size_t octets = data ? bpf_map__value_size(data) : 0;
-	if (octets > 0 && octets <= sizeof constants && bpf_map__set_initial_value(data, constants, octets) == 0)
+	struct guard_constants constants = { kernel_build, may_look };
+	if (data && bpf_map__value_size(data) == sizeof constants &&
+	    bpf_map__set_initial_value(data, &constants, sizeof constants) == 0)
 		return object;
 	bpf_object__close(object);
 	return NULL;
+}
+
+static int load_object(struct bpf_object **object, bool may_look)
+{
+	last_complaint[0] = '\0';
+	*object = open_object(may_look);
+	int result = *object ? bpf_object__load(*object) : -errno;
+	if (result >= 0)
+		return result;
+	bpf_object__close(*object);
+	*object = NULL;
+	return result;
 }
 
 static int keep_open(int fd)
@@ -164,16 +178,15 @@ static int keep_open(int fd)
 
 static bool load_programs(struct kernel_programs *p, struct error *error)
 {
-	last_complaint[0] = '\0';
-	struct bpf_object *object = open_object();
-	int result = object ? bpf_object__load(object) : -errno;
+	struct bpf_object *object = NULL;
+	bool may_look = libbpf_find_vmlinux_btf_id("bpf_cast_to_kern_ctx", BPF_TRACE_FENTRY) > 0;
+	int result = load_object(&object, may_look);
 	if (result < 0) {
 		report_failure(error, "the kernel does not take the guard's programs: %s%s%s", strerror(-result),
 			       result == -EPERM    ? " (run as root)"
 			       : last_complaint[0] ? ": "
 						   : "",
 			       result == -EPERM ? "" : last_complaint);
-		bpf_object__close(object);
 		return false;
 	}
 	for (int direction = 0; direction < DIRECTIONS; direction++)

@@ -4,7 +4,8 @@ round, so that a busy machine slows all of them. Run by `make bench-attach`, as 
 
     guest NAME eth0 -- port in br0, guarded in one of four ways -- gateway eth0 192.168.77.1
 
-    tests/bench/attach.py FOLDER [ROUNDS]       leaves attach.md and attach.svg there
+    tests/bench/attach.py FOLDER [ROUNDS [PAGE]]    leaves attach.md and attach.svg there. PAGE, docs/performance.md: the tables
+                                                    go between its two marks, too, and the picture beside it
 """
 
 import contextlib
@@ -24,6 +25,7 @@ from bench_plot import write_plot           # noqa: E402
 from bench_judge import judge_nanoseconds   # noqa: E402
 
 GATEWAY, SECONDS, ROUNDS = "192.168.77.1", 0.5, 15
+MARKS = "<!-- measured -->\n", "<!-- until here -->\n"
 WAYS = "plain", "attach", "nftables", "relay"
 WHAT = {"cpu": "64 B UDP, frames in a second of the sender's processor", "udp": "64 B UDP, frames/s", "tcp": "TCP without offload, Gbit/s", "tso": "TCP with TSO, Gbit/s", "ping": "round trip, us"}
 TARGETS = {"cpu": "0.93", "udp": "0.93", "tcp": "0.95", "tso": "0.98", "ping": "within noise"}
@@ -102,8 +104,18 @@ def table(values, judge):
         cells = [number(statistics.median(values[what, way])) if (what, way) != NOT_ITS_OWN else "-" for way in WAYS]
         ratios = [[a / b for a, b in zip(values[what, "attach"], values[what, other])] for other in ("plain", "nftables")]
         lines.append(f"| {name} | {' | '.join(cells)} | {' | '.join(map(spread, ratios))} | {TARGETS[what]} |")
-    lines += ["", "| judge, ns for a frame | without rules | 4096 rules |", "|---|---|---|"]
-    return "\n".join([*lines, *(f"| {name} | {few:.0f} | {many:.0f} |" for name, (few, many) in judge.items()), ""])
+    lines += ["", "| judge, ns for a frame | hot | hot, 4096 rules | cold | cold, 4096 rules |", "|---|---|---|---|---|"]
+    for name, (hot, cold, hot_rules, cold_rules) in judge.items():
+        lines.append(f"| {name} | {' | '.join(f'{value:.0f}' for value in (hot, hot_rules, cold, cold_rules))} |")
+    return "\n".join([*lines, ""])
+
+
+def put_into(page, told, picture):
+    text = page.read_text()
+    before, rest = text.split(MARKS[0])
+    _, behind = rest.split(MARKS[1])
+    page.write_text(f"{before}{MARKS[0]}\n{told}\n{MARKS[1]}{behind}")
+    shutil.copy(picture, page.with_suffix(".svg"))
 
 
 def number(value):
@@ -114,7 +126,7 @@ def spread(ratios):
     return f"{statistics.median(ratios):.3f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
-def main(folder, rounds=ROUNDS):
+def main(folder, rounds=ROUNDS, page=None):
     folder = pathlib.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place, netns.Network(place) as network:
@@ -131,6 +143,8 @@ def main(folder, rounds=ROUNDS):
     print(told)
     (folder / "attach.md").write_text(told)
     write_plot(folder / "attach.svg", {name: {way: values[what, way] for way in WAYS if (what, way) != NOT_ITS_OWN} for what, name in WHAT.items()})
+    if page:
+        put_into(pathlib.Path(page), told, folder / "attach.svg")
 
 
 if __name__ == "__main__":
