@@ -244,7 +244,7 @@ def long_frames(wire, port):
     """Longer than any on the wire: to be cut later. From the guest, and to it."""
     lengths = [(frame[6:12] == rawguest.mac_bytes(MAC), len(frame)) for frame in wire.frames(outgoing=True)]
     assert lengths, port
-    return [sum(length > 4000 for is_own, length in lengths if is_own == own) for own in (True, False)]
+    return [sum(length > 2000 for is_own, length in lengths if is_own == own) for own in (True, False)]
 
 
 def test_a_real_guest_lets_the_host_cut(loaded, segment, softnet, guest_image):     # noqa: F811

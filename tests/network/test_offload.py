@@ -212,7 +212,7 @@ def transfer(segment, vm, address):
         assert (sink.received, received) == (OCTETS, OCTETS)
     finally:
         sink.close()
-    lengths = [sum(length > 4000 for length in found) for found in
+    lengths = [sum(length > 2000 for length in found) for found in
                ([len(f) for f in segment.far.frames() if f[6:12] == rawguest.mac_bytes(MAC)],
                 [len(f) for f in wire.frames() if f[6:12] != rawguest.mac_bytes(MAC)])]
     return lengths
