@@ -66,13 +66,13 @@ static bool allow_memory(scmp_filter_ctx filter)
 static bool allow_sockets(scmp_filter_ctx filter, unsigned purpose)
 {
 	bool is_guard = (purpose & FOR_GUARD) != 0, is_slirp = (purpose & (FOR_SLIRP_KEEPER | FOR_SLIRP_WORKER)) != 0;
-	struct scmp_arg_cmp route[] = { SCMP_A0(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE) };
-	struct scmp_arg_cmp asks[] = { SCMP_A0(SCMP_CMP_EQ, AF_UNIX), SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_DGRAM) };
+	struct scmp_arg_cmp route[] = { SCMP_A0(SCMP_CMP_EQ, AF_NETLINK, 0), SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE, 0) };
+	struct scmp_arg_cmp asks[] = { SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0), SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_DGRAM) };
 	if (is_guard)
-		return allow_if(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_UNIX)) && allow(filter, "socket", 2, route);
+		return allow_if(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0)) && allow(filter, "socket", 2, route);
 	return !is_slirp ||
-	       (allow_if(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET)) &&
-		allow_if(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET6)) && allow(filter, "socket", 2, asks));
+	       (allow_if(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET, 0)) &&
+		allow_if(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET6, 0)) && allow(filter, "socket", 2, asks));
 }
 
 /* TCGETS: libc asks whether a stream is a terminal. New rules may take offloads from the guard's tap. */
@@ -80,10 +80,10 @@ static bool allow_ioctls(scmp_filter_ctx filter, unsigned purpose)
 {
 	static const unsigned long of_slirp[] = { FIONREAD, FIONBIO, SIOCATMARK, SIOCGIFINDEX };
 	bool is_guard = (purpose & FOR_GUARD) != 0;
-	bool is_allowed = allow_if(filter, "ioctl", SCMP_A1(SCMP_CMP_EQ, TCGETS)) &&
-			  (!is_guard || allow_if(filter, "ioctl", SCMP_A1(SCMP_CMP_EQ, TUNSETOFFLOAD)));
+	bool is_allowed = allow_if(filter, "ioctl", SCMP_A1(SCMP_CMP_EQ, TCGETS, 0)) &&
+			  (!is_guard || allow_if(filter, "ioctl", SCMP_A1(SCMP_CMP_EQ, TUNSETOFFLOAD, 0)));
 	for (size_t i = 0; is_allowed && !is_guard && i < sizeof of_slirp / sizeof *of_slirp; i++)
-		is_allowed = allow_if(filter, "ioctl", SCMP_A1(SCMP_CMP_EQ, of_slirp[i]));
+		is_allowed = allow_if(filter, "ioctl", SCMP_A1(SCMP_CMP_EQ, of_slirp[i], 0));
 	return is_allowed;
 }
 
@@ -93,10 +93,10 @@ static bool allow_signals(scmp_filter_ctx filter, unsigned purpose, const struct
 	scmp_datum_t own = (scmp_datum_t)getpid();
 	bool is_slirp_keeper = (purpose & FOR_SLIRP_KEEPER) != 0;
 	bool is_allowed = is_slirp_keeper ? allow(filter, "kill", 0, NULL) && allow(filter, "tgkill", 0, NULL)
-					  : allow_if(filter, "kill", SCMP_A0(SCMP_CMP_EQ, own)) &&
-						allow_if(filter, "tgkill", SCMP_A0(SCMP_CMP_EQ, own));
+					  : allow_if(filter, "kill", SCMP_A0(SCMP_CMP_EQ, own, 0)) &&
+						allow_if(filter, "tgkill", SCMP_A0(SCMP_CMP_EQ, own, 0));
 	for (int i = 0; is_allowed && i < SANDBOX_CHILDREN_MAX && wish->children[i] > 0; i++)
-		is_allowed = allow_if(filter, "kill", SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)wish->children[i]));
+		is_allowed = allow_if(filter, "kill", SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)wish->children[i], 0));
 	return is_allowed;
 }
 

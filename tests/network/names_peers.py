@@ -234,5 +234,9 @@ def reply(one, wait=patience(5)):
         return b""
 
 
+# What a client acknowledges that began with a large packet number, as ngtcp2 of Debian 13: docs/names.md, QUIC.
+LATE_INITIAL = {"quic-initial"}
+
+
 def missing(*programs):
     return ", ".join(program for program in programs if shutil.which(program) is None)

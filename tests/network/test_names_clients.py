@@ -15,7 +15,7 @@ import pytest
 import names_peers
 import netns
 from conftest import needs, needs_others
-from names_peers import CDN, CLOSED, EVIL, GATEWAY, GOOD, OTHER_TUNNEL, SIX, TUNNEL
+from names_peers import CDN, CLOSED, EVIL, GATEWAY, GOOD, LATE_INITIAL, OTHER_TUNNEL, SIX, TUNNEL
 
 # nginx, dnsmasq and unbound become other users, or try to.
 pytestmark = [needs("unbound", "nginx", "dig", "curl"), needs_others]
@@ -85,7 +85,9 @@ def test_git(world, guest_with, files):
     git("-C", bare, "update-server-info")
     guest = guest_with(f"--allow={GOOD}:tls", "--reject")
     copy = world.folder / "copy"
-    words = ["env", f"GIT_SSL_CAINFO={world.folder / 'cert.pem'}", "git", "clone", "-q"]
+    # With a name of its own, git asks nobody for that of this machine.
+    words = ["env", f"GIT_SSL_CAINFO={world.folder / 'cert.pem'}", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.org",
+             "git", "clone", "-q"]
     done = guest.run(*words, f"https://{GOOD}/files/source.git", copy)
     assert done.returncode == 0 and (copy / "README").read_text() == "hello\n", done
     assert guest.denied() == {}
@@ -194,7 +196,7 @@ def test_http3_of_caddy(world, guest_with):
     guest = guest_with(f"--allow={GOOD}:quic/8443", "--reject")
     guest.resolve()
     assert guest.quic(GOOD, port=8443)
-    assert guest.denied() == {}
+    assert guest.denied().keys() <= LATE_INITIAL
     assert not guest.quic(EVIL, wait=1, port=8443) and guest.dropped("name-denied") >= 1
 
 
