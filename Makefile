@@ -22,9 +22,12 @@ check: build-check/build.ninja
 	meson compile -C build-check
 	+tests/all.sh build-check
 
-# The same, with the tests that take long, and a minute of random input for each fuzz target.
+# The same, with the tests that take long, the sandbox as it is without a sanitizer, and a minute of random input for each
+# fuzz target.
 check-long:
 	SOFTNET_LONG=1 $(MAKE) check
+	$(MAKE) program
+	SOFTNET=build/softnet tests/network/run -k test_sandbox
 	$(MAKE) fuzz
 
 # The macOS program with doubles of Apple's frameworks, for the network tests.

@@ -307,6 +307,7 @@ def test_firecracker_and_cloud_hypervisor(segment, type_in, softnet):
         segment.host.set_ipv6("default", disable_ipv6=1)
     mention = " ".join(quoted("Firecracker and Cloud Hypervisor"))
     assert mention.count("web1-vm") == 2 and mention.count(MAC) == 2
+    wait_for(lambda: "UP" in segment.host.ip("-br link show dev web1-vm", check=False), 10, "the page's commands")
     tap = Tap("web1-vm")
     def ask():
         os.write(tap.fd, discover())

@@ -71,17 +71,17 @@ def running(host):
     leases.mkdir()
     for folder in leases, *leases.parents:
         folder.chmod(0o777 if folder == leases else folder.stat().st_mode | 0o055)
-    metadata = guard(f"mac='{MAC}' state='{leases}/web1'", f"mac='{LAN_MAC}' state='{leases}/web1-lan' name='web1-lan' block='any' allow='{LAN_GATEWAY}:icmp'")
-    host.libvirt.define(domain("web1", [interface(MAC), interface(LAN_MAC, "br1")], metadata, image))
-    host.libvirt.virsh("start", "web1")
-    console = libvirt_peers.Console("/run/web1.serial")
+    metadata = guard(f"mac='{MAC}' state='{leases}/db1'", f"mac='{LAN_MAC}' state='{leases}/db1-lan' name='db1-lan' block='any' allow='{LAN_GATEWAY}:icmp'")
+    host.libvirt.define(domain("db1", [interface(MAC), interface(LAN_MAC, "br1")], metadata, image))
+    host.libvirt.virsh("start", "db1")
+    console = libvirt_peers.Console("/run/db1.serial")
     console.wait("GUEST READY", 240)
     console.run("ip link set eth1 up")
     for name in "eth0", "eth1":
         console.run(f"udhcpc -i {name} -n -q -s /bin/udhcpc.sh")
     yield console
-    if "web1" in host.libvirt.names():
-        host.libvirt.virsh("destroy", "web1")
+    if "db1" in host.libvirt.names():
+        host.libvirt.virsh("destroy", "db1")
 
 
 def status(name):
@@ -119,32 +119,32 @@ def nothing_is_left(host, name):
 # --- a domain that runs -------------------------------------------------------------------------------------------------
 
 def test_each_interface_has_its_guard(host, running):
-    taps = host.libvirt.virsh("domiflist", "web1").split()
+    taps = host.libvirt.virsh("domiflist", "db1").split()
     assert set(guards()) - {"keeps0"} == {word for word in taps if word.startswith("vnet")}
-    for name, network in ("web1", "192.168.77."), ("web1-lan", "192.168.78."):
+    for name, network in ("db1", "192.168.77."), ("db1-lan", "192.168.78."):
         wait_for(lambda: [one for one in status(name)["addresses"] if one["address"].startswith(network)], 10, "the lease")
-    assert status("web1")["policy"] == {"allow": 0, "block": 0}
-    assert status("web1-lan")["policy"] == {"allow": 1, "block": 1}
+    assert status("db1")["policy"] == {"allow": 0, "block": 0}
+    assert status("db1-lan")["policy"] == {"allow": 1, "block": 1}
     assert can_reach(running, FAR) and can_reach(running, LAN_GATEWAY)
     # The same host by the other interface, whose rules do not allow it.
     running.run(f"ip route add 1.0.0.0/8 via {LAN_GATEWAY} dev eth1")
     assert not can_reach(running, FAR)
     running.run("ip route del 1.0.0.0/8")
-    assert dropped("web1-lan", "guest").get("dst-blocked", 0) >= 1, dropped("web1-lan", "guest")
+    assert dropped("db1-lan", "guest").get("dst-blocked", 0) >= 1, dropped("db1-lan", "guest")
 
 
 def test_a_neighbor_attacks(host, running):
     running.run(f"ping -c1 -W2 {FAR}")
     before = running.run(f"ip neigh show {GATEWAY}").split()
-    wire, address = host.neighbor.wire("eth0"), status("web1")["addresses"][0]["address"]
+    wire, address = host.neighbor.wire("eth0"), status("db1")["addresses"][0]["address"]
     own = host.neighbor.mac("eth0")
     forged = Ether(src=own, dst=MAC) / IP(src=GATEWAY, dst="255.255.255.255") / UDP(sport=67, dport=68) / BOOTP(
         op=2, yiaddr=FORGED, chaddr=bytes.fromhex(MAC.replace(":", ""))) / DHCP(options=[
             ("message-type", "ack"), ("server_id", GATEWAY), ("lease_time", 600), "end"])
-    known = dropped("web1", "uplink")
+    known = dropped("db1", "uplink")
     wire.send(Ether(src=own, dst=MAC) / ARP(op=2, hwsrc=own, psrc=GATEWAY, hwdst=MAC, pdst=address), forged)
-    wait_for(lambda: sum(dropped("web1", "uplink").values()) >= sum(known.values()) + 2, 10, "both to be dropped")
-    assert {"arp-gateway-spoof", "dhcp4-rogue-server"} <= set(dropped("web1", "uplink")), dropped("web1", "uplink")
+    wait_for(lambda: sum(dropped("db1", "uplink").values()) >= sum(known.values()) + 2, 10, "both to be dropped")
+    assert {"arp-gateway-spoof", "dhcp4-rogue-server"} <= set(dropped("db1", "uplink")), dropped("db1", "uplink")
     now = running.run(f"ip neigh show {GATEWAY}").split()
     assert now[:5] == before[:5] and own not in now
     assert can_reach(running, FAR)
@@ -156,7 +156,7 @@ def test_the_guest_attacks(host, running):
     running.try_run(f"ping -c1 -W1 -I {FORGED} 192.168.77.9")
     running.try_run(f"arping -c1 -w1 -U -I eth0 {FORGED}")
     running.run(f"ip address del {FORGED}/24 dev eth0")
-    wait_for(lambda: [one for one in dropped("web1", "guest") if one.startswith("arp-spa")], 10, "the drop")
+    wait_for(lambda: [one for one in dropped("db1", "guest") if one.startswith("arp-spa")], 10, "the drop")
     forged = bytes(map(int, FORGED.split(".")))
     assert [frame for frame in wire.frames() if forged in frame] == []
 
@@ -168,45 +168,45 @@ def test_a_guard_that_was_killed_comes_back(host, running):
     assert can_reach(running, FAR)
     for port in set(before) - {"keeps0"}:
         wait_for(lambda: status_of(port) not in (None, before[port]), 20, "a new guard to answer")
-    assert status("web1")["addresses"][0]["address"].startswith("192.168.77.")
+    assert status("db1")["addresses"][0]["address"].startswith("192.168.77.")
     assert can_reach(running, FAR)
 
 
 def test_it_is_saved_and_comes_back(host, running):
     """The guest does not know of it, and its client has nothing to ask; the saved state knows its lease."""
-    host.libvirt.virsh("save", "web1", host.logs / "web1.saved")
-    nothing_is_left(host, "web1")
-    host.libvirt.virsh("restore", host.logs / "web1.saved")
+    host.libvirt.virsh("save", "db1", host.logs / "db1.saved")
+    nothing_is_left(host, "db1")
+    host.libvirt.virsh("restore", host.logs / "db1.saved")
     running.reconnect()
-    wait_for(lambda: status("web1")["addresses"], 10, "what was saved")
+    wait_for(lambda: status("db1")["addresses"], 10, "what was saved")
     assert can_reach(running, FAR)
 
 
 def test_rules_by_the_name_of_the_domain(running):
     assert can_reach(running, FAR)
-    run(services.softnet_path(), "policy", "set", "--vm", "web1", "--block", "any")
+    run(services.softnet_path(), "policy", "set", "--vm", "db1", "--block", "any")
     assert not can_reach(running, FAR) and can_reach(running, LAN_GATEWAY)
-    run(services.softnet_path(), "policy", "set", "--vm", "web1", "--allow", "@global")
+    run(services.softnet_path(), "policy", "set", "--vm", "db1", "--allow", "@global")
     assert can_reach(running, FAR)
 
 
 def test_libvirt_is_started_again(host, running):
-    before, keeper = guards(), keepers("web1")
+    before, keeper = guards(), keepers("db1")
     host.libvirt.stop()
     host.libvirt.start()
-    wait_for(lambda: "web1" in host.libvirt.names(), 30, "the domain")
-    assert guards() == before and keepers("web1") == keeper and len(keeper) == 1
+    wait_for(lambda: "db1" in host.libvirt.names(), 30, "the domain")
+    assert guards() == before and keepers("db1") == keeper and len(keeper) == 1
     assert can_reach(running, FAR)
 
 
 def test_libvirt_brings_a_keeper_back(host, running):
-    [keeper] = keepers("web1")
+    [keeper] = keepers("db1")
     before = guards()
     os.kill(keeper, signal.SIGKILL)
     assert can_reach(running, FAR)
     host.libvirt.stop()
     host.libvirt.start()
-    wait_for(lambda: keepers("web1"), 30, "a new keeper")
+    wait_for(lambda: keepers("db1"), 30, "a new keeper")
     assert set(before.values()) <= set(processes("attach")) and can_reach(running, FAR)
     port = next(port for port in before if port != "keeps0")
     os.kill(before[port], signal.SIGKILL)
@@ -214,8 +214,8 @@ def test_libvirt_brings_a_keeper_back(host, running):
 
 
 def test_nothing_of_a_destroyed_domain_is_left(host, running):
-    host.libvirt.virsh("destroy", "web1")
-    nothing_is_left(host, "web1")
+    host.libvirt.virsh("destroy", "db1")
+    nothing_is_left(host, "db1")
 
 
 # --- a domain that does not start ---------------------------------------------------------------------------------------
