@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 #include "system/descriptors.h"
+#include "softnet/methods/control_methods.h"
 #include "system/log.h"
 
 static struct sandbox_wish wish;
@@ -79,6 +80,7 @@ static void add_claims(const struct claims_folder *folder)
 void confine_guard(struct relay *r, const char *entry)
 {
 	int children = 0;
+	start_aside(r); /* the last process that it may start */
 	if (r->options->sandbox_off) {
 		warning("--sandbox off: whoever gets code to run in this guard has all the rights of its user");
 		return;

@@ -24,9 +24,10 @@ process, with a line that names the call. docs/threat-model.md says what that is
 system/sandbox/calls.h is the table, and `tests/calls.sh` makes this page from it.
 tests/network/test_sandbox.py puts other calls into running processes, and none may be made.
 
-The processes are the guard; softnet-run, which keeps the command of `softnet run`; softnet-keeper,
-which keeps the worker of slirp; and softnet-slirp, that worker. A worker starts with its keeper's
-rights, so the keeper has both. Calls with a star are looked at more closely:
+The processes are the guard; softnet-run, which keeps the command of `softnet run`; softnet-rules,
+which reads long lists of rules and has the same few calls; softnet-keeper, which keeps the worker
+of slirp; and softnet-slirp, that worker. A worker starts with its keeper's rights, so the keeper
+has both. Calls with a star are looked at more closely:
 
 - `socket`: the guard may use AF_UNIX and rtnetlink. The worker may use IPv4 and IPv6, and datagrams
   of AF_UNIX, with which libc asks for the number of an interface. softnet-run may use none.

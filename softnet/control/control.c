@@ -8,7 +8,7 @@
 #include "system/log.h"
 #include "system/platform.h"
 
-enum { CLIENTS = 1 + OPERATORS_MAX, ACCEPT_PAUSE_MS = 1000, LATER_MS = 50 };
+enum { CLIENTS = 1 + OPERATORS_MAX, ACCEPT_PAUSE_MS = 1000, LATER_MS = 50, ASIDE_OCTETS = 1024 };
 
 static struct client *client_at(struct control *control, uint32_t i)
 {
@@ -79,6 +79,46 @@ static void accept_operators(struct control *control)
 	}
 }
 
+/* A long request, which would keep frames waiting for more than some hundredths of a millisecond. */
+static const char *request_for_aside(const struct control *control, struct client *c, size_t *octets)
+{
+	const char *line = control->aside.fd >= 0 ? whole_request(c, octets) : NULL;
+	return line && *octets > ASIDE_OCTETS ? line : NULL;
+}
+
+static bool has_turn(const struct control *control, struct client *c)
+{
+	size_t octets;
+	return has_request(c) && !(control->is_aside_busy && request_for_aside(control, c, &octets));
+}
+
+static bool begin_aside(struct control *control, struct client *c)
+{
+	size_t octets;
+	const char *line = request_for_aside(control, c, &octets);
+	c->is_away = line && control->aside.begin(control->aside.context, c, line, octets);
+	control->is_aside_busy |= c->is_away;
+	return c->is_away;
+}
+
+/* The client may have gone meanwhile: what it asked for is done all the same. */
+static void finish_aside(struct control *control)
+{
+	const char *why;
+	if (!control->is_aside_busy || !control->aside.is_done(control->aside.context))
+		return;
+	const char *answer = control->aside.finish(control->aside.context);
+	control->is_aside_busy = false;
+	for (uint32_t i = 0; i < CLIENTS; i++) {
+		struct client *c = client_at(control, i);
+		if (!c->is_away)
+			continue;
+		c->is_away = false;
+		if (!(answer ? give_answer(c, answer, &why) : answer_request(c, control->methods, &why)))
+			hang_up(c, why);
+	}
+}
+
 /* One request in all: the next one's of those that have something to say. */
 static void answer_one(struct control *control)
 {
@@ -86,10 +126,10 @@ static void answer_one(struct control *control)
 	for (uint32_t i = 0; i < CLIENTS; i++) {
 		uint32_t at = (control->next + i) % CLIENTS;
 		struct client *c = client_at(control, at);
-		if (!has_request(c))
+		if (!has_turn(control, c))
 			continue;
 		control->next = (at + 1) % CLIENTS;
-		if (!answer_request(c, control->methods, &why))
+		if (!begin_aside(control, c) && !answer_request(c, control->methods, &why))
 			hang_up(c, why);
 		return;
 	}
@@ -118,6 +158,7 @@ void serve_control(struct control *control, uint64_t now_ms)
 				hang_up(c, NULL);
 		}
 	}
+	finish_aside(control);
 	resume_all(control);
 	answer_one(control);
 	for (uint32_t i = 0; i < CLIENTS; i++) /* the last answer of one who had said all before */
@@ -131,6 +172,8 @@ int watch_control(struct control *control, struct pollfd fds[CONTROL_POLL_MAX])
 	int n = 0;
 	if (control->listener >= 0 && control->now_ms >= control->accept_ms)
 		fds[n++] = (struct pollfd){ .fd = control->listener, .events = POLLIN };
+	if (control->is_aside_busy)
+		fds[n++] = (struct pollfd){ .fd = control->aside.fd, .events = POLLIN };
 	for (uint32_t i = 0; i < CLIENTS; i++) {
 		struct client *c = client_at(control, i);
 		short events = c->fd >= 0 ? wanted_events(c) : 0;
@@ -151,7 +194,7 @@ uint64_t control_deadline_ms(struct control *control)
 	uint64_t deadline_ms = control->accept_ms > control->now_ms ? control->accept_ms : UINT64_MAX;
 	for (uint32_t i = 0; i < CLIENTS; i++) {
 		struct client *c = client_at(control, i);
-		if (has_request(c))
+		if (has_turn(control, c))
 			return 0;
 		if (c->fd >= 0 && c->call.request && control->now_ms + LATER_MS < deadline_ms)
 			deadline_ms = control->now_ms + LATER_MS;

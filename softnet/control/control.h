@@ -9,7 +9,16 @@
 #include "softnet/control/control_client.h"
 #include "system/text.h"
 
-enum { OPERATORS_MAX = 8, CONTROL_POLL_MAX = 2 + OPERATORS_MAX };
+enum { OPERATORS_MAX = 8, CONTROL_POLL_MAX = 3 + OPERATORS_MAX };
+
+/* Who reads long requests, one at a time, while frames go on. */
+struct control_aside {
+	int fd;        /* readable when it is done, or gone; -1: there is nobody, and the guard reads them itself */
+	void *context; /* of the functions */
+	bool (*begin)(void *context, const struct client *, const char *line, size_t octets); /* false: it is gone */
+	bool (*is_done)(void *context);
+	const char *(*finish)(void *context); /* the answer, without newline; NULL: the guard itself has to answer */
+};
 
 struct control {
 	const struct rpc_method *methods;
@@ -26,6 +35,8 @@ struct control {
 	uint64_t now_ms;
 	uint32_t next; /* whose turn it is to be answered */
 	bool is_awake; /* poll(2) has told something */
+	struct control_aside aside;
+	bool is_aside_busy;
 };
 
 /* Without channels. */

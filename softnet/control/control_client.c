@@ -78,7 +78,7 @@ void close_client(struct client *c)
 		return;
 	close(c->fd);
 	c->fd = -1;
-	c->is_subscribed = false;
+	c->is_subscribed = c->is_away = false;
 	rpc_abandon(&c->call);
 	empty(&c->in);
 	empty(&c->out);
@@ -98,12 +98,17 @@ static bool find_line(struct client *c, size_t *octets)
 bool has_request(struct client *c)
 {
 	size_t octets;
-	return c->fd >= 0 && !c->call.request && (find_line(c, &octets) || octets > RPC_LINE_MAX);
+	return c->fd >= 0 && !c->call.request && !c->is_away && (find_line(c, &octets) || octets > RPC_LINE_MAX);
+}
+
+const char *whole_request(struct client *c, size_t *octets)
+{
+	return has_request(c) && find_line(c, octets) && *octets <= RPC_LINE_MAX ? c->in.octets + c->in.begin : NULL;
 }
 
 short wanted_events(struct client *c)
 {
-	bool reads = !c->has_spoken_out && !c->call.request && !has_request(c);
+	bool reads = !c->has_spoken_out && !c->call.request && !c->is_away && !has_request(c);
 	return (short)((reads ? POLLIN : 0) | (octets_in(&c->out) > 0 ? POLLOUT : 0));
 }
 
@@ -156,7 +161,14 @@ bool move_octets(struct client *c)
 	if ((wanted_events(c) & POLLIN) != 0 && !fill(c))
 		return false;
 	/* A client that has sent its last word may still read; half a line is no request. */
-	return !c->has_spoken_out || has_request(c) || c->call.request || octets_in(&c->out) > 0;
+	return !c->has_spoken_out || has_request(c) || c->is_away || c->call.request || octets_in(&c->out) > 0;
+}
+
+static void take_line(struct client *c, size_t octets, bool is_whole)
+{
+	c->skips = !is_whole;
+	c->looked_at = 0;
+	drop_front(&c->in, octets + is_whole);
 }
 
 static char *answer_line(struct client *c, const struct rpc_method *methods)
@@ -168,10 +180,17 @@ static char *answer_line(struct client *c, const struct rpc_method *methods)
 		answer = rpc_error_line(RPC_NO_JSON, "a line longer than 1 MiB");
 	else
 		answer = rpc_begin(&c->call, methods, c->is_operator, c->in.octets + c->in.begin, octets);
-	c->skips = !is_whole;
-	c->looked_at = 0;
-	drop_front(&c->in, octets + is_whole);
+	take_line(c, octets, is_whole);
 	return answer;
+}
+
+bool give_answer(struct client *c, const char *answer, const char **why)
+{
+	size_t octets;
+	bool is_whole = find_line(c, &octets), is_queued = queue_line(c, answer);
+	take_line(c, octets, is_whole);
+	*why = is_queued ? NULL : "it does not read its answers";
+	return is_queued && flush(c);
 }
 
 bool answer_request(struct client *c, const struct rpc_method *methods, const char **why)

@@ -22,6 +22,7 @@ struct client {
 	bool is_subscribed;
 	bool has_spoken_out; /* nothing more is to be read */
 	bool skips;          /* what comes is the rest of a line that was too long */
+	bool is_away;        /* its request is read aside, and the next one waits */
 	struct queue in, out;
 	size_t looked_at; /* so many octets of `in` hold no newline */
 	uint64_t missed;  /* events since the last that was queued */
@@ -35,6 +36,11 @@ void close_client(struct client *);
 short wanted_events(struct client *);
 /* A whole line is there, and nothing else keeps it from being answered. */
 bool has_request(struct client *);
+
+/* The request that waits, without newline: NULL: there is none, or its end has not come. */
+const char *whole_request(struct client *, size_t *octets);
+/* That of a request that was away; takes the request off the queue. False: it is over, and why. */
+bool give_answer(struct client *, const char *answer, const char **why);
 
 /* Reads and writes what can be without waiting. False: it is over. */
 bool move_octets(struct client *);

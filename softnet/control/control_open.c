@@ -14,7 +14,7 @@ void prepare_control(struct control *control, const struct rpc_method *methods, 
 	memset(control, 0, sizeof *control);
 	control->methods = methods;
 	control->context = context;
-	control->listener = -1;
+	control->listener = control->aside.fd = -1;
 	control->inherited.fd = -1;
 	for (int i = 0; i < OPERATORS_MAX; i++)
 		control->operators[i].fd = -1;

@@ -34,8 +34,10 @@ struct kernel_guard;
 /* Filled by start.c; memory is static, nothing is allocated while frames flow. */
 struct relay {
 	struct options *options;
-	struct guard_memory *memory;   /* what methods change in it, they change as a whole: setup.h */
-	const struct rule_list *rules; /* in force, normalized */
+	struct guard_memory *memory;         /* what methods change in it, they change as a whole: setup.h */
+	const struct rule_list *rules;       /* in force, normalized */
+	struct rule_list *rule_lists;        /* for next_rules(), where another process reads rules; NULL: its own */
+	const struct rule_list *rules_aside; /* the one that it works on */
 	struct guard guard;
 	struct port *port[DIRECTIONS]; /* the source of that direction's frames */
 	struct kernel_guard *kernel;   /* NULL: ports move the frames. Else they stay in the kernel: kernel_relay.h */

@@ -5,22 +5,16 @@
 #include "system/log.h"
 #include "softnet/setup/setup.h"
 
-/* One is in force, unless the rules are still those of the start; the next ones are built in the other. */
-static struct rule_list lists[2];
+/* One is in force, unless the rules are still those of the start; one may be read aside; so one is always left. */
+static struct rule_list own_lists[RULE_LISTS];
 
 struct rule_list *next_rules(const struct relay *r)
 {
-	struct rule_list *rules = r->rules == &lists[0] ? &lists[1] : &lists[0];
+	struct rule_list *rules = r->rule_lists ? r->rule_lists : own_lists;
+	while (rules == r->rules || rules == r->rules_aside)
+		rules++;
 	rules->count = 0;
 	return rules;
-}
-
-int count_allowing(const struct rule_list *rules)
-{
-	int count = 0;
-	for (uint32_t i = 0; i < rules->count; i++)
-		count += rules->rule[i].class == CLASS_ALLOWED;
-	return count;
 }
 
 /* Streams are looked into, frame by frame. */
@@ -31,22 +25,38 @@ static void stop_offload(struct relay *r)
 			r->port[side]->kind->stop_offload(r->port[side]);
 }
 
-bool put_in_force(struct relay *r, const struct rule_list *rules, const char *who, struct error *error)
+/* The config has them already. */
+static void follow_new_rules(struct relay *r, const struct rule_list *rules, bool name_hosts, int allowing,
+			     const char *who)
 {
-	if (r->kernel && has_names(rules))
-		return refuse(error, "%s", NAMES_WITH_ATTACH);
-	if (!change_rules(r->memory, r->options, rules, r->now_ms, error))
-		return false;
-	if (has_names(rules))
+	if (name_hosts)
 		stop_offload(r);
 	leave_hold(r);
 	note_new_policy(r);
 	r->rules = rules;
 	begin_capture_section(&r->capture, r->now_ms);
 	info("%s: %u rules are in force", who, (unsigned)rules->count);
-	int allowing = count_allowing(rules);
 	announce_policy(&r->announcer, allowing, (int)rules->count - allowing, r->now_ms);
+}
+
+bool may_name_hosts(bool is_in_kernel, const struct rule_list *rules, struct error *error)
+{
+	return !is_in_kernel || !has_names(rules) || refuse(error, "%s", NAMES_WITH_ATTACH);
+}
+
+bool put_in_force(struct relay *r, const struct rule_list *rules, const char *who, struct error *error)
+{
+	if (!may_name_hosts(r->kernel != NULL, rules, error) ||
+	    !change_rules(r->memory, r->options, rules, r->now_ms, error))
+		return false;
+	follow_new_rules(r, rules, has_names(rules), count_allowing(rules), who);
 	return true;
+}
+
+void put_ready_in_force(struct relay *r, const struct rule_list *rules, const struct ready_rules *ready, const char *who)
+{
+	take_rules(r->memory, rules, ready, r->now_ms);
+	follow_new_rules(r, rules, ready->name_hosts, ready->allowing, who);
 }
 
 void reload_policy(struct relay *r)

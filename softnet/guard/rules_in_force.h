@@ -1,12 +1,16 @@
 /* Which rules are in force, and how they are changed while frames flow. */
 #pragma once
 #include "softnet/guard/loop.h"
+#include "softnet/setup/setup.h"
 
-/* A list that is not in force, for the next rules to be built in. Large, so there are but two. */
+/* A list that is neither in force nor read aside, for the next rules to be built in. Large, so there are few. */
+enum { RULE_LISTS = 3 };
 struct rule_list *next_rules(const struct relay *);
 /* Normalized, between two frames: the whole of them, or nothing. `who` has changed them, in words. */
 bool put_in_force(struct relay *, const struct rule_list *, const char *who, struct error *);
+/* The same for rules that may be, and were compiled before. */
+void put_ready_in_force(struct relay *, const struct rule_list *, const struct ready_rules *, const char *who);
+/* False: a guard in the kernel cannot look for names. */
+bool may_name_hosts(bool is_in_kernel, const struct rule_list *, struct error *);
 /* SIGHUP: what the files of --policy hold now. Where one is wrong the rules stay, and one line says why. */
 void reload_policy(struct relay *);
-
-int count_allowing(const struct rule_list *);

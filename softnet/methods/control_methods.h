@@ -18,7 +18,11 @@ static inline bool may_change(struct rpc_call *call)
 json_t *json_status(const struct relay *);
 json_t *guard_status(struct rpc_call *);
 
-/* control_policy.c */
+/* policy_aside.c: from here on long requests are read by another process, where this system can have one. */
+void start_aside(struct relay *);
+
+/* control_policy.c: the whole of a request, into an empty list, and the answer to it. NULL: refused. */
+json_t *read_policy(struct rpc_call *, struct rule_list *);
 json_t *policy_get(struct rpc_call *);
 json_t *policy_set(struct rpc_call *);
 /* control_expose.c */

@@ -47,16 +47,21 @@ static bool check_arrays(struct rpc_call *call)
 	return count <= RULES_MAX || rpc_deny(call, RPC_BAD_PARAMETERS, "allow and block: more than %d rules", RULES_MAX);
 }
 
+json_t *read_policy(struct rpc_call *call, struct rule_list *rules)
+{
+	if (!check_arrays(call) || !read_rules(call, "allow", CLASS_ALLOWED, rules) ||
+	    !read_rules(call, "block", CLASS_BLOCKED, rules))
+		return NULL;
+	normalize_rules(rules);
+	return policy_of(rules);
+}
+
 json_t *policy_set(struct rpc_call *call)
 {
 	struct relay *r = call->context;
 	struct rule_list *rules = next_rules(r);
 	struct error error;
-	if (!check_arrays(call) || !read_rules(call, "allow", CLASS_ALLOWED, rules) ||
-	    !read_rules(call, "block", CLASS_BLOCKED, rules))
-		return NULL;
-	normalize_rules(rules);
-	json_t *answer = policy_of(rules); /* before they are in force: without memory nothing changes */
+	json_t *answer = read_policy(call, rules); /* before they are in force: without memory nothing changes */
 	if (!answer || same_rules(rules, r->rules) || put_in_force(r, rules, "live control", &error))
 		return answer;
 	json_decref(answer);

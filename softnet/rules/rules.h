@@ -68,6 +68,7 @@ void normalize_rules(struct rule_list *);
 /* Of two lists that were normalized. */
 bool same_rules(const struct rule_list *, const struct rule_list *);
 
+int count_allowing(const struct rule_list *);
 bool has_directional_rules(const struct rule_list *);
 bool has_bare_rules(const struct rule_list *);
 /* An `in` rule that allows something; NULL: none. */

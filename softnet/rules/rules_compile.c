@@ -24,6 +24,14 @@ bool has_bare_rules(const struct rule_list *list)
 	return false;
 }
 
+int count_allowing(const struct rule_list *list)
+{
+	int count = 0;
+	for (uint32_t i = 0; i < list->count; i++)
+		count += list->rule[i].class == CLASS_ALLOWED;
+	return count;
+}
+
 const struct written_rule *find_inbound_allow(const struct rule_list *list)
 {
 	for (uint32_t i = 0; i < list->count; i++)

@@ -30,18 +30,39 @@ static bool can_read_names(const struct rule_list *rules, struct error *error)
 	    format_rule(&quic->text, text));
 }
 
-bool apply_rules(const struct options *options, const struct rule_list *rules, struct config *config, struct error *error)
+bool make_ready(const struct options *options, const struct rule_list *rules, struct ready_rules *ready,
+		struct error *error)
 {
-	static struct policy spare;
 	if (options->inbound == INBOUND_NONE && find_inbound_allow(rules))
 		return refuse(error, "nothing may be allowed in with --inbound none");
-	if (!can_read_names(rules, error) || !compile_rules(rules, speaks_both_ways(options, rules), &spare, error))
+	if (!can_read_names(rules, error) ||
+	    !compile_rules(rules, speaks_both_ways(options, rules), &ready->policy, error))
 		return false;
-	copy_policy(&config->policy, &spare);
-	config->stateful = has_directional_rules(rules) || options->inbound != INBOUND_ANY;
-	config->inbound = (uint8_t)options->inbound;
-	config->has_names = has_names(rules) || options->learns_names;
-	config->ipv6_off = !wants_ipv6(options, NULL) || !wants_ipv6_with(options, rules, NULL);
+	ready->name_hosts = has_names(rules);
+	ready->allowing = count_allowing(rules);
+	ready->stateful = has_directional_rules(rules) || options->inbound != INBOUND_ANY;
+	ready->inbound = (uint8_t)options->inbound;
+	ready->has_names = ready->name_hosts || options->learns_names;
+	ready->ipv6_off = !wants_ipv6(options, NULL) || !wants_ipv6_with(options, rules, NULL);
+	return true;
+}
+
+static void take_ready(struct config *config, const struct ready_rules *ready)
+{
+	copy_policy(&config->policy, &ready->policy);
+	config->stateful = ready->stateful;
+	config->inbound = ready->inbound;
+	config->has_names = ready->has_names;
+	config->ipv6_off = ready->ipv6_off;
+}
+
+static struct ready_rules spare;
+
+bool apply_rules(const struct options *options, const struct rule_list *rules, struct config *config, struct error *error)
+{
+	if (!make_ready(options, rules, &spare, error))
+		return false;
+	take_ready(config, &spare);
 	return true;
 }
 
@@ -86,12 +107,13 @@ bool make_state(const struct options *options, struct state *state, uint64_t now
 }
 
 /* The memory of those that are not in force. */
-static void put_names_in_force(struct guard_memory *memory, const struct rule_list *rules, uint64_t now_ms)
+static void put_names_in_force(struct guard_memory *memory, const struct rule_list *rules, bool name_hosts,
+			       uint64_t now_ms)
 {
 	struct name_rules *next = &memory->name_rules[memory->names.rules == &memory->name_rules[0]];
-	if (has_names(rules))
+	if (name_hosts)
 		compile_names(rules, next);
-	change_name_rules(&memory->names, has_names(rules) ? next : NULL, now_ms);
+	change_name_rules(&memory->names, name_hosts ? next : NULL, now_ms);
 }
 
 /* Untouched pages stay so where no rule names a host. */
@@ -104,7 +126,7 @@ static void make_names(struct guard_memory *memory, const struct options *option
 	    (struct name_settings){ NAME_TTL_FLOOR_MS, NAME_TTL_CEILING_MS, options->ech_passes, options->any_question };
 	names->open_initial = client_initial_opener();
 	names->learned = options->learns_names ? &memory->learned : NULL;
-	put_names_in_force(memory, &options->rules, now_ms);
+	put_names_in_force(memory, &options->rules, has_names(&options->rules), now_ms);
 }
 
 bool make_guard(struct guard *guard, struct guard_memory *memory, struct options *options,
@@ -131,13 +153,20 @@ static void forget_flows(struct flows *flows)
 	clear_flows(flows, key);
 }
 
+void take_rules(struct guard_memory *memory, const struct rule_list *rules, const struct ready_rules *ready,
+		uint64_t now_ms)
+{
+	take_ready(&memory->config, ready);
+	put_names_in_force(memory, rules, ready->name_hosts, now_ms);
+	forget_flows(&memory->flows);
+}
+
 bool change_rules(struct guard_memory *memory, const struct options *options, const struct rule_list *rules,
 		  uint64_t now_ms, struct error *error)
 {
-	if (!apply_rules(options, rules, &memory->config, error))
+	if (!make_ready(options, rules, &spare, error))
 		return false;
-	put_names_in_force(memory, rules, now_ms);
-	forget_flows(&memory->flows);
+	take_rules(memory, rules, &spare, now_ms);
 	return true;
 }
 

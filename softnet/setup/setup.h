@@ -18,6 +18,18 @@ bool make_guard(struct guard *, struct guard_memory *, struct options *, const s
 bool change_rules(struct guard_memory *, const struct options *, const struct rule_list *, uint64_t now_ms,
 		  struct error *);
 
+/* Rules that were compiled, with what else follows from them: all that is dear, done before they are in force. */
+struct ready_rules {
+	struct policy policy;
+	uint8_t stateful, has_names, ipv6_off, inbound; /* of the config */
+	bool name_hosts;
+	int allowing; /* how many */
+};
+/* Reads the options alone, so another process may do it. False: rules that cannot be. */
+bool make_ready(const struct options *, const struct rule_list *, struct ready_rules *, struct error *);
+/* The second half of change_rules(). */
+void take_rules(struct guard_memory *, const struct rule_list *, const struct ready_rules *, uint64_t now_ms);
+
 /* Between two frames: other anchors; where that takes one away, whom it has learned to trust is learned anew. */
 void change_anchors(struct guard_memory *, const struct options *, const struct anchors *);
 

@@ -9,10 +9,11 @@
 
 /* One bit each, for the lists of calls.h. */
 enum sandbox_purpose {
-	FOR_GUARD = 1,          /* judges frames, answers live control */
-	FOR_COMMAND_KEEPER = 2, /* of `softnet run`: hands signals on */
-	FOR_SLIRP_KEEPER = 4,   /* starts the worker again; a worker starts with its rights, so they hold both */
-	FOR_SLIRP_WORKER = 8,   /* libslirp, and the guest's connections */
+	FOR_GUARD = 1, /* judges frames, answers live control */
+	FOR_COMMAND_KEEPER =
+	    2, /* of `softnet run`: hands signals on; and who reads long lists of rules, which needs no more */
+	FOR_SLIRP_KEEPER = 4, /* starts the worker again; a worker starts with its rights, so they hold both */
+	FOR_SLIRP_WORKER = 8, /* libslirp, and the guest's connections */
 };
 
 enum { SANDBOX_CHILDREN_MAX = 2, SANDBOX_PATHS_MAX = 192, SANDBOX_MISSING_TEXT = 120 };

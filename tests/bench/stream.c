@@ -6,24 +6,15 @@
  *     stream send PATH OCTETS SECONDS    frames of that length, 64 to a write
  */
 #include <arpa/inet.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+#include "frame.h"
 
 enum { BUFFER = 256 << 10, LONGEST = 65540, AT_ONCE = 64, PREFIX = 4, ROOM = 1 << 20 };
 
 static uint8_t buffer[BUFFER + LONGEST];
-
-static void fail(const char *what)
-{
-	perror(what);
-	exit(1);
-}
 
 static struct sockaddr_un address_of(const char *path)
 {
@@ -50,7 +41,9 @@ static int take_client(const char *path)
 	puts("listening");
 	fflush(stdout);
 	int fd = accept(listener, NULL, NULL);
-	return fd >= 0 ? with_room(fd) : (fail("accept"), -1);
+	if (fd < 0)
+		fail("accept");
+	return with_room(fd);
 }
 
 static int connect_to(const char *path)
@@ -107,37 +100,15 @@ static int drain(int from)
 	return 0;
 }
 
-static void put(uint8_t *at, uint64_t value, uint32_t octets)
-{
-	for (uint32_t i = octets; i > 0; i--, value >>= 8)
-		at[i - 1] = (uint8_t)value;
-}
-
-/* UDP from 192.168.64.10 to a public address, by the gateway. */
-static size_t put_frame(uint8_t *at, uint32_t octets)
-{
-	put(at, octets, PREFIX);
-	uint8_t *frame = at + PREFIX;
-	put(frame, 0x525400000001, 6);
-	put(frame + 6, 0x52540000000a, 6);
-	put(frame + 12, 0x0800, 2);
-	put(frame + 14, 0x4500, 2);
-	put(frame + 16, octets - 14, 2);
-	put(frame + 22, 0x4011, 2);
-	put(frame + 26, 0xc0a8400a, 4);
-	put(frame + 30, 0x01010101, 4);
-	put(frame + 34, 40000, 2);
-	put(frame + 36, 443, 2);
-	put(frame + 38, octets - 34, 2);
-	return PREFIX + octets;
-}
-
 static int send_frames(int to, uint32_t octets, double seconds)
 {
 	struct timespec now, end;
 	size_t n = 0;
-	for (int i = 0; i < AT_ONCE; i++)
-		n += put_frame(buffer + n, octets);
+	for (int i = 0; i < AT_ONCE; i++) {
+		put(buffer + n, octets, PREFIX);
+		put_frame(buffer + n + PREFIX, octets);
+		n += PREFIX + octets;
+	}
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	end.tv_sec += (time_t)seconds;
 	do {

@@ -32,6 +32,14 @@ bool change_rules(struct guard_memory *to, const struct options *from, const str
 	return compile_rules(rules, false, &to->config.policy, error);
 }
 
+void take_rules(struct guard_memory *to, const struct rule_list *rules, const struct ready_rules *ready, uint64_t now_ms)
+{
+	(void)to;
+	(void)rules;
+	(void)ready;
+	(void)now_ms;
+}
+
 void announce_policy(struct announcer *announcer, int allowing, int blocking, uint64_t now_ms)
 {
 	(void)announcer;

@@ -81,7 +81,7 @@ def start(network, guards):  # noqa: F811
 
     def make(form):
         if form == "fd":
-            return expect(guards("fd").process.pid, "softnet")
+            return expect(guards("fd").process.pid, "softnet", "softnet-rules")
         if form == "fd of a user":
             return expect(guards("user", user=USER).process.pid, "softnet")
         if form == "slirp":
@@ -114,7 +114,7 @@ FORMS = ["fd", "fd of a user", "slirp", "slirp of a user", "tap", "run",
 
 def sockets_of(name):
     """The families that it may open."""
-    return {"softnet": {AF_UNIX, AF_NETLINK}, "softnet-run": set()}.get(name, {AF_INET, AF_INET6})
+    return {"softnet": {AF_UNIX, AF_NETLINK}, "softnet-run": set(), "softnet-rules": set()}.get(name, {AF_INET, AF_INET6})
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -166,7 +166,7 @@ def test_no_file_of_others(start, form, state_file):
         for name, pid in start(form).items():
             given = {}
             with inject.stopped(pid) as code:
-                if name == "softnet-run":
+                if name in ("softnet-run", "softnet-rules"):
                     assert code.call("open", str(state_file), os.O_RDONLY) is REFUSED
                     continue
                 given["read"] = code.call("open", str(state_file), os.O_RDONLY)
