@@ -8,6 +8,7 @@
 #include "system/descriptors.h"
 #include "softnet/methods/control_methods.h"
 #include "system/log.h"
+#include "system/process/process.h"
 
 static struct sandbox_wish wish;
 static char folders[SANDBOX_PATHS_MAX][PATH_MAX];
@@ -49,7 +50,9 @@ static void add_files(const struct options *options)
 		if (kept[i])
 			add_folder_of(kept[i], SANDBOX_KEEP);
 	for (uint32_t i = 0; i < options->event_count; i++)
-		if (strcmp(options->events[i], "stderr") != 0 && strcmp(options->events[i], "syslog") != 0)
+		if (strcmp(options->events[i], "syslog") == 0)
+			wish.connects = true; /* a log that was started again */
+		else if (strcmp(options->events[i], "stderr") != 0)
 			add_folder_of(options->events[i], SANDBOX_KEEP);
 	add_policies(options);
 }
@@ -62,8 +65,10 @@ static void add_sockets(const struct relay *r)
 		const struct port_kind *kind = port_kind_of(r->port[side]->name);
 		copy_text(path, sizeof path, port_argument_of(r->port[side]->name));
 		path[strcspn(path, ",")] = '\0';
-		if (kind && kind->opens == OPENS_AS_PATH)
-			add_folder_of(path, SANDBOX_REMOVE);
+		if (!kind || kind->opens != OPENS_AS_PATH)
+			continue;
+		add_folder_of(path, SANDBOX_REMOVE);
+		wish.connects = true;
 	}
 	if (r->control.listener >= 0)
 		add_folder_of(r->control.path, SANDBOX_REMOVE);
@@ -77,6 +82,18 @@ static void add_claims(const struct claims_folder *folder)
 		add_path(NULL, folder->own, SANDBOX_KEEP);
 }
 
+/* What options name as a descriptor of ours. */
+static void close_others(const struct options *options)
+{
+	const char *const ports[] = { options->guest, options->uplink };
+	int kept[2 + sizeof ports / sizeof *ports] = { options->vm_fd, options->control_fd };
+	size_t count = 2;
+	for (size_t i = 0; i < sizeof ports / sizeof *ports; i++)
+		if (ports[i] && strncmp(ports[i], "fd:", 3) == 0)
+			kept[count++] = (int)strtol(port_argument_of(ports[i]), NULL, 10);
+	close_inherited(kept, count);
+}
+
 void confine_guard(struct relay *r, const char *entry)
 {
 	int children = 0;
@@ -88,6 +105,7 @@ void confine_guard(struct relay *r, const char *entry)
 	for (int side = 0; side < DIRECTIONS; side++)
 		if (r->port[side]->child > 0)
 			wish.children[children++] = r->port[side]->child;
+	close_others(r->options);
 	add_files(r->options);
 	add_sockets(r);
 	if (entry[0] != '\0')

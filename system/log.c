@@ -29,6 +29,13 @@ int log_fd(void)
 	return fd;
 }
 
+/* What was open before stays open: the events to stderr have it. */
+void log_by_stderr(void)
+{
+	if (fd != STDERR_FILENO && dup2(fd, STDERR_FILENO) == STDERR_FILENO)
+		fd = STDERR_FILENO;
+}
+
 void set_verbosity(int level)
 {
 	verbosity = level;

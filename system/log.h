@@ -10,6 +10,8 @@
 void open_log(void);
 /* What lines are written to. */
 int log_fd(void);
+/* From now on it is 2, and nothing can be read there: for processes that keep few descriptors. */
+void log_by_stderr(void);
 
 /* 0: faults only; 1: also what was learned, and drops. */
 void set_verbosity(int);

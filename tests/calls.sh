@@ -29,8 +29,10 @@ which reads long lists of rules and has the same few calls; softnet-keeper, whic
 of slirp; and softnet-slirp, that worker. A worker starts with its keeper's rights, so the keeper
 has both. Calls with a star are looked at more closely:
 
-- `socket`: the guard may use AF_UNIX and rtnetlink. The worker may use IPv4 and IPv6, and datagrams
-  of AF_UNIX, with which libc asks for the number of an interface. softnet-run may use none.
+- `connect`, and `socket` for AF_UNIX: only a guard that has a path as a port, or sends its events
+  to syslog, because the program at the other end may be started again.
+- `socket`: the guard may also use rtnetlink. The worker may use IPv4 and IPv6, and datagrams of
+  AF_UNIX, with which libc asks for the number of an interface. softnet-run may use none.
 - `mmap`, `mprotect`: no memory that can be run.
 - `ioctl`: whether a stream is a terminal; for the guard also which frames its tap gives it whole;
   for the worker what libslirp asks of its sockets.
@@ -45,7 +47,7 @@ Some calls have several names, because processors and versions of libc differ.
 |---|---|---|---|---|
 END
     calls | awk -F '\t' 'function yes(letter) { return index($2, letter) ? "yes" : "" }
-        { star = $1 ~ /^(socket|mmap2?|mprotect|ioctl|kill|tgkill|clone)$/ ? " \\*" : ""
+        { star = $1 ~ /^(socket|connect|mmap2?|mprotect|ioctl|kill|tgkill|clone)$/ ? " \\*" : ""
           line = "| `" $1 "`" star " | " yes("G") " | " yes("C") " | " yes("K") " | " yes("W") " |"
           gsub(/\|  \|/, "| |", line); gsub(/\|  \|/, "| |", line); print line }'
 }

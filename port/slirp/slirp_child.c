@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "port/io.h"
 #include "port/slirp/slirp.h"
+#include "system/log.h"
 
 enum { FRAMES_FD = 3, CONTROL_FD = 4, FIRST_OTHER_FD = 5, GOOD_RUN_MS = 10000 };
 
@@ -26,6 +27,7 @@ static uint64_t now_ms(void)
 static struct slirp_child keep_only_ours(const struct slirp_child *given)
 {
 	struct slirp_child child = *given;
+	log_by_stderr(); /* its own number is about to be ours */
 	int frames = fcntl(given->frames, F_DUPFD, 16), control = fcntl(given->control, F_DUPFD, 16);
 	int null = open("/dev/null", O_RDWR);
 	if (frames < 0 || control < 0 || null < 0)

@@ -127,6 +127,8 @@ _Noreturn void keep_command(char **words, const struct keeper_wish *wish, int si
 	if (!become_command(wish->identities))
 		tell_failure(result_fd, true);
 	pid_t pid = start(words, signal_fd, result_fd, &while_asleep);
+	if (!wish->sandbox_off)
+		close_inherited(NULL, 0);
 	/* The guest's socket is one of those: as long as anybody holds it, the guard cannot see that it was closed. */
 	dup2(signal_fd, SIGNAL_FD);
 	close_from(SIGNAL_FD + 1);

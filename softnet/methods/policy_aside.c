@@ -111,6 +111,7 @@ static void settle_signals(void)
 
 static void keep_only(int fd)
 {
+	log_by_stderr(); /* its own number is about to be ours */
 	int own = fcntl(fd, F_DUPFD, 16), null = open("/dev/null", O_RDWR);
 	if (own < 0 || null < 0)
 		_exit(1);

@@ -36,6 +36,7 @@ struct sandbox_wish {
 	pid_t children[SANDBOX_CHILDREN_MAX]; /* that may be ended; 0: none */
 	struct sandbox_path paths[SANDBOX_PATHS_MAX];
 	uint32_t path_count;
+	bool connects; /* to sockets that have a path, whose programs may be started again */
 };
 
 /* What is in force, for those who ask. */

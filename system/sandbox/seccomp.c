@@ -33,7 +33,8 @@ static const struct listed_call calls[] = {
 /* Those whose arguments are looked at are not allowed as such. */
 static bool is_looked_at(const char *name)
 {
-	static const char *const names[] = { "socket", "ioctl", "clone", "kill", "tgkill", "mmap", "mmap2", "mprotect" };
+	static const char *const names[] = { "socket", "connect", "ioctl", "clone",   "kill",
+					     "tgkill", "mmap",    "mmap2", "mprotect" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (strcmp(names[i], name) == 0)
 			return true;
@@ -62,16 +63,23 @@ static bool allow_memory(scmp_filter_ctx filter)
 	       allow_if(filter, "mprotect", not_run);
 }
 
-/* A worker: the families of the guest's connections. libslirp asks for an interface's number by a datagram socket. */
-static bool allow_sockets(scmp_filter_ctx filter, unsigned purpose)
+/*
+ * A socket with a path leads to programs with more rights, such as those of a desktop, and Landlock does not close it: only
+ * those guards connect that must do so again. A worker: the families of the guest's connections. libslirp asks for an
+ * interface's number by a datagram socket.
+ */
+static bool allow_sockets(scmp_filter_ctx filter, unsigned purpose, const struct sandbox_wish *wish)
 {
 	bool is_guard = (purpose & FOR_GUARD) != 0, is_slirp = (purpose & (FOR_SLIRP_KEEPER | FOR_SLIRP_WORKER)) != 0;
 	struct scmp_arg_cmp route[] = { SCMP_A0(SCMP_CMP_EQ, AF_NETLINK, 0), SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE, 0) };
 	struct scmp_arg_cmp asks[] = { SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0), SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_DGRAM) };
+	if (is_guard && !allow(filter, "socket", 2, route))
+		return false;
 	if (is_guard)
-		return allow_if(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0)) && allow(filter, "socket", 2, route);
+		return !wish->connects || (allow(filter, "connect", 0, NULL) &&
+					   allow_if(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0)));
 	return !is_slirp ||
-	       (allow_if(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET, 0)) &&
+	       (allow(filter, "connect", 0, NULL) && allow_if(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET, 0)) &&
 		allow_if(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET6, 0)) && allow(filter, "socket", 2, asks));
 }
 
@@ -91,6 +99,8 @@ static bool allow_ioctls(scmp_filter_ctx filter, unsigned purpose)
 static bool allow_signals(scmp_filter_ctx filter, unsigned purpose, const struct sandbox_wish *wish)
 {
 	scmp_datum_t own = (scmp_datum_t)getpid();
+	if (purpose == FOR_SLIRP_WORKER)
+		return allow_if(filter, "tgkill", SCMP_A0(SCMP_CMP_EQ, own, 0));
 	bool is_slirp_keeper = (purpose & FOR_SLIRP_KEEPER) != 0;
 	bool is_allowed = is_slirp_keeper ? allow(filter, "kill", 0, NULL) && allow(filter, "tgkill", 0, NULL)
 					  : allow_if(filter, "kill", SCMP_A0(SCMP_CMP_EQ, own, 0)) &&
@@ -119,7 +129,7 @@ static bool add_rules(scmp_filter_ctx filter, unsigned purpose, const struct san
 		if ((calls[i].purposes & purpose) != 0 && !is_looked_at(calls[i].name) &&
 		    !allow(filter, calls[i].name, 0, NULL))
 			return false;
-	return allow_memory(filter) && allow_sockets(filter, purpose) && allow_ioctls(filter, purpose) &&
+	return allow_memory(filter) && allow_sockets(filter, purpose, wish) && allow_ioctls(filter, purpose) &&
 	       allow_signals(filter, purpose, wish) && allow_children(filter, purpose);
 }
 

@@ -1,15 +1,19 @@
 """What code that runs in one of our processes could still do: system calls are put into each of them, in every form in which
 guards are started, and none that is not on the list may be made. The process must go on as if nothing had been."""
 
+import contextlib
 import errno
 import json
 import os
 import pathlib
+import pty
 import re
+import select
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 
 import pytest
 
@@ -58,7 +62,9 @@ def is_confined(pid):
 @pytest.fixture
 def start(network, guards):  # noqa: F811
     """A guard in one of its forms: {name: pid} of its processes."""
-    sockets, started = [], []
+    sockets, started, folder = [], [], tempfile.TemporaryDirectory()
+    leaked = os.memfd_create("leaked")
+    os.chmod(folder.name, 0o777)
 
     def pair(kind=socket.SOCK_DGRAM):
         ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
@@ -70,7 +76,7 @@ def start(network, guards):  # noqa: F811
         guest = pair()
         words = [str(word).replace("FD", str(guest.fileno())) for word in words]
         started.append(subprocess.Popen([program, *words, "--vm-mac-address", MAC] if "--" not in words else [program, *words],
-                                        pass_fds=[guest.fileno()], user=user, group=user,
+                                        pass_fds=[guest.fileno(), leaked], user=user, group=user,
                                         extra_groups=[] if user else None, cwd="/", stdin=subprocess.DEVNULL))
         return started[-1].pid
 
@@ -88,6 +94,8 @@ def start(network, guards):  # noqa: F811
             return expect(popen("--vm-fd", "FD"), "softnet", "softnet-keeper", "softnet-slirp")
         if form == "slirp of a user":
             return expect(popen("--vm-fd", "FD", user=USER), "softnet", "softnet-keeper", "softnet-slirp")
+        if form == "path":
+            return expect(popen("--guest", f"unixgram:{folder.name}/guest", "--uplink", "fd:FD"), "softnet")
         if form == "tap":
             return expect(popen("--guest", "tap:sand0", "--uplink", "tap:sand1"), "softnet")
         if form == "run":
@@ -103,25 +111,58 @@ def start(network, guards):  # noqa: F811
         process.wait(20)
     for one in sockets:
         one.close()
+    os.close(leaked)
+    folder.cleanup()
     for interface in "sand0", "sand1":
         if interface in network.host.links():
             network.host.ip(f"link delete {interface}")
 
 
-FORMS = ["fd", "fd of a user", "slirp", "slirp of a user", "tap", "run",
+# Nothing of the program that started it: what is at the other end of a socket or pipe, the test of the calls has to say.
+OWN = re.compile(r"(socket|pipe):|anon_inode:(inotify$|bpf[-_])|/dev/null$|/dev/net/tun$|/(run|tmp)/softnet|/sys/devices/.*/tx_dropped$")
+
+
+def check_descriptors(form, family):
+    for name, pid in family.items():
+        found = descriptors_of(pid)
+        others = {number: what for number, what in found.items() if number not in (1, 2) and not OWN.match(what)}
+        assert not others and len(found) <= 24, f"{name} in the form \"{form}\": {found}"
+    if form == "run":                                   # its command has what it was started with
+        command = family_of(family["softnet-run"])["sleep"]
+        assert any("leaked" in what for what in descriptors_of(command).values())
+
+
+FORMS = ["fd", "fd of a user", "slirp", "slirp of a user", "path", "tap", "run",
          pytest.param("attach", marks=pytest.mark.skipif(not shutil.which("bpftool"), reason="not installed: bpftool"))]
 
 
-def sockets_of(name):
+def may_connect(name, form):
+    """A guard only if the program at the other end of a path may be started again."""
+    return form == "path" if name == "softnet" else name in ("softnet-keeper", "softnet-slirp")
+
+
+def sockets_of(name, form):
     """The families that it may open."""
-    return {"softnet": {AF_UNIX, AF_NETLINK}, "softnet-run": set(), "softnet-rules": set()}.get(name, {AF_INET, AF_INET6})
+    of_guard = {AF_NETLINK} | ({AF_UNIX} if form == "path" else set())
+    return {"softnet": of_guard, "softnet-run": set(), "softnet-rules": set()}.get(name, {AF_INET, AF_INET6, AF_UNIX})
+
+
+def descriptors_of(pid):
+    """{number: what it is}"""
+    found = {}
+    for one in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found[int(one.name)] = os.readlink(one)
+    return found
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_no_call_that_is_not_listed(start, form):
     neighbor = subprocess.Popen(["sleep", "60"])
     try:
-        for name, pid in start(form).items():
+        family = start(form)
+        check_descriptors(form, family)
+        for name, pid in family.items():
             with inject.stopped(pid) as code:
                 given = {call: code.call(call) for call in NEVER}
                 if not SANITIZED:
@@ -132,9 +173,11 @@ def test_no_call_that_is_not_listed(start, form):
                 given["clone with a namespace"] = code.call("clone", NEWUSER | signal.SIGCHLD)
                 given["mmap RWX"] = code.call("mmap", 0, 4096, RWX, PRIVATE_ANONYMOUS, -1, 0)
                 given["mprotect RWX"] = code.call("mprotect", code.before.rsp & ~4095, 4096, RWX)
-                for family in (AF_INET, AF_INET6, AF_PACKET, AF_VSOCK, AF_ALG):
-                    if family not in sockets_of(name):
+                for family in (AF_UNIX, AF_INET, AF_INET6, AF_PACKET, AF_VSOCK, AF_ALG):
+                    if family not in sockets_of(name, form):
                         given[f"socket of family {family}"] = code.call("socket", family, socket.SOCK_STREAM, 0)
+                if not may_connect(name, form):
+                    given["connect"] = code.call("connect", 3, 0, 0)
                 if name != "softnet-keeper":
                     given["kill"] = code.call("kill", neighbor.pid, signal.SIGKILL)
                     given["kill all"] = code.call("kill", -1, signal.SIGKILL)
@@ -204,11 +247,7 @@ def test_the_last_line_names_the_call(network, start):
     guard = subprocess.Popen([status_peers.program(), "--vm-fd", str(other.fileno()), "--uplink", f"fd:{two.fileno()}",
                               "--vm-mac-address", MAC], pass_fds=[other.fileno(), two.fileno()], stderr=subprocess.PIPE, text=True)
     wait_for(lambda: is_confined(guard.pid), 10, "the sandbox")
-    process = inject.Stopped(guard.pid)
-    registers = inject.Registers.from_buffer_copy(process.before)
-    registers.rax, registers.orig_rax, registers.rip = inject.CALLS["execve"], 2**64 - 1, process.instruction
-    process.before = registers
-    process.go_on()
+    inject.end_by(guard.pid, "execve")
     status = guard.wait(20)
     assert status == -signal.SIGSYS
     assert re.search(r"^softnet: ended: it made the system call execve \(59\), which the sandbox forbids; see --sandbox$",
@@ -222,12 +261,7 @@ def test_a_worker_that_is_ended_is_replaced(start):
     family = start("slirp")
     with inject.stopped(family["softnet-slirp"]):
         pass
-    process = inject.Stopped(family["softnet-slirp"])
-    registers = inject.Registers.from_buffer_copy(process.before)
-    registers.rax, registers.orig_rax, registers.rip = inject.CALLS["ptrace"] if not SANITIZED else inject.CALLS["bpf"], 2**64 - 1, \
-        process.instruction
-    process.before = registers
-    process.go_on()
+    inject.end_by(family["softnet-slirp"], "bpf")
 
     def is_new():
         now = family_of(family["softnet"]).get("softnet-slirp")
@@ -245,3 +279,49 @@ def test_status_tells(network, guards):  # noqa: F811
         assert is_confined(guard.process.pid) is not bool(options)
         status, out, _ = status_peers.softnet("status", "--vm", name)
         assert ("sandbox    off" in out) is bool(options)
+
+
+def test_a_terminal_is_not_read(start):
+    """Keys are typed there that are for others. And the last words of a process appear on it."""
+    ours, theirs = pty.openpty()
+    guest, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    guard = subprocess.Popen([status_peers.program(), "--vm-fd", str(other.fileno()), "--vm-mac-address", MAC], pass_fds=[other.fileno()],
+                             stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    try:
+        wait_for(lambda: {name for name, pid in family_of(guard.pid).items() if is_confined(pid)} >=
+                 {"softnet", "softnet-keeper", "softnet-slirp"}, 20, "the sandbox")
+        for name, pid in family_of(guard.pid).items():
+            for number, what in descriptors_of(pid).items():
+                flags = int(re.search(r"^flags:\s*(\d+)", pathlib.Path(f"/proc/{pid}/fdinfo/{number}").read_text(), re.M).group(1), 8)
+                assert not what.startswith("/dev/pts/") or flags & os.O_ACCMODE == os.O_WRONLY, f"{name}: {number}"
+        inject.end_by(family_of(guard.pid)["softnet-slirp"], "bpf")
+        said = b""
+
+        def has_said():
+            nonlocal said
+            while select.select([ours], [], [], 0)[0]:
+                said += os.read(ours, 4096)
+            return b"it made the system call bpf (321)" in said
+        wait_for(has_said, 20, "the last words of the worker")
+    finally:
+        guard.terminate()
+        guard.wait(20)
+        for one in guest, other:
+            one.close()
+        os.close(ours)
+
+
+def test_signals_come_by_another_pipe(start):
+    """Where somebody has closed the guard's, the guard makes another one: a system call that it makes at no other time."""
+    family = start("path")
+    pipes = [(number, what) for number, what in descriptors_of(family["softnet"]).items() if what.startswith("pipe:")]
+    own = [number for number, what in pipes if [other for _, other in pipes].count(what) == 2]
+    assert len(own) == 2, pipes
+    with inject.stopped(family["softnet"]) as code:
+        for number in own:
+            assert code.call("close", number) == 0
+    wait_for(lambda: len([what for what in descriptors_of(family["softnet"]).values() if what.startswith("pipe:")]) == len(pipes), 20,
+             "another pipe")
+    start.started[-1].terminate()
+    assert start.started[-1].wait(20) == 0
