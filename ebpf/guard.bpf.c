@@ -10,6 +10,7 @@
  */
 #include "ebpf/memory.h"
 #include "ebpf/offload.h"
+#include "ebpf/recall.h"
 #include "core/judge/judge.h"
 #include "core/judge/settle.h"
 #include "core/flows/flow.c"
@@ -91,9 +92,10 @@ INLINE struct kernel_memory *find_memory(struct __sk_buff *skb)
 	return memory && memory->is_open ? memory : NULL;
 }
 
-INLINE const struct config *find_config(struct __sk_buff *skb, const struct kernel_memory *memory)
+/* The copy of this number: an older one may be written again. */
+INLINE const struct config *find_config(struct __sk_buff *skb, uint32_t number)
 {
-	uint32_t slot = skb->cb[0], at = memory->config_at % CONFIG_COPIES;
+	uint32_t slot = skb->cb[0], at = number % CONFIG_COPIES;
 	void *configs = bpf_map_lookup_elem(&softnet_config, &slot);
 	return configs ? bpf_map_lookup_elem(configs, &at) : NULL;
 }
@@ -161,18 +163,23 @@ SUBPROGRAM bool find_facts(struct __sk_buff *skb, uint32_t to_guest)
 	return facts && read_facts(&frame, to_guest != 0, facts);
 }
 
-SUBPROGRAM bool has_checksum_in_place(struct __sk_buff *skb)
+SUBPROGRAM bool has_checksum_in_place(struct __sk_buff *skb, uint32_t usual)
 {
 	struct frame frame = frame_of(skb);
 	uint64_t place = find_checksum(skb, softnet_constants.may_look != 0);
-	return place == NO_CHECKSUM || (place < frame.length && (is_usual_place(&frame, (uint32_t)place) ||
-								 is_honest_place(&frame, (uint32_t)place)));
+	return place == NO_CHECKSUM ||
+	       (place < frame.length && (place == usual || is_honest_place(&frame, (uint32_t)place)));
 }
 
-INLINE bool has_honest_checksum(struct __sk_buff *skb)
+/* usual: where it is in a plain frame, for which no header has to be walked; 0: it is no plain one. */
+INLINE bool has_honest_checksum(struct __sk_buff *skb, uint32_t usual)
 {
-	bool is_complete = softnet_constants.may_look != 0 && !is_checksum_partial(skb);
-	return is_complete || has_checksum_in_place(skb);
+	if (softnet_constants.may_look != 0) {
+		uint64_t place = find_checksum(skb, true);
+		if (place == NO_CHECKSUM || (place == usual && usual < skb->len))
+			return true;
+	}
+	return has_checksum_in_place(skb, usual);
 }
 
 /* Buckets and flows are small work; who holds them is never held up itself. */
@@ -208,9 +215,6 @@ INLINE struct decision decision_of(uint32_t number)
 {
 	return (struct decision){ (uint8_t)number, (uint8_t)(number >> 8), (uint8_t)(number >> 16), (uint8_t)(number >> 24) };
 }
-
-/* Above the number of a decision: the frame goes to the guest. */
-enum { INWARD_BIT = 32 };
 
 /* As decide() of guard.c: gives the verdict. The facts are there if the decision asks for flows. */
 SUBPROGRAM uint32_t settle(struct __sk_buff *skb, struct kernel_memory *memory, const struct config *config, uint64_t judged,
@@ -323,15 +327,29 @@ SUBPROGRAM int turn_away(struct __sk_buff *skb, struct kernel_memory *memory, ui
 	return SHOT;
 }
 
-INLINE int finish(struct __sk_buff *skb, struct kernel_memory *memory, const struct config *config, uint32_t judged,
-		  bool to_guest, uint64_t now_ms)
+INLINE uint32_t judge(struct __sk_buff *skb, const struct kernel_memory *memory, uint64_t copies, bool to_guest, uint64_t now_ms)
 {
-	struct decision d = decision_of(judged);
+	const struct config *config = find_config(skb, (uint32_t)(copies >> 32));
+	const struct state *state = &memory->state[copies % STATE_COPIES];
+	uint32_t judged = to_guest ? judge_inward(skb, config, state, now_ms, longest_of(skb))
+				   : judge_outward(skb, config, state, now_ms, longest_of(skb));
+	if (may_pass(decision_of(judged)))
+		keep_answer(skb, memory, copies, judged | (uint64_t)to_guest << INWARD_BIT, now_ms);
+	return judged;
+}
+
+INLINE int guard(struct __sk_buff *skb, struct kernel_memory *memory, bool to_guest)
+{
+	uint64_t now_ms = read_clock(memory), copies = copies_of(memory);
+	uint64_t answer = find_answer(skb, memory, copies, to_guest, now_ms);
+	uint32_t judged = (uint32_t)answer;
+	struct decision d = decision_of(judged != NOTHING_RECALLED ? judged : judge(skb, memory, copies, to_guest, now_ms));
 	if (d.flow != 0 && !find_facts(skb, to_guest))
 		d.flow = 0;
 	if (needs_tables(d))
-		d.verdict = (uint8_t)settle(skb, memory, config, number_of(d) | (uint64_t)to_guest << INWARD_BIT, now_ms);
-	if (d.verdict == PASS && !has_honest_checksum(skb))
+		d.verdict = (uint8_t)settle(skb, memory, find_config(skb, memory->config_at),
+					    number_of(d) | (uint64_t)to_guest << INWARD_BIT, now_ms);
+	if (d.verdict == PASS && !has_honest_checksum(skb, (uint32_t)(answer >> CHECKSUM_BIT)))
 		d.verdict = DROP_L4_MALFORMED;
 	if (d.verdict < FIRST_DROP && d.binding != NO_BINDING)
 		stamp(&memory->used_ms[d.binding % STAMPS_MAX], now_ms);
@@ -347,23 +365,19 @@ INLINE int finish(struct __sk_buff *skb, struct kernel_memory *memory, const str
 SEC("tc") int softnet_outward(struct __sk_buff *skb)
 {
 	struct kernel_memory *memory = find_memory(skb);
-	const struct config *config = memory ? find_config(skb, memory) : NULL;
-	if (!memory || !config)
+	if (!memory)
 		return SHOT;
 	if (skb->mark != 0 && skb->mark == memory->mark) {
 		skb->mark = skb->cb[0] = 0;
 		return NEXT;
 	}
-	uint64_t now_ms = read_clock(memory);
-	const struct state *state = &memory->state[memory->state_at % STATE_COPIES];
-	return finish(skb, memory, config, judge_outward(skb, config, state, now_ms, longest_of(skb)), false, now_ms);
+	return guard(skb, memory, false);
 }
 
 SEC("tc") int softnet_inward(struct __sk_buff *skb)
 {
 	struct kernel_memory *memory = find_memory(skb);
-	const struct config *config = memory ? find_config(skb, memory) : NULL;
-	if (!memory || !config)
+	if (!memory)
 		return SHOT;
 	uint64_t sender = skb->sk ? bpf_get_socket_cookie(skb) : 0;
 	if (sender != 0 && sender == memory->injector[TO_GUEST]) {
@@ -374,9 +388,7 @@ SEC("tc") int softnet_inward(struct __sk_buff *skb)
 		skb->mark = memory->mark;
 		return (int)bpf_redirect(skb->ifindex, BPF_F_INGRESS);
 	}
-	uint64_t now_ms = read_clock(memory);
-	const struct state *state = &memory->state[memory->state_at % STATE_COPIES];
-	return finish(skb, memory, config, judge_inward(skb, config, state, now_ms, longest_of(skb)), true, now_ms);
+	return guard(skb, memory, true);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

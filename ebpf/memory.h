@@ -41,7 +41,7 @@ struct kernel_memory {
 	struct guard_head head;
 
 	/* Of the process. */
-	uint32_t config_at, state_at; /* the copies that count ... */
+	uint32_t config_at, state_at; /* how many were published: the last ones, by their number, count ... */
 	uint32_t is_open;             /* ... once this is 1; until then nothing passes */
 	uint32_t wants;
 	uint32_t mark;                /* of a frame that the process gave back, on its way into the port */

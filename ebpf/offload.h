@@ -44,25 +44,6 @@ PART bool is_honest_place(const struct frame *frame, uint32_t place)
 	return (t.protocol == PROTOCOL_ICMP || t.protocol == PROTOCOL_ICMP6) && place == t.at + checksum_offset(t.protocol);
 }
 
-/*
- * The same without a walk, for where it is in most frames: the header of TCP or UDP right behind that of IPv4 without options, or
- * of IPv6. It says yes to nothing that is_honest_place() would not.
- */
-INLINE bool is_usual_place(const struct frame *frame, uint32_t place)
-{
-	struct reader r = read_from(frame, 12, frame->length);
-	uint16_t type = read_be16(&r);
-	uint8_t version_ihl = read_u8(&r);
-	skip_bytes(&r, 5);
-	uint16_t word = read_be16(&r);
-	skip_bytes(&r, 1);
-	uint8_t protocol = type == ETHERTYPE_IPV6 ? word >> 8 : read_u8(&r);
-	uint32_t at = ETHERNET_HEADER + (type == ETHERTYPE_IPV6 ? IPV6_HEADER : 20);
-	bool is_plain = type == ETHERTYPE_IPV6 || (type == ETHERTYPE_IPV4 && version_ihl == 0x45 && (word & 0x1fff) == 0);
-	return r.ok && is_plain && (protocol == PROTOCOL_TCP || protocol == PROTOCOL_UDP) &&
-	       place == at + checksum_offset(protocol);
-}
-
 /* Where a checksum is to be written, or NO_CHECKSUM. */
 #define NO_CHECKSUM UINT64_MAX
 

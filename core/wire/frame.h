@@ -116,7 +116,7 @@ INLINE bool frame_copy(const struct frame *frame, uint32_t at, uint8_t *to, uint
 	return true;
 }
 
-/* n octets in network order, 1, 2, 4 or 6. */
+/* n octets in network order, 1, 2, 4, 6 or 8. */
 INLINE bool frame_number(const struct frame *frame, uint32_t at, uint32_t n, uint64_t *number)
 {
 	if (at > frame->length || n > frame->length - at)

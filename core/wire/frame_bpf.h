@@ -119,6 +119,8 @@ INLINE uint64_t read_near(const uint8_t *from, uint32_t n)
 		return *from;
 	if (n == 2)
 		return __builtin_bswap16(*(const uint16_t *)from);
+	if (n == 8)
+		return __builtin_bswap64(*(const uint64_t *)from);
 	uint64_t first = __builtin_bswap32(*(const uint32_t *)from);
 	return n == 4 ? first : first << 16 | __builtin_bswap16(*(const uint16_t *)(from + 4));
 }
@@ -129,6 +131,7 @@ INLINE uint64_t read_near(const uint8_t *from, uint32_t n)
 			 : "=r"(to) \
 			 : "r"(handle), "i"(__builtin_offsetof(typeof(*(handle)), field)))
 
+/* Eight octets are read where they are near, and nowhere else. */
 INLINE bool frame_number(const struct frame *frame, uint32_t at, uint32_t n, uint64_t *number)
 {
 	const uint8_t *from, *end;
@@ -142,6 +145,8 @@ INLINE bool frame_number(const struct frame *frame, uint32_t at, uint32_t n, uin
 			return true;
 		}
 	}
+	if (n == 8)
+		return false;
 	uint64_t far = read_far(frame->handle, at, n);
 	if (far == NOT_THERE)
 		return false;

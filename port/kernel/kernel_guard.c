@@ -48,12 +48,12 @@ static bool is_same_state(const struct state *a, const struct state *b)
 void publish_state(struct kernel_guard *guard, const struct state *state)
 {
 	struct kernel_memory *memory = guard->memory;
-	uint32_t next = (memory->state_at + 1) % STATE_COPIES;
+	uint32_t next = memory->state_at + 1;
 	if (!is_still_ours(guard) || is_same_state(state, &memory->state[memory->state_at % STATE_COPIES]))
 		return;
 	if (guard->new_states >= STATE_COPIES - 1)
 		wait_for_programs(guard);
-	memory->state[next] = *state;
+	memory->state[next % STATE_COPIES] = *state;
 	__atomic_store_n(&memory->state_at, next, __ATOMIC_RELEASE);
 	guard->new_states++;
 }
@@ -77,13 +77,13 @@ static void copy_config(struct config *to, const struct config *from)
 void publish_config(struct kernel_guard *guard, const struct config *config, bool is_policy_new)
 {
 	struct kernel_memory *memory = guard->memory;
-	uint32_t next = (memory->config_at + 1) % CONFIG_COPIES;
+	uint32_t next = memory->config_at + 1;
 	if (!is_still_ours(guard) ||
 	    (!is_policy_new && is_same_but_policy(config, &guard->configs[memory->config_at % CONFIG_COPIES])))
 		return;
 	if (guard->new_configs >= CONFIG_COPIES - 1)
 		wait_for_programs(guard);
-	copy_config(&guard->configs[next], config);
+	copy_config(&guard->configs[next % CONFIG_COPIES], config);
 	__atomic_store_n(&memory->config_at, next, __ATOMIC_RELEASE);
 	guard->new_configs++;
 }
