@@ -31,8 +31,10 @@ has both. Calls with a star are looked at more closely:
 
 - `connect`, and `socket` for AF_UNIX: only a guard that has a path as a port, or sends its events
   to syslog, because the program at the other end may be started again.
-- `socket`: the guard may also use rtnetlink. The worker may use IPv4 and IPv6, and datagrams of
+  softnet-keeper connects for its worker, if the address is none of the host's loopback.
+- `socket`: the guard may also use rtnetlink. The worker may use TCP, UDP and ICMP, and datagrams of
   AF_UNIX, with which libc asks for the number of an interface. softnet-run may use none.
+- `sendto`, `sendmsg`, `sendmmsg`: by the worker not to make a connection (MSG_FASTOPEN).
 - `mmap`, `mprotect`: no memory that can be run.
 - `ioctl`: whether a stream is a terminal; for the guard also which frames its tap gives it whole;
   for the worker what libslirp asks of its sockets.
@@ -47,7 +49,7 @@ Some calls have several names, because processors and versions of libc differ.
 |---|---|---|---|---|
 END
     calls | awk -F '\t' 'function yes(letter) { return index($2, letter) ? "yes" : "" }
-        { star = $1 ~ /^(socket|connect|mmap2?|mprotect|ioctl|kill|tgkill|clone)$/ ? " \\*" : ""
+        { star = $1 ~ /^(socket|connect|sendto|sendmsg|sendmmsg|mmap2?|mprotect|ioctl|kill|tgkill|clone)$/ ? " \\*" : ""
           line = "| `" $1 "`" star " | " yes("G") " | " yes("C") " | " yes("K") " | " yes("W") " |"
           gsub(/\|  \|/, "| |", line); gsub(/\|  \|/, "| |", line); print line }'
 }

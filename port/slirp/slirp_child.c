@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "port/io.h"
-#include "port/slirp/slirp.h"
+#include "port/slirp/slirp_connect.h"
 #include "system/log.h"
 
 enum { FRAMES_FD = 3, CONTROL_FD = 4, FIRST_OTHER_FD = 5, GOOD_RUN_MS = 10000 };
@@ -83,17 +83,21 @@ static bool judge_is_gone(int control, int wait_ms)
 }
 
 /* Reads the worker's last words until it ends. False: it hangs. A keeper that was stopped itself counts that as one turn. */
-static bool watch_over(int errors, int control, struct last_words *words)
+static bool watch_over(const struct slirp_child *child, int errors, int questions, struct last_words *words)
 {
 	for (int silent = 0; silent < SLIRP_BEATS_MISSED;) {
 		char text[512];
-		struct pollfd fds[] = { { .fd = errors, .events = POLLIN }, { .fd = control, .events = POLLHUP } };
-		int n_ready = poll(fds, 2, SLIRP_BEAT_MS);
+		struct pollfd fds[] = { { .fd = errors, .events = POLLIN },
+					{ .fd = child->control, .events = POLLHUP },
+					{ .fd = questions, .events = POLLIN } };
+		int n_ready = poll(fds, 3, SLIRP_BEAT_MS);
 		silent = n_ready == 0 ? silent + 1 : silent;
 		if (n_ready <= 0)
 			continue;
 		if (fds[1].revents & (POLLHUP | POLLERR))
 			return true;
+		if (fds[2].revents && !answer_worker(questions, child))
+			questions = -1; /* its last words are still to come */
 		if (!fds[0].revents)
 			continue;
 		silent = 0;
@@ -124,7 +128,7 @@ static void tell_end(int control, const char *cause)
 /* Runs one worker to its end. */
 static void run_worker(const struct slirp_child *child, uint32_t generation, char *cause, size_t size)
 {
-	int errors[2], status = 0, keeper = getpid();
+	int errors[2], questions[2], status = 0, keeper = getpid();
 	struct last_words words = { 0 };
 	char before[sizeof(((struct slirp_message *)0)->cause)];
 
@@ -132,6 +136,11 @@ static void run_worker(const struct slirp_child *child, uint32_t generation, cha
 	copy_text(cause, size, "it could not be started");
 	if (pipe(errors) < 0)
 		return;
+	if (!open_questions(child, questions)) {
+		close(errors[0]);
+		close(errors[1]);
+		return;
+	}
 	pid_t worker = fork();
 	if (worker == 0) {
 		end_with_parent();
@@ -140,11 +149,14 @@ static void run_worker(const struct slirp_child *child, uint32_t generation, cha
 		close(errors[0]);
 		dup2(errors[1], 2);
 		close(errors[1]);
+		close(questions[0]);
+		ask_keeper_to_connect(questions[1]);
 		slirp_work(child, 2, generation, before);
 	}
 	close(errors[1]);
+	close(questions[1]);
 	if (worker > 0) {
-		bool hangs = !watch_over(errors[0], child->control, &words);
+		bool hangs = !watch_over(child, errors[0], questions[0], &words);
 		kill(worker, SIGKILL); /* a stopped one, too */
 		while (waitpid(worker, &status, 0) < 0 && errno == EINTR)
 			;
@@ -153,6 +165,7 @@ static void run_worker(const struct slirp_child *child, uint32_t generation, cha
 			snprintf(cause, size, "no sign of life for %d s", SLIRP_BEATS_MISSED * SLIRP_BEAT_MS / 1000);
 	}
 	close(errors[0]);
+	close(questions[0]);
 }
 
 /* libslirp reads again who resolves names, whenever that file is new. Another one may take its place in its folder. */

@@ -44,7 +44,8 @@ enum {
 	/* sockets */ \
 	X("socket", G | K | W) \
 	X("bind", G | K | W) \
-	X("connect", G | K | W) \
+	X("connect", G | K) \
+	X("socketpair", K) \
 	X("listen", K | W) \
 	X("accept", G | K | W) \
 	X("accept4", G | K | W) \

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdlib.h>
@@ -33,8 +34,8 @@ static const struct listed_call calls[] = {
 /* Those whose arguments are looked at are not allowed as such. */
 static bool is_looked_at(const char *name)
 {
-	static const char *const names[] = { "socket", "connect", "ioctl", "clone",   "kill",
-					     "tgkill", "mmap",    "mmap2", "mprotect" };
+	static const char *const names[] = { "socket", "connect", "sendto", "sendmsg", "sendmmsg", "ioctl",
+					     "clone",  "kill",    "tgkill", "mmap",    "mmap2",    "mprotect" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
 		if (strcmp(names[i], name) == 0)
 			return true;
@@ -65,22 +66,53 @@ static bool allow_memory(scmp_filter_ctx filter)
 
 /*
  * A socket with a path leads to programs with more rights, such as those of a desktop, and Landlock does not close it: only
- * those guards connect that must do so again. A worker: the families of the guest's connections. libslirp asks for an
- * interface's number by a datagram socket.
+ * those guards connect that must do so again.
  */
+static bool allow_sockets_of_guard(scmp_filter_ctx filter, const struct sandbox_wish *wish)
+{
+	struct scmp_arg_cmp route[] = { SCMP_A0(SCMP_CMP_EQ, AF_NETLINK, 0), SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE, 0) };
+	return allow(filter, "socket", 2, route) &&
+	       (!wish->connects ||
+		(allow(filter, "connect", 0, NULL) && allow_if(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0))));
+}
+
+/*
+ * The guest's connections: TCP, UDP and ICMP alone. Other protocols connect by setsockopt(2), as SCTP does. libslirp asks for
+ * an interface's number by a datagram socket. The keeper's filter holds for its workers too, and it connects for them.
+ */
+static bool allow_sockets_of_slirp(scmp_filter_ctx filter)
+{
+	static const int protocols[] = { 0, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6 };
+	static const int types[] = { SOCK_STREAM, SOCK_DGRAM }, families[] = { AF_INET, AF_INET6 };
+	struct scmp_arg_cmp asks[] = { SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0), SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_DGRAM) };
+	bool is_allowed = allow(filter, "socket", 2, asks);
+	for (size_t i = 0; i < 2 * 2 * sizeof protocols / sizeof *protocols; i++) {
+		struct scmp_arg_cmp one[] = { SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i & 1], 0),
+					      SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, (scmp_datum_t)types[i >> 1 & 1]),
+					      SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)protocols[i >> 2], 0) };
+		is_allowed = is_allowed && allow(filter, "socket", 3, one);
+	}
+	return is_allowed;
+}
+
 static bool allow_sockets(scmp_filter_ctx filter, unsigned purpose, const struct sandbox_wish *wish)
 {
-	bool is_guard = (purpose & FOR_GUARD) != 0, is_slirp = (purpose & (FOR_SLIRP_KEEPER | FOR_SLIRP_WORKER)) != 0;
-	struct scmp_arg_cmp route[] = { SCMP_A0(SCMP_CMP_EQ, AF_NETLINK, 0), SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE, 0) };
-	struct scmp_arg_cmp asks[] = { SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0), SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_DGRAM) };
-	if (is_guard && !allow(filter, "socket", 2, route))
+	if ((purpose & FOR_GUARD) != 0)
+		return allow_sockets_of_guard(filter, wish);
+	if ((purpose & FOR_SLIRP_KEEPER) != 0 && !allow(filter, "connect", 0, NULL))
 		return false;
-	if (is_guard)
-		return !wish->connects || (allow(filter, "connect", 0, NULL) &&
-					   allow_if(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0)));
-	return !is_slirp ||
-	       (allow(filter, "connect", 0, NULL) && allow_if(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET, 0)) &&
-		allow_if(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_INET6, 0)) && allow(filter, "socket", 2, asks));
+	return (purpose & (FOR_SLIRP_KEEPER | FOR_SLIRP_WORKER)) == 0 || allow_sockets_of_slirp(filter);
+}
+
+/* What is sent first can make a connection, too, which a worker may not. */
+static bool allow_sending(scmp_filter_ctx filter, unsigned purpose)
+{
+	if ((purpose & FOR_COMMAND_KEEPER) != 0)
+		return true;
+	bool is_worker = purpose == FOR_SLIRP_WORKER;
+	return allow(filter, "sendto", is_worker, &SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0)) &&
+	       allow(filter, "sendmsg", is_worker, &SCMP_A2(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0)) &&
+	       allow(filter, "sendmmsg", is_worker, &SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
 }
 
 /* TCGETS: libc asks whether a stream is a terminal. New rules may take offloads from the guard's tap. */
@@ -129,8 +161,8 @@ static bool add_rules(scmp_filter_ctx filter, unsigned purpose, const struct san
 		if ((calls[i].purposes & purpose) != 0 && !is_looked_at(calls[i].name) &&
 		    !allow(filter, calls[i].name, 0, NULL))
 			return false;
-	return allow_memory(filter) && allow_sockets(filter, purpose, wish) && allow_ioctls(filter, purpose) &&
-	       allow_signals(filter, purpose, wish) && allow_children(filter, purpose);
+	return allow_memory(filter) && allow_sockets(filter, purpose, wish) && allow_sending(filter, purpose) &&
+	       allow_ioctls(filter, purpose) && allow_signals(filter, purpose, wish) && allow_children(filter, purpose);
 }
 
 /* While there is still memory to be had, and the library to be asked. */

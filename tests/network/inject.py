@@ -15,7 +15,7 @@ CALLS = {
     "keyctl": 250, "add_key": 248, "io_uring_setup": 425, "pidfd_open": 434, "pidfd_send_signal": 424, "pidfd_getfd": 438, "clone3": 435,
     "tkill": 200, "tgkill": 234, "rt_sigqueueinfo": 129, "symlink": 88, "chmod": 90, "mkdir": 83, "link": 86, "getppid": 110,
     "prctl": 157, "seccomp": 317, "rt_sigaction": 13, "shmget": 29, "init_module": 175, "kexec_load": 246, "personality": 135,
-    "unlink": 87, "rename": 82, "close": 3,
+    "unlink": 87, "rename": 82, "close": 3, "sendto": 44, "sendmsg": 46, "sendmmsg": 307,
 }
 ATTACH, DETACH, GETREGS, SETREGS, SINGLESTEP = 16, 17, 12, 13, 9
 WALL = 0x40000000

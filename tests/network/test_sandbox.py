@@ -28,7 +28,7 @@ from status_peers import USER, guards  # noqa: F401  a fixture
 MAC = "02:00:00:00:78:01"
 RWX, PRIVATE_ANONYMOUS = 7, 0x22
 AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_VSOCK, AF_ALG = 1, 2, 10, 16, 17, 40, 38
-NEWUSER = 0x10000000
+NEWUSER, MSG_FASTOPEN = 0x10000000, 0x20000000
 # Nobody makes these, whatever the arguments. Sanitizers use some themselves.
 NEVER = ("execve execveat fork vfork clone3 chroot mount setuid setns unshare process_vm_readv process_vm_writev memfd_create "
          "bpf userfaultfd perf_event_open keyctl add_key io_uring_setup pidfd_open pidfd_send_signal pidfd_getfd tkill "
@@ -137,8 +137,8 @@ FORMS = ["fd", "fd of a user", "slirp", "slirp of a user", "path", "tap", "run",
 
 
 def may_connect(name, form):
-    """A guard only if the program at the other end of a path may be started again."""
-    return form == "path" if name == "softnet" else name in ("softnet-keeper", "softnet-slirp")
+    """A guard only if the program at the other end of a path may be started again. A worker of slirp asks its keeper."""
+    return form == "path" if name == "softnet" else name == "softnet-keeper"
 
 
 def sockets_of(name, form):
@@ -176,6 +176,13 @@ def test_no_call_that_is_not_listed(start, form):
                 for family in (AF_UNIX, AF_INET, AF_INET6, AF_PACKET, AF_VSOCK, AF_ALG):
                     if family not in sockets_of(name, form):
                         given[f"socket of family {family}"] = code.call("socket", family, socket.SOCK_STREAM, 0)
+                if name == "softnet-slirp":             # other ways to connect
+                    given["sendto"] = code.call("sendto", 3, "", 1, MSG_FASTOPEN, 0, 0)
+                    given["sendmsg"] = code.call("sendmsg", 3, 0, MSG_FASTOPEN)
+                    given["sendmmsg"] = code.call("sendmmsg", 3, 0, 0, MSG_FASTOPEN)
+                    given["SCTP"] = code.call("socket", AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP)
+                    given["SCTP by its kind"] = code.call("socket", AF_INET, socket.SOCK_SEQPACKET, 0)
+                    given["MPTCP"] = code.call("socket", AF_INET, socket.SOCK_STREAM, 262)
                 if not may_connect(name, form):
                     given["connect"] = code.call("connect", 3, 0, 0)
                 if name != "softnet-keeper":
