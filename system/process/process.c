@@ -32,9 +32,11 @@ static void open_standard_descriptors(void)
 			_exit(EXIT_RUNTIME);
 }
 
+/* What is closed on exec(2) was opened since, by a library that began before main(). */
 static void note_inherited(int fd)
 {
-	if (fd > 2 && fd < DESCRIPTORS_MAX && fcntl(fd, F_GETFD) >= 0)
+	int flags = fcntl(fd, F_GETFD);
+	if (fd > 2 && fd < DESCRIPTORS_MAX && flags >= 0 && (flags & FD_CLOEXEC) == 0)
 		inherited[fd / 8] |= (uint8_t)(1 << fd % 8);
 }
 
