@@ -48,6 +48,8 @@ struct kernel_memory {
 	uint32_t flows_epoch;         /* the flows of another one are forgotten */
 	uint64_t injector[DIRECTIONS]; /* cookies of the sockets that frames are given back by */
 	uint64_t setup_hash;          /* of the options that the state was learned under */
+	uint32_t has_other_flows;     /* they may be of other rules than those that the next process begins with */
+	uint32_t reserved;
 	struct state state[STATE_COPIES];
 
 	/* Of the programs. */

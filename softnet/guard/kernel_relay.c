@@ -35,8 +35,8 @@ void take_kernel_state(struct relay *r, struct state *state, uint64_t setup_hash
 	bool is_same = r->kernel->is_taken_over && memory->setup_hash == setup_hash;
 	if (is_same)
 		*state = memory->state[memory->state_at % STATE_COPIES];
-	else if (r->kernel->is_taken_over)
-		forget_kernel_flows(r->kernel);
+	else
+		memory->has_other_flows = 1;
 	memory->setup_hash = setup_hash;
 	if (is_same)
 		info("attach: %s: what the guard in the kernel has learned is taken over", r->kernel->interface);
@@ -56,6 +56,13 @@ static void take_counters(struct relay *r)
 	}
 }
 
+/* One that knows the old rules only could open a flow still. */
+static void end_flows(struct relay *r)
+{
+	wait_for_programs(r->kernel);
+	forget_kernel_flows(r->kernel);
+}
+
 void start_kernel_relay(struct relay *r)
 {
 	struct kernel_memory *memory = r->kernel->memory;
@@ -71,6 +78,9 @@ void start_kernel_relay(struct relay *r)
 	lost = memory->lost;
 	publish_config(r->kernel, r->guard.config, true);
 	publish_state(r->kernel, r->guard.state);
+	if (r->kernel->is_taken_over && memory->has_other_flows)
+		end_flows(r);
+	memory->has_other_flows = 0;
 	open_kernel_guard(r->kernel);
 	keep_state(r, true);
 }
@@ -79,9 +89,9 @@ void note_new_policy(struct relay *r)
 {
 	if (!r->kernel)
 		return;
+	r->kernel->memory->has_other_flows = 1; /* before any is opened: the process may be killed */
 	publish_config(r->kernel, r->guard.config, true);
-	wait_for_programs(r->kernel); /* one that knows the old rules only could open a flow still */
-	forget_kernel_flows(r->kernel);
+	end_flows(r);
 }
 
 void note_new_setup(struct relay *r, uint64_t setup_hash)

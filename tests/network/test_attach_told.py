@@ -15,6 +15,7 @@ import pytest
 import scapy.utils
 
 import ipv6_peers
+import netns
 import rawguest
 import services
 import test_failover
@@ -93,6 +94,44 @@ def test_directions_hold_by_flows_of_the_kernel(guarded):
     finally:
         outside.close()
         inside.close()
+
+
+def test_flows_of_live_rules_end_with_them(guarded, folder):
+    """The next process begins with the rules of its options. A flow that these allowed goes on."""
+    options = "--control", folder / "control", "--inbound", "established", "--block", f"{FAR}/32", "--allow", f"{GATEWAY}/32"
+    vm, guard = guarded.start_vm(*options), None
+
+    def restart(name):
+        (guard or vm.guard).signal(signal.SIGKILL)
+        (guard or vm.guard).wait()
+        return services.attach(guarded, vm, MAC, "br0", *options, name=name)
+
+    def opened(address):
+        with guarded.gateway.entered():
+            peer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with vm.entered():
+            client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        peer.bind((address, 5000))
+        client.connect((address, 5000))
+        client.settimeout(netns.patience(10))
+        peer.settimeout(netns.patience(10))
+        client.send(b"asked")
+        _, back = peer.recvfrom(100)
+        peer.sendto(b"answered", back)
+        assert client.recv(100) == b"answered"
+        return client, lambda: peer.sendto(b"late", back)
+    run(services.softnet_path(), "policy", "set", "--control", folder / "control", "--allow", f"{FAR}/32")
+    client, send_late = opened(FAR)
+    guard = restart("next")
+    send_late()
+    guard.wait_counters(lambda c: c.dropped("uplink") >= 1)
+    client.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        client.recv(100)
+    client, send_late = opened(GATEWAY)
+    guard = restart("last")
+    send_late()
+    assert client.recv(100) == b"late"
 
 
 def test_a_rejection_reaches_the_guest(guarded):
