@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""What a guard in the kernel costs, beside a plain bridge, nftables rules and a guard that relays; all in one run, round by
+"""What a guard in the kernel costs, beside a plain bridge, an empty program, nftables rules and a guard that relays; all in one run, round by
 round, so that a busy machine slows all of them. Run by `make bench-attach`, as root.
 
-    guest NAME eth0 -- port in br0, guarded in one of four ways -- gateway eth0 192.168.77.1
+    guest NAME eth0 -- port in br0, guarded in one of these ways -- gateway eth0 192.168.77.1
 
     tests/bench/attach.py FOLDER [ROUNDS [PAGE]]    leaves attach.md and attach.svg there. PAGE, docs/performance.md: the tables
                                                     go between its two marks, too, and the picture beside it
@@ -22,11 +22,11 @@ sys.path.insert(0, str(HERE.parent / "network"))
 import netns                # noqa: E402
 import services             # noqa: E402
 from bench_plot import write_plot           # noqa: E402
-from bench_judge import judge_nanoseconds   # noqa: E402
+from bench_judge import judge_nanoseconds, put_up_empty     # noqa: E402
 
 GATEWAY, SECONDS, ROUNDS = "192.168.77.1", 0.5, 15
 MARKS = "<!-- measured -->\n", "<!-- until here -->\n"
-WAYS = "plain", "attach", "nftables", "relay"
+WAYS = "plain", "empty", "attach", "nftables", "relay"
 WHAT = {"cpu": "64 B UDP, frames in a second of the sender's processor", "udp": "64 B UDP, frames/s", "tcp": "TCP without offload, Gbit/s", "tso": "TCP with TSO, Gbit/s", "ping": "round trip, us"}
 TARGETS = {"cpu": "0.93", "udp": "0.93", "tcp": "0.95", "tso": "0.98", "ping": "within noise"}
 NOT_ITS_OWN = "cpu", "relay"        # most of the work is another process's
@@ -56,6 +56,8 @@ class Guest:
         else:
             network.join(self.namespace, "eth0", "br0", mac=self.mac)
             self.port = f"{way[:8]}-eth0"
+        if way == "empty":
+            put_up_empty(self.port)
         self.namespace.ip(f"address add {self.address}/24 dev eth0")
         self.namespace.run("ping", "-c", 3, "-i", "0.2", GATEWAY)
 
@@ -99,14 +101,17 @@ class Bench:
 
 
 def table(values, judge):
-    lines = ["| | plain bridge | attach | nftables | relay | attach to plain | attach to nftables | wanted |", "|---|---|---|---|---|---|---|---|"]
+    lines = ["| | plain bridge | empty program | attach | nftables | relay | empty program to plain | attach to plain | attach to nftables | wanted |",
+             "|---|---|---|---|---|---|---|---|---|---|"]
     for what, name in WHAT.items():
         cells = [number(statistics.median(values[what, way])) if (what, way) != NOT_ITS_OWN else "-" for way in WAYS]
-        ratios = [[a / b for a, b in zip(values[what, "attach"], values[what, other])] for other in ("plain", "nftables")]
+        ratios = [[a / b for a, b in zip(values[what, way], values[what, other])]
+                  for way, other in (("empty", "plain"), ("attach", "plain"), ("attach", "nftables"))]
         lines.append(f"| {name} | {' | '.join(cells)} | {' | '.join(map(spread, ratios))} | {TARGETS[what]} |")
-    lines += ["", "| judge, ns for a frame | hot | hot, 4096 rules | cold | cold, 4096 rules |", "|---|---|---|---|---|"]
-    for name, (hot, cold, hot_rules, cold_rules) in judge.items():
-        lines.append(f"| {name} | {' | '.join(f'{value:.0f}' for value in (hot, hot_rules, cold, cold_rules))} |")
+    lines += ["", "| judge, ns for a frame | hot | hot, 4096 rules | cold | cold, 4096 rules | new | new, 4096 rules |", "|---|---|---|---|---|---|---|"]
+    for name, values_of_sort in judge.items():
+        pairs = zip(values_of_sort[:3], values_of_sort[3:])
+        lines.append(f"| {name} | {' | '.join(f'{value:.0f}' for pair in pairs for value in pair)} |")
     return "\n".join([*lines, ""])
 
 

@@ -1,12 +1,14 @@
 """How long the programs of a guard in the kernel take for one frame, by BPF_PROG_RUN: from a guest, with no rules and with 4096.
 
 Hot: the frame again and again in one call of the kernel, so that all is in the caches. Cold: once a call, for many calls.
+New: once a call, and each frame from another port, so that the judge has said nothing of one like it.
 
 A program takes away the number of its guard behind each frame. So a small program stands before it, as at the port: it puts the
 number there, and goes on to the judge. What the same takes with a judge that does nothing is subtracted.
 """
 
 import ctypes
+import itertools
 import os
 import platform
 import socket
@@ -18,8 +20,8 @@ import rawguest
 import services
 
 SYS_BPF = {"x86_64": 321}.get(platform.machine(), 280)
-MAP_CREATE, MAP_UPDATE, PROG_LOAD, PROG_RUN, PROG_BY_ID, PROG_QUERY = 0, 2, 5, 10, 13, 16
-SCHED_CLS, PROG_ARRAY, TAIL_CALL, TCX_INGRESS = 3, 3, 12, 46
+MAP_CREATE, MAP_UPDATE, PROG_LOAD, PROG_ATTACH, PROG_RUN, PROG_BY_ID, PROG_QUERY = 0, 2, 5, 8, 10, 13, 16
+SCHED_CLS, PROG_ARRAY, TAIL_CALL, TCX_INGRESS, TCX_EGRESS = 3, 3, 12, 46, 47
 COLD_CALLS, HOT_CALLS, HOT_REPEATS, RULES, CB_AT, CONTEXT = 20000, 200, 10000, 4096, 48, 192
 MAC, GATEWAY_MAC, ME, PEER = "52:54:00:00:00:50", "52:54:00:00:00:01", "192.168.77.50", "1.1.1.1"
 ME6, PEER6 = "2001:470:1::50", "2606:4700:4700::1111"
@@ -57,6 +59,14 @@ def load(*code):
     return bpf(PROG_LOAD, struct.pack("=IIQQ48x", SCHED_CLS, len(octets) // 8, ctypes.addressof(octets), ctypes.addressof(license)))[0]
 
 
+def put_up_empty(port):
+    """A program that does nothing at the ingress and the egress of the port: what any program costs there."""
+    empty = load(instruction(0xB7, 0, 0, -1), instruction(0x95))
+    for hook in TCX_INGRESS, TCX_EGRESS:
+        bpf(PROG_ATTACH, struct.pack("=IIII48x", socket.if_nametoindex(port), empty, hook, 0))
+    os.close(empty)
+
+
 def behind_slot(judge, slot):
     """A program that says whose the frame is and goes on to the judge. None: to one that does nothing."""
     judge = load(instruction(0xB7, 0, 0, -1), instruction(0x95)) if judge is None else judge
@@ -68,21 +78,33 @@ def behind_slot(judge, slot):
                 instruction(0xB7, 0, 0, -2), instruction(0x95))
 
 
-def run(program, frame, repeats, calls):
+def run(program, frames, repeats, calls):
     """What it answered, and the median time in ns."""
+    frame = next(frames)
     octets = ctypes.create_string_buffer(frame, len(frame))
     attributes = struct.pack("=IIIIQQIIIIQQIII4x", program, 0, len(frame), 0, ctypes.addressof(octets), 0, repeats, 0, 0, 0, 0, 0, 0, 0, 0)
-    answers = [bpf(PROG_RUN, attributes)[1] for _ in range(calls)]
+    answers = []
+    for _ in range(calls):
+        octets.raw = next(frames)
+        answers.append(bpf(PROG_RUN, attributes)[1])
     verdicts = {struct.unpack_from("i", answer, 4)[0] for answer in answers}
     return verdicts, statistics.median(struct.unpack_from("I", answer, 36)[0] for answer in answers)
 
 
+def from_other_ports(frame):
+    """The same frame, without end, each time from the next of many ports."""
+    at = 34 if frame[12:14] == b"\x08\x00" else 54
+    for port in itertools.cycle(range(20000, 60000)):
+        yield frame[:at] + struct.pack("!H", port) + frame[at + 2:]
+
+
 def nanoseconds(judge, slot, frame):
-    """Hot and cold."""
+    """Hot, cold and new."""
     programs = behind_slot(None, slot), behind_slot(judge, slot)
     found = []
-    for repeats, calls in (HOT_REPEATS, HOT_CALLS), (1, COLD_CALLS):
-        (_, call), (verdicts, whole) = (run(program, frame, repeats, calls) for program in programs)
+    for frames, repeats, calls in (itertools.repeat(frame), HOT_REPEATS, HOT_CALLS), (itertools.repeat(frame), 1, COLD_CALLS), \
+            (from_other_ports(frame), 1, COLD_CALLS):
+        (_, call), (verdicts, whole) = (run(program, frames, repeats, calls) for program in programs)
         assert verdicts == {-1}, verdicts         # it passes
         found.append(whole - call)
     for fd in programs:
@@ -122,7 +144,7 @@ def measured(network, name, *options):
 
 
 def judge_nanoseconds(network):
-    """{sort of frame: hot and cold without rules, hot and cold with 4096}"""
+    """{sort of frame: hot, cold and new without rules, and the same with 4096}"""
     path = network.logs / "rules"
     path.write_text("\n".join(rules()) + "\n")
     few, many = measured(network, "none"), measured(network, "many", "--policy", path, "--ipv6", "guard")

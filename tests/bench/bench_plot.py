@@ -3,7 +3,7 @@
 import statistics
 
 WIDTH, ROW, LEFT, RIGHT, TOP = 760, 22, 190, 40, 40
-COLORS = {"plain": "#666666", "attach": "#0072b2", "nftables": "#d55e00", "relay": "#009e73"}
+COLORS = {"plain": "#666666", "empty": "#cc79a7", "attach": "#0072b2", "nftables": "#d55e00", "relay": "#009e73"}
 
 
 def write_plot(path, figures):
