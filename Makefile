@@ -62,6 +62,8 @@ bench: program
 	build/tests/bench
 	tests/bench/stream.py build/bench-results 9 $(PAGE)
 	tests/bench/datagrams.py build/bench-results 9 $(PAGE)
+	tests/bench/taps.py build/bench-results 9 $(PAGE)
+	tests/bench/guards.py build/bench-results 9 $(PAGE)
 
 # What a guard in the kernel costs beside a plain bridge, nftables and a guard that relays; as root. With PAGE=docs/performance.md
 # the tables of that page are written anew.

@@ -347,7 +347,7 @@ static void tap_close(struct port *port)
 /* Frames that will be cut are as long as an IP packet can be. A full room ends a batch, as BATCH_MAX frames do. */
 static bool make_room(struct tap *t, const struct port_settings *settings)
 {
-	enum { LONGEST = 14 + 4 + 65535, ROOM = 1 << 20 };
+	enum { LONGEST = 14 + 4 + 65535, ROOM = 1 << 18 };
 	t->has_headers = settings->offload;
 	t->longest = settings->offload ? LONGEST : settings->max_frame;
 	t->room_octets = settings->offload ? ROOM : BATCH_MAX * room_for(t->longest);

@@ -35,8 +35,9 @@ struct slirp {
 	struct batch batch;
 	bool ipv6, host_only;
 
-	uint32_t generation;  /* of the worker that runs; 0 before the first hello */
-	uint32_t last_number; /* of a forwarding */
+	uint32_t generation;                                    /* of the worker that runs; 0 before the first hello */
+	char cause[sizeof(((struct slirp_message *)0)->cause)]; /* why the last one ended */
+	uint32_t last_number;                                   /* of a forwarding */
 	struct forwarding forwardings[FORWARDINGS_MAX];
 	struct slirp_message inbox;
 	size_t inbox_octets;
@@ -170,6 +171,7 @@ static void take_result(struct slirp *s, const struct slirp_message *m)
 /* The hello of the next one tells it as news; until then the state is that nobody is there. */
 static void take_end(struct slirp *s, const struct slirp_message *m)
 {
+	copy_text(s->cause, sizeof s->cause, m->cause);
 	if (s->generation > 0)
 		snprintf(s->port.away, sizeof s->port.away, "slirp ended (%.140s); it is being started again", m->cause);
 }
@@ -325,7 +327,7 @@ static bool await_hello(struct slirp *s, struct error *error)
 		if (s->generation)
 			return true;
 	}
-	report_failure(error, "slirp does not start");
+	report_failure(error, "slirp does not start%s%.120s", s->cause[0] != '\0' ? ": " : "", s->cause);
 	return false;
 }
 

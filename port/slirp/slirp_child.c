@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "port/io.h"
 #include "port/slirp/slirp_connect.h"
+#include "port/slirp/slirp_library.h"
 #include "system/log.h"
 
 enum { FRAMES_FD = 3, CONTROL_FD = 4, FIRST_OTHER_FD = 5, GOOD_RUN_MS = 10000 };
@@ -205,6 +206,11 @@ void slirp_keep(const struct slirp_child *given, int parent)
 	struct slirp_child child = keep_only_ours(given);
 	name_process("softnet-keeper");
 	give_up_privileges_for_good();
+	const char *why = load_slirp();
+	if (why) {
+		tell_end(child.control, why);
+		_exit(1);
+	}
 	slirp_enter_sandbox(&child, FOR_SLIRP_KEEPER);
 
 	for (uint32_t generation = 1;; generation++) {

@@ -6,12 +6,8 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
-#if __has_include(<libslirp.h>)
-#include <libslirp.h>
-#else
-#include <slirp/libslirp.h>
-#endif
 #include "port/io.h"
+#include "port/slirp/slirp_library.h"
 #include "port/slirp/slirp_udp.h"
 
 enum {
@@ -33,7 +29,9 @@ struct timer {
 struct worker {
 	const struct slirp_child *child;
 	Slirp *slirp;
-	struct batch batch;
+	struct batch batch, gathered;     /* from the judge, and to it */
+	struct packet packets[BATCH_MAX]; /* those that were gathered */
+	uint32_t count_gathered;
 	uint32_t generation;
 	struct pollfd fds[FIRST_SOCKET + SOCKETS_MAX];
 	int count, first_udp; /* places in fds */
@@ -46,11 +44,25 @@ struct worker {
 
 /* What libslirp asks of us */
 
+/* A full queue loses frames, like any wire. Waiting would stop the other direction as well. */
+static void send_gathered(struct worker *w)
+{
+	struct send_result unused = { 0 };
+	if (w->count_gathered > 0)
+		(void)batch_send(w->child->frames, w->packets, w->count_gathered, NULL, 0, &unused);
+	w->count_gathered = 0;
+}
+
+/* Many go by one call of the kernel, before the next sleep. Of one that is too long so much that the judge sees it. */
 static ssize_t send_to_judge(const void *frame, size_t length, void *opaque)
 {
-	const struct worker *w = opaque;
-	/* A full queue loses the frame, like any wire. Waiting would stop the other direction as well. */
-	(void)send(w->child->frames, frame, length, MSG_DONTWAIT);
+	struct worker *w = opaque;
+	uint8_t *slot = w->gathered.bytes + (size_t)w->count_gathered * w->gathered.stride;
+	uint32_t octets = length > w->gathered.max_frame ? w->gathered.max_frame + 1 : (uint32_t)length;
+	memcpy(slot, frame, octets);
+	w->packets[w->count_gathered++] = (struct packet){ .bytes = slot, .length = octets };
+	if (w->count_gathered == BATCH_MAX)
+		send_gathered(w);
 	return (ssize_t)length;
 }
 
@@ -172,7 +184,7 @@ static Slirp *start_slirp(struct worker *w)
 		.if_mru = c->mtu,
 		.disable_host_loopback = !c->host_loopback,
 	};
-	return slirp_new(&config, &callbacks, w);
+	return libslirp.slirp_new(&config, &callbacks, w);
 }
 
 /* The judge */
@@ -190,8 +202,8 @@ static int open_tcp(struct worker *w, const struct udp_forward *f)
 	socklen_t length = fill_sockaddr(&external, f->external, f->external_port);
 	fill_sockaddr(&guest, f->guest, f->internal_port);
 	errno = 0;
-	int failed = slirp_add_hostxfwd(w->slirp, (struct sockaddr *)&external, length, (struct sockaddr *)&guest,
-					length, SLIRP_HOSTFWD_V6ONLY);
+	int failed = libslirp.slirp_add_hostxfwd(w->slirp, (struct sockaddr *)&external, length,
+						 (struct sockaddr *)&guest, length, SLIRP_HOSTFWD_V6ONLY);
 	return !failed ? 0 : errno ? errno : EIO;
 }
 
@@ -202,7 +214,7 @@ static void close_port(struct worker *w, const struct expose *e, uint16_t port)
 	if (e->protocol == IPPROTO_UDP)
 		udp_remove(&w->udp, e->external, port);
 	else
-		slirp_remove_hostxfwd(w->slirp, (struct sockaddr *)&external, length, SLIRP_HOSTFWD_V6ONLY);
+		libslirp.slirp_remove_hostxfwd(w->slirp, (struct sockaddr *)&external, length, SLIRP_HOSTFWD_V6ONLY);
 }
 
 static void close_ports(struct worker *w, const struct expose *e, uint32_t count)
@@ -262,7 +274,7 @@ static void read_frames(struct worker *w)
 		_exit(0);
 	for (uint32_t i = 0; i < got; i++)
 		if (!packets[i].truncated && !udp_from_guest(&w->udp, packets[i].bytes, packets[i].length, now_ms(w)))
-			slirp_input(w->slirp, packets[i].bytes, (int)packets[i].length);
+			libslirp.slirp_input(w->slirp, packets[i].bytes, (int)packets[i].length);
 }
 
 static int run_timers(struct worker *w, int wait_ms)
@@ -298,12 +310,14 @@ static void one_round(struct worker *w)
 	w->fds[CONTROL] = (struct pollfd){ .fd = w->child->control, .events = POLLIN };
 	w->fds[ERRORS].events = 0; /* an error there: the keeper, who reads it, has ended */
 	w->count = FIRST_SOCKET;
-	slirp_pollfds_fill(w->slirp, &timeout, add_socket, w);
+	libslirp.slirp_pollfds_fill(w->slirp, &timeout, add_socket, w);
 	w->first_udp = w->count;
 	for (uint32_t i = 0; i < w->udp.count; i++)
 		add_socket(w->udp.forwards[i].fd, SLIRP_POLL_IN, w);
-	int n = poll(w->fds, (nfds_t)w->count, run_timers(w, (int)timeout));
-	slirp_pollfds_poll(w->slirp, n < 0, socket_events, w);
+	int wait_ms = run_timers(w, (int)timeout);
+	send_gathered(w);
+	int n = poll(w->fds, (nfds_t)w->count, wait_ms);
+	libslirp.slirp_pollfds_poll(w->slirp, n < 0, socket_events, w);
 	if (n <= 0)
 		return;
 	if (w->fds[ERRORS].revents & POLLERR)
@@ -341,10 +355,12 @@ void slirp_work(const struct slirp_child *child, int errors, uint32_t generation
 	w.child = child;
 	w.generation = generation;
 	w.fds[ERRORS].fd = errors;
-	w.slirp = start_slirp(&w);
 	w.udp.send = send_datagram;
 	w.udp.context = &w;
-	if (!w.slirp || !batch_new(&w.batch, child->mtu + 14, false) || !udp_begin(&w.udp, child->guest_mac, child->mtu))
+	if (!batch_new(&w.batch, child->mtu + 14, false) || !batch_new(&w.gathered, child->mtu + 14, false))
+		_exit(1);
+	w.slirp = start_slirp(&w);
+	if (!w.slirp || !udp_begin(&w.udp, child->guest_mac, child->mtu))
 		_exit(1);
 	slirp_enter_sandbox(child, FOR_SLIRP_WORKER);
 	copy_text(hello.cause, sizeof hello.cause, cause);

@@ -4,12 +4,15 @@
  *
  *     traffic udp ADDRESS SECONDS     datagrams that make frames of 64 octets, as fast as it can: how many it sent
  *     traffic tcp ADDRESS SECONDS     one connection: octets that it could write
+ *     traffic down ADDRESS SECONDS    the same the other way: octets that it could read
  *     traffic ping ADDRESS SECONDS    a datagram, its answer, the next: the median round trip in ns
- *     traffic serve                   what they talk to: discards (port 9), and answers (port 7)
+ *     traffic serve                   what they talk to: discards (port 9), answers (port 7), speaks without end (port 19)
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +21,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ECHO = 7, DISCARD = 9, PAYLOAD = 64 - 14 - 20 - 8, CHUNK = 1 << 17, ROUND_TRIPS_MAX = 200000, ANSWER_MS = 200 };
+enum {
+	ECHO = 7,
+	DISCARD = 9,
+	SOURCE = 19,
+	PAYLOAD = 64 - 14 - 20 - 8,
+	CHUNK = 1 << 17,
+	ROUND_TRIPS_MAX = 200000,
+	ANSWER_MS = 200
+};
 
 static uint64_t read_clock(clockid_t clock)
 {
@@ -38,10 +49,15 @@ static int open_socket(int type, const char *address, uint16_t port)
 	int fd = socket(AF_INET, type, 0), one = 1;
 	if (address)
 		inet_pton(AF_INET, address, &to.sin_addr);
+	struct timeval patience = { 0, ANSWER_MS * 1000 }; /* one that stalls ends in time, too */
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
 	if ((address ? connect : bind)(fd, (const struct sockaddr *)&to, sizeof to) != 0) {
 		perror("traffic");
 		exit(1);
+	}
+	if (address) {
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 	}
 	return fd;
 }
@@ -62,11 +78,24 @@ static uint64_t send_stream(int fd, uint64_t end_ns)
 	uint64_t sent = 0;
 	while (now_ns() < end_ns) {
 		ssize_t n = write(fd, chunk, sizeof chunk);
-		if (n <= 0)
+		if (n <= 0 && errno != EAGAIN)
 			break;
-		sent += (uint64_t)n;
+		sent += n > 0 ? (uint64_t)n : 0;
 	}
 	return sent;
+}
+
+static uint64_t read_stream(int fd, uint64_t end_ns)
+{
+	static char chunk[CHUNK];
+	uint64_t got = 0;
+	while (now_ns() < end_ns) {
+		ssize_t n = recv(fd, chunk, sizeof chunk, 0);
+		if (n == 0 || (n < 0 && errno != EAGAIN))
+			break;
+		got += n > 0 ? (uint64_t)n : 0;
+	}
+	return got;
 }
 
 static int compare(const void *a, const void *b)
@@ -102,13 +131,25 @@ static void *discard(void *listener)
 	}
 }
 
+static void *speak(void *listener)
+{
+	for (;;) {
+		int fd = accept(*(int *)listener, NULL, NULL);
+		send_stream(fd, UINT64_MAX);
+		close(fd);
+	}
+}
+
 static int serve(void)
 {
+	int source = open_socket(SOCK_STREAM, NULL, SOURCE);
 	int listener = open_socket(SOCK_STREAM, NULL, DISCARD), echo = open_socket(SOCK_DGRAM, NULL, ECHO);
 	pthread_t thread;
 	char payload[2048];
 	open_socket(SOCK_DGRAM, NULL, DISCARD); /* never read: else ICMP errors would be most of the work */
-	if (listen(listener, 8) != 0 || pthread_create(&thread, NULL, discard, &listener) != 0)
+	signal(SIGPIPE, SIG_IGN);
+	if (listen(listener, 8) != 0 || pthread_create(&thread, NULL, discard, &listener) != 0 ||
+	    listen(source, 8) != 0 || pthread_create(&thread, NULL, speak, &source) != 0)
 		return 1;
 	puts("serving");
 	fflush(stdout);
@@ -132,6 +173,8 @@ int main(int argc, char **argv)
 		result = send_datagrams(open_socket(SOCK_DGRAM, argv[2], DISCARD), now_ns() + span_ns);
 	else if (strcmp(argv[1], "tcp") == 0)
 		result = send_stream(open_socket(SOCK_STREAM, argv[2], DISCARD), now_ns() + span_ns);
+	else if (strcmp(argv[1], "down") == 0)
+		result = read_stream(open_socket(SOCK_STREAM, argv[2], SOURCE), now_ns() + span_ns);
 	else
 		result = median_round_trip(open_socket(SOCK_DGRAM, argv[2], ECHO), now_ns() + span_ns);
 	printf("%llu %llu\n", (unsigned long long)result, (unsigned long long)read_clock(CLOCK_PROCESS_CPUTIME_ID));

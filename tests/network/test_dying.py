@@ -82,6 +82,8 @@ def test_processes_of_slirp_are_killed(network):
     named = {pathlib.Path(f"/proc/{pid}/comm").read_text().strip(): pid for pid in children(run.guard.pid)}
     keeper = named["softnet-keeper"]
     [worker] = wait_for(lambda: children(keeper), 5, "the worker")
+    loaded = [pid for pid in (run.guard.pid, keeper, worker) if "libslirp" in pathlib.Path(f"/proc/{pid}/maps").read_text()]
+    assert loaded == [keeper, worker]
     os.kill(worker, signal.SIGKILL)
     wait_for(lambda: children(keeper) and children(keeper) != [worker], 5, "another worker")
     assert run.guard.poll() is None and is_alive(run.command)
