@@ -149,6 +149,21 @@ INLINE uint32_t key_of(const struct contact *c)
 	return (c->inward ? KEY_INWARD : 0) | (uint32_t)c->protocol << KEY_PROTOCOL | c->port;
 }
 
+/* All bits where a < b, else none: without a branch, for half of them would be guessed wrong, and the verifier follows both ways. */
+INLINE uint64_t mask_if_below(uint64_t a, uint64_t b)
+{
+	hide_from_optimizer(a);
+	return 0 - (((~a & b) | ((~a | b) & (a - b))) >> 63);
+}
+
+/* A step of a search by halves: what is looked for is before `middle` (all bits), or it or behind it (none). */
+INLINE struct key_range halve(struct key_range range, uint32_t middle, uint64_t is_before)
+{
+	uint32_t before = (uint32_t)is_before;
+	return (struct key_range){ (range.first & before) | ((middle + 1) & ~before),
+				   (middle & before) | (range.end & ~before) };
+}
+
 /* The last interval of the range that does not start behind the address. */
 INLINE uint32_t find_start(const struct policy *policy, struct key_range range, struct address a, bool is_long)
 {
@@ -157,13 +172,13 @@ INLINE uint32_t find_start(const struct policy *policy, struct key_range range, 
 		limit_for_verifier(middle, INTERVALS_MAX);
 		if (middle >= INTERVALS_MAX)
 			break;
-		bool is_behind = a.low < policy->start_low[middle];
-		if (is_long && a.high != policy->start_high[middle])
-			is_behind = a.high < policy->start_high[middle];
-		if (is_behind)
-			range.end = middle;
-		else
-			range.first = middle + 1;
+		uint64_t is_before = mask_if_below(a.low, policy->start_low[middle]);
+		if (is_long) {
+			uint64_t high = policy->start_high[middle];
+			is_before &= ~mask_if_below(high, a.high);
+			is_before |= mask_if_below(a.high, high);
+		}
+		range = halve(range, middle, is_before);
 	}
 	return range.first > 0 ? range.first - 1 : 0; /* the first one starts at :: */
 }
@@ -208,10 +223,7 @@ INLINE uint32_t find_segment(const struct policy *policy, const struct node *nod
 		limit_for_verifier(middle, SEGMENTS_MAX);
 		if (middle >= SEGMENTS_MAX)
 			break;
-		if (key < policy->segment[middle].first_key)
-			s.end = middle;
-		else
-			s.first = middle + 1;
+		s = halve(s, middle, mask_if_below(key, policy->segment[middle].first_key));
 	}
 	return s.first > 0 ? s.first - 1 : 0;
 }
