@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import pty
+import random
 import re
 import select
 import shutil
@@ -104,7 +105,7 @@ def start(network, guards):  # noqa: F811
         assert form == "attach"
         network.host.ip("link add sand0 type veth peer name sand2")
         return expect(popen("attach", "sand0"), "softnet")
-    make.started = started
+    make.started, make.popen = started, popen
     yield make
     for process in started:
         process.terminate()
@@ -128,7 +129,7 @@ def check_descriptors(form, family):
         others = {number: what for number, what in found.items() if number not in (1, 2) and not OWN.match(what)}
         assert not others and len(found) <= 24, f"{name} in the form \"{form}\": {found}"
     if form == "run":                                   # its command has what it was started with
-        command = family_of(family["softnet-run"])["sleep"]
+        command = wait_for(lambda: family_of(family["softnet-run"]).get("sleep"), 20, "the command")
         assert any("leaked" in what for what in descriptors_of(command).values())
 
 
@@ -332,3 +333,41 @@ def test_signals_come_by_another_pipe(start):
              "another pipe")
     start.started[-1].terminate()
     assert start.started[-1].wait(20) == 0
+
+
+def test_a_user_of_its_own(start, network):
+    """A number is enough, and keeps guards apart even without the rest of the sandbox. All that they write is where it was."""
+    folders = [tempfile.TemporaryDirectory() for _ in range(2)]
+    users = [70_000 + random.randrange(1000), 71_000 + random.randrange(1000)]
+    pids = []
+    for user, folder in zip(users, folders):
+        os.chown(folder.name, user, user)
+        files = [word for option in ("state", "pcap", "metrics", "events", "control") for word in (f"--{option}", f"{folder.name}/{option}")]
+        pids.append(start.popen("--guest", f"unixgram:{folder.name}/guest", "--uplink", "fd:FD", "--vm-ip", f"10.9.0.{user % 250 + 1}/16",
+                                "--name", f"own{user}", "--user", user, "--group", user, "--sandbox", "off", *files))
+    try:
+        for user, folder in zip(users, folders):
+            for name in ("state", "pcap", "metrics", "events", "control", "guest"):
+                file = pathlib.Path(folder.name, name)
+                wait_for(lambda: file.exists() and file.stat().st_uid == user, 20, f"{file} of user {user}")  # noqa: B023
+        listed = {one["name"] for one in json.loads(status_peers.softnet("status", "--json")[1])}
+        assert {f"own{user}" for user in users} <= listed
+        with inject.stopped(pids[0]) as code:
+            given = {
+                "kill": code.call("kill", pids[1], signal.SIGKILL),
+                "memory": code.call("open", f"/proc/{pids[1]}/mem", os.O_RDWR),
+                "descriptors": code.call("open", f"/proc/{pids[1]}/fd/0", os.O_RDONLY),
+                "state": code.call("open", f"{folders[1].name}/state", os.O_RDONLY),
+                "replace": code.call("unlink", f"{folders[1].name}/state"),
+                "own": code.call("open", f"{folders[0].name}/state", os.O_RDONLY),
+            }
+        assert given.pop("own") >= 0
+        assert set(given.values()) <= {-errno.EPERM, -errno.EACCES}, given
+        assert all(process.poll() is None for process in start.started)
+    finally:
+        for process in start.started:
+            process.terminate()
+            process.wait(20)
+        for user, folder in zip(users, folders):
+            folder.cleanup()
+            shutil.rmtree(f"/tmp/softnet-{user}", ignore_errors=True)
