@@ -30,12 +30,6 @@ ADDRESS = "192.168.77.12"
 NUMBERS = iter(range(999_999_000, 999_999_999))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def leave_no_folder():
-    yield
-    shutil.rmtree(USERS, ignore_errors=True)
-
-
 def program():
     return services.for_everybody(services.softnet_path())
 
@@ -79,7 +73,7 @@ class Guard:
 
 @pytest.fixture
 def guards(network):
-    """Makes guards, and ends them."""
+    """Makes guards, and ends them. The next test finds no folder of theirs."""
     made = []
 
     def make(*words, **more):
@@ -88,6 +82,7 @@ def guards(network):
     yield make
     for guard in made:
         guard.stop()
+    shutil.rmtree(USERS, ignore_errors=True)
 
 
 def softnet(*words, user=None):

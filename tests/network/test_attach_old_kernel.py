@@ -99,7 +99,8 @@ def test_a_guard_on_the_distributions_kernel(machine):
     machine.run("kill -9 $(cat /tmp/softnet)")
     assert machine.reaches(ROUTER) and not machine.reaches(ROUTER, FOREIGN)
     machine.attach("/tmp/second")
-    assert "is taken over" in machine.said() and machine.reaches(ROUTER) and not machine.reaches(ROUTER, FOREIGN)
+    wait_for(lambda: "is taken over" in machine.said(), 10, "what the first has learned")
+    assert machine.reaches(ROUTER) and not machine.reaches(ROUTER, FOREIGN)
     assert machine.counters().dropped("guest", "eth-src-spoof") == 3
 
     # Nothing is left.

@@ -11,8 +11,7 @@ import threading
 
 from conftest import needs_others
 from status_peers import (     # noqa: F401 (fixtures)
-    ADDRESS, MACS, ROOTS, USER, USERS, guards, keys_of_contract, leave_no_folder, names, program,
-    softnet)
+    ADDRESS, MACS, ROOTS, USER, USERS, guards, keys_of_contract, names, program, softnet)
 
 
 # --- who is found ---------------------------------------------------------------------------------------------------

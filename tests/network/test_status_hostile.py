@@ -13,7 +13,7 @@ import netns
 import services
 from conftest import needs_others
 from status_peers import (     # noqa: F401 (fixtures)
-    ROOTS, USER, USERS, Fake, guards, hung, keys_of_contract, leave_no_folder, names, softnet)
+    ROOTS, USER, USERS, Fake, guards, hung, keys_of_contract, names, softnet)
 
 
 def garbage(client, ending):

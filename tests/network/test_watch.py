@@ -14,7 +14,7 @@ import time
 import pytest
 
 import netns
-from status_peers import Fake, guards, hung, leave_no_folder, program     # noqa: F401 (fixtures)
+from status_peers import Fake, guards, hung, program     # noqa: F401 (fixtures)
 
 
 class Terminal:
