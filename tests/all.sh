@@ -21,8 +21,8 @@ end_beside() {
 	return $status
 }
 
-# What the network tests need: a guest, the program for macOS, and what pytest makes of their files, which six parts would make
-# six times.
+# What the network tests need: a guest, the program for macOS, and what pytest makes of their files, which eight parts would make
+# eight times.
 prepare() {
 	make -s vm macos-doubles || return
 	SOFTNET=$build/softnet tests/network/run --collect-only >/dev/null || echo "tests/network: not all could be read" >&2

@@ -7,6 +7,7 @@ import pathlib
 import shutil
 import sys
 import tempfile
+import zlib
 
 import pytest
 
@@ -74,6 +75,14 @@ def pytest_runtestloop(session):
         if session.shouldstop:
             raise session.Interrupted(session.shouldstop)
     return True
+
+
+@pytest.fixture(autouse=True)
+def leaks(request, monkeypatch):
+    """Whether guards look for leaks when they end, which is more than half of what a short one costs: in ./check they do in one
+    test of five, always the same; in make check-long and where a test is named, in all."""
+    if "SOFTNET_TESTS_PART" in os.environ and "SOFTNET_LONG" not in os.environ and zlib.crc32(request.node.nodeid.encode()) % 5:
+        monkeypatch.setenv("ASAN_OPTIONS", ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), "detect_leaks=0"])))
 
 
 @pytest.fixture

@@ -47,13 +47,23 @@ def boot(network, host, softnet, guest_image):
     return start
 
 
-def qemu_of(guest):
+@pytest.fixture
+def process(network, host, softnet):
+    """`softnet run` with a QEMU that has a network, but no machine in it: where nobody looks at the guest, none has to boot."""
+    qemu = [vm.qemu_path(), "-M", "none", "-nodefaults", "-display", "none", "-monitor", "stdio", "-netdev", DGRAM]
+    process = network.start([softnet, "run", "-v", "--vm-mac-address", MAC, "--uplink", "slirp", "--", *qemu], host,
+                            kind=services.Softnet)
+    process.wait_line(r"QEMU .* monitor", vm.BOOT_SECONDS)
+    return process
+
+
+def qemu_of(process):
     """The process id of QEMU: the child of softnet's child."""
     def children(pid):
         return [int(word) for word in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def find():
-        return [pid for child in children(guest.process.pid) for pid in children(child)
+        return [pid for child in children(process.pid) for pid in children(child)
                 if vm.qemu_name()[:15] == pathlib.Path(f"/proc/{pid}/comm").read_text().strip()]
     return netns.wait_for(find, 5, "QEMU among softnet's processes")[0]
 
@@ -155,25 +165,22 @@ def test_exposed_port_reaches_a_listener_in_the_guest(network, host, boot):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_signal_to_softnet_ends_qemu(boot, number):
-    guest = boot("--uplink", "slirp")
-    qemu = qemu_of(guest)
-    guest.process.signal(number)
-    assert guest.process.wait(10) == 0                      # QEMU's own status: it takes these for a wish
+def test_signal_to_softnet_ends_qemu(process, number):
+    qemu = qemu_of(process)
+    process.signal(number)
+    assert process.wait(10) == 0                            # QEMU's own status: it takes these for a wish
     assert not pathlib.Path(f"/proc/{qemu}").exists()
 
 
-def test_status_is_that_of_qemu(boot):
-    guest = boot("--uplink", "slirp")
-    os.kill(int(qemu_of(guest)), signal.SIGKILL)
-    assert guest.process.wait(10) == 128 + signal.SIGKILL
+def test_status_is_that_of_qemu(process):
+    os.kill(int(qemu_of(process)), signal.SIGKILL)
+    assert process.wait(10) == 128 + signal.SIGKILL
 
 
-def test_qemu_ends_when_softnet_is_killed(boot):
+def test_qemu_ends_when_softnet_is_killed(process):
     """Fail closed: a guest without its guard has no network, and does not stay behind."""
-    guest = boot("--uplink", "slirp")
-    qemu = qemu_of(guest)
-    guest.process.signal(signal.SIGKILL)
+    qemu = qemu_of(process)
+    process.signal(signal.SIGKILL)
     netns.wait_for(lambda: not pathlib.Path(f"/proc/{qemu}").exists(), 15, "QEMU to end")
 
 
