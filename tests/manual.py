@@ -11,12 +11,17 @@ import shutil
 import subprocess
 import sys
 
+COLUMNS = 80
 # groff 1.23 indents by two columns more than 1.22. Two columns less show with 1.22 what would not fit with 1.23.
-WIDTHS = {"groff": 78, "mandoc": 80}
-RENDERERS = {
-    "groff": ["groff", "-mandoc", "-Tascii", "-P-bcou", f"-rLL={WIDTHS['groff']}n"],
-    "mandoc": ["mandoc", "-T", "ascii", "-W", "warning", "-O", f"width={WIDTHS['mandoc']}"],
-}
+OLDER_COLUMNS = 78
+
+
+def renderers():
+    """How each program is called, and how wide its lines may be."""
+    said = subprocess.run(["groff", "--version"], capture_output=True, text=True, check=True).stdout
+    columns = OLDER_COLUMNS if " 1.22" in said else COLUMNS
+    return {"groff": (["groff", "-mandoc", "-Tascii", "-P-bcou", f"-rLL={columns}n"], columns),
+            "mandoc": (["mandoc", "-T", "ascii", "-W", "warning", "-O", f"width={COLUMNS}"], COLUMNS)}
 
 
 def render(command, manual):
@@ -60,23 +65,23 @@ def table_faults(rows, lines):
         del lines[:found + 1]
 
 
-def faults_of(name, manual, source):
-    lines, complaints = render(RENDERERS[name], manual)
+def faults_of(command, columns, manual, source):
+    lines, complaints = render(command, manual)
     yield from complaints
-    yield from (f"a line of {len(line)} columns: {line.strip()}" for line in lines if len(line) > WIDTHS[name])
+    yield from (f"a line of {len(line)} columns: {line.strip()}" for line in lines if len(line) > columns)
     for rows in tables(source):
         yield from table_faults(rows, lines)
 
 
 def main():
-    missing = [name for name in RENDERERS if shutil.which(name) is None]
+    missing = [name for name in ("groff", "mandoc") if shutil.which(name) is None]
     if missing:
         print(f"not installed: {', '.join(missing)}")
         return 77
     sources = {manual: pathlib.Path(manual).read_text(encoding="utf-8") for manual in sys.argv[1:]}
     assert sum(len(list(tables(source))) for source in sources.values()) >= 2, "no tables found: the form has changed"
-    faults = [f"{manual}: {name}: {fault}" for manual, source in sources.items() for name in RENDERERS
-              for fault in faults_of(name, manual, source)]
+    faults = [f"{manual}: {name}: {fault}" for manual, source in sources.items()
+              for name, (command, columns) in renderers().items() for fault in faults_of(command, columns, manual, source)]
     print("\n".join(faults) or "the manual fits on 80 columns")
     return 1 if faults else 0
 
