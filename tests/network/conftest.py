@@ -28,7 +28,7 @@ def pytest_cmdline_main(config):
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "together: one after the other, for they count what the whole host has, or share it")
+    config.addinivalue_line("markers", "together(what): one after the other, for they count what the whole host has, or share it")
     config.addinivalue_line("markers", "long: not in ./check, but in make check-long, and when it is named")
     if netns.inside():
         netns.prepare()
@@ -44,9 +44,11 @@ def pytest_collection_modifyitems(config, items):
             config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
             items[:] = [item for item in items if not item.get_closest_marker("long")]
         number, parts = map(int, part.split("/"))
-        together = [item for item in items if item.get_closest_marker("together")]
-        # The last part begins with all that belong together, which no other part may take.
-        items[:] = [*(together if number == parts else []), *(item for item in items if item not in together)]
+        groups = {item: marker.args[0] for item in items if (marker := item.get_closest_marker("together"))}
+        # The last parts begin with all that belong together, a group each, which no other part may take.
+        own = dict(enumerate(sorted(set(groups.values())), parts - len(set(groups.values())) + 1)).get(number)
+        items[:] = [*(item for item in items if item in groups and groups[item] == own),
+                    *(item for item in items if item not in groups)]
     if netns.inside():
         return
     why = netns.why_not() or "needs a network of its own: run pytest on tests/network"
@@ -135,6 +137,17 @@ def state_file():
     directory.chmod(0o777)
     yield directory / "state"
     shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def loaded(softnet):
+    """A guard in the kernel that outlives those of the tests, so that the kernel checks the programs once and not for each. It
+    has a network and a /run of its own: most tests do not see it."""
+    keeper = netns.Process(["unshare", "--net", "--mount", "sh", "-ec", "mount -t tmpfs tmpfs /run; ip link add keeps0 type veth peer keeps1; "
+                            f"exec {softnet} attach keeps0 --vm-mac-address 52:54:00:00:00:0b -v"], "keeper", "/run")
+    keeper.wait_line("gateway MAC addresses", 120)
+    yield
+    keeper.stop()
 
 
 @pytest.fixture(scope="session")

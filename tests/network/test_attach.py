@@ -3,6 +3,7 @@
     vm eth0 -- veth p-vm, guarded -- br0 -- gateway 192.168.77.1, with a DHCP server and 1.1.1.1 behind it
 """
 
+import json
 import os
 import shutil
 import signal
@@ -28,18 +29,7 @@ def why_not():
     return "softnet was built without the guard in the kernel" if "built without" in said.stderr else None
 
 
-pytestmark = [pytest.mark.together, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
-
-
-@pytest.fixture(scope="module")
-def loaded():
-    """A guard beside the others, so that the kernel checks the programs once and not for each test."""
-    run("ip", "link", "add", "keeps0", "type", "veth", "peer", "name", "keeps1")
-    keeper = netns.Process([services.softnet_path(), "attach", "keeps0", "--vm-mac-address", OTHER_MAC, "-v"], "keeper", "/run")
-    keeper.wait_line("gateway MAC addresses", 120)
-    yield
-    keeper.stop()
-    run("ip", "link", "delete", "keeps0")
+pytestmark = [pytest.mark.together("attach"), pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
 
 
 @pytest.fixture
@@ -54,12 +44,12 @@ def can_reach(guest, address, source=None):
     return guest.run(*words, check=False).find(" 0% packet loss") >= 0
 
 
-def slots():
-    return run("bpftool", "prog").count(" name softnet_slot")
-
-
-def programs():
-    return {line.split()[3] for line in run("bpftool", "prog").splitlines() if " name softnet_" in line}
+def programs_of(guard):
+    """Their numbers: those that have its ring among their maps."""
+    [ring] = [said for fd in os.listdir(f"/proc/{guard.pid}/fd")
+              if "map_id:" in (said := open(f"/proc/{guard.pid}/fdinfo/{fd}").read())]
+    number = int(ring.split("map_id:")[1].split()[0])
+    return {program["id"] for program in json.loads(run("bpftool", "-j", "prog")) if number in program.get("map_ids", [])}
 
 
 def test_a_guest_gets_its_lease_and_no_more(attached):
@@ -160,12 +150,13 @@ def test_detach(attached):
 
 def test_a_port_that_vanishes_ends_its_guard(attached):
     services.udhcpc(attached, attached.vm)
-    before = slots()
+    own = programs_of(attached.guard)
+    assert own
     attached.host.ip("link delete p-vm")
     assert attached.guard.wait(5) == 0
     assert "p-vm has vanished" in "\n".join(attached.guard.output())
     # Nothing of it is left but what its neighbor uses; the next guard has its slot.
-    wait_for(lambda: slots() == before - 1, 10, "its program to go")
+    wait_for(lambda: not own & {program["id"] for program in json.loads(run("bpftool", "-j", "prog"))}, 10, "its programs to go")
 
 
 def test_nothing_passes_before_the_guard_stands(loaded, segment, softnet):

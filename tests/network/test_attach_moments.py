@@ -19,9 +19,9 @@ import netns
 import rawguest
 import services
 from netns import wait_for
-from test_attach import FAR, GATEWAY, GATEWAY_MAC, MAC, loaded, why_not      # noqa: F401
+from test_attach import FAR, GATEWAY, GATEWAY_MAC, MAC, why_not
 
-pytestmark = [pytest.mark.together, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
 GUEST, GUEST6, ROUTER6 = "192.168.77.10", "fd00:77::10", "fd00:77::1"
 STATIC = ["--vm-ip", f"{GUEST}/24,{GUEST6}/64", "--allow", f"{GATEWAY}/32,{ROUTER6}/128", "--segment", "none", "--isolation", "off"]
@@ -74,7 +74,7 @@ def turning(ring, at, *values):
 
 
 @pytest.fixture
-def static(loaded, segment, softnet):       # noqa: F811
+def static(loaded, segment, softnet):
     segment.vm = segment.namespace("vm")
     segment.guard = services.attach(segment, segment.vm, MAC, "br0", *STATIC)
     segment.far = segment.gateway.wire("eth0")
@@ -157,7 +157,7 @@ def wait_at_once(wire, frame):
 
 
 @pytest.mark.parametrize("turns", [5])      # more would meet the limits of DHCP
-def test_a_right_that_has_just_ended(loaded, segment, softnet, turns):     # noqa: F811
+def test_a_right_that_has_just_ended(loaded, segment, softnet, turns):
     """What was said of its frames a moment before counts no more when the guest has given its address back."""
     segment.vm = segment.namespace("vm")
     segment.guard = services.attach(segment, segment.vm, MAC, "br0")

@@ -19,9 +19,9 @@ import rawguest
 import services
 import vm
 from netns import wait_for
-from test_attach import GATEWAY, GATEWAY_MAC, MAC, loaded, why_not      # noqa: F401
+from test_attach import GATEWAY, GATEWAY_MAC, MAC, why_not
 
-pytestmark = [pytest.mark.together, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
 GUEST, NEIGHBOR = "192.168.77.10", "192.168.77.66"
 # linux/if_tun.h, linux/virtio_net.h
@@ -60,7 +60,7 @@ class Card:
 
 
 @pytest.fixture
-def card(loaded, segment, softnet, request):     # noqa: F811
+def card(loaded, segment, softnet, request):
     card = Card("t-vm")
     segment.host.ip("link set t-vm master br0")
     segment.guard = segment.start([softnet, "attach", "t-vm", "--vm-mac-address", MAC, "--vm-ip", f"{GUEST}/24",
@@ -185,7 +185,7 @@ def test_frames_in_pieces_of_memory(card, linear):
 SILENCE_SECONDS = 4     # of a DHCP server that is asked twice: docs/filter.md
 
 
-def test_a_question_whose_checksum_the_card_fills_in(loaded, segment, softnet):     # noqa: F811
+def test_a_question_whose_checksum_the_card_fills_in(loaded, segment, softnet):
     """A server hears it, for the guard fills it in; so one that leaves two of them unanswered is silent, and another may
     take its place. Many clients renew by a socket of their kernel, whose card does this work."""
     vm, second = segment.namespace("vm"), segment.namespace("second")
@@ -247,7 +247,7 @@ def long_frames(wire, port):
     return [sum(length > 2000 for is_own, length in lengths if is_own == own) for own in (True, False)]
 
 
-def test_a_real_guest_lets_the_host_cut(loaded, segment, softnet, guest_image):     # noqa: F811
+def test_a_real_guest_lets_the_host_cut(loaded, segment, softnet, guest_image):
     """A VM with the virtio card that hypervisors give: its TCP segments are up to 64 KB long, and their checksums not filled in."""
     tap = segment.tap("t-vm", "br0")
     segment.host.ip(f"link set {tap} down")
@@ -275,7 +275,7 @@ def test_a_real_guest_lets_the_host_cut(loaded, segment, softnet, guest_image): 
 
 
 @pytest.mark.parametrize("address, own", [(GATEWAY, f"{GUEST}/24"), ("fd77::1", "fd77::10/64")])
-def test_kernels_let_the_port_cut(loaded, segment, softnet, address, own):      # noqa: F811
+def test_kernels_let_the_port_cut(loaded, segment, softnet, address, own):
     """A container's veth has the offloads of the host's kernel, in both families and directions."""
     vm_space = segment.namespace("vm")
     segment.gateway.ip("address add fd77::1/64 dev eth0 nodad")

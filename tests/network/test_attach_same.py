@@ -16,10 +16,10 @@ import rawguest
 import test_attacks6_replayed as attacks6
 import test_attacks_replayed as attacks
 import test_oracle6 as build
-from test_attach import loaded, why_not      # noqa: F401
+from test_attach import why_not
 from twins import OTHER, Different, Twins
 
-pytestmark = [pytest.mark.together, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
 MAC, ROUTER_MAC, ME, ROUTER = attacks.MAC, attacks.ROUTER_MAC, attacks.ME, attacks.ROUTER
 FRAMES_ONCE, RUNS, TRIES = 6_300, 20 if "SOFTNET_LONG" in os.environ else 1, 3     # of each config: 50,000, or a million
@@ -196,7 +196,7 @@ def run_again(network, folder, name, number):
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_the_same(loaded, network, softnet, tmp_path, name):     # noqa: F811
+def test_the_same(loaded, network, softnet, tmp_path, name):
     print(f"SEED={SEED}")
     sent, again, reasons, passed = 0, 0, set(), dict.fromkeys(OTHER, 0)
     for number in range(RUNS):
@@ -208,7 +208,7 @@ def test_the_same(loaded, network, softnet, tmp_path, name):     # noqa: F811
     assert again <= 1 + RUNS // 4
 
 
-def test_the_same_rejections(loaded, network, softnet):      # noqa: F811
+def test_the_same_rejections(loaded, network, softnet):
     """Answers to the guest, in its peers' names."""
     print(f"SEED={SEED}")
     chance = random.Random(SEED)

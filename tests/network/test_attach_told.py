@@ -21,9 +21,9 @@ import services
 import test_failover
 from dhcp_peers import needs_peers
 from netns import run, wait_for
-from test_attach import FAR, GATEWAY, GATEWAY_MAC, MAC, OTHER_MAC, can_reach, loaded, why_not      # noqa: F401
+from test_attach import FAR, GATEWAY, GATEWAY_MAC, MAC, OTHER_MAC, can_reach, why_not
 
-pytestmark = [pytest.mark.together, pytest.mark.skipif(why_not() is not None, reason=str(why_not()))]
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def folder():
 
 
 @pytest.fixture
-def guarded(loaded, segment, softnet):      # noqa: F811
+def guarded(loaded, segment, softnet):
     """guarded(OPTIONS...): a guest with a lease."""
     def start(*options, name="vm", mac=MAC):
         vm = segment.namespace(name)
@@ -201,7 +201,7 @@ def test_two_guests_of_one_bridge(guarded):
 
 
 @needs_peers("radvd", server="ping")
-def test_ipv6(loaded, segment6, softnet, monkeypatch):       # noqa: F811
+def test_ipv6(loaded, segment6, softnet, monkeypatch):
     """A router that advertises, addresses that the guest makes, DAD, and what is not its own."""
     ipv6_peers.radvd(segment6, segment6.gateway, ipv6_peers.PREFIX)
     monkeypatch.setattr(services, "guard", services.attach)
@@ -221,7 +221,7 @@ def test_ipv6(loaded, segment6, softnet, monkeypatch):       # noqa: F811
 
 
 @needs_peers(server="ping")
-def test_dhcpv6(loaded, segment6, softnet, monkeypatch):     # noqa: F811
+def test_dhcpv6(loaded, segment6, softnet, monkeypatch):
     base = ipv6_peers.PREFIX[:-3]
     ipv6_peers.dnsmasq(segment6, f"{base}100,{base}1ff,slaac,64,120")
     monkeypatch.setattr(services, "guard", services.attach)
@@ -232,7 +232,7 @@ def test_dhcpv6(loaded, segment6, softnet, monkeypatch):     # noqa: F811
 
 @pytest.mark.long
 @needs_peers(*test_failover.CLIENTS)
-def test_dhcp_server_dies(loaded, network, softnet, monkeypatch):        # noqa: F811
+def test_dhcp_server_dies(loaded, network, softnet, monkeypatch):
     """As behind a guard at sockets; what passes is not watched, for the port tells that before the guard has decided."""
     monkeypatch.setattr(services, "guard", services.attach)
     monkeypatch.setattr(test_failover, "Watch", Unwatched)

@@ -250,7 +250,7 @@ def test_libvirt_by_a_socket(people, type_in, softnet):
         process.wait()
 
 
-@pytest.mark.together
+@pytest.mark.together("libvirt")
 @pytest.mark.skipif(libvirt_peers.why_not() is not None, reason=str(libvirt_peers.why_not()))
 def test_libvirt(segment, softnet, tmp_path):
     """The commands of the page, with its domain: QEMU's own processor stands in for KVM, and finds no system."""

@@ -38,8 +38,7 @@ NEVER_BUT_OF_SANITIZERS = "ptrace".split()
 NEVER_BUT_OF_STARTERS = "prctl seccomp rt_sigaction".split()        # the keeper of slirp starts workers with them
 SANITIZED = services.softnet_path().exists() and b"libasan" in services.softnet_path().read_bytes()
 
-pytestmark = [pytest.mark.together,
-              pytest.mark.skipif(not inject.IS_POSSIBLE, reason="needs a processor of x86-64"),
+pytestmark = [pytest.mark.skipif(not inject.IS_POSSIBLE, reason="needs a processor of x86-64"),
               pytest.mark.skipif(os.geteuid() != 0 or not netns.has_other_users(), reason="needs root")]
 
 
