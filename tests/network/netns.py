@@ -105,7 +105,7 @@ def prepare():
     # The first process of a process namespace is deaf to signals that it has no handler for.
     for number in signal.SIGTERM, signal.SIGHUP:
         signal.signal(number, lambda *_: sys.exit(128 + signal.SIGTERM))
-    run("mount", "-t", "tmpfs", "tmpfs", "/run")
+    run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
     run("ip", "link", "set", "lo", "up")
     # No IPv6 of our own here: bridges still pass it, but their interfaces send nothing into a test unasked.
     for which in "all", "default":

@@ -181,8 +181,8 @@ def test_the_rule_that_refused_is_named(start):
 def test_rules_by_the_vms_name(start):
     guard = start("truth-policy", "--block", "10.0.0.0/8")
     assert softnet("policy", "show", "--vm", "truth-policy") == (0, "block 10.0.0.0/8\n", "")
-    assert softnet("policy", "show", "--vm", guard.mac)[1] == softnet("policy", "show", "--vm", guard.pid)[1] == \
-        "block 10.0.0.0/8\n"
+    for word in guard.mac, guard.pid:
+        assert softnet("policy", "show", "--vm", word) == (0, "block 10.0.0.0/8\n", ""), guard.said()
     assert softnet("policy", "set", "--vm", "truth-policy", "--allow", "@dns") == (0, "allow @dns\n", "")
     assert softnet("policy", "show", "--vm", "truth-policy")[1] == "allow @dns\n"
     assert softnet("policy", "show", "--vm", "nosuch") == (1, "", 'softnet: --vm: no guard answers for a VM "nosuch"\n')
