@@ -108,6 +108,7 @@ def test_guarded_namespace_takes_a_lease_and_fetches(segment, softnet):
     assert services.Counters(guard.output("err")).dropped("guest", "eth-src-spoof") == 1
 
 
+@pytest.mark.long      # test_vm.py needs the same of it
 def test_vm_boots_and_obeys(segment, guest_image):
     segment.tap("tapV", "br0")
     guest = vm.VM(segment, "vm", guest_image, "52:54:00:00:00:0b", "tap,id=n0,ifname=tapV,script=no,downscript=no")

@@ -164,9 +164,15 @@ def test_exposed_port_reaches_a_listener_in_the_guest(network, host, boot):
     assert guest.power_off() == 0
 
 
+def catches(pid, number):
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"SigCgt:\s*(\S+)", status)[1], 16) >> number - 1 & 1
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_signal_to_softnet_ends_qemu(process, number):
     qemu = qemu_of(process)
+    netns.wait_for(lambda: catches(qemu, number), 10, "QEMU to look after its signals")
     process.signal(number)
     assert process.wait(10) == 0                            # QEMU's own status: it takes these for a wish
     assert not pathlib.Path(f"/proc/{qemu}").exists()
