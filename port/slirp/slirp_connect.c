@@ -21,6 +21,15 @@ union descriptor {
 	struct cmsghdr aligned;
 };
 
+/* With room for one descriptor and, whatever the padding, for no second: the receiver would have to close it. */
+static struct msghdr message_of(struct iovec *part, union descriptor *descriptor)
+{
+	return (struct msghdr){ .msg_iov = part,
+				.msg_iovlen = 1,
+				.msg_control = descriptor->octets,
+				.msg_controllen = CMSG_LEN(sizeof(int)) };
+}
+
 bool open_questions(const struct slirp_child *child, int ends[2])
 {
 	ends[0] = ends[1] = -1;
@@ -43,10 +52,7 @@ static int ask(int fd, const struct sockaddr *to, socklen_t length)
 	struct question question = { .length = length };
 	union descriptor descriptor = { { 0 } };
 	struct iovec part = { &question, sizeof question };
-	struct msghdr message = { .msg_iov = &part,
-				  .msg_iovlen = 1,
-				  .msg_control = descriptor.octets,
-				  .msg_controllen = sizeof descriptor.octets };
+	struct msghdr message = message_of(&part, &descriptor);
 	int32_t error;
 	if (length > sizeof question.to)
 		return EINVAL;
@@ -135,10 +141,7 @@ bool answer_worker(int worker, const struct slirp_child *child)
 	struct question question = { .length = 0 };
 	union descriptor descriptor = { { 0 } };
 	struct iovec part = { &question, sizeof question };
-	struct msghdr message = { .msg_iov = &part,
-				  .msg_iovlen = 1,
-				  .msg_control = descriptor.octets,
-				  .msg_controllen = sizeof descriptor.octets };
+	struct msghdr message = message_of(&part, &descriptor);
 	int fd;
 	ssize_t got = recvmsg(worker, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (got < 0)

@@ -138,13 +138,47 @@ static void nonsense_is_not_answered(void **state)
 	close(ends[0]);
 }
 
+static int open_descriptors(void)
+{
+	int count = 0;
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* A worker that is not ours any more could fill the keeper's table, and those of all workers after it. */
+static void a_second_descriptor_does_not_come_in(void **state)
+{
+	const struct slirp_child child = { .mtu = 1500 };
+	union {
+		char octets[CMSG_SPACE(2 * sizeof(int))];
+		struct cmsghdr aligned;
+	} two = { { 0 } };
+	char text[256] = { 0 };
+	struct iovec part = { text, sizeof text };
+	struct msghdr message = {
+		.msg_iov = &part, .msg_iovlen = 1, .msg_control = two.octets, .msg_controllen = CMSG_LEN(2 * sizeof(int))
+	};
+	int ends[2];
+	(void)state;
+	assert_true(open_questions(&child, ends));
+	two.aligned =
+	    (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(2 * sizeof(int)) };
+	memcpy(CMSG_DATA(&two.aligned), ends, sizeof ends);
+	int before = open_descriptors();
+	assert_true(sendmsg(ends[1], &message, 0) > 0);
+	(void)answer_worker(ends[0], &child);
+	assert_int_equal(open_descriptors(), before);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(addresses_of_this_host_are_closed),
-		cmocka_unit_test(a_resolver_there_answers),
-		cmocka_unit_test(the_keeper_connects_the_workers_socket),
-		cmocka_unit_test(nonsense_is_not_answered),
+		cmocka_unit_test(addresses_of_this_host_are_closed),      cmocka_unit_test(a_resolver_there_answers),
+		cmocka_unit_test(the_keeper_connects_the_workers_socket), cmocka_unit_test(nonsense_is_not_answered),
+		cmocka_unit_test(a_second_descriptor_does_not_come_in),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
