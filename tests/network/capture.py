@@ -48,6 +48,7 @@ class Capture:
         with namespace.entered():
             self.socket.bind((interface, netns.ETH_P_ALL))
         self.socket.setblocking(False)
+        self.stalls = netns.Stalls(0.05).__enter__()
         self.ending = threading.Event()
         self.lock = threading.Lock()
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -73,6 +74,7 @@ class Capture:
         """Everything up to now is in the records when this returns."""
         self.ending.set()
         self.thread.join()
+        self.stalls.__exit__()
         self._drain()
         with contextlib.suppress(OSError):
             self.lost += struct.unpack("II", self.socket.getsockopt(netns.SOL_PACKET, PACKET_STATISTICS, 8))[1]
@@ -144,7 +146,7 @@ def check_captures(port, captures, name, more=()):
             pytest.skip("frames were lost to the capture, for only root has a buffer that holds them all")
         assert capture.lost == 0, f"the capture on {capture.interface} lost {capture.lost} frames"
     assert any(record.where == oracle.LEFT for record in records), f"nothing ever left {name}: what was tested?"
-    oracle.check(port, records, name)
+    oracle.check(port, records, name, max(capture.stalls.added_to(oracle_base.SLACK) for capture in captures))
 
 
 @pytest.fixture

@@ -145,15 +145,16 @@ def wait_for(predicate, timeout=10, what="a condition"):
 
 class Stalls:
     """How long this machine keeps somebody waiting who wants to run, and how many want to at once: inside `with`, a thread
-    asks for it all the time."""
+    asks for it every `interval` seconds."""
 
-    def __init__(self):
+    def __init__(self, interval=0.005):
+        self.interval = interval
         self.longest, self.shares, self.over = 0.0, [1.0], threading.Event()
         self.thread = threading.Thread(target=self._measure, daemon=True)
 
     def _measure(self):
         begin = time.monotonic()
-        while not self.over.wait(0.005):
+        while not self.over.wait(self.interval):
             now = time.monotonic()
             begin, self.longest = now, max(self.longest, now - begin)
             running = int(pathlib.Path("/proc/loadavg").read_text().split()[3].split("/")[0])

@@ -1,6 +1,9 @@
 """The oracle itself: a judge who finds nothing forbidden would let every other test pass. So here is one frame for each
 thing it must object to, beside the honest frames that it must not, all made by scapy."""
 
+import contextlib
+import copy
+
 import pytest
 from scapy.all import (ARP, BOOTP, DHCP, ICMP, IP, TCP, UDP, Dot1Q, Ether, IPOption_Router_Alert, IPOption_RR, IPv6,
                        Raw)
@@ -263,6 +266,17 @@ def test_a_shared_address():
     assert faults(call, *bound(**shared, allow=(vip + "/32",))) == []
     assert len(faults([(20, oracle.LEFT, data(source=OTHER_IP))], *bound(**shared))) == 1
     assert len(faults([(20, oracle.DELIVERED, TO_GUEST["claims the guest"])], *bound(**shared))) == 1
+
+
+def test_what_a_busy_guard_reads_late_is_no_fault():
+    """A renewal that left 1.2 s after an ACK arrived, from a guard that may not have read it; and data, whenever it was read."""
+    renewal = client_message("request", source=MY_IP, to=OTHER_IP, mac=ROUTER, ciaddr=MY_IP, xid=9)
+    port, records = bound()
+    for lag, frame, is_fault in ((0.5, renewal, True), (0.6, renewal, True), (1.0, renewal, False),
+                                 (1.0, data(source=OTHER_IP), True)):
+        seen = [oracle_base.Record(at, where, bytes(octets)) for at, where, octets in [*records, (1.2, oracle.LEFT, frame)]]
+        with pytest.raises(AssertionError, match="1 of 6 frames") if is_fault else contextlib.nullcontext():
+            oracle.check(copy.deepcopy(port), seen, lag=lag)
 
 
 @needs("arp-scan")
