@@ -219,6 +219,8 @@ INLINE struct decision judge_icmp6_to_guest(struct view view, struct packet6 p)
 	bool conflict = false;
 	if (type == ICMP6_REDIRECT)
 		return drop(DROP_ICMP6_REDIRECT);
+	if (type == ROUTER_SOLICITATION)
+		return drop(DROP_RS_TO_GUEST);
 	bool neighbor = type == NEIGHBOR_SOLICITATION || type == NEIGHBOR_ADVERTISEMENT;
 	bool router = type == ROUTER_ADVERTISEMENT;
 	if (!neighbor && !router && !is_mld(type) && !is_icmp6_data(type))

@@ -74,6 +74,7 @@
 	X(IP6_SRC_INVALID,       "ip6-src-invalid",        "IPv6 source that no host has, from the network") \
 	X(IP6_GATEWAY_SPOOF,     "ip6-gateway-spoof",      "a router's IPv6 source from another MAC") \
 	X(ICMP6_TYPE,            "icmp6-type",             "ICMPv6 type that has no place in this direction") \
+	X(RS_TO_GUEST,           "rs-to-guest",            "another machine asks for routers, and the guest is none: no trouble") \
 	X(ICMP6_REDIRECT,        "icmp6-redirect",         "ICMPv6 redirect") \
 	X(RA_FROM_GUEST,         "ra-from-guest",          "guest poses as an IPv6 router") \
 	X(RA_UNTRUSTED,          "ra-untrusted",           "router advertisement from a router that is not trusted") \

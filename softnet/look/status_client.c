@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "softnet/look/claims_text.h"
+#include "softnet/look/text/claims_text.h"
 #include "softnet/look/guard_list.h"
 #include "system/log.h"
 #include "softnet/counts/metrics.h"
 #include "system/process/privileges.h"
 #include "system/process/terminal.h"
-#include "softnet/look/status_text.h"
+#include "softnet/look/text/status_text.h"
 
 enum { TIMEOUT_MS = 2000, SHEET_MAX = 512 << 10 };
 
@@ -55,14 +55,14 @@ static bool print_text(const struct guard_list *list, const struct options *opti
 		return false;
 	sheet.text[0] = '\0';
 	if (!has_pages)
-		write_table_head(&sheet, list->has_users);
+		write_table_head(&sheet, list->has_users, 0);
 	for (size_t i = 0; i < list->count; i++) {
 		const struct guard_view *view = &list->views[i];
 		if (has_pages) {
 			write_to(&sheet, "%s", i > 0 ? "\n" : "");
 			write_page(&sheet, view->status, user_name(view->user));
 		} else
-			write_table_row(&sheet, view->status, list->has_users ? user_name(view->user) : NULL);
+			write_table_row(&sheet, view->status, list->has_users ? user_name(view->user) : NULL, 0);
 	}
 	print_doubles(&sheet, list);
 	bool is_printed = fputs(sheet.text, to) >= 0;

@@ -6,7 +6,7 @@
 #include <unistd.h>
 #include "system/clock.h"
 #include "system/process/signals.h"
-#include "softnet/look/status_text.h"
+#include "softnet/look/text/status_text.h"
 #include "softnet/look/watch.h"
 
 /* A pipe that says POLLOUT takes as much at once (PIPE_BUF of POSIX). */

@@ -120,11 +120,12 @@ static void write_latest(struct sheet *sheet, const struct guard_list *list)
 		write_drop(sheet, latest[i].drop, latest[i].name, false);
 }
 
-static void write_table(struct sheet *sheet, const struct guard_list *list)
+static void write_table(struct sheet *sheet, const struct guard_list *list, int columns)
 {
-	write_table_head(sheet, list->has_users);
+	write_table_head(sheet, list->has_users, columns);
 	for (size_t i = 0; i < list->count; i++)
-		write_table_row(sheet, list->views[i].status, list->has_users ? user_name(list->views[i].user) : NULL);
+		write_table_row(sheet, list->views[i].status, list->has_users ? user_name(list->views[i].user) : NULL,
+				columns);
 }
 
 /* What is above the drops must leave them a third of the screen, where they need that much. */
@@ -180,7 +181,7 @@ const char *compose_screen(const struct scene *scene, const struct guard_list *l
 		write_summary(&sheet, list->views[0].status, user_name(list->views[0].user));
 		write_history(&sheet, scene, columns);
 	} else if (list->count > 1)
-		write_table(&sheet, list);
+		write_table(&sheet, list, columns);
 	below[0] = '\0';
 	write_latest(&drops, list);
 	make_place(&sheet, &drops, rows);

@@ -1,7 +1,7 @@
 /* What softnet watch shows. Pure: no terminal, no clock; it remembers what a status cannot tell. */
 #pragma once
 #include "softnet/look/guard_list.h"
-#include "softnet/look/status_text.h"
+#include "softnet/look/text/status_text.h"
 #include "system/process/terminal.h"
 
 enum { HISTORY_MAX = 64, GONE_SHOWN_S = 60 };

@@ -15,11 +15,11 @@ import copy
 import dataclasses
 import ipaddress
 
-from oracle_base import (ARRIVED, DELIVERED, LEFT, SLACK, Fault, Forbidden, charge, charge_neighbor, is_group,
-                         labels_of, mac_at, may_have_names, require, u16)
+from oracle_base import (ARRIVED, DELIVERED, LEFT, SLACK, Fault, Forbidden, charge, charge_neighbor, host_names,
+                         is_group, mac_at, may_have_names, require, u16)
 from oracle_leases import Lease, Transaction
 from packet4 import (BOOT_PORT, CLIENT_PORT, GROUPS, ICMP, IGMP, NOBODY, SERVER_PORT, TCP, UDP, Dhcp, Ip, dhcp_of,
-                     group_mac, ip_at, is_global, is_multicast)
+                     group_mac, ip_at, is_global, is_multicast, quoted_by)
 
 ICMP_ERRORS = 3, 4, 11, 12                              # RFC 1122 3.2.2
 BROADCAST_MAC, BROADCAST_IP = "ff:ff:ff:ff:ff:ff", "255.255.255.255"
@@ -228,13 +228,6 @@ def judge_client_id(port, now, identifier):
     port.client_ids[identifier] = max(port.client_ids.get(identifier, 0), now + 3600)
 
 
-def host_names(options):
-    """The names in options 12 and 81, in small letters; None stands for one that cannot be read."""
-    fqdn = options.get(81, b"")
-    found = [options.get(12, b""), labels_of(fqdn[3:]) if fqdn[:1] and fqdn[0] & 4 else fqdn[3:]]
-    return [name if name is None else name.rstrip(b"\0").removesuffix(b".").lower() for name in found if name != b""]
-
-
 def may_reach(port, now, address, protocol, source_port, destination_port):
     """The destination policy; the ports are None where the frame does not tell them."""
     a = ipaddress.ip_address(address)
@@ -250,14 +243,6 @@ def may_reach(port, now, address, protocol, source_port, destination_port):
     if port.host and address == port.router or address in port.residents:
         return True
     return protocol in (TCP, UDP) and destination_port == 53 and address in port.known_resolvers(now)
-
-
-def quoted_by(error):
-    """Between whom the packet was that an ICMP error is about (RFC 792)."""
-    quote = error[8:]
-    require(len(quote) >= 20 and quote[0] >> 4 == 4 and 20 <= (quote[0] & 15) * 4 <= len(quote),
-            "ICMP error without a quote [P71]")
-    return ip_at(quote, 12), ip_at(quote, 16)
 
 
 def is_broadcast(port, now, address):

@@ -84,3 +84,10 @@ def may_have_names(own, names):
     if own is None:
         return all(name is None or name.split(b".")[0] not in (b"wpad", b"isatap") for name in names)
     return all(name in [one.encode() for one in own] for name in names)
+
+
+def host_names(options):
+    """The names in options 12 and 81, in small letters; None stands for one that cannot be read."""
+    fqdn = options.get(81, b"")
+    found = [options.get(12, b""), labels_of(fqdn[3:]) if fqdn[:1] and fqdn[0] & 4 else fqdn[3:]]
+    return [name if name is None else name.rstrip(b"\0").removesuffix(b".").lower() for name in found if name != b""]

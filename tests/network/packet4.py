@@ -104,3 +104,11 @@ def dhcp_of(data):
         return ip, Dhcp(ip.payload[8:u16(ip.payload, 4)])
     except Forbidden:
         return None
+
+
+def quoted_by(error):
+    """Between whom the packet was that an ICMP error is about (RFC 792)."""
+    quote = error[8:]
+    require(len(quote) >= 20 and quote[0] >> 4 == 4 and 20 <= (quote[0] & 15) * 4 <= len(quote),
+            "ICMP error without a quote [P71]")
+    return ip_at(quote, 12), ip_at(quote, 16)

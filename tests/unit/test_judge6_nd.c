@@ -315,6 +315,8 @@ static enum verdict verdict_of_type_to_guest(uint32_t type)
 {
 	if (type == REDIRECT)
 		return DROP_ICMP6_REDIRECT;
+	if (type == RS)
+		return DROP_RS_TO_GUEST;
 	if (type == RA || type == NS || type == NA)
 		return DROP_ND_HOP_LIMIT;
 	return (type >= 1 && type <= 4) || (type >= 128 && type <= 132) || type == 143 ? PASS : DROP_ICMP6_TYPE;

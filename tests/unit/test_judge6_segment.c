@@ -41,7 +41,7 @@ void neighbors_from_the_network(void **state)
 	put_nd_to_guest(&w, &(struct nd_spec){ .type = NS, .from = ROUTER_LL, .target = GUEST_LL });
 	insert_options(&w, 60, 8);
 	GUEST_GETS(DROP_ND_EXT_HEADER);
-	get_nd((struct nd_spec){ .type = RS, .from = VICTIM_LL }, DROP_ICMP6_TYPE, __LINE__);
+	get_nd((struct nd_spec){ .type = RS, .from = VICTIM_LL }, DROP_RS_TO_GUEST, __LINE__);
 	get_nd((struct nd_spec){ .type = REDIRECT, .from = ROUTER_LL, .mac_from = GATEWAY_MAC }, DROP_ICMP6_REDIRECT,
 	       __LINE__);
 

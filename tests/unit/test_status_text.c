@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "softnet/look/claims_text.h"
-#include "softnet/look/status_text.h"
+#include "softnet/look/text/claims_text.h"
+#include "softnet/look/text/status_text.h"
+#include "softnet/look/text/trusted_text.h"
 
 #include <cmocka.h>
 
@@ -95,13 +96,52 @@ static void a_page(void **unused)
 	write_page(&sheet, status, "alice");
 	assert_string_equal(text, page);
 	sheet.length = 0;
-	write_table_head(&sheet, true);
-	write_table_row(&sheet, status, "alice");
+	write_table_head(&sheet, true, 123);
+	write_table_row(&sheet, status, "alice", 123);
 	assert_string_equal(
 	    text, "VM                    PID USER       ADDRESS              OUT/s       IN/s DROP/s  STATE\n"
 		  "web1                 4711 alice      192.168.77.12    12.0 kbit     96 bit    120  "
 		  "has an address, traffic flows; drops 120/s: dst-private; 192.168.77.12 is wanted by web2 too\n");
+	sheet.length = 0;
+	write_table_head(&sheet, true, 122); /* no room beside the facts */
+	write_table_row(&sheet, status, "alice", 122);
+	assert_string_equal(
+	    text, "VM                    PID USER       ADDRESS              OUT/s       IN/s DROP/s\n"
+		  "web1                 4711 alice      192.168.77.12    12.0 kbit     96 bit    120\n"
+		  "    has an address, traffic flows; drops 120/s: dst-private; 192.168.77.12 is wanted by web2 too\n");
 	json_decref(status);
+}
+
+static void trusts(const char *server, const char *router, const char *host, const char *expected)
+{
+	struct sheet sheet = { .text = text, .size = sizeof text };
+	json_t *status = parse(good);
+	json_t *anchors = json_object_get(status, "anchors");
+	json_object_set_new(status, "servers", parse(server));
+	json_object_set_new(status, "routers", parse(router));
+	json_object_set_new(anchors, "host", parse(host));
+	json_object_set_new(anchors, "servers", parse(host));
+	json_object_set_new(anchors, "resolvers", parse(host));
+	json_object_set_new(anchors, "macs", parse("[]"));
+	write_trusted(&sheet, status);
+	assert_string_equal(text, expected);
+	json_decref(status);
+}
+
+/* A line for each machine, and two where what was learned of it differs. */
+static void whom_it_trusts(void **unused)
+{
+	static const char one[] = "[{'address':'10.0.0.1','mac':'02:00:00:00:00:01','seconds':60}]";
+	(void)unused;
+	trusts("[]", "[]", "['10.0.0.1','fd00::1']",
+	       "trusts     host, DHCP server, resolver 10.0.0.1\n"
+	       "           host, DHCP server, resolver fd00::1\n");
+	trusts(one, one, "['10.0.0.1']",
+	       "trusts     DHCP server, router, host, resolver 10.0.0.1  02:00:00:00:00:01  learned, 60 s left\n");
+	trusts(one, "[{'address':'10.0.0.1','mac':'02:00:00:00:00:02','seconds':60}]", "[]",
+	       "trusts     DHCP server 10.0.0.1  02:00:00:00:00:01  learned, 60 s left\n"
+	       "           router 10.0.0.1  02:00:00:00:00:02  learned, 60 s left\n");
+	trusts("[]", "[]", "[]", "trusts     nobody yet\n");
 }
 
 /* As it is when nobody else wants its addresses. */
@@ -110,6 +150,21 @@ static json_t *parse_alone(void)
 	json_t *status = parse(good);
 	json_object_set_new(status, "claims", json_null());
 	return status;
+}
+
+/* What a network says to all, all day, is no trouble of this VM. */
+static void everyday_drops(void **unused)
+{
+	static const char *const everyday[] = { "rs-to-guest", "l2-not-for-guest", "dhcp4-client-to-guest",
+						"dhcp4-not-for-guest" };
+	(void)unused;
+	for (size_t i = 0; i < sizeof everyday / sizeof *everyday; i++) {
+		json_t *status = parse_alone();
+		json_t *drop = json_array_get(json_object_get(status, "drops"), 0);
+		json_object_set_new(drop, "reason", json_string(everyday[i]));
+		assert_string_equal(format_situation(status).text, "has an address, traffic flows");
+		json_decref(status);
+	}
 }
 
 /* The status with one key changed, in words. */
@@ -239,7 +294,7 @@ static void show(const json_t *status)
 {
 	struct sheet sheet = { .text = text, .size = sizeof text };
 	write_page(&sheet, status, NULL);
-	write_table_row(&sheet, status, "alice");
+	write_table_row(&sheet, status, "alice", 80);
 	write_drop(&sheet, status, "somebody", true);
 	write_to(&sheet, "%s\n", format_situation(status).text);
 	assert_true(sheet.length > 0 && sheet.length < sizeof text && text[sheet.length] == '\0');
@@ -360,6 +415,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_page),
+		cmocka_unit_test(whom_it_trusts),
+		cmocka_unit_test(everyday_drops),
 		cmocka_unit_test(how_it_stands),
 		cmocka_unit_test(what_two_have),
 		cmocka_unit_test(amounts_and_spans),

@@ -1,5 +1,5 @@
 /* What a status is written with: a sheet, and words of a hostile guard's JSON. */
-#include "softnet/look/words.h"
+#include "softnet/look/text/words.h"
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -79,4 +79,18 @@ struct word format_bits(uint64_t octets)
 	uint64_t bits = octets < UINT64_MAX / 8 ? octets * 8 : UINT64_MAX;
 	struct word amount = format_amount(bits);
 	return word("%s%sbit", amount.text, strchr(amount.text, ' ') ? "" : " ");
+}
+
+const char *label(const char **text)
+{
+	const char *now = *text;
+	*text = "";
+	return now;
+}
+
+struct word left_of(const json_t *lease)
+{
+	if (!json_is_integer(json_object_get(lease, "seconds")))
+		return word("for ever");
+	return word("%s left", format_span(number_of(lease, "seconds")).text);
 }

@@ -1,12 +1,13 @@
 /* A guard.status as people read it: what a tired operator wants first stands first. */
-#include "softnet/look/status_text.h"
+#include "softnet/look/text/status_text.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include "softnet/look/claims_text.h"
+#include "softnet/look/text/claims_text.h"
+#include "softnet/look/text/trusted_text.h"
 #include "system/text.h"
 
-enum { DROPS_SHOWN = 10, LIST_SHOWN = 64, RECENT_S = 10, SILENT_S = 4 };
+enum { DROPS_SHOWN = 10, RECENT_S = 10, SILENT_S = 4 };
 
 static bool is_true(const json_t *object, const char *key)
 {
@@ -18,16 +19,18 @@ static const json_t *side_of(const json_t *status, const char *key, const char *
 	return json_object_get(json_object_get(status, key), side);
 }
 
-/* Seconds, or null: without end. */
-static struct word left_of(const json_t *lease)
-{
-	const json_t *seconds = json_object_get(lease, "seconds");
-	if (!json_is_integer(seconds))
-		return word("for ever");
-	return word("%s left", format_span(number_of(lease, "seconds")).text);
-}
-
 /* --- in a few words --- */
+
+/* What machines of a network say to each other all day, and a bridge brings to everybody: no trouble of this VM. */
+static bool is_trouble(const json_t *drop)
+{
+	static const char *const everyday[] = { "rs-to-guest", "l2-not-for-guest", "dhcp4-client-to-guest",
+						"dhcp4-not-for-guest" };
+	for (size_t i = 0; i < sizeof everyday / sizeof *everyday; i++)
+		if (strcmp(word_of(drop, "reason").text, everyday[i]) == 0)
+			return false;
+	return true;
+}
 
 /* The most frequent reason of those by which something was dropped just now. */
 static const json_t *recent_drop(const json_t *status)
@@ -36,7 +39,7 @@ static const json_t *recent_drop(const json_t *status)
 	const json_t *drop, *found = NULL;
 	const json_t *drops = json_object_get(status, "drops");
 	json_array_foreach(drops, i, drop) if (json_is_integer(json_object_get(drop, "seconds")) &&
-					       number_of(drop, "seconds") < RECENT_S &&
+					       number_of(drop, "seconds") < RECENT_S && is_trouble(drop) &&
 					       (!found || number_of(drop, "count") > number_of(found, "count")))
 	    found = drop;
 	return found;
@@ -171,14 +174,6 @@ static void write_situation(struct sheet *sheet, const json_t *status)
 
 /* --- a page --- */
 
-/* The label of a section stands before its first line only. */
-static const char *label(const char **text)
-{
-	const char *now = *text;
-	*text = "";
-	return now;
-}
-
 static void write_addresses(struct sheet *sheet, const json_t *status)
 {
 	size_t i;
@@ -199,45 +194,6 @@ static void write_addresses(struct sheet *sheet, const json_t *status)
 	if (*name != '\0')
 		write_to(sheet, "%-10s none%s%s\n", name, may_make_addresses(status) ? " " : "",
 			 may_make_addresses(status) ? made_by_mac : "");
-}
-
-static void write_learned(struct sheet *sheet, const json_t *status, const char *key, const char *what, const char **name)
-{
-	size_t i;
-	const json_t *one;
-	json_array_foreach(json_object_get(status, key), i, one) if (i < LIST_SHOWN)
-	    write_to(sheet, "%-10s %s %.40s  %.40s  learned, %s\n", label(name), what, word_of(one, "address").text,
-		     word_of(one, "mac").text, left_of(one).text);
-}
-
-/* It is trusted to be the host, and no more. */
-static void write_resident(struct sheet *sheet, const json_t *status, const char **name)
-{
-	size_t i;
-	const json_t *one, *resident = side_of(status, "anchors", "resident");
-	bool has_why = json_is_string(json_object_get(resident, "why"));
-	json_array_foreach(json_object_get(resident, "addresses"), i, one) if (i < LIST_SHOWN)
-	    write_to(sheet, "%-10s host itself %.40s  %.40s%s%.60s\n", label(name), word_in(one).text,
-		     word_of(resident, "mac").text, has_why && i == 0 ? "  not the router: " : "",
-		     has_why && i == 0 ? word_of(resident, "why").text : "");
-}
-
-static void write_trusted(struct sheet *sheet, const json_t *status)
-{
-	static const char *const keys[][2] = {
-		{ "host", "host" }, { "servers", "DHCP server" }, { "resolvers", "resolver" }, { "macs", "gateway" }
-	};
-	size_t i;
-	const json_t *one;
-	const char *name = "trusts";
-	write_learned(sheet, status, "servers", "DHCP server", &name);
-	write_learned(sheet, status, "routers", "router", &name);
-	for (size_t key = 0; key < sizeof keys / sizeof *keys; key++)
-		json_array_foreach(side_of(status, "anchors", keys[key][0]), i, one) if (i < LIST_SHOWN)
-		    write_to(sheet, "%-10s %s %.40s\n", label(&name), keys[key][1], word_in(one).text);
-	write_resident(sheet, status, &name);
-	if (*name != '\0')
-		write_to(sheet, "%-10s nobody yet\n", name);
 }
 
 static void write_policy(struct sheet *sheet, const json_t *status)
@@ -436,10 +392,18 @@ void write_page(struct sheet *sheet, const json_t *status, const char *user)
 
 /* --- a table --- */
 
-void write_table_head(struct sheet *sheet, bool has_users)
+/* Columns in front of the state, and what the state itself wants: "has an address, hears and sends nothing". */
+enum { FACTS = 72, USER = 11, STATE = 40 };
+
+static bool has_room_for_state(bool has_users, int columns)
 {
-	write_to(sheet, "%-17s %7s %s%-15s %10s %10s %6s  %s\n", "VM", "PID", has_users ? "USER       " : "", "ADDRESS",
-		 "OUT/s", "IN/s", "DROP/s", "STATE");
+	return columns == 0 || columns >= FACTS + (has_users ? USER : 0) + STATE;
+}
+
+void write_table_head(struct sheet *sheet, bool has_users, int columns)
+{
+	write_to(sheet, "%-17s %7s %s%-15s %10s %10s %6s%s\n", "VM", "PID", has_users ? "USER       " : "", "ADDRESS",
+		 "OUT/s", "IN/s", "DROP/s", has_room_for_state(has_users, columns) ? "  STATE" : "");
 }
 
 /* The first one of IPv4, or the first one. */
@@ -452,14 +416,15 @@ static struct word main_address(const json_t *status)
 	return json_array_size(addresses) > 0 ? word_of(json_array_get(addresses, 0), "address") : word("-");
 }
 
-void write_table_row(struct sheet *sheet, const json_t *status, const char *user)
+void write_table_row(struct sheet *sheet, const json_t *status, const char *user, int columns)
 {
 	const json_t *out = side_of(status, "rates", "guest"), *in = side_of(status, "rates", "uplink");
 	write_to(sheet, "%-17.63s %7.10s ", word_of(status, "name").text, word_of(status, "pid").text);
 	if (user)
 		write_to(sheet, "%-10.32s ", user);
-	write_to(sheet, "%-15.40s %10s %10s %6s  ", main_address(status).text,
+	write_to(sheet, "%-15.40s %10s %10s %6s%s", main_address(status).text,
 		 format_bits(number_of(out, "octets")).text, format_bits(number_of(in, "octets")).text,
-		 format_amount(number_of(out, "drops") + number_of(in, "drops")).text);
+		 format_amount(number_of(out, "drops") + number_of(in, "drops")).text,
+		 has_room_for_state(user != NULL, columns) ? "  " : "\n    ");
 	write_situation(sheet, status);
 }

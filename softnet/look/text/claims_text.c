@@ -1,5 +1,5 @@
 /* Addresses that two VMs want, and those that two have. */
-#include "softnet/look/claims_text.h"
+#include "softnet/look/text/claims_text.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* The claims in a guard.status as people read them. Pure, and for what a hostile guard may say, as words.h. */
 #pragma once
-#include "softnet/look/words.h"
+#include "softnet/look/text/words.h"
 
 /* "; 10.0.0.5 is wanted by web2 too"; "": nothing of that kind. */
 struct word format_claims(const json_t *status);

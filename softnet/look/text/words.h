@@ -36,3 +36,9 @@ struct word format_amount(uint64_t);
 struct word format_bits(uint64_t octets);
 /* "3 h 5 min" */
 struct word format_span(uint64_t seconds);
+/* "3 h 5 min left" by the `seconds` of a lease; null: without end */
+struct word left_of(const json_t *lease);
+
+/* So many lines of a list are shown. The name of a list stands before its first line only: *text, and then "". */
+enum { LIST_SHOWN = 64 };
+const char *label(const char **text);
