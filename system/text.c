@@ -44,10 +44,89 @@ void make_printable(char *text)
 			*c = '?';
 }
 
+char *append_text(char *to, const char *text)
+{
+	size_t length = strlen(text);
+	memcpy(to, text, length + 1);
+	return to + length;
+}
+
+static char *append_digits(char *to, uint32_t number, uint32_t base)
+{
+	enum { DIGITS = 10 };
+	char digits[DIGITS];
+	int count = 0;
+	do
+		digits[count++] = "0123456789abcdef"[number % base];
+	while ((number /= base) > 0);
+	while (count > 0)
+		*to++ = digits[--count];
+	*to = '\0';
+	return to;
+}
+
+char *append_number(char *to, uint32_t number)
+{
+	return append_digits(to, number, 10);
+}
+
+static char *append_ipv4(char *to, uint32_t address)
+{
+	for (int shift = 24; shift >= 0; shift -= 8) {
+		to = append_number(to, address >> shift & 255);
+		if (shift > 0)
+			*to++ = '.';
+	}
+	return to;
+}
+
+enum { GROUPS = 8 };
+
+static uint32_t group_at(struct address a, int i)
+{
+	return (uint32_t)((i < 4 ? a.high : a.low) >> 16 * (3 - i % 4)) & 0xffff;
+}
+
+/* RFC 5952 4.2: the first of the longest runs of two zeros or more. */
+static int longest_run(struct address a, int *first)
+{
+	int longest = 1;
+	for (int i = 0, run = 0; i < GROUPS; i++) {
+		run = group_at(a, i) == 0 ? run + 1 : 0;
+		if (run > longest) {
+			longest = run;
+			*first = i + 1 - run;
+		}
+	}
+	return longest;
+}
+
+static char *append_ipv6(char *to, struct address a)
+{
+	int first = GROUPS, run = longest_run(a, &first);
+	if (first == 0 && run == 6) /* RFC 4291 2.2: what looks like IPv4 inside is written so, as inet_ntop(3) does */
+		return append_ipv4(append_text(to, "::"), ipv4_of_address(a));
+	for (int i = 0; i < GROUPS; i++) {
+		if (i == first) {
+			to = append_text(to, "::");
+			i += run - 1;
+			continue;
+		}
+		if (i > 0 && i != first + run)
+			*to++ = ':';
+		to = append_digits(to, group_at(a, i), 16);
+	}
+	return to;
+}
+
+char *append_address(char *to, struct address a)
+{
+	return is_ipv4(a) ? append_ipv4(to, ipv4_of_address(a)) : append_ipv6(to, a);
+}
+
 const char *format_address(struct address a, char text[ADDRESS_TEXT])
 {
-	uint8_t octets[16];
-	inet_ntop(octets_of_address(a, octets) == 4 ? AF_INET : AF_INET6, octets, text, ADDRESS_TEXT);
+	append_address(text, a);
 	return text;
 }
 

@@ -8,6 +8,14 @@
 
 enum { ADDRESS_TEXT = 48, MAC_TEXT = 18 };
 
+/*
+ * Writers for what is written thousands of times, where snprintf(3) would take most of the time. Each gives the place behind
+ * what it wrote, where it leaves a zero. Who calls has made room.
+ */
+char *append_text(char *to, const char *text);
+char *append_number(char *to, uint32_t number);
+char *append_address(char *to, struct address);
+
 const char *format_address(struct address, char text[ADDRESS_TEXT]);
 const char *format_mac(uint64_t mac, char text[MAC_TEXT]);
 

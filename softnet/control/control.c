@@ -151,7 +151,8 @@ void serve_control(struct control *control, uint64_t now_ms)
 	control->now_ms = now_ms;
 	if (control->is_awake) {
 		control->is_awake = false;
-		accept_operators(control);
+		if (control->is_called)
+			accept_operators(control);
 		for (uint32_t i = 0; i < CLIENTS; i++) {
 			struct client *c = client_at(control, i);
 			if (c->fd >= 0 && !move_octets(c))
@@ -185,8 +186,11 @@ int watch_control(struct control *control, struct pollfd fds[CONTROL_POLL_MAX])
 
 void wake_control(struct control *control, const struct pollfd *fds, int count)
 {
-	for (int i = 0; i < count; i++)
+	control->is_called = false;
+	for (int i = 0; i < count; i++) {
 		control->is_awake |= fds[i].revents != 0;
+		control->is_called |= fds[i].fd == control->listener && fds[i].revents != 0;
+	}
 }
 
 uint64_t control_deadline_ms(struct control *control)

@@ -33,8 +33,9 @@ struct control {
 	bool is_for_readers; /* nobody asked for it, so nobody but root may change anything there */
 	uint64_t accept_ms;  /* not before: no descriptor was free */
 	uint64_t now_ms;
-	uint32_t next; /* whose turn it is to be answered */
-	bool is_awake; /* poll(2) has told something */
+	uint32_t next;  /* whose turn it is to be answered */
+	bool is_awake;  /* poll(2) has told something */
+	bool is_called; /* of the listener: accept(2) makes a socket before it finds that nobody waits */
 	struct control_aside aside;
 	bool is_aside_busy;
 };

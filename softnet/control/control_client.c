@@ -47,16 +47,20 @@ static void drop_front(struct queue *q, size_t octets)
 		empty(q);
 }
 
-/* False: no memory, or too much waits already. */
-static bool queue_line(struct client *c, const char *line)
+/* What is left of a line, and its newline. False: no memory, or too much waits already. */
+static bool queue_rest(struct client *c, const char *rest, size_t length)
 {
-	size_t length = strlen(line);
 	if (octets_in(&c->out) + length + 1 > ANSWERS_MAX || !make_room(&c->out, length + 1))
 		return false;
-	memcpy(c->out.octets + c->out.end, line, length);
+	memcpy(c->out.octets + c->out.end, rest, length);
 	c->out.octets[c->out.end + length] = '\n';
 	c->out.end += length + 1;
 	return true;
+}
+
+static bool queue_line(struct client *c, const char *line)
+{
+	return queue_rest(c, line, strlen(line));
 }
 
 void queue_event(struct client *c, const char *line)
@@ -184,10 +188,18 @@ static char *answer_line(struct client *c, const struct rpc_method *methods)
 	return answer;
 }
 
+/* How much of the line went out at once, past an empty queue, so that a long answer is not copied once more. */
+static size_t write_at_once(struct client *c, const char *line, size_t length)
+{
+	struct iovec whole = { (void *)(uintptr_t)line, length };
+	ssize_t n = octets_in(&c->out) == 0 ? stream_write(c->fd, &whole, 1) : 0;
+	return n > 0 ? (size_t)n : 0; /* an error shows again in flush() */
+}
+
 bool give_answer(struct client *c, const char *answer, const char **why)
 {
-	size_t octets;
-	bool is_whole = find_line(c, &octets), is_queued = queue_line(c, answer);
+	size_t octets, length = strlen(answer), written = write_at_once(c, answer, length);
+	bool is_whole = find_line(c, &octets), is_queued = queue_rest(c, answer + written, length - written);
 	take_line(c, octets, is_whole);
 	*why = is_queued ? NULL : "it does not read its answers";
 	return is_queued && flush(c);

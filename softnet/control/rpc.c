@@ -157,6 +157,33 @@ static char *write_answer(json_t *id, const char *key, json_t *value)
 	return line;
 }
 
+/* Around a result that is text already; jansson(3) would take it apart into a node for each string. */
+static char *wrap_written(json_t *id, const char *result)
+{
+	json_t *front = json_pack("{s:s, s:O}", "jsonrpc", "2.0", "id", id);
+	char *head = front ? json_dumps(front, JSON_COMPACT) : NULL;
+	size_t octets = head ? strlen(head) + strlen(",\"result\":") + strlen(result) + 1 : 0;
+	char *line = head ? rpc_malloc(octets) : NULL;
+	if (line) {
+		head[strlen(head) - 1] = '\0'; /* its brace closes behind the result */
+		snprintf(line, octets, "%s,\"result\":%s}", head, result);
+	}
+	free(head);
+	json_decref(front);
+	return line;
+}
+
+json_t *rpc_written(struct rpc_call *call, char *text)
+{
+	call->written = text;
+	return text ? json_true() : NULL;
+}
+
+static char *write_result(struct rpc_call *call, json_t *id, json_t *result)
+{
+	return call->written ? wrap_written(id, call->written) : write_answer(id, "result", result);
+}
+
 static char *write_error(json_t *id, int code, const char *message)
 {
 	json_t *error = json_pack("{s:i, s:s}", "code", code, "message", message);
@@ -171,7 +198,7 @@ static char *finish(struct rpc_call *call, json_t *result)
 	json_t *id = json_object_get(call->request, "id");
 	if (!is_id(id))
 		id = json_null();
-	char *line = result ? write_answer(id, "result", result) : write_error(id, call->code, call->message);
+	char *line = result ? write_result(call, id, result) : write_error(id, call->code, call->message);
 	json_decref(result);
 	rpc_abandon(call);
 	return line;
@@ -201,6 +228,7 @@ char *rpc_begin(struct rpc_call *call, const struct rpc_method *methods, bool is
 void rpc_abandon(struct rpc_call *call)
 {
 	json_decref(call->request);
+	free(call->written);
 	*call = (struct rpc_call){ .context = call->context, .client = call->client };
 }
 

@@ -26,6 +26,7 @@ struct rpc_call {
 	void *context, *client; /* the caller's */
 	json_t *request;        /* NULL: no call is under way */
 	json_t *params;         /* NULL: none */
+	char *written;          /* the result, by a method that writes JSON itself; see rpc_written() */
 	json_t *(*method)(struct rpc_call *);
 	bool is_later;
 	uint64_t progress; /* the method's; 0 at first */
@@ -64,6 +65,8 @@ char *rpc_notification(const char *method, json_t *params);
 /* Always NULL, so that a method can end with it; and always false, for what asks on its behalf. */
 __attribute__((format(printf, 3, 4))) json_t *rpc_refuse(struct rpc_call *, enum rpc_code, const char *format, ...);
 __attribute__((format(printf, 3, 4))) bool rpc_deny(struct rpc_call *, enum rpc_code, const char *format, ...);
+/* For a result that is long: its text, from rpc_malloc(), which this takes; NULL: no memory. A method ends with it. */
+json_t *rpc_written(struct rpc_call *, char *text);
 /* False: refused. No parameters, null, or {}. */
 bool rpc_takes_nothing(struct rpc_call *);
 /* False: refused. An object of exactly these keys; the list ends in NULL. */

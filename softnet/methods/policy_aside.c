@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "port/io.h"
 #include "softnet/guard/rules_in_force.h"
@@ -26,6 +27,7 @@ enum {
 	METHODS_MAX = 16,
 	ASIDE_FD = 3,
 	NICENESS = 5,         /* frames come first */
+	SLICE_NS = 100000,    /* the least that Linux grants */
 	ANSWER_MAX = 2 << 20, /* of as many rules as there may be, each as long as can be */
 	SAMPLE = 2048         /* octets, beyond what qsort(3) sorts without asking the system for its memory */
 };
@@ -134,6 +136,31 @@ static void sort_once(void)
 	qsort(sample, sizeof sample, 1, compare_octets);
 }
 
+/* What sched_getattr(2) and sched_setattr(2) take; libc has neither these nor that. */
+struct schedule {
+	uint32_t octets, policy;
+	uint64_t flags;
+	int32_t niceness;
+	uint32_t priority;
+	uint64_t slice_ns; /* since Linux 6.12 */
+	uint64_t deadline_ns, period_ns;
+};
+
+/*
+ * A process that wakes up may have to wait for the end of the slice of the one that runs: a millisecond and more, if that is
+ * of the usual length. A shorter slice takes no time away from this process; a busy VM cannot keep new rules from coming.
+ */
+static void give_way(void)
+{
+	struct schedule ours;
+	if (syscall(SYS_sched_getattr, 0, &ours, sizeof ours, 0) != 0)
+		return;
+	ours.niceness += NICENESS; /* the system keeps it within bounds */
+	ours.slice_ns = SLICE_NS;
+	if (syscall(SYS_sched_setattr, 0, &ours, 0) != 0)
+		errno = 0; /* it does without */
+}
+
 static _Noreturn void work_aside(struct relay *r, int fd, int parent)
 {
 	static const struct sandbox_wish nothing;
@@ -148,8 +175,7 @@ static _Noreturn void work_aside(struct relay *r, int fd, int parent)
 	give_up_privileges_for_good();
 	sort_once();
 	list_methods();
-	if (nice(NICENESS) < 0)
-		errno = 0; /* it does without */
+	give_way();
 	if (!r->options->sandbox_off)
 		enter_sandbox(FOR_COMMAND_KEEPER, &nothing, &unused);
 	while (read(ASIDE_FD, &octet, 1) == 1) {

@@ -1,7 +1,6 @@
 /* The grammar of rules, and their normal form. */
 #include "softnet/rules/rules.h"
 #include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "softnet/rules/rule_fault.h"
@@ -165,48 +164,42 @@ static const char *name_of_protocol(uint8_t number)
 	return "";
 }
 
-static void format_target(const struct rule_text *rule, bool in_brackets, char *text, size_t size)
+static char *append_target(char *to, const struct rule_text *rule)
 {
-	char address[ADDRESS_TEXT];
+	bool is_in_brackets = is_qualified(rule) && !is_ipv4(rule->address);
 	if (rule->target == TARGET_NAME) {
-		snprintf(text, size, "%s%.*s", rule->is_zone ? "*." : "", (int)rule->name.length,
-			 (const char *)rule->name.text);
-		return;
+		to = append_text(to, rule->is_zone ? "*." : "");
+		memcpy(to, rule->name.text, rule->name.length);
+		return append_text(to + rule->name.length, "");
 	}
-	if (rule->target != TARGET_PREFIX) {
-		snprintf(text, size, "%s", word_of(rule->target));
-		return;
-	}
-	snprintf(text, size, "%s%s%s/%u", in_brackets ? "[" : "", format_address(rule->address, address),
-		 in_brackets ? "]" : "", rule->prefix_length - (is_ipv4(rule->address) ? 96 : 0));
+	if (rule->target != TARGET_PREFIX)
+		return append_text(to, word_of(rule->target));
+	to = append_address(append_text(to, is_in_brackets ? "[" : ""), rule->address);
+	to = append_text(to, is_in_brackets ? "]/" : "/");
+	return append_number(to, rule->prefix_length - (is_ipv4(rule->address) ? 96 : 0));
 }
 
-static void format_qualifier(const struct rule_text *rule, char *text, size_t size)
+static char *append_qualifier(char *to, const struct rule_text *rule)
 {
-	char ports[16] = "";
-	if (rule->has_ports && rule->first_port != rule->last_port)
-		snprintf(ports, sizeof ports, "%u-%u", rule->first_port, rule->last_port);
-	else if (rule->has_ports)
-		snprintf(ports, sizeof ports, "%u", rule->first_port);
-	if (!rule->has_protocol && !rule->has_naming)
-		snprintf(text, size, ":%s", ports);
-	else
-		snprintf(text, size, ":%s%s%s",
-			 rule->has_naming ? word_of_naming(rule->naming) : name_of_protocol(rule->protocol),
-			 rule->has_ports ? "/" : "", ports);
+	bool has_word = rule->has_naming || rule->has_protocol;
+	if (has_word)
+		to = append_text(append_text(to, ":"),
+				 rule->has_naming ? word_of_naming(rule->naming) : name_of_protocol(rule->protocol));
+	if (!rule->has_ports)
+		return to;
+	to = append_number(append_text(to, has_word ? "/" : ":"), rule->first_port);
+	return rule->first_port == rule->last_port ? to : append_number(append_text(to, "-"), rule->last_port);
+}
+
+char *append_rule(char *to, const struct rule_text *rule)
+{
+	static const char *const directions[] = { [WITHOUT_DIRECTION] = "", [INBOUND] = "in ", [OUTBOUND] = "out " };
+	return append_qualifier(append_target(append_text(to, directions[rule->direction]), rule), rule);
 }
 
 const char *format_rule(const struct rule_text *rule, char text[RULE_TEXT])
 {
-	char target[NAME_MAX_OCTETS + 3], qualifier[24] = "";
-	format_target(rule, is_qualified(rule) && !is_ipv4(rule->address), target, sizeof target);
-	if (is_qualified(rule))
-		format_qualifier(rule, qualifier, sizeof qualifier);
-	snprintf(text, RULE_TEXT, "%s%s%s",
-		 rule->direction == INBOUND    ? "in "
-		 : rule->direction == OUTBOUND ? "out "
-					       : "",
-		 target, qualifier);
+	append_rule(text, rule);
 	return text;
 }
 
@@ -243,35 +236,51 @@ bool add_rules(struct rule_list *list, const char *text, enum destination_class 
 	return !rest || refuse_value(error, text, "a comma list of rules without empty items");
 }
 
-/* A rule beside its text, by which it is sorted. */
+/* A rule, and what it is sorted by. Most are told apart by the class and the first octets of the text. */
 struct sortable {
-	char text[RULE_TEXT];
-	struct written_rule rule;
+	uint64_t front;
+	const char *text;
+	const struct written_rule *rule;
 };
+
+static uint64_t front_of(const struct written_rule *rule, const char *text)
+{
+	uint64_t front = rule->class == CLASS_ALLOWED ? 0 : 1;
+	for (int i = 0; i < 7; i++) {
+		front = front << 8 | (uint8_t)*text;
+		text += *text != '\0';
+	}
+	return front;
+}
 
 static int compare_sortable(const void *left, const void *right)
 {
 	const struct sortable *a = left, *b = right;
-	if (a->rule.class != b->rule.class)
-		return a->rule.class == CLASS_ALLOWED ? -1 : 1;
+	if (a->front != b->front)
+		return a->front < b->front ? -1 : 1;
 	return strcmp(a->text, b->text);
 }
 
 void normalize_rules(struct rule_list *list)
 {
+	static char texts[RULES_MAX * RULE_TEXT]; /* one behind the other, so mostly untouched */
 	static struct sortable sorted[RULES_MAX];
+	static struct written_rule unsorted[RULES_MAX];
+	char *end = texts;
 	uint32_t count = list->count;
+	memcpy(unsorted, list->rule, count * sizeof *unsorted);
 	for (uint32_t i = 0; i < count; i++) {
-		sorted[i].rule = list->rule[i];
-		format_rule(&list->rule[i].text, sorted[i].text);
+		sorted[i] = (struct sortable){ 0, end, &unsorted[i] };
+		end = append_rule(end, &unsorted[i].text) + 1;
+		sorted[i].front = front_of(sorted[i].rule, sorted[i].text);
 	}
 	qsort(sorted, count, sizeof *sorted, compare_sortable);
 	list->count = 0;
 	for (uint32_t i = 0; i < count; i++)
 		if (i == 0 || compare_sortable(&sorted[i - 1], &sorted[i]) != 0)
-			list->rule[list->count++] = sorted[i].rule;
+			list->rule[list->count++] = *sorted[i].rule;
 		else
-			list->rule[list->count - 1].is_from_file &= sorted[i].rule.is_from_file;
+			list->rule[list->count - 1].is_from_file &= sorted[i].rule->is_from_file;
 }
 
 bool same_rules(const struct rule_list *a, const struct rule_list *b)

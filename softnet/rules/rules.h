@@ -46,6 +46,8 @@ enum { RULE_TEXT = NAME_MAX_OCTETS + 32 };
  * where a qualifier follows, names in lower case without a final dot; the rest as it was written. A client that sets a policy compares what it gets back.
  */
 const char *format_rule(const struct rule_text *, char text[RULE_TEXT]);
+/* The same where there is room; gives the place behind it, where it leaves a zero. */
+char *append_rule(char *to, const struct rule_text *);
 
 struct written_rule {
 	struct rule_text text;

@@ -40,9 +40,28 @@ static json_t *second_time(struct rpc_call *c)
 	return c->is_later ? NULL : json_string("now");
 }
 
+static json_t *written(struct rpc_call *c)
+{
+	char *text = rpc_malloc(sizeof "[1,\"two\"]");
+	if (text)
+		strcpy(text, "[1,\"two\"]");
+	return rpc_written(c, text);
+}
+
+static json_t *written_and_refused(struct rpc_call *c)
+{
+	return written(c) ? rpc_refuse(c, RPC_BAD_PARAMETERS, "after all") : NULL;
+}
+
 static const struct rpc_method methods[] = {
-	{ "echo", false, echo },   { "nothing", false, nothing },   { "exact", false, exact },
-	{ "ours", true, nothing }, { "later", false, second_time }, { NULL, false, NULL },
+	{ "echo", false, echo },
+	{ "nothing", false, nothing },
+	{ "exact", false, exact },
+	{ "ours", true, nothing },
+	{ "later", false, second_time },
+	{ "written", false, written },
+	{ "not", false, written_and_refused },
+	{ NULL, false, NULL },
 };
 
 static char *say_octets(const char *line, size_t octets)
@@ -355,6 +374,28 @@ static void lines_without_memory(void **unused)
 	}
 }
 
+static void results_that_are_text_already(void **unused)
+{
+	static const char request[] = "{\"jsonrpc\":\"2.0\",\"id\":\"a\\\"}b\",\"method\":\"written\"}";
+	static const char told[] = "{\"jsonrpc\":\"2.0\",\"id\":\"a\\\"}b\",\"result\":[1,\"two\"]}";
+	(void)unused;
+	expect(request, told);
+	expect("{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"not\"}",
+	       "{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":-32602,\"message\":\"after all\"}}");
+	bool has_failed = true;
+	for (int given = 0; has_failed; given++) {
+		pieces_until_failure = given;
+		pieces_that_fail = 1000;
+		rpc_malloc = scarce;
+		char *answer = say_octets(request, sizeof request - 1);
+		rpc_malloc = malloc;
+		has_failed = pieces_that_fail < 1000;
+		assert_true(!answer || strstr(answer, "out of memory") || strcmp(answer, told) == 0);
+		assert_true(has_failed || answer);
+		free(answer);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -369,6 +410,7 @@ int main(void)
 		cmocka_unit_test(an_answer_that_comes_later),
 		cmocka_unit_test(notifications),
 		cmocka_unit_test(mangled_lines),
+		cmocka_unit_test(results_that_are_text_already),
 		cmocka_unit_test(lines_without_memory),
 	};
 	rpc_seed(1);

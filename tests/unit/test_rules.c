@@ -1,4 +1,5 @@
 /* The grammar of rules: what each text means, its normal form, and what is said of those that mean nothing. */
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -283,6 +284,60 @@ static void what_is_shown_can_be_read_back(void **unused)
 	}
 }
 
+/* Groups of zeros at every place, and all that may look like IPv4. */
+static struct address random_address(void)
+{
+	uint64_t half[2] = { 0, 0 };
+	for (int i = 0; i < 8; i++)
+		half[i / 4] = half[i / 4] << 16 | (random_below(2)   ? 0
+						   : random_below(2) ? 0xffff
+								     : random_below(0x10000));
+	return (struct address){ random_below(4) ? half[0] : 0, half[1] };
+}
+
+static void addresses_are_written_as_libc_does(void **unused)
+{
+	enum { TRIES = 100000 };
+	(void)unused;
+	for (int i = 0; i < TRIES; i++) {
+		struct address a = random_address();
+		char text[ADDRESS_TEXT], expected[ADDRESS_TEXT];
+		uint8_t octets[16];
+		int family = octets_of_address(a, octets) == 4 ? AF_INET : AF_INET6;
+		assert_string_equal(format_address(a, text), inet_ntop(family, octets, expected, sizeof expected));
+	}
+}
+
+static void the_longest_name_fits(void **unused)
+{
+	char name[NAME_MAX_OCTETS + 1], longest[RULE_TEXT], text[RULE_TEXT];
+	struct rule_text rule;
+	struct error error;
+	(void)unused;
+	for (int i = 0; i < NAME_MAX_OCTETS; i++)
+		name[i] = i % 50 == 49 ? '.' : 'a';
+	name[NAME_MAX_OCTETS] = '\0';
+	snprintf(longest, sizeof longest, "out *.%s:quic/10000-65535", name);
+	assert_true(parse_rule(longest, &rule, &error));
+	assert_string_equal(format_rule(&rule, text), longest);
+}
+
+/* More than the octets that are compared first, and fewer; a text that begins another comes before it. */
+static void rules_are_sorted_by_the_whole_text(void **unused)
+{
+	static const char *const expected[] = { "a.org",         "a.org:http",     "aaaaaaa.org",   "aaaaaaaa.org",
+						"in 10.0.0.0/8", "out 10.0.0.0/8", "out a.org:http" };
+	enum { COUNT = sizeof expected / sizeof *expected };
+	(void)unused;
+	start_list();
+	for (int i = 0; i < COUNT; i++)
+		add(expected[i * 3 % COUNT], CLASS_ALLOWED);
+	normalize_rules(&list);
+	assert_int_equal(list.count, COUNT);
+	for (uint32_t i = 0; i < COUNT; i++)
+		assert_string_equal(text_of(i), expected[i]);
+}
+
 static void lists_are_sorted_and_say_things_once(void **unused)
 {
 	static struct rule_list other;
@@ -353,6 +408,9 @@ int main(void)
 		cmocka_unit_test(the_normal_form),
 		cmocka_unit_test(the_longest_rule_fits),
 		cmocka_unit_test(what_is_shown_can_be_read_back),
+		cmocka_unit_test(addresses_are_written_as_libc_does),
+		cmocka_unit_test(the_longest_name_fits),
+		cmocka_unit_test(rules_are_sorted_by_the_whole_text),
 		cmocka_unit_test(lists_are_sorted_and_say_things_once),
 		cmocka_unit_test(exactly_one_rule_where_one_is_asked_for),
 		cmocka_unit_test(lists_have_no_empty_items),
