@@ -260,9 +260,10 @@ bool is_reason_of_names(enum verdict verdict)
 
 bool is_ipv6_reason(enum verdict verdict)
 {
-	static const char *const starts[] = { "ip6-m",  "ip6-e",         "ip6-r",         "ip6-f",      "ip6-s",
-					      "ip6-g",  "icmp6-",        "ra-",           "nd-",        "mld-",
-					      "dhcp6-", "binding-limit", "dst-local-net", "dst-nat64-", "rate-nd" };
+	static const char *const starts[] = { "ip6-m",         "ip6-e",         "ip6-r",      "ip6-f",
+					      "ip6-s",         "ip6-g",         "icmp6-",     "rs-",
+					      "ra-",           "nd-",           "mld-",       "dhcp6-",
+					      "binding-limit", "dst-local-net", "dst-nat64-", "rate-nd" };
 	for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++)
 		if (strncmp(verdict_name(verdict), starts[i], strlen(starts[i])) == 0)
 			return true;
