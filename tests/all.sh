@@ -21,17 +21,10 @@ end_beside() {
 	return $status
 }
 
-# What the network tests need: a guest, the program for macOS, and what pytest makes of their files, which eight parts would make
-# eight times.
-prepare() {
-	make -s vm macos-doubles || return
-	SOFTNET=$build/softnet tests/network/run --collect-only >/dev/null || echo "tests/network: not all could be read" >&2
-}
-
-# While the kernel looks at our programs: it does that on one core. Not beside the network tests, because some of them count
-# the programs that the kernel has.
+# What the network tests need is made while the kernel looks at our programs: it does that on one core. Not beside the network
+# tests, because some of them count the programs that the kernel has.
 if [ "$(uname)" = Linux ]; then
-	begin_beside prepare
+	begin_beside make -s vm macos-doubles
 	meson test -C "$build" --suite ebpf --print-errorlogs || exit
 	end_beside || exit
 fi

@@ -1,7 +1,5 @@
 """Runs the whole of `pytest tests/network` in a network of its own, and gives each test a fresh Network to build in."""
 
-import hashlib
-import itertools
 import os
 import pathlib
 import shutil
@@ -15,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import ipv6_peers   # noqa: E402
 import macos        # noqa: E402
 import netns        # noqa: E402
+import parts        # noqa: E402
 import services     # noqa: E402
 import vm           # noqa: E402
 
@@ -38,17 +37,9 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    part = os.environ.get("SOFTNET_TESTS_PART")     # "1/6" to "6/6": tests/network/run runs all at the same time
-    if part:
-        if "SOFTNET_LONG" not in os.environ:
-            config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
-            items[:] = [item for item in items if not item.get_closest_marker("long")]
-        number, parts = map(int, part.split("/"))
-        groups = {item: marker.args[0] for item in items if (marker := item.get_closest_marker("together"))}
-        # The last parts begin with all that belong together, a group each, which no other part may take.
-        own = dict(enumerate(sorted(set(groups.values())), parts - len(set(groups.values())) + 1)).get(number)
-        items[:] = [*(item for item in items if item in groups and groups[item] == own),
-                    *(item for item in items if item not in groups)]
+    if parts.wanted() and "SOFTNET_LONG" not in os.environ:
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
     if netns.inside():
         return
     why = netns.why_not() or "needs a network of its own: run pytest on tests/network"
@@ -57,25 +48,11 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason=why))
 
 
-def take(items):
-    """Those that no other part has taken, one after the other. Who makes the file of a test first has it."""
-    taken = pathlib.Path(os.environ["SOFTNET_TESTS_TAKEN"])
-    for item in items:
-        try:
-            (taken / hashlib.sha256(item.nodeid.encode()).hexdigest()).touch(exist_ok=False)
-        except FileExistsError:
-            continue
-        yield item
-
-
 def pytest_runtestloop(session):
-    """A part runs what it takes, so that all parts end at about the same time; otherwise pytest's own loop runs all."""
-    if "SOFTNET_TESTS_TAKEN" not in os.environ or session.testsfailed:
+    """In parts, if that is wanted; otherwise pytest's own loop runs all."""
+    if not parts.wanted() or session.testsfailed:
         return None
-    for item, next_item in itertools.pairwise(itertools.chain(take(session.items), [None])):
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=next_item)
-        if session.shouldstop:
-            raise session.Interrupted(session.shouldstop)
+    parts.run(session)
     return True
 
 
@@ -83,7 +60,7 @@ def pytest_runtestloop(session):
 def leaks(request, monkeypatch):
     """Whether guards look for leaks when they end, which is more than half of what a short one costs: in ./check they do in one
     test of five, always the same; in make check-long and where a test is named, in all."""
-    if "SOFTNET_TESTS_PART" in os.environ and "SOFTNET_LONG" not in os.environ and zlib.crc32(request.node.nodeid.encode()) % 5:
+    if parts.wanted() and "SOFTNET_LONG" not in os.environ and zlib.crc32(request.node.nodeid.encode()) % 5:
         monkeypatch.setenv("ASAN_OPTIONS", ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), "detect_leaks=0"])))
 
 

@@ -95,6 +95,8 @@ def start_hidden(network, guest, name, before, command, find_address=services.ad
             raise NetworkError(f"{name} ended: " + "; ".join(process.output()[-5:]))
         return find_address(guest.namespace)
     wait_for(has_address, 20, f"the address of {name}")
+    if find_address is services.address_of:
+        services.wait_for_route(guest.namespace)
     return process
 
 

@@ -65,7 +65,7 @@ def relay(network, server, name, number):
 
 
 def has_gateway(namespace):
-    return f" {GATEWAY}/" in namespace.ip("-4 address show")
+    return any(GATEWAY in (each["local"] for each in namespace.addresses(socket.AF_INET, name)) for name in namespace.links())
 
 
 class Pair:

@@ -7,7 +7,6 @@ Nothing advertises until a test starts radvd() or a dnsmasq() on the gateway. Th
 guest has its address about two seconds after its link comes up, one of them for duplicate address detection (DAD).
 """
 
-import json
 import socket
 import struct
 
@@ -142,7 +141,7 @@ def kea6(network, namespace, pool, valid, preferred=None, renew=None, rebind=Non
 
 def leased(namespace):
     """The address that a DHCPv6 client put on eth0, told by the small numbers in the servers' pools."""
-    return next((each["local"] for each in addresses(namespace)
+    return next((each["local"] for each in namespace.addresses()
                  if not is_waiting(each) and number(each["local"]) & 0xffffffffffffffff < 0x10000), None)
 
 
@@ -188,11 +187,6 @@ def start_client(network, guest, client, *options):
 
 # --- guests -----------------------------------------------------------------------------------------------------------
 
-def addresses(namespace, interface="eth0"):
-    """What ip(8) tells of the interface's addresses."""
-    return json.loads(namespace.ip(f"-j -6 address show dev {interface}") or "[]")[0].get("addr_info", [])
-
-
 def is_waiting(address):
     """In duplicate address detection, or found to be a duplicate."""
     return address.get("tentative") or address.get("dadfailed") or False
@@ -217,7 +211,7 @@ class Guest6(dhcp_peers.Guest):
 
     def addresses(self, prefix="::/0", **wanted):
         """Its addresses in the prefix that can be used; say temporary=True, or deprecated=None."""
-        return [each["local"] for each in addresses(self.namespace)
+        return [each["local"] for each in self.namespace.addresses()
                 if within(each["local"], prefix) and not is_waiting(each) and
                 all(each.get(name) == value for name, value in wanted.items())]
 

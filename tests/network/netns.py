@@ -28,6 +28,8 @@ import tempfile
 import threading
 import time
 
+import netlink
+
 OUTER = "SOFTNET_OUTER_NETWORK"     # names the network namespace outside, for the program inside to compare
 CLONE_NEWNET, PR_SET_PDEATHSIG = 0x40000000, 1
 # From linux/if_packet.h; Python's socket module does not name them.
@@ -115,9 +117,9 @@ def prepare():
 
 # --- commands and processes -------------------------------------------------------------------------------------------
 
-def run(*command, timeout=60, check=True):
+def run(*command, timeout=60, check=True, input=""):
     """Run a short command to its end; returns what it printed."""
-    done = subprocess.run([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    done = subprocess.run([str(word) for word in command], input=input, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, timeout=timeout, text=True, errors="replace")
     if check and done.returncode != 0:
         raise NetworkError(f"{' '.join(map(str, command))}: exit status {done.returncode}\n{done.stdout}")
@@ -133,14 +135,15 @@ def patience(timeout):
 def wait_for(predicate, timeout=10, what="a condition"):
     """Ask `predicate` until it gives something true, and return that; NetworkError when patience(timeout) is over."""
     timeout = patience(timeout)
-    end = time.monotonic() + timeout
+    begin = time.monotonic()
+    end = begin + timeout
     while True:
         result = predicate()
         if result:
             return result
         if time.monotonic() >= end:
             raise NetworkError(f"waited {timeout} s in vain for {what}")
-        time.sleep(0.02)
+        time.sleep(min(0.1, max(0.02, 0.15 * (time.monotonic() - begin))))
 
 
 class Stalls:
@@ -296,8 +299,16 @@ class Namespace:
         return run(*self.command(*words), **options)
 
     def ip(self, words, **options):
-        """An ip(8) command, as one string: namespace.ip("link set eth0 up")."""
-        return self.run("ip", *words.split(), **options)
+        """An ip(8) command, as one string: namespace.ip("link set eth0 up"). Several lines are several commands."""
+        command = ["ip", *(["-n", self.name] if self.name else [])]
+        if "\n" in words:
+            return run(*command, "-batch", "-", input=words, **options)
+        return run(*command, *words.split(), **options)
+
+    def addresses(self, family=socket.AF_INET6, interface="eth0"):
+        """As netlink.addresses()."""
+        with self.entered():
+            return netlink.addresses(family, socket.if_nametoindex(interface))
 
     def no_checksums(self, interface):
         """The interface fills in no checksums for those who send, and so cuts no long frames for them either."""
@@ -326,7 +337,8 @@ class Namespace:
 
     # Not from /sys/class/net: that shows the network where it was mounted, which is the one outside.
     def links(self):
-        return {line.split()[0].split("@")[0] for line in self.ip("-br link").splitlines()}
+        with self.entered():
+            return {name for _, name in socket.if_nameindex()}
 
     def mac(self, interface):
         return self.ip(f"-br link show dev {interface}").split()[2]
@@ -426,26 +438,21 @@ class Network:
         return namespace
 
     def bridge(self, name="br0"):
-        self.host.ip(f"link add {name} type bridge stp_state 0 mcast_snooping 0")
-        self.host.ip(f"link set {name} up")
+        self.host.ip(f"link add {name} type bridge stp_state 0 mcast_snooping 0\nlink set {name} up\n")
         return name
 
     def join(self, namespace, interface, bridge, address=None, mac=None):
         """A cable from `interface` in the namespace to a port of the bridge; the port is named after the namespace."""
         port = f"{namespace.name[:8]}-{interface}"[:15]
         self.host.ip(f"link add {port} type veth peer name {interface} netns {namespace.name}")
-        if mac:
-            namespace.ip(f"link set {interface} address {mac}")
-        if address:
-            namespace.ip(f"address add {address} dev {interface}")
-        namespace.ip(f"link set {interface} up")
+        namespace.ip((f"link set {interface} address {mac}\n" if mac else "") +
+                     (f"address add {address} dev {interface}\n" if address else "") + f"link set {interface} up\n")
         self.host.ip(f"link set {port} master {bridge} up")
         return port
 
     def tap(self, name, bridge):
         """A persistent tap in the bridge, for a VM without a guard."""
-        self.host.ip(f"tuntap add dev {name} mode tap")
-        self.host.ip(f"link set {name} master {bridge} up")
+        self.host.ip(f"tuntap add dev {name} mode tap\nlink set {name} master {bridge} up\n")
         return name
 
     def start(self, command, namespace=None, name=None, on_line=None, kind=Process, pass_fds=()):
@@ -465,6 +472,6 @@ class Network:
 
     def _remove_links(self):
         extra = self.host.links() - self.links_before
-        for name in extra:
-            run("ip", "link", "delete", name, check=False)
+        if extra:
+            run("ip", "-force", "-batch", "-", input="".join(f"link delete {name}\n" for name in extra), check=False)
         return not extra

@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import threading
 
-from netns import Process, wait_for
+from netns import NetworkError, Process, wait_for
 
 HERE = pathlib.Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
@@ -151,8 +151,19 @@ def busybox():
 
 def address_of(namespace, interface="eth0"):
     """The interface's IPv4 address, or None."""
-    match = re.search(r"inet (\d+\.\d+\.\d+\.\d+)", namespace.ip(f"-4 address show dev {interface} scope global"))
-    return match.group(1) if match else None
+    return next((each["local"] for each in namespace.addresses(socket.AF_INET, interface) if each["scope"] == 0), None)
+
+
+def wait_for_route(namespace):
+    """A client sets the address first. Then the way out follows, if the server names a router."""
+    with contextlib.suppress(NetworkError):
+        wait_for(lambda: has_default_route(namespace), 0.5)
+
+
+def has_default_route(namespace):
+    with namespace.entered():
+        routes = pathlib.Path("/proc/thread-self/net/route").read_text().splitlines()[1:]
+    return any(line.split()[1] == "00000000" for line in routes)
 
 
 def udhcpc(network, namespace, *options, interface="eth0", timeout=15):
@@ -176,6 +187,7 @@ def dhclient(network, namespace, *options, interface="eth0", timeout=30):
     client = network.start(["dhclient", "-d", "-4", "-cf", "/dev/null", "-lf", f"{files}.leases", "-pf", f"{files}.pid",
                             "-sf", HERE / "dhclient.sh", *options, interface], namespace)
     wait_for(lambda: address_of(namespace, interface), timeout, "dhclient's address")
+    wait_for_route(namespace)
     return client
 
 
@@ -184,6 +196,7 @@ def dhcpcd(network, namespace, *options, interface="eth0", timeout=30):
     client = network.start(["dhcpcd", "--nobackground", "--ipv4only", "--noarp", "--config", "/dev/null",
                             "--script", "/bin/true", *options, interface], namespace)
     wait_for(lambda: address_of(namespace, interface), timeout, "dhcpcd's address")
+    wait_for_route(namespace)
     return client
 
 

@@ -21,7 +21,7 @@ from scapy.layers.l2 import Ether
 import netns
 import services
 
-USER = 20000 + random.randrange(40000)      # other tests run beside this one, with a folder of their own in /tmp
+USER = 20000 + random.randrange(40000)
 ROOTS = pathlib.Path("/run/softnet")
 USERS = pathlib.Path(f"/tmp/softnet-{USER}")
 MACS = (f"02:00:00:00:77:{n:02x}" for n in range(1, 256))

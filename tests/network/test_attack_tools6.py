@@ -228,7 +228,7 @@ def words(reasons):
 def new_addresses(scene):
     """What became of the addresses that the victim took meanwhile, when all is decided: how many can be used."""
     def decided():
-        found = [each for each in ipv6_peers.addresses(scene.victim.namespace) if each["local"] in NEW]
+        found = [each for each in scene.victim.namespace.addresses() if each["local"] in NEW]
         return [not each.get("dadfailed") for each in found] if all(
             each.get("dadfailed") or not each.get("tentative") for each in found) else None
     return sum(netns.wait_for(decided, what="the end of duplicate address detection"))

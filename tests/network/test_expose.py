@@ -214,7 +214,7 @@ def test_changed_address_in_ipv6(network, slirp6, echo):
     echo(guest, old)
     wait_until_exposed(network, "::1", 2007)
     guest.ip(f"address add {new}/64 dev eth0")
-    netns.wait_for(lambda: not [each for each in ipv6_peers.addresses(guest) if ipv6_peers.is_waiting(each)], 10, new)
+    netns.wait_for(lambda: not [each for each in guest.addresses() if ipv6_peers.is_waiting(each)], 10, new)
     echo(guest, new)
     assert both(network.host, "::1", 2007) == (True, True)      # the one that it had stays
 

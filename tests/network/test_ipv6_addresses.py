@@ -15,7 +15,7 @@ import dhcp_peers
 import ipv6_peers
 import services
 from dhcp_peers import needs_peers
-from ipv6_peers import INTERNET, OPAQUE, PREFIX, PRIVACY, Guest6, addresses, eui64, icmp6_of, text, number
+from ipv6_peers import INTERNET, OPAQUE, PREFIX, PRIVACY, Guest6, eui64, icmp6_of, text, number
 from netns import wait_for
 
 KINDS = {"eui64": {}, "opaque": OPAQUE, "privacy": PRIVACY}
@@ -40,7 +40,7 @@ def add_duplicate(namespace, address):
     """Somebody has it, and says so. The kernel listens for a second; where this machine stands still for longer than that,
     it asks again."""
     def outcome():
-        found = [each for each in addresses(namespace) if each["local"] == address]
+        found = [each for each in namespace.addresses() if each["local"] == address]
         decided = [each for each in found if each.get("dadfailed") or not each.get("tentative")]
         return [each.get("dadfailed", False) for each in decided]
     for _ in range(3):
@@ -102,7 +102,7 @@ def test_neighbor_has_the_address_already(routed, neighbor):
     add(neighbor, wanted)
     guest = Guest6(routed, "vm")
     guest.wait_eui64()
-    wait_for(lambda: not ipv6_peers.is_waiting(addresses(neighbor)[0]), 5, "the neighbor's address")
+    wait_for(lambda: not ipv6_peers.is_waiting(neighbor.addresses()[0]), 5, "the neighbor's address")
     add_duplicate(guest.namespace, wanted)
     guest.guard.wait_line(f"lease lost: {wanted}, claimed by another host")
     guest.try_to_send(wanted, routed.far, "ip6-src-unbound")

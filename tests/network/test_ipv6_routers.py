@@ -38,7 +38,7 @@ def other(segment):
 
 
 def is_gone(guest, prefix):
-    return not any(ipv6_peers.within(each["local"], prefix) for each in ipv6_peers.addresses(guest.namespace))
+    return not any(ipv6_peers.within(each["local"], prefix) for each in guest.namespace.addresses())
 
 
 def test_new_prefix_and_old_one_deprecated(segment):

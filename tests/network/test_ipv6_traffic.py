@@ -129,7 +129,7 @@ def test_multicast(segment, guest):
     send_to_group(opened, "ff02::1:3", 5355)
     heard.wait_frame(lambda frame: b"who is there?" in frame)
     # What comes from the link is the guest's own affair.
-    wait_for(lambda: not ipv6_peers.is_waiting(ipv6_peers.addresses(neighbor)[0]), 5, "the neighbor's address")
+    wait_for(lambda: not ipv6_peers.is_waiting(neighbor.addresses()[0]), 5, "the neighbor's address")
     inside = guest.namespace.wire("eth0")
     neighbor_guest = type("", (), {"namespace": neighbor})
     send_to_group(neighbor_guest, "ff02::fb", 5353)

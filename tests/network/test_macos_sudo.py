@@ -6,6 +6,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import tempfile
@@ -39,7 +40,7 @@ def as_user(mac, network):
     place = tempfile.TemporaryDirectory(prefix="softnet-")      # pytest's own is closed to others
     mac.log_path = pathlib.Path(place.name) / "doubles.log"
     mac.wire = macos.Wire(pathlib.Path(place.name) / "wire")
-    mac.preferences = mac.preferences.rename(pathlib.Path(place.name) / "preferences")
+    mac.preferences = pathlib.Path(shutil.move(mac.preferences, place.name))
     mac.environment("FAKE_PREFERENCES", str(mac.preferences))
     mac.environment("FAKE_LOG", str(mac.log_path))
     mac.environment("FAKE_WIRE", f"unix:{mac.wire.path}")

@@ -68,7 +68,7 @@ def slirp6(network, slirp):
     def start(*options):
         guest, softnet = slirp(*options, ipv6=True)
         own = ipv6_peers.eui64(PREFIX6, MAC)
-        netns.wait_for(lambda: [each for each in ipv6_peers.addresses(guest)
+        netns.wait_for(lambda: [each for each in guest.addresses()
                                 if each["local"] == own and not ipv6_peers.is_waiting(each)], 10, own)
         return guest, softnet
     yield start
