@@ -59,15 +59,12 @@ fuzz:
 	$(MAKE) -s -j2 -f tests/fuzz/Makefile
 	$(MAKE) -f tests/fuzz/Makefile fuzz FUZZ_SECONDS=$(FUZZ_SECONDS)
 
-# What rules and flows cost, as ratios; and a frame on a stream, beside the barest relay. With PAGE=docs/relay.md the table of that
-# page is written anew.
+# What rules and flows cost, and frames, round trips and guards that rest, beside bare relays and other NATs. With PAGE=docs/relay.md
+# the tables of that page and its picture are written anew.
 bench: program
-	meson compile -C build bench
+	ninja -C build tests/bench tests/bench_judge
 	build/tests/bench
-	tests/bench/stream.py build/bench-results 9 $(PAGE)
-	tests/bench/datagrams.py build/bench-results 9 $(PAGE)
-	tests/bench/taps.py build/bench-results 9 $(PAGE)
-	tests/bench/guards.py build/bench-results 9 $(PAGE)
+	tests/bench/all.py build/bench-results 9 $(PAGE)
 
 # What a guard in the kernel costs beside a plain bridge, nftables and a guard that relays; as root. With PAGE=docs/performance.md
 # the tables of that page are written anew.

@@ -16,9 +16,10 @@ import tempfile
 import threading
 import time
 
-from bench_run import OPTIONS, SOFTNET, blocks, compiled, keep, measure_rounds, policy_file, put_into, ratios, settled_ns, spent_ns, spread, table
+from bench_run import OPTIONS, SOFTNET, blocks, compiled, keep, measure_rounds, policy_file, publish, ratios, running, settled_ns, spent_ns, spread, \
+    table, told_ratios, wait_for_path
 
-SECONDS, ROUNDS, PINGS, UPDATES = 0.5, 9, 1500, 100
+SECONDS, ROUNDS, PINGS, UPDATES, PATIENCE = 0.5, 9, 1500, 100, 60
 LENGTHS = 64, 1514
 
 
@@ -41,28 +42,26 @@ class Bench:
         for near, far in pairs:
             for end in near, far:
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        with subprocess.Popen(command, pass_fds=[far.fileno() for _, far in pairs], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as relay:
+        with contextlib.ExitStack() as stack:
+            for near, _ in pairs:
+                stack.enter_context(near)
+            stack.callback(control.unlink, missing_ok=True)
+            relay = stack.enter_context(running(command, pass_fds=[far.fileno() for _, far in pairs], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
             for _, far in pairs:
                 far.close()
-            while not isinstance(what, str) and not control.exists():
-                time.sleep(0.01)
-            try:
-                yield relay, pairs[0][0], pairs[1][0], control
-            finally:
-                relay.terminate()
-                for near, _ in pairs:
-                    near.close()
-        control.unlink(missing_ok=True)
+            if not isinstance(what, str):
+                wait_for_path(control, relay)
+            yield relay, pairs[0][0], pairs[1][0], control
 
     def run(self, what, end, *words, **more):
-        return subprocess.Popen([self.tool, what, str(end.fileno()), *map(str, words)], pass_fds=[end.fileno()], text=True, **more)
+        return running([self.tool, what, end.fileno(), *words], pass_fds=[end.fileno()], text=True, **more)
 
     def carried(self, arm, length):
         """ns of the relay's processor for a frame that arrived, and frames in a second."""
-        with self.relay(self.relays[arm]) as (relay, guest, uplink, _):
-            sink = self.run("sink", uplink, stdout=subprocess.PIPE)
+        with self.relay(self.relays[arm]) as (relay, guest, uplink, _), self.run("sink", uplink, stdout=subprocess.PIPE) as sink:
             before = spent_ns(relay.pid)
-            assert self.run("send", guest, length, SECONDS).wait() == 0
+            with self.run("send", guest, length, SECONDS) as sender:
+                assert sender.wait(PATIENCE) == 0
             after = settled_ns(relay.pid)
             sink.terminate()
             frames = int(sink.communicate()[0])
@@ -71,13 +70,10 @@ class Bench:
     def trip(self, arm):
         """Median and p99 of a round trip in us, and how many updates were answered in a second."""
         what, rate = self.trips[arm]
-        with self.relay(what) as (_, guest, uplink, control), Updates(control, rate) as updates:
-            echo = self.run("echo", uplink)
-            ping = self.run("ping", guest, PINGS, stdout=subprocess.PIPE)
-            told = ping.communicate()[0].split()
+        with self.relay(what) as (_, guest, uplink, control), Updates(control, rate) as updates, self.run("echo", uplink), \
+                self.run("ping", guest, PINGS, stdout=subprocess.PIPE) as ping:
+            told = ping.communicate(timeout=PATIENCE)[0].split()
             done = updates.in_a_second()
-            echo.terminate()
-            echo.wait()
         return (*map(float, told), done)
 
 
@@ -116,19 +112,27 @@ class Updates:
 
 
 def costs_table(values):
-    lines = []
+    """With the ratios for the picture."""
+    lines, compared = [], {}
     for length in LENGTHS:
-        bare = [one[0] for one in values["bare, many at once", length]]
+        bare = [one[0] for one in values.get(("bare, many at once", length), [])]
+        beside = compared[f"datagrams, {length} octets: ns a frame, times the bare relay of many"] = {}
         for (arm, octets), found in values.items():
             if octets == length:
                 costs = [one[0] for one in found]
-                lines.append([str(length), arm, spread(costs, 0), spread(ratios(costs, bare), 2), f"{statistics.median(one[1] for one in found):,.0f}"])
-    return table(["octets", "relay", "ns of the processor for a frame", "times the bare relay of many", "frames/s"], lines)
+                beside[arm] = ratios(costs, bare)
+                lines.append([str(length), arm, spread(costs, 0), told_ratios(beside[arm]), f"{statistics.median(one[1] for one in found):,.0f}"])
+    return compared, table(["octets", "relay", "ns of the processor for a frame", "times the bare relay of many", "frames/s"], lines)
 
 
 def trips_table(values):
+    """With the ratios for the picture."""
     lines = [[arm, spread([one[0] for one in found], 0), spread([one[1] for one in found], 0), f"{statistics.median(one[2] for one in found):.0f}"] for arm, found in values.items()]
-    return table(["relay", "round trip, us: half of them", "99 of 100", "updates answered in a second"], lines)
+    compared = {}
+    for index, what in enumerate(("half of the round trips", "99 of 100 round trips")):
+        bare = [one[index] for one in values.get("bare, one by one", [])]
+        compared[f"datagrams: {what}, times the bare relay"] = {arm: ratios([one[index] for one in found], bare) for arm, found in values.items()}
+    return compared, table(["relay", "round trip, us: half of them", "99 of 100", "updates answered in a second"], lines)
 
 
 def main(folder, rounds=ROUNDS, page=None):
@@ -136,12 +140,9 @@ def main(folder, rounds=ROUNDS, page=None):
         bench = Bench(pathlib.Path(place))
         trips = measure_rounds(bench.trips, int(rounds), bench.trip)
         costs = measure_rounds([(arm, length) for length in LENGTHS for arm in bench.relays], int(rounds), lambda arm: bench.carried(*arm))
-    told = costs_table(costs), trips_table(trips)
-    print(*told, sep="\n\n")
-    if page:
-        put_into(page, "datagrams", told[0])
-        put_into(page, "round trips", told[1])
-    keep(pathlib.Path(folder), "datagrams", {"carried": [[*arm, found] for arm, found in costs.items()], "round trips": trips})
+    (compared, told), (trips_compared, trips_told) = costs_table(costs), trips_table(trips)
+    publish(page, {"datagrams": told, "round trips": trips_told})
+    keep(folder, "datagrams", {"carried": [[*arm, found] for arm, found in costs.items()], "round trips": trips}, compared | trips_compared)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
     tests/bench/guards.py FOLDER [ROUNDS [PAGE]]    leaves guards.json there, and prints a table. PAGE, docs/relay.md: puts it there
 """
 
+import contextlib
 import pathlib
 import re
 import socket
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import time
 
-from bench_run import OPTIONS, SOFTNET, compiled, keep, policy_file, put_into, spread, table
+from bench_run import OPTIONS, SOFTNET, compiled, keep, lose, measure_rounds, policy_file, publish, spread, table
 
 ROUNDS, MANY, REST_SECONDS, IDLE_SECONDS, PATIENCE = 9, 200, 5, 2, 60
 
@@ -73,7 +74,11 @@ def frame_of(tool):
 
 
 def measure_one(frame, *options):
-    guard = Guard(frame, *options)
+    with contextlib.closing(Guard(frame, *options)) as guard:
+        return watch_one(guard)
+
+
+def watch_one(guard):
     found = {"start to the first frame, ms": guard.started_ms()}
     time.sleep(REST_SECONDS)        # it rests when a few seconds have passed without anything
     found["resident, KiB"] = number(guard.process.pid, "status", "VmRSS")
@@ -81,13 +86,17 @@ def measure_one(frame, *options):
     before = guard.sleeps()
     time.sleep(IDLE_SECONDS)
     found["wake-ups in a second, when idle"] = (guard.sleeps() - before) / IDLE_SECONDS
-    guard.close()
     return found
 
 
 def measure_many(frame, count):
     began = time.monotonic()
-    guards = [Guard(frame) for _ in range(count)]
+    with contextlib.ExitStack() as stack:
+        guards = [stack.enter_context(contextlib.closing(Guard(frame))) for _ in range(count)]
+        return watch_many(guards, began)
+
+
+def watch_many(guards, began):
     for guard in guards:
         guard.started_ms()
     found = {"all started, s": time.monotonic() - began}
@@ -96,26 +105,21 @@ def measure_many(frame, count):
     before = sum(guard.sleeps() for guard in guards)
     time.sleep(IDLE_SECONDS)
     found["wake-ups of all in a second"] = (sum(guard.sleeps() for guard in guards) - before) / IDLE_SECONDS
-    for guard in guards:
-        guard.close()
     return found
 
 
 def main(folder, rounds=ROUNDS, page=None):
     with tempfile.TemporaryDirectory() as place:
         frame, rules = frame_of(compiled(pathlib.Path(place), "datagram")), policy_file(pathlib.Path(place))
-        values = {"one guard": [], "one guard, 4096 rules": []}
-        for turn in range(int(rounds)):
-            values["one guard"].append(measure_one(frame))
-            values["one guard, 4096 rules"].append(measure_one(frame, "--policy", rules))
-            print(f"round {turn + 1} of {rounds}", file=sys.stderr, flush=True)
-        values[f"{MANY} guards"] = [measure_many(frame, MANY)]
+        arms = {"one guard": (), "one guard, 4096 rules": ("--policy", rules)}
+        values = measure_rounds(arms, int(rounds), lambda arm: measure_one(frame, *arms[arm]))
+        try:
+            values[f"{MANY} guards"] = [measure_many(frame, MANY)]
+        except Exception as error:      # as above
+            lose(f"{MANY} guards", error)
     lines = [[arm, what, spread([one[what] for one in found], 1)] for arm, found in values.items() for what in found[0]]
-    told = table(["guards", "what", "measured"], lines)
-    print(told)
-    if page:
-        put_into(page, "guards", told)
-    keep(pathlib.Path(folder), "guards", values)
+    publish(page, {"guards": table(["guards", "what", "measured"], lines)})
+    keep(folder, "guards", values, {})
 
 
 if __name__ == "__main__":

@@ -6,13 +6,14 @@
  *     stream send PATH OCTETS SECONDS    frames of that length, 64 to a write
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 #include "frame.h"
 
-enum { BUFFER = 256 << 10, LONGEST = 65540, AT_ONCE = 64, PREFIX = 4, ROOM = 1 << 20 };
+enum { BUFFER = 256 << 10, LONGEST = 65540, AT_ONCE = 64, PREFIX = 4, ROOM = 1 << 20, TRIES = 200, PAUSE_US = 10000 };
 
 static uint8_t buffer[BUFFER + LONGEST];
 
@@ -49,9 +50,12 @@ static int take_client(const char *path)
 static int connect_to(const char *path)
 {
 	struct sockaddr_un a = address_of(path);
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	if (connect(fd, (const struct sockaddr *)&a, sizeof a) != 0)
-		fail(path);
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0), left = TRIES;
+	while (connect(fd, (const struct sockaddr *)&a, sizeof a) != 0) {
+		if (errno != ECONNREFUSED || left-- == 0) /* the path is there before anybody listens */
+			fail(path);
+		usleep(PAUSE_US);
+	}
 	return with_room(fd);
 }
 

@@ -12,11 +12,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
-from bench_run import OPTIONS, SOFTNET, compiled, keep, measure_rounds, policy_file, put_into, ratios, settled_ns, spent_ns, spread, table
+from bench_run import OPTIONS, SOFTNET, compiled, keep, measure_rounds, policy_file, publish, ratios, running, settled_ns, spent_ns, spread, table, told_ratios, \
+    wait_for_path
 
-SECONDS, ROUNDS = 1, 9
+SECONDS, ROUNDS, PATIENCE = 1, 9, 30
 LENGTHS = 64, 1514
 
 
@@ -37,36 +37,35 @@ class Bench:
         guest, uplink = self.place / "guest", self.place / "uplink"
         for path in guest, uplink:
             path.unlink(missing_ok=True)
-        with subprocess.Popen([self.tool, "sink", uplink], stdout=subprocess.PIPE, text=True) as sink:
+        with running([self.tool, "sink", uplink], stdout=subprocess.PIPE, text=True) as sink:
             sink.stdout.readline()
-            with subprocess.Popen(self.relay(arm, guest, uplink), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as relay:
-                while not guest.exists():
-                    time.sleep(0.01)
+            with running(self.relay(arm, guest, uplink), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as relay:
+                wait_for_path(guest, relay)
                 before = spent_ns(relay.pid)
-                subprocess.run([self.tool, "send", guest, str(length), str(SECONDS)], check=True)
+                subprocess.run([self.tool, "send", guest, str(length), str(SECONDS)], check=True, timeout=PATIENCE)
                 after = settled_ns(relay.pid)
-                relay.terminate()
             frames = int(sink.stdout.readline()) / (4 + length)
         return (after - before) / frames, frames / SECONDS
 
 
 def told_of(values):
-    lines = []
+    """A table, and the ratios for the picture."""
+    lines, compared = [], {f"streams, {length} octets: ns a frame, times the bare relay": {} for length in LENGTHS}
     for (arm, length), found in values.items():
-        costs, bare = ([one[0] for one in all_of] for all_of in (found, values["bare relay", length]))
-        lines.append([str(length), arm, spread(costs, 0), spread(ratios(costs, bare), 2), f"{statistics.median(one[1] for one in found):,.0f}"])
-    return table(["octets", "relay", "ns of the processor for a frame", "times the bare relay", "frames/s"], lines)
+        costs, bare = ([one[0] for one in all_of] for all_of in (found, values.get(("bare relay", length), [])))
+        beside = ratios(costs, bare)
+        compared[f"streams, {length} octets: ns a frame, times the bare relay"][arm] = beside
+        lines.append([str(length), arm, spread(costs, 0), told_ratios(beside), f"{statistics.median(one[1] for one in found):,.0f}"])
+    return table(["octets", "relay", "ns of the processor for a frame", "times the bare relay", "frames/s"], lines), compared
 
 
 def main(folder, rounds=ROUNDS, page=None):
     with tempfile.TemporaryDirectory() as place:
         bench = Bench(pathlib.Path(place))
         values = measure_rounds([(arm, length) for length in LENGTHS for arm in bench.arms], int(rounds), lambda arm: bench.measure(*arm))
-    told = told_of(values)
-    print(told)
-    if page:
-        put_into(page, "streams", told)
-    keep(pathlib.Path(folder), "stream", [[*arm, found] for arm, found in values.items()])
+    told, compared = told_of(values)
+    publish(page, {"streams": told})
+    keep(folder, "stream", [[*arm, found] for arm, found in values.items()], compared)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ through the NAT of slirp and passt, with and without softnet. In namespaces of i
     guest eth0 (a tap) -- relay -- tap in br0 -- gateway eth0 192.168.77.1
     guest eth0 (a tap) -- slirp4netns, pasta, or a relay and passt or slirp -- 192.168.88.1 server 192.168.89.1
 
-    tests/bench/taps.py FOLDER [ROUNDS [PAGE]]    leaves taps.json and taps.svg there, and prints two tables. PAGE: puts them there
+    tests/bench/taps.py FOLDER [ROUNDS [PAGE]]    leaves taps.json and taps.svg there, and prints three tables. PAGE: puts them there
 """
 
 import pathlib
@@ -13,7 +13,7 @@ import shutil
 import sys
 import tempfile
 
-from bench_run import HERE, SOFTNET, compiled, keep, measure_rounds, put_into, spread, table
+from bench_run import HERE, SOFTNET, compiled, keep, lose, measure_rounds, publish, ratios, spread, table, told_ratios
 
 sys.path.insert(0, str(HERE.parent / "network"))
 import netns                # noqa: E402
@@ -23,7 +23,7 @@ SECONDS, ROUNDS, SHORT, LONG = 0.6, 9, 1500, 65520
 GATEWAY, HOST, NEXT, SERVER = "192.168.77.1", "192.168.88.2", "192.168.88.1", "192.168.89.1"
 PAIRS = {"bare": ("pair",), "bare with offload": ("whole",), "softnet without offload": ("--offload", "off"), "softnet": ()}
 NATS = "slirp4netns", "softnet over slirp", "pasta", "passt, bare relay", "softnet over passt"
-WAYS = "up", "down"
+WAYS, TRIPS = ("up", "down"), "trips"
 STALLED = 0.01         # Gbit/s
 MAC = "52:54:00:00:00:50"
 
@@ -64,7 +64,9 @@ class Pair:
 
 
 def measure(guest, tool, way):
-    """Gbit/s, and ns of the processor of all relaying processes for a KiB."""
+    """Gbit/s, and ns of the processor of all relaying processes for a KiB. Of round trips: us that half, and 99 of 100, took at most."""
+    if way == TRIPS:
+        return [int(word) / 1000 for word in guest.namespace.run(tool, way, guest.peer, SECONDS).split()]
     before = spent_ns(guest)
     octets = max(1, int(guest.namespace.run(tool, "tcp" if way == "up" else "down", guest.peer, SECONDS).split()[0]))
     return octets * 8e-9 / SECONDS, (spent_ns(guest) - before) / (octets / 1024)
@@ -134,45 +136,78 @@ def make_guests(network, tools):
     network.host.ip(f"route add default via {NEXT}")
     for namespace in gateway, server:
         network.start([tools["traffic"], "serve"], namespace, name=f"serve-{namespace.name}").wait_line("serving")
-    guests = {arm: Pair(network, tools, arm, number) for number, arm in enumerate(PAIRS)}
-    installed = [arm for arm in NATS if arm == "softnet over slirp" or shutil.which("passt" if "passt" in arm else arm)]
-    wanted = [(arm, mtu) for mtu in (SHORT, LONG) for arm in installed if mtu == SHORT or "slirp" in arm]
-    for number, (arm, mtu) in enumerate(wanted):
-        guests[arm, mtu] = Nat(network, tools, arm, mtu, number)
-    return guests
+    wanted = {arm: lambda arm=arm, number=number: Pair(network, tools, arm, number) for number, arm in enumerate(PAIRS)}
+    for number, (arm, mtu) in enumerate((arm, mtu) for mtu in (SHORT, LONG) for arm in NATS if mtu == SHORT or "slirp" in arm):
+        wanted[arm, mtu] = lambda arm=arm, mtu=mtu, number=number: Nat(network, tools, arm, mtu, number)
+    return {arm: guest for arm, make in wanted.items() if (guest := made(arm, make))}
+
+
+def made(arm, make):
+    """None: it is not installed, or did not come up."""
+    needs = "passt" if "passt" in arm[0] else arm[0]
+    if isinstance(arm, tuple) and "softnet over slirp" not in arm and not shutil.which(needs):
+        return lose(arm, f"{needs} is not installed")
+    try:
+        return make()
+    except Exception as error:          # the other arms are worth having
+        return lose(arm, error)
 
 
 def beside(values, others):
-    """Ratios of the rounds in which neither connection stood still."""
-    pairs = [(one, other) for one, other in zip(values, others) if min(one[0], other[0]) > STALLED]
-    return [spread([one[index] / other[index] for one, other in pairs], 2) if pairs else "-" for index in (0, 1)]
+    """Ratios of the rounds in which neither connection stood still: of Gbit/s, and of ns."""
+    pairs = [(one, other) for one, other in zip(values, others or []) if min(one[0], other[0]) > STALLED]
+    return [[one[index] / other[index] for one, other in pairs] for index in (0, 1)]
+
+
+def bare_of(arm):
+    return "bare" if "without" in arm or arm == "bare" else "bare with offload"
 
 
 def pairs_table(values):
-    lines = []
+    lines, compared = [], {}
     for way in WAYS:
+        rates_beside, costs_beside = (compared.setdefault(f"taps, {way}: {what}, times the bare relay of its kind", {}) for what in ("Gbit/s", "ns a KiB"))
         for arm in PAIRS:
+            if (arm, way) not in values:
+                continue
             rates, costs = ([one[index] for one in values[arm, way]] for index in (0, 1))
-            bare = "bare" if "without" in arm or arm == "bare" else "bare with offload"
-            lines.append([way, arm, spread(rates, 2), spread(costs, 0), bare, *beside(values[arm, way], values[bare, way])])
-    return table(["way", "relay", "Gbit/s", "ns of the processor for a KiB", "beside", "Gbit/s, times that", "ns, times that"], lines)
+            bare = bare_of(arm)
+            rates_beside[arm], costs_beside[arm] = found = beside(values[arm, way], values.get((bare, way)))
+            lines.append([way, arm, spread(rates, 2), spread(costs, 0), bare, *map(told_ratios, found)])
+    return compared, table(["way", "relay", "Gbit/s", "ns of the processor for a KiB", "beside", "Gbit/s, times that", "ns, times that"], lines)
+
+
+def trips_table(values):
+    lines, compared = [], {}
+    for arm in PAIRS:
+        if (arm, TRIPS) not in values:
+            continue
+        cells = []
+        for index, what in enumerate(("half of the round trips", "99 of 100 round trips")):
+            found = [one[index] for one in values[arm, TRIPS]]
+            others = [one[index] for one in values.get((bare_of(arm), TRIPS), [])]
+            compared.setdefault(f"taps: {what}, times the bare relay of its kind", {})[arm] = ratios(found, others)
+            cells += [spread(found, 0), told_ratios(ratios(found, others))]
+        lines.append([arm, *cells])
+    return compared, table(["relay", "round trip, us: half of them", "times the bare relay of its kind", "99 of 100", "times that"], lines)
 
 
 def nats_table(values):
-    lines = []
+    lines, compared = [], {}
     for mtu in SHORT, LONG:
         for way in WAYS:
+            rates, costs = (compared.setdefault(f"NAT, MTU {mtu}, {way}: {what}, times slirp4netns", {}) for what in ("Gbit/s", "ns a KiB"))
             for (arm, its_way), found in values.items():
                 if not isinstance(arm, tuple) or arm[1] != mtu or its_way != way:
                     continue
                 moved = [one for one in found if one[0] > STALLED]
                 if not moved:
-                    lines.append([str(mtu), way, arm[0], "stood still", "-", "-"])
+                    lines.append([str(mtu), way, arm[0], "stood still", "-", "-", "-"])
                     continue
-                peer = values.get((("slirp4netns", mtu), way))
-                lines.append([str(mtu), way, arm[0], spread([one[0] for one in found], 2), beside(found, peer)[0] if peer else "-",
-                              spread([one[1] for one in moved], 0)])
-    return table(["MTU", "way", "NAT", "Gbit/s", "times slirp4netns", "ns of the processor for a KiB"], lines)
+                rates[arm[0]], costs[arm[0]] = both = beside(found, values.get((("slirp4netns", mtu), way)))
+                lines.append([str(mtu), way, arm[0], spread([one[0] for one in found], 2), told_ratios(both[0]), spread([one[1] for one in moved], 0),
+                              told_ratios(both[1])])
+    return compared, table(["MTU", "way", "NAT", "Gbit/s", "times slirp4netns", "ns of the processor for a KiB", "times slirp4netns"], lines)
 
 
 def main(folder, rounds=ROUNDS, page=None):
@@ -180,13 +215,11 @@ def main(folder, rounds=ROUNDS, page=None):
         pathlib.Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
         tools = {name: compiled(pathlib.Path(place), name) for name in ("taps", "traffic")}
         guests = make_guests(network, tools)
-        values = measure_rounds([(arm, way) for arm in guests for way in WAYS], int(rounds), lambda one: measure(guests[one[0]], tools["traffic"], one[1]))
-    keep(pathlib.Path(folder), "taps", [[*arm, found] for arm, found in values.items()])
-    told = pairs_table(values), nats_table(values)
-    print(*told, sep="\n\n")
-    if page:
-        put_into(page, "taps", told[0])
-        put_into(page, "nats", told[1])
+        arms = [(arm, way) for arm in guests for way in (*WAYS, TRIPS) if way != TRIPS or arm in PAIRS]
+        values = measure_rounds(arms, int(rounds), lambda one: measure(guests[one[0]], tools["traffic"], one[1]))
+    (pairs, pairs_told), (trips, trips_told), (nats, nats_told) = pairs_table(values), trips_table(values), nats_table(values)
+    publish(page, {"taps": pairs_told, "tap trips": trips_told, "nats": nats_told})
+    keep(folder, "taps", [[*arm, found] for arm, found in values.items()], pairs | trips | nats)
 
 
 if __name__ == "__main__":
