@@ -1,8 +1,7 @@
 /*
  * The guard in the kernel: the judge, then the tables, as guard.c does it in user space, at the ingress (from the guest) and
  * the egress (to the guest) of a port that somebody else made. They are loaded once for all guards of a host. Which one a frame
- * belongs to says the slot that a program of the port's own (port/kernel/kernel_making.c) has left beside the frame; without
- * one, or before its process has opened it, nothing passes.
+ * belongs to says the table of ports; where a port is not in it, or its process has not opened it yet, nothing passes.
  *
  * What the snooper must decide goes to the process through a ring, and does not pass. The process gives it back through a
  * socket of its own, which is known by its cookie: towards the guest it then passes; from the guest it is turned round
@@ -57,18 +56,24 @@ struct {
 	__array(values, struct ring_map);
 } softnet_ring SEC(".maps");
 
-/*
- * Whose the slots are: the number of a map that lives as long as the process that makes the guard, or the program at the port.
- * 0: nobody's. Only processes read and write this, by compare-and-swap: two that see the same slot without an owner do not
- * both get it.
- */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, SLOTS_MAX);
 	__type(key, uint32_t);
-	__type(value, uint64_t);
-} softnet_claims SEC(".maps");
+	__type(value, struct guard_place);
+} softnet_places SEC(".maps");
+
+/*
+ * By slot, too: its port. The kernel itself takes that out when the port vanishes or leaves its network namespace, and so every
+ * process of the host can see that the slot is free. No program reads it, and nothing is sent by it.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_DEVMAP);
+	__uint(max_entries, SLOTS_MAX);
+	__type(key, uint32_t);
+	__type(value, uint32_t);
+} softnet_alive SEC(".maps");
 
 /* Of the frame that this processor is busy with, for which a stack of 512 octets has no room. */
 struct {
@@ -83,10 +88,32 @@ const volatile struct guard_constants softnet_constants = { 0, 0 };
 
 enum { NEXT = -1, SHOT = 2 }; /* TC_ACT_UNSPEC, or TCX_NEXT: whatever else stands at the port has its say; TC_ACT_SHOT */
 
-/* Those of the slot, or NULL where nothing may pass. */
+/* Where ports have met in one place. */
+SUBPROGRAM uint32_t probe_on(uint64_t cookie, uint32_t interface)
+{
+	for (uint32_t probe = 1; probe < PROBES_MAX; probe++) {
+		uint32_t slot = probed_slot(cookie, interface, probe);
+		const struct guard_place *place = bpf_map_lookup_elem(&softnet_places, &slot);
+		if (place && is_place_of(place, cookie, interface))
+			return slot;
+	}
+	return 0;
+}
+
+/* 0: it is nobody's. */
+INLINE uint32_t find_slot(struct __sk_buff *skb)
+{
+	uint64_t cookie = namespace_of(skb, softnet_constants.may_look != 0);
+	uint32_t slot = probed_slot(cookie, skb->ifindex, 0);
+	const struct guard_place *place = bpf_map_lookup_elem(&softnet_places, &slot);
+	return place && is_place_of(place, cookie, skb->ifindex) ? slot : probe_on(cookie, skb->ifindex);
+}
+
+/* Those of the port, or NULL where nothing may pass. The slot stands beside the frame as long as the programs have it. */
 INLINE struct kernel_memory *find_memory(struct __sk_buff *skb)
 {
-	uint32_t slot = skb->cb[0], zero = 0;
+	uint32_t slot = find_slot(skb), zero = 0;
+	skb->cb[0] = slot;
 	void *memories = bpf_map_lookup_elem(&softnet_memory, &slot);
 	struct kernel_memory *memory = memories ? bpf_map_lookup_elem(memories, &zero) : NULL;
 	return memory && memory->is_open ? memory : NULL;

@@ -10,7 +10,8 @@
 #include "core/judge/state.h"
 
 enum {
-	SLOTS_MAX = 4096,       /* guards on a host; slot 0 is nobody's */
+	SLOTS_MAX = 8192,       /* of guards on a host; slot 0 is nobody's */
+	PROBES_MAX = 16,        /* slots that a port may have */
 	CONFIG_COPIES = 2,
 	STATE_COPIES = 8,
 	STAMPS_MAX = 128,        /* of bindings of both families, by the judge's index */
@@ -28,6 +29,28 @@ struct guard_constants {
 	uint64_t build;    /* what was built, so that the next guard finds its own version */
 	uint64_t may_look; /* they may look at the kernel's own structs (Linux 6.2) */
 };
+
+/*
+ * By slot: which port has it, and whose it is. Only processes write this, under a lock, which is the claim of slot 0. The
+ * same in all versions.
+ */
+struct guard_place {
+	uint64_t claim;     /* the number of a map that lives as long as the process that makes the guard; 0: it is free */
+	uint64_t cookie;    /* of the port's network namespace, a number that the kernel gives once; 0: of no port */
+	uint32_t interface; /* its number there */
+	uint32_t reserved;
+};
+
+/* Where to look for a port's slot, one after the other. Neighbors by number do not meet. */
+INLINE uint32_t probed_slot(uint64_t cookie, uint32_t interface, uint32_t probe)
+{
+	return ((uint32_t)cookie * 0x9e3779b1 + interface + probe) % SLOTS_MAX;
+}
+
+INLINE bool is_place_of(const struct guard_place *place, uint64_t cookie, uint32_t interface)
+{
+	return place->cookie == cookie && place->interface == interface;
+}
 
 /* First in the memory, and the same in all versions. */
 struct guard_head {

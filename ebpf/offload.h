@@ -4,8 +4,8 @@
  * written wherever it likes, after the frame was judged.
  */
 #pragma once
-#include <bpf/bpf_core_read.h>
 #include "core/judge/flow_facts.h"
+#include "ebpf/kernel_frame.h"
 
 /* Each part of a frame that will be cut has its headers again. */
 PART uint32_t longest_part(const struct frame *frame, uint32_t payload)
@@ -18,13 +18,6 @@ PART uint32_t longest_part(const struct frame *frame, uint32_t payload)
 	uint32_t header = t.protocol == PROTOCOL_TCP ? (read_u8(&r) >> 4) * 4u : 8;
 	return r.ok ? t.at + header + payload : frame->length;
 }
-
-/* As the kernel has it; where its fields are is asked when the program is loaded. */
-struct sk_buff {
-	unsigned char *head, *data;
-	uint16_t csum_start, csum_offset;
-	uint8_t ip_summed : 2;
-} __attribute__((preserve_access_index));
 
 enum { CHECKSUM_IS_PARTIAL = 3 };
 
@@ -51,9 +44,6 @@ INLINE uint64_t place_of(uint64_t head, uint64_t data, uint64_t start, uint64_t 
 {
 	return start + offset - (data - head);
 }
-
-/* Linux 6.2 and newer let a program look at the frame as the kernel has it. Before, each field costs a call. */
-extern void *bpf_cast_to_kern_ctx(void *skb) __ksym __weak;
 
 INLINE bool is_checksum_partial(struct __sk_buff *handle)
 {

@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include "port/linux/rtnetlink.h"
 
-enum { TCX_INGRESS = 46, TCX_EGRESS = 47, BEFORE = 1 << 3, AFTER = 1 << 4 };
+enum { TCX_INGRESS = 46, TCX_EGRESS = 47, REPLACE = 1 << 2, BEFORE = 1 << 3, AFTER = 1 << 4 };
 
 /* union bpf_attr as Linux 6.6 has it, for BPF_PROG_ATTACH, BPF_PROG_DETACH and BPF_PROG_QUERY. */
 struct tcx_change {
@@ -52,25 +52,22 @@ static bool has_tcx(unsigned interface)
 	return tcx_programs(interface, FROM_GUEST, ids) != -EINVAL;
 }
 
-/* The judge first, at its end of the row; then the slot's program right before it. */
-static int tcx_attach(unsigned interface, enum direction direction, enum hook_place place, int program_fd)
+static int tcx_attach(unsigned interface, enum direction direction, int program_fd)
 {
 	struct tcx_change change = { .interface = interface,
 				     .program = (uint32_t)program_fd,
 				     .type = tcx_type(direction),
 				     .flags = direction == FROM_GUEST ? BEFORE : AFTER };
-	uint32_t ids[HOOK_PROGRAMS_MAX];
-	if (place == HOOK_SLOT && direction == TO_GUEST) {
-		int count = tcx_programs(interface, direction, ids);
-		int judge = count > 0 ? bpf_prog_get_fd_by_id(ids[count - 1]) : -1;
-		if (judge < 0)
-			return -ENOENT;
-		change.flags = BEFORE;
-		change.relative = (uint32_t)judge;
-		int error = ask_bpf(BPF_PROG_ATTACH, &change, sizeof change);
-		close(judge);
-		return error;
-	}
+	return ask_bpf(BPF_PROG_ATTACH, &change, sizeof change);
+}
+
+static int tcx_replace(unsigned interface, enum direction direction, int other_fd, int program_fd)
+{
+	struct tcx_change change = { .interface = interface,
+				     .program = (uint32_t)program_fd,
+				     .type = tcx_type(direction),
+				     .flags = REPLACE,
+				     .replaced = (uint32_t)other_fd };
 	return ask_bpf(BPF_PROG_ATTACH, &change, sizeof change);
 }
 
@@ -88,43 +85,41 @@ static struct bpf_tc_hook clsact_hook(unsigned interface, enum direction directi
 }
 
 /* A filter is found again by its priority and handle. */
-static struct bpf_tc_opts clsact_filter(enum direction direction, enum hook_place place)
+static struct bpf_tc_opts clsact_filter(enum direction direction)
 {
-	uint32_t first = direction == FROM_GUEST ? 1 : 0xc0f0;
-	return (struct bpf_tc_opts){ .sz = sizeof(struct bpf_tc_opts), .handle = 1, .priority = first + place };
+	return (struct bpf_tc_opts){ .sz = sizeof(struct bpf_tc_opts),
+				     .handle = 1,
+				     .priority = direction == FROM_GUEST ? 1 : 0xc0f0 };
 }
 
-static int clsact_attach(unsigned interface, enum direction direction, enum hook_place place, int program_fd)
+static int clsact_attach(unsigned interface, enum direction direction, int program_fd, uint32_t flags)
 {
 	struct bpf_tc_hook hook = clsact_hook(interface, direction);
-	struct bpf_tc_opts filter = clsact_filter(direction, place);
+	struct bpf_tc_opts filter = clsact_filter(direction);
 	int error = bpf_tc_hook_create(&hook);
 	if (error < 0 && error != -EEXIST)
 		return error;
 	filter.prog_fd = program_fd;
+	filter.flags = flags;
 	return bpf_tc_attach(&hook, &filter);
 }
 
-static int clsact_detach(unsigned interface, enum direction direction, enum hook_place place)
+static int clsact_detach(unsigned interface, enum direction direction)
 {
 	struct bpf_tc_hook hook = clsact_hook(interface, direction);
-	struct bpf_tc_opts filter = clsact_filter(direction, place);
+	struct bpf_tc_opts filter = clsact_filter(direction);
 	return bpf_tc_detach(&hook, &filter);
 }
 
 static int clsact_programs(unsigned interface, enum direction direction, uint32_t ids[HOOK_PROGRAMS_MAX])
 {
-	int count = 0;
-	for (int place = 0; place < HOOK_PLACES; place++) {
-		struct bpf_tc_hook hook = clsact_hook(interface, direction);
-		struct bpf_tc_opts filter = clsact_filter(direction, (enum hook_place)place);
-		int error = bpf_tc_query(&hook, &filter);
-		if (error == 0)
-			ids[count++] = filter.prog_id;
-		else if (error != -ENOENT && error != -EINVAL) /* EINVAL: there is no clsact */
-			return error;
-	}
-	return count;
+	struct bpf_tc_hook hook = clsact_hook(interface, direction);
+	struct bpf_tc_opts filter = clsact_filter(direction);
+	int error = bpf_tc_query(&hook, &filter);
+	if (error == -ENOENT || error == -EINVAL) /* EINVAL: there is no clsact */
+		return 0;
+	ids[0] = filter.prog_id;
+	return error < 0 ? error : 1;
 }
 
 static bool note_filter(void *context, const struct nlmsghdr *message)
@@ -156,16 +151,21 @@ void hook_clear(unsigned interface)
 	bpf_tc_hook_destroy(&hook);
 }
 
-int hook_attach(unsigned interface, enum direction direction, enum hook_place place, int program_fd)
+int hook_attach(unsigned interface, enum direction direction, int program_fd)
 {
-	return has_tcx(interface) ? tcx_attach(interface, direction, place, program_fd)
-				  : clsact_attach(interface, direction, place, program_fd);
+	return has_tcx(interface) ? tcx_attach(interface, direction, program_fd)
+				  : clsact_attach(interface, direction, program_fd, 0);
 }
 
-int hook_detach(unsigned interface, enum direction direction, enum hook_place place, int program_fd)
+int hook_replace(unsigned interface, enum direction direction, int other_fd, int program_fd)
 {
-	return has_tcx(interface) ? tcx_detach(interface, direction, program_fd)
-				  : clsact_detach(interface, direction, place);
+	return has_tcx(interface) ? tcx_replace(interface, direction, other_fd, program_fd)
+				  : clsact_attach(interface, direction, program_fd, BPF_TC_F_REPLACE);
+}
+
+int hook_detach(unsigned interface, enum direction direction, int program_fd)
+{
+	return has_tcx(interface) ? tcx_detach(interface, direction, program_fd) : clsact_detach(interface, direction);
 }
 
 int hook_programs(unsigned interface, enum direction direction, uint32_t ids[HOOK_PROGRAMS_MAX])

@@ -8,13 +8,13 @@
 #include <stdint.h>
 #include "core/wire/verdict.h"
 
-/* In the order in which they run. From the guest they come before all others, to the guest behind them. */
-enum hook_place { HOOK_SLOT, HOOK_JUDGE, HOOK_PLACES };
-
 enum { HOOK_PROGRAMS_MAX = 64 };
 
-int hook_attach(unsigned interface, enum direction, enum hook_place, int program_fd);
-int hook_detach(unsigned interface, enum direction, enum hook_place, int program_fd);
+/* From the guest it comes before all others, to the guest behind them. */
+int hook_attach(unsigned interface, enum direction, int program_fd);
+/* In the place of another, which stands there. No frame comes between them. */
+int hook_replace(unsigned interface, enum direction, int other_fd, int program_fd);
+int hook_detach(unsigned interface, enum direction, int program_fd);
 /* clsact goes, too, if nobody else has anything there. */
 void hook_clear(unsigned interface);
 /* Ids of the programs that stand there, in their order: how many, or an error. */

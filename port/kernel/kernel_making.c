@@ -1,4 +1,4 @@
-/* Making a guard: its maps, its slot, its programs at the port. All of this needs privileges, and happens once. */
+/* Making a guard: its maps, their places in the tables, the programs at the port. All of this needs privileges, and happens once. */
 #include "port/kernel/kernel_making.h"
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -16,8 +16,7 @@
 #include "ebpf/object.h"
 #include "port/io.h"
 
-const char slot_name[] = "softnet_slot", memory_name[] = "guard_memory", config_name[] = "guard_config",
-	   ring_name[] = "guard_ring", life_name[] = "guard_life";
+enum { SO_COOKIE_OF_NAMESPACE = 71 }; /* Linux 5.14; older headers lack it */
 
 bool refuse_kernel(struct making *m, const char *what)
 {
@@ -30,21 +29,24 @@ bool refuse_kernel(struct making *m, const char *what)
 	return false;
 }
 
-bool find_interface(struct kernel_guard *guard, const char *interface, struct error *error)
+bool find_interface(struct kernel_guard *guard, const char *interface, struct making *m)
 {
 	struct ifreq request = { 0 };
+	socklen_t octets = sizeof m->port.cookie;
 	copy_text(guard->interface, sizeof guard->interface, interface);
 	copy_text(request.ifr_name, sizeof request.ifr_name, interface);
 	guard->index = strlen(interface) < IFNAMSIZ ? if_nametoindex(interface) : 0;
+	m->port.interface = guard->index;
 	if (guard->index == 0)
-		return report_failure(error, "there is no interface \"%.40s\" in this network namespace", interface);
+		return report_failure(m->error, "there is no interface \"%.40s\" in this network namespace", interface);
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	bool is_asked = fd >= 0 && ioctl(fd, SIOCGIFHWADDR, &request) == 0;
+	bool is_known = fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_COOKIE_OF_NAMESPACE, &m->port.cookie, &octets) == 0;
 	if (fd >= 0)
 		close(fd);
 	if (!is_asked || request.ifr_hwaddr.sa_family != ARPHRD_ETHER)
-		return report_failure(error, "\"%s\" is no Ethernet interface", interface);
-	return true;
+		return report_failure(m->error, "\"%s\" is no Ethernet interface", interface);
+	return is_known || refuse_kernel(m, "tell network namespaces apart");
 }
 
 static size_t page_round(size_t octets)
@@ -56,13 +58,14 @@ static size_t page_round(size_t octets)
 bool map_memory(struct kernel_guard *guard, struct making *m)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	void *memory =
-	    mmap(NULL, page_round(sizeof(struct kernel_memory)), PROT_READ | PROT_WRITE, MAP_SHARED, m->memory, 0);
+	void *memory = mmap(NULL, page_round(sizeof(struct kernel_memory)), PROT_READ | PROT_WRITE, MAP_SHARED,
+			    m->map[GUARD_MEMORY], 0);
 	void *configs = mmap(NULL, page_round(CONFIG_COPIES * sizeof(struct config)), PROT_READ | PROT_WRITE,
-			     MAP_SHARED, m->config, 0);
-	void *read = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, m->ring, 0);
+			     MAP_SHARED, m->map[GUARD_CONFIG], 0);
+	void *read = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, m->map[GUARD_RING], 0);
 	/* The producer's page, then the octets, twice in a row, so that no record is cut. */
-	void *written = mmap(NULL, page + 2 * (size_t)NEWS_OCTETS, PROT_READ, MAP_SHARED, m->ring, (off_t)page);
+	void *written =
+	    mmap(NULL, page + 2 * (size_t)NEWS_OCTETS, PROT_READ, MAP_SHARED, m->map[GUARD_RING], (off_t)page);
 	if (memory == MAP_FAILED || configs == MAP_FAILED || read == MAP_FAILED || written == MAP_FAILED)
 		return refuse_kernel(m, "map the guard's memory");
 	guard->memory = memory;
@@ -70,19 +73,20 @@ bool map_memory(struct kernel_guard *guard, struct making *m)
 	guard->ring_read = read;
 	guard->ring_written = written;
 	guard->ring_octets = (const uint8_t *)written + page;
-	guard->ring = duplicate_above_2(m->ring);
+	guard->ring = duplicate_above_2(m->map[GUARD_RING]);
 	return guard->ring >= 0 || refuse_kernel(m, "keep the guard's ring");
 }
 
 static bool make_maps(struct making *m)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, mapped, .map_flags = BPF_F_MMAPABLE);
-	m->memory =
-	    bpf_map_create(BPF_MAP_TYPE_ARRAY, memory_name, sizeof(uint32_t), sizeof(struct kernel_memory), 1, &mapped);
-	m->config = bpf_map_create(BPF_MAP_TYPE_ARRAY, config_name, sizeof(uint32_t), sizeof(struct config),
-				   CONFIG_COPIES, &mapped);
-	m->ring = bpf_map_create(BPF_MAP_TYPE_RINGBUF, ring_name, 0, 0, NEWS_OCTETS, NULL);
-	return (m->memory >= 0 && m->config >= 0 && m->ring >= 0) || refuse_kernel(m, "make the guard's maps");
+	m->map[GUARD_MEMORY] = bpf_map_create(BPF_MAP_TYPE_ARRAY, "guard_memory", sizeof(uint32_t),
+					      sizeof(struct kernel_memory), 1, &mapped);
+	m->map[GUARD_CONFIG] = bpf_map_create(BPF_MAP_TYPE_ARRAY, "guard_config", sizeof(uint32_t),
+					      sizeof(struct config), CONFIG_COPIES, &mapped);
+	m->map[GUARD_RING] = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "guard_ring", 0, 0, NEWS_OCTETS, NULL);
+	return (m->map[GUARD_MEMORY] >= 0 && m->map[GUARD_CONFIG] >= 0 && m->map[GUARD_RING] >= 0) ||
+	       refuse_kernel(m, "make the guard's maps");
 }
 
 /* All of it zero but this; the programs empty the flows before they use them. */
@@ -99,69 +103,104 @@ static bool fill_memory(struct kernel_guard *guard, const struct making *m)
 	return true;
 }
 
-static int fill_slot(const struct making *m)
+/* Its process, if it has one, ends. */
+static void dismiss(const struct making *m, uint32_t slot)
 {
-	bool is_filled = bpf_map_update_elem(m->programs.memories, &m->slot, &m->memory, BPF_ANY) == 0 &&
-			 bpf_map_update_elem(m->programs.configs, &m->slot, &m->config, BPF_ANY) == 0 &&
-			 bpf_map_update_elem(m->programs.rings, &m->slot, &m->ring, BPF_ANY) == 0;
-	return is_filled ? 0 : errno;
-}
-
-struct filling {
-	const struct making *making;
-	int error;
-};
-
-static void *fill_beside(void *context)
-{
-	struct filling *filling = context;
-	filling->error = fill_slot(filling->making);
-	return NULL;
+	uint32_t number;
+	int fd = bpf_map_lookup_elem(m->programs.table[GUARD_MEMORY], &slot, &number) == 0 ? bpf_map_get_fd_by_id(number)
+											   : -1;
+	struct guard_head *head = mmap(NULL, sizeof *head, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (fd >= 0)
+		close(fd);
+	if (head == MAP_FAILED)
+		return;
+	__atomic_store_n(&head->owner, 0, __ATOMIC_RELEASE);
+	munmap(head, sizeof *head);
 }
 
 /*
- * The port's own program: it leaves the slot beside the frame, for the judge behind it. The maps are bound to it, so that they
- * are found by the port, and by nothing else.
+ * Behind each change of such a table, and behind each program that comes to stand at a port, the kernel waits until no program
+ * runs that has begun before, 10 ms or so. Those that wait at the same time wait once. Until the guard is opened it does
+ * not matter what comes first.
  */
-static bool load_slot_program(struct making *m)
+struct filling {
+	const struct making *making;
+	enum guard_map table;
+	int error;
+	pthread_t thread;
+	bool is_beside;
+};
+
+static void *fill(void *context)
 {
-	struct bpf_insn code[] = {
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_2, .imm = (int32_t)m->slot },
-		{ .code = BPF_STX | BPF_MEM | BPF_W,
-		  .dst_reg = BPF_REG_1,
-		  .src_reg = BPF_REG_2,
-		  .off = offsetof(struct __sk_buff, cb) },
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = -1 }, /* the next program */
-		{ .code = BPF_JMP | BPF_EXIT },
-	};
-	m->slot_program =
-	    bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, slot_name, "Dual BSD/GPL", code, sizeof code / sizeof *code, NULL);
-	if (m->slot_program < 0)
-		return refuse_kernel(m, "load the port's program");
-	bool is_bound = bpf_prog_bind_map(m->slot_program, m->memory, NULL) == 0 &&
-			bpf_prog_bind_map(m->slot_program, m->config, NULL) == 0 &&
-			bpf_prog_bind_map(m->slot_program, m->ring, NULL) == 0 &&
-			bpf_prog_bind_map(m->slot_program, m->life, NULL) == 0;
-	return is_bound || refuse_kernel(m, "bind the guard's maps to the port");
+	struct filling *filling = context;
+	const struct making *m = filling->making;
+	int table = m->programs.table[filling->table];
+	for (uint32_t slot = 1; slot < SLOTS_MAX; slot++)
+		if (is_abandoned(&m->places, slot))
+			bpf_map_delete_elem(table, &slot);
+	if (m->slot != 0 && bpf_map_update_elem(table, &m->slot, &m->map[filling->table], BPF_ANY) != 0)
+		filling->error = errno;
+	return NULL;
 }
 
+static void begin_filling(struct filling all[GUARD_MAPS], const struct making *m)
+{
+	for (uint32_t slot = 1; slot < SLOTS_MAX; slot++)
+		if (is_abandoned(&m->places, slot))
+			dismiss(m, slot);
+	for (int i = 0; i < GUARD_MAPS; i++) {
+		all[i] = (struct filling){ .making = m, .table = (enum guard_map)i };
+		all[i].is_beside = pthread_create(&all[i].thread, NULL, fill, &all[i]) == 0;
+	}
+}
+
+/* 0 or an errno. */
+static int end_filling(struct filling all[GUARD_MAPS], struct making *m)
+{
+	int error = 0;
+	for (int i = 0; i < GUARD_MAPS; i++) {
+		if (all[i].is_beside)
+			pthread_join(all[i].thread, NULL);
+		else
+			fill(&all[i]);
+		error = all[i].error != 0 ? all[i].error : error;
+	}
+	free_abandoned_places(&m->places);
+	return error;
+}
+
+void clear_abandoned(struct making *m)
+{
+	struct filling filling[GUARD_MAPS];
+	begin_filling(filling, m);
+	end_filling(filling, m);
+}
+
+/* Those that stood there before us stay: they let nothing pass. */
 static void take_down(unsigned interface, const struct making *m)
 {
-	for (int direction = 0; direction < DIRECTIONS; direction++) {
-		hook_detach(interface, (enum direction)direction, HOOK_SLOT, m->slot_program);
-		hook_detach(interface, (enum direction)direction, HOOK_JUDGE, m->programs.judge[direction]);
-	}
+	for (int direction = 0; direction < DIRECTIONS; direction++)
+		if (m->standing[direction] < 0)
+			hook_detach(interface, (enum direction)direction, m->programs.judge[direction]);
 	hook_clear(interface);
 }
 
-/* The judge first: without a slot it lets nothing pass. */
+static int put_up_one(unsigned interface, enum direction direction, const struct making *m)
+{
+	int standing = m->standing[direction], judge = m->programs.judge[direction];
+	if (standing < 0)
+		return hook_attach(interface, direction, judge);
+	return number_of_program(standing) == number_of_program(judge)
+		   ? 0
+		   : hook_replace(interface, direction, standing, judge);
+}
+
 static bool put_up(const struct kernel_guard *guard, struct making *m)
 {
-	int error = 0;
-	for (int place = HOOK_JUDGE; place >= HOOK_SLOT; place--)
-		for (int direction = 0; direction < DIRECTIONS && error >= 0; direction++)
-			error = hook_attach(guard->index, (enum direction)direction, (enum hook_place)place,
-					    place == HOOK_JUDGE ? m->programs.judge[direction] : m->slot_program);
+	int error = put_up_one(guard->index, FROM_GUEST, m);
+	if (error >= 0)
+		error = put_up_one(guard->index, TO_GUEST, m);
 	if (error >= 0)
 		return true;
 	take_down(guard->index, m);
@@ -169,45 +208,26 @@ static bool put_up(const struct kernel_guard *guard, struct making *m)
 	return refuse_kernel(m, "put the guard's programs up at the port");
 }
 
-/*
- * Behind each table that has a new entry, and behind each program that stands at a port, the kernel waits until no program
- * runs that has begun before, 10 ms or so. Two that wait at the same time wait once; and until the guard is opened it
- * does not matter what comes first.
- */
 static bool fill_and_put_up(const struct kernel_guard *guard, struct making *m)
 {
-	struct filling filling = { .making = m };
-	pthread_t thread;
-	bool is_beside = pthread_create(&thread, NULL, fill_beside, &filling) == 0;
-	bool is_up = load_slot_program(m) && put_up(guard, m);
-	if (is_beside)
-		pthread_join(thread, NULL);
-	else
-		fill_beside(&filling);
-	if (!is_up || filling.error == 0)
+	struct filling filling[GUARD_MAPS];
+	begin_filling(filling, m);
+	bool is_up = put_up(guard, m);
+	int error = end_filling(filling, m);
+	if (!is_up || error == 0)
 		return is_up;
 	take_down(guard->index, m);
-	errno = filling.error;
+	errno = error;
 	return refuse_kernel(m, "enter the guard in the kernel's tables");
-}
-
-/* Nothing is ever in it. Of all maps of a guard this one alone is in no table, so it goes with its last holder. */
-static bool claim_one(struct making *m)
-{
-	m->life = bpf_map_create(BPF_MAP_TYPE_ARRAY, life_name, sizeof(uint32_t), sizeof(uint32_t), 1, NULL);
-	if (m->life < 0)
-		return refuse_kernel(m, "make the guard's maps");
-	m->slot = claim_slot(&m->programs, m->life);
-	return m->slot != 0 || report_failure(m->error, "this host has %d guards in the kernel already", SLOTS_MAX - 1);
 }
 
 bool make_kernel_guard(struct kernel_guard *guard, struct making *m)
 {
-	if (!open_kernel_programs(&m->programs, m->error) || !claim_one(m))
-		return false;
-	bool is_made = make_maps(m) && map_memory(guard, m) &&
-		       (fill_memory(guard, m) || refuse_kernel(m, "get random numbers")) && fill_and_put_up(guard, m);
-	if (!is_made)
-		give_back_slot(&m->programs, m->slot, m->life);
-	return is_made;
+	if (make_maps(m) && map_memory(guard, m) && (fill_memory(guard, m) || refuse_kernel(m, "get random numbers")) &&
+	    fill_and_put_up(guard, m))
+		return true;
+	abandon_place(&m->places, m->slot);
+	m->slot = 0;
+	clear_abandoned(m);
+	return false;
 }

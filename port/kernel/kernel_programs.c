@@ -5,13 +5,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #include "ebpf/memory.h"
 #include "port/io.h"
 #include "ebpf/object.h"
 
 static const char *const judge_names[DIRECTIONS] = { "softnet_outward", "softnet_inward" };
+static const char *const table_names[GUARD_MAPS] = { "softnet_memory", "softnet_config", "softnet_ring" };
+static const char places_name[] = "softnet_places", alive_name[] = "softnet_alive";
 
 enum { MAPS_MAX = 64, RODATA_MAX = 4096 };
 
@@ -30,7 +31,8 @@ int open_program(uint32_t id, char name[16])
 	return fd;
 }
 
-int map_of_program(int program_fd, const char *name)
+/* A map by its name among those that a program uses: a descriptor, or -1. */
+static int map_of_program(int program_fd, const char *name)
 {
 	uint32_t ids[MAPS_MAX] = { 0 };
 	struct bpf_prog_info info = { .nr_map_ids = MAPS_MAX, .map_ids = (uint64_t)(uintptr_t)ids };
@@ -52,36 +54,55 @@ int map_of_program(int program_fd, const char *name)
 
 bool find_tables(struct kernel_programs *p)
 {
-	p->memories = map_of_program(p->judge[FROM_GUEST], "softnet_memory");
-	p->configs = map_of_program(p->judge[FROM_GUEST], "softnet_config");
-	p->rings = map_of_program(p->judge[FROM_GUEST], "softnet_ring");
-	p->claims = map_of_program(p->judge[FROM_GUEST], "softnet_claims");
-	return p->memories >= 0 && p->configs >= 0 && p->rings >= 0 && p->claims >= 0;
+	bool is_whole = true;
+	for (int i = 0; i < GUARD_MAPS; i++)
+		is_whole = (p->table[i] = map_of_program(p->judge[FROM_GUEST], table_names[i])) >= 0 && is_whole;
+	p->places = map_of_program(p->judge[FROM_GUEST], places_name);
+	p->alive = map_of_program(p->judge[FROM_GUEST], alive_name);
+	return is_whole && p->places >= 0 && p->alive >= 0;
 }
 
-static void forget(struct kernel_programs *p)
+void forget_kernel_programs(struct kernel_programs *p)
 {
-	*p = (struct kernel_programs){ { -1, -1 }, -1, -1, -1, -1 };
+	*p = (struct kernel_programs){ { -1, -1 }, { -1, -1, -1 }, -1, -1 };
 }
 
 void close_kernel_programs(struct kernel_programs *p)
 {
-	int fds[] = { p->judge[FROM_GUEST], p->judge[TO_GUEST], p->memories, p->configs, p->rings, p->claims };
+	const int fds[] = { p->judge[FROM_GUEST],
+			    p->judge[TO_GUEST],
+			    p->table[GUARD_MEMORY],
+			    p->table[GUARD_CONFIG],
+			    p->table[GUARD_RING],
+			    p->places,
+			    p->alive };
 	for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
-	forget(p);
+	forget_kernel_programs(p);
 }
 
-static uint32_t map_id(int fd)
+uint32_t number_of_map(int fd)
 {
 	struct bpf_map_info info = { 0 };
 	uint32_t octets = sizeof info;
 	return bpf_obj_get_info_by_fd(fd, &info, &octets) == 0 ? info.id : 0;
 }
 
-/* Of our version? Its read-only data starts with a number. The program that loaded it wrote that there. */
-static bool is_ours(int program_fd)
+uint32_t number_of_program(int fd)
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t octets = sizeof info;
+	return bpf_obj_get_info_by_fd(fd, &info, &octets) == 0 ? info.id : 0;
+}
+
+bool is_judge(const char *name)
+{
+	return strcmp(name, judge_names[FROM_GUEST]) == 0 || strcmp(name, judge_names[TO_GUEST]) == 0;
+}
+
+/* Its read-only data starts with a number. The program that loaded it wrote that there. */
+bool is_ours(int program_fd)
 {
 	uint32_t zero = 0;
 	union {
@@ -99,7 +120,7 @@ static bool is_ours(int program_fd)
 static bool are_a_pair(int a, int b)
 {
 	int maps[] = { map_of_program(a, "softnet_memory"), map_of_program(b, "softnet_memory") };
-	bool is_same = maps[0] >= 0 && maps[1] >= 0 && map_id(maps[0]) == map_id(maps[1]);
+	bool is_same = maps[0] >= 0 && maps[1] >= 0 && number_of_map(maps[0]) == number_of_map(maps[1]);
 	for (int i = 0; i < 2; i++)
 		if (maps[i] >= 0)
 			close(maps[i]);
@@ -192,13 +213,13 @@ static bool load_programs(struct kernel_programs *p, struct error *error)
 	for (int direction = 0; direction < DIRECTIONS; direction++)
 		p->judge[direction] =
 		    keep_open(bpf_program__fd(bpf_object__find_program_by_name(object, judge_names[direction])));
-	p->memories = keep_open(bpf_object__find_map_fd_by_name(object, "softnet_memory"));
-	p->configs = keep_open(bpf_object__find_map_fd_by_name(object, "softnet_config"));
-	p->rings = keep_open(bpf_object__find_map_fd_by_name(object, "softnet_ring"));
-	p->claims = keep_open(bpf_object__find_map_fd_by_name(object, "softnet_claims"));
+	for (int i = 0; i < GUARD_MAPS; i++)
+		p->table[i] = keep_open(bpf_object__find_map_fd_by_name(object, table_names[i]));
+	p->places = keep_open(bpf_object__find_map_fd_by_name(object, places_name));
+	p->alive = keep_open(bpf_object__find_map_fd_by_name(object, alive_name));
 	bpf_object__close(object);
-	/* No program reads the claims; so they live as long as it does, and are found by it. */
-	if (bpf_prog_bind_map(p->judge[FROM_GUEST], p->claims, NULL) == 0)
+	/* No program reads it; so it lives as long as this one does, and is found by it. */
+	if (bpf_prog_bind_map(p->judge[FROM_GUEST], p->alive, NULL) == 0)
 		return true;
 	report_failure(error, "the kernel does not take the guard's tables: %s", strerror(errno));
 	return false;
@@ -206,7 +227,6 @@ static bool load_programs(struct kernel_programs *p, struct error *error)
 
 bool open_kernel_programs(struct kernel_programs *p, struct error *error)
 {
-	forget(p);
 	if (find_programs(p))
 		return true;
 	close_kernel_programs(p);
@@ -214,66 +234,4 @@ bool open_kernel_programs(struct kernel_programs *p, struct error *error)
 		return true;
 	close_kernel_programs(p);
 	return false;
-}
-
-static uint64_t *map_claims(const struct kernel_programs *p)
-{
-	void *claims = mmap(NULL, SLOTS_MAX * sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED, p->claims, 0);
-	return claims == MAP_FAILED ? NULL : claims;
-}
-
-static void unmap_claims(uint64_t *claims)
-{
-	munmap(claims, SLOTS_MAX * sizeof *claims);
-}
-
-static bool change_claim(uint64_t *claim, uint64_t from, uint64_t to)
-{
-	return __atomic_compare_exchange_n(claim, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
-}
-
-/* A number is not used again. */
-static bool is_stale(uint64_t claim)
-{
-	int fd = claim != 0 ? bpf_map_get_fd_by_id((uint32_t)claim) : -1;
-	bool is_gone = fd < 0 && claim != 0 && errno == ENOENT;
-	if (fd >= 0)
-		close(fd);
-	return is_gone;
-}
-
-/* Of a slot that is ours, and is nobody's afterwards. */
-static void clear_slot(const struct kernel_programs *p, uint64_t *claims, uint32_t slot, uint64_t own)
-{
-	bpf_map_delete_elem(p->memories, &slot);
-	bpf_map_delete_elem(p->configs, &slot);
-	bpf_map_delete_elem(p->rings, &slot);
-	change_claim(&claims[slot], own, 0);
-}
-
-void give_back_slot(const struct kernel_programs *p, uint32_t slot, int life)
-{
-	uint64_t own = map_id(life), *claims = map_claims(p);
-	if (!claims)
-		return;
-	if (own != 0 && slot < SLOTS_MAX && __atomic_load_n(&claims[slot], __ATOMIC_SEQ_CST) == own)
-		clear_slot(p, claims, slot, own);
-	unmap_claims(claims);
-}
-
-uint32_t claim_slot(const struct kernel_programs *p, int life)
-{
-	uint64_t own = map_id(life), *claims = map_claims(p);
-	uint32_t found = 0;
-	if (!claims)
-		return 0;
-	for (uint32_t slot = 1; slot < SLOTS_MAX && own != 0; slot++) {
-		uint64_t claim = __atomic_load_n(&claims[slot], __ATOMIC_SEQ_CST);
-		if (is_stale(claim) && change_claim(&claims[slot], claim, own))
-			clear_slot(p, claims, slot, own);
-	}
-	for (uint32_t slot = 1; slot < SLOTS_MAX && found == 0 && own != 0; slot++)
-		found = change_claim(&claims[slot], 0, own) ? slot : 0;
-	unmap_claims(claims);
-	return found;
 }

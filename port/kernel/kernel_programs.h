@@ -7,30 +7,32 @@
 #include "port/kernel/kernel_hook.h"
 #include "port/port.h"
 
+/* What each guard has of its own. */
+enum guard_map { GUARD_MEMORY, GUARD_CONFIG, GUARD_RING, GUARD_MAPS };
+
 /* Descriptors. A process that has these owns all guards of the host. */
 struct kernel_programs {
 	int judge[DIRECTIONS];
-	int memories, configs, rings; /* by slot: of each guard's own */
-	int claims;                   /* by slot: whose it is */
+	int table[GUARD_MAPS]; /* by slot: the maps of each guard */
+	int places, alive;     /* whose the slots are: kernel_places.h */
 };
 
+void forget_kernel_programs(struct kernel_programs *);
 /* It complains to us, and not to the standard error. */
 void listen_to_libbpf(void);
-/* Finds them, or loads them. */
+/* Finds them, or loads them: those that a judge belongs to which is there already, if there is one. */
 bool open_kernel_programs(struct kernel_programs *, struct error *);
-/* Of the judges that are there. */
+/* Of the judge of frames from the guest. */
 bool find_tables(struct kernel_programs *);
 void close_kernel_programs(struct kernel_programs *);
 
-/*
- * A slot that was nobody's, after those of ports that have vanished were given back. `life` is the map that says how long it is
- * the caller's. 0: there is none.
- */
-uint32_t claim_slot(const struct kernel_programs *, int life);
-/* Nothing happens where it is not the one of `life`. */
-void give_back_slot(const struct kernel_programs *, uint32_t slot, int life);
-
-/* A map by its name among those that a program uses: a descriptor, or -1. */
-int map_of_program(int program_fd, const char *name);
 /* -1: errno is ENOENT where the program is gone. */
 int open_program(uint32_t id, char name[16]);
+/* 0: there is none. */
+uint32_t number_of_map(int fd);
+uint32_t number_of_program(int fd);
+
+/* A judge's, of any version. */
+bool is_judge(const char *name);
+/* Of our version? */
+bool is_ours(int program_fd);
