@@ -305,7 +305,7 @@ static bool start_keeper(struct slirp *s, const struct port_settings *settings, 
 		.guest_mac = settings->guest_mac,
 	};
 	int parent = getpid();
-	s->keeper = fork();
+	s->keeper = settings->sandbox_off ? fork() : fork_apart();
 	if (s->keeper == 0)
 		slirp_keep(&child, parent);
 	int saved = errno;

@@ -15,7 +15,7 @@
 #include "port/slirp/slirp_library.h"
 #include "system/log.h"
 
-enum { FRAMES_FD = 3, CONTROL_FD = 4, FIRST_OTHER_FD = 5, GOOD_RUN_MS = 10000 };
+enum { FRAMES_FD = 3, CONTROL_FD = 4, FIRST_OTHER_FD = 5, GOOD_RUN_MS = 10000, LINKS_MAX = 8 };
 
 static uint64_t now_ms(void)
 {
@@ -169,17 +169,62 @@ static void run_worker(const struct slirp_child *child, uint32_t generation, cha
 	close(questions[0]);
 }
 
-/* libslirp reads again who resolves names, whenever that file is new. Another one may take its place in its folder. */
+/* Takes off the last part. */
+static void cut_last(char *path)
+{
+	char *slash = strrchr(path, '/');
+	if (slash)
+		*slash = '\0';
+}
+
+/* Where a link leads to that stands at this path, without "." and "..", and without asking what other links there are. */
+static void follow_link(char *path, size_t size, char *link)
+{
+	char *rest = link;
+	cut_last(path);
+	if (link[0] == '/')
+		path[0] = '\0';
+	for (char *part = strsep(&rest, "/"); part; part = strsep(&rest, "/")) {
+		size_t length = strlen(path);
+		if (strcmp(part, "..") == 0)
+			cut_last(path);
+		else if (part[0] != '\0' && strcmp(part, ".") != 0)
+			snprintf(path + length, size - length, "/%s", part);
+	}
+}
+
+static void keep_folder(struct sandbox_wish *wish, const char *file)
+{
+	static char folders[1 + LINKS_MAX][PATH_MAX];
+	static int count;
+	char *folder = folders[count];
+	copy_text(folder, PATH_MAX, file);
+	cut_last(folder);
+	if (folder[0] == '\0')
+		return;
+	count++;
+	wish->paths[wish->path_count++] = (struct sandbox_path){ folder, -1, SANDBOX_READ };
+}
+
+/*
+ * libslirp reads again who resolves names, whenever that file is new. Another one may take its place in its folder. The
+ * folders that links on the way there name are kept by these names.
+ */
 static void keep_resolvers(struct sandbox_wish *wish)
 {
-	static char folder[PATH_MAX];
+	char path[PATH_MAX] = "/etc/resolv.conf", link[PATH_MAX];
 	wish->paths[wish->path_count++] = (struct sandbox_path){ "/etc", -1, SANDBOX_READ };
 	wish->paths[wish->path_count++] = (struct sandbox_path){ "/dev/urandom", -1, SANDBOX_READ };
-	char *slash = realpath("/etc/resolv.conf", folder) ? strrchr(folder, '/') : NULL;
-	if (!slash || slash == folder)
-		return;
-	*slash = '\0';
-	wish->paths[wish->path_count++] = (struct sandbox_path){ folder, -1, SANDBOX_READ };
+	if (realpath(path, link))
+		keep_folder(wish, link);
+	for (int i = 0; i < LINKS_MAX; i++) {
+		ssize_t length = readlink(path, link, sizeof link - 1);
+		if (length <= 0)
+			return;
+		link[length] = '\0';
+		follow_link(path, sizeof path, link);
+		keep_folder(wish, path);
+	}
 }
 
 /* The guard has said already what cannot be had. */
@@ -200,8 +245,8 @@ void slirp_keep(const struct slirp_child *given, int parent)
 	struct backoff backoff = { 0 };
 
 	end_with_parent();
-	if (getppid() != parent)
-		_exit(1); /* it ended before we could ask to be told */
+	if (getppid() != parent && getppid() != 0) /* 0: it is in another namespace */
+		_exit(1); /* it ended before we could ask to be told. Else the control socket tells */
 	settle_signals();
 	struct slirp_child child = keep_only_ours(given);
 	name_process("softnet-keeper");

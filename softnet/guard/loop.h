@@ -63,6 +63,7 @@ struct relay {
 	pid_t parent;            /* 0: it does not matter whether it lives */
 	int channel;             /* of escalation.h; -1: none */
 	struct sandbox sandbox;
+	const struct sandbox *aside; /* of the process that reads rules; NULL: there is none */
 
 	uint64_t now_ms; /* read once per turn */
 	uint64_t started_ms, started_wall_ms;

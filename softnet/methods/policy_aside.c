@@ -40,6 +40,7 @@ enum outcome {
 
 /* Shared. Pages that nobody has written to take no memory. */
 struct desk {
+	struct sandbox sandbox;
 	struct rule_list lists[RULE_LISTS];
 	struct ready_rules ready;
 	const struct rule_list *in_force; /* when the request came */
@@ -164,10 +165,10 @@ static void give_way(void)
 static _Noreturn void work_aside(struct relay *r, int fd, int parent)
 {
 	static const struct sandbox_wish nothing;
-	struct sandbox unused;
+	struct sandbox sandbox = { .is_on = false };
 	char octet;
 	end_with_parent();
-	if (getppid() != parent)
+	if (getppid() != parent && getppid() != 0) /* 0: it is in another namespace */
 		_exit(1);
 	settle_signals();
 	keep_only(fd);
@@ -177,7 +178,8 @@ static _Noreturn void work_aside(struct relay *r, int fd, int parent)
 	list_methods();
 	give_way();
 	if (!r->options->sandbox_off)
-		enter_sandbox(FOR_COMMAND_KEEPER, &nothing, &unused);
+		enter_sandbox(FOR_COMMAND_KEEPER, &nothing, &sandbox);
+	desk->sandbox = sandbox;
 	while (read(ASIDE_FD, &octet, 1) == 1) {
 		answer_aside(r);
 		if (write(ASIDE_FD, &octet, 1) != 1)
@@ -246,10 +248,12 @@ void start_aside(struct relay *r)
 		return;
 	}
 	r->rule_lists = desk->lists;
-	pid_t pid = fork();
+	pid_t pid = r->options->sandbox_off ? fork() : fork_apart();
 	if (pid == 0)
 		work_aside(r, pair[1], parent);
 	close(pair[1]);
+	if (pid > 0)
+		r->aside = &desk->sandbox;
 	if (pid > 0)
 		r->control.aside = (struct control_aside){ pair[0], r, begin, is_done, finish };
 	else

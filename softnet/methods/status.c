@@ -8,6 +8,7 @@
 #include "softnet/hints/deciding.h"
 #include "softnet/counts/names_json.h"
 #include "softnet/counts/state_json.h"
+#include "system/descriptors.h"
 
 enum { MS = 1000 };
 
@@ -160,11 +161,19 @@ static json_t *json_claims(const struct relay *r)
 			 seen_by, "conflicts", json_conflicts(claims, r->now_ms));
 }
 
-static json_t *json_sandbox(const struct sandbox *sandbox)
+/* The guard itself has no namespaces. What is beside it says whether they can be had; null: it has not said yet. */
+static json_t *json_sandbox(const struct sandbox *sandbox, const struct sandbox *aside)
 {
-	return json_pack("{s:s, s:b, s:i, s:s?, s:i}", "mode", sandbox->is_on ? "on" : "off", "system_calls",
-			 sandbox->has_calls, "landlock", sandbox->landlock, "missing",
-			 sandbox->missing[0] != '\0' ? sandbox->missing : NULL, "user", (int)geteuid());
+	char missing[SANDBOX_MISSING_TEXT + 40] = "";
+	bool has_told = aside && aside->is_on;
+	if (sandbox->missing[0] != '\0')
+		copy_text(missing, sizeof missing, sandbox->missing);
+	else if (has_told && aside->missing[0] != '\0')
+		snprintf(missing, sizeof missing, "processes beside the guard: %s", aside->missing);
+	return json_pack("{s:s, s:b, s:i, s:o, s:s?, s:i}", "mode", sandbox->is_on ? "on" : "off", "system_calls",
+			 sandbox->has_calls, "landlock", sandbox->landlock, "namespaces",
+			 has_told ? json_boolean(aside->has_namespaces) : json_null(), "missing",
+			 missing[0] != '\0' ? missing : NULL, "user", (int)geteuid());
 }
 
 static json_t *json_state_file(const struct state_file *file)
@@ -233,7 +242,7 @@ json_t *json_status(const struct relay *r)
 			json_object_set_new(status, "capture", json_capture(&r->capture)) == 0 &&
 			json_object_set_new(status, "claims", json_claims(r)) == 0 &&
 			json_object_set_new(status, "state_file", json_state_file(&r->file)) == 0 &&
-			json_object_set_new(status, "sandbox", json_sandbox(&r->sandbox)) == 0 &&
+			json_object_set_new(status, "sandbox", json_sandbox(&r->sandbox, r->aside)) == 0 &&
 			json_object_set_new(status, "events", json_events(&r->announcer)) == 0;
 	json_decref(settings);
 	json_decref(network);

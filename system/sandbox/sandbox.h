@@ -43,9 +43,16 @@ struct sandbox_wish {
 struct sandbox {
 	bool is_on;                         /* it was wanted */
 	bool has_calls;                     /* only the listed system calls can be made */
+	bool has_namespaces;                /* of its own, with nothing in them but its files; never the guard itself */
 	int landlock;                       /* the version that closes all other files; 0: none does */
 	char missing[SANDBOX_MISSING_TEXT]; /* why not all of it is; "": all that this system has */
 };
+
+/*
+ * As fork(2). The child is in a user namespace and the first of a namespace of processes, if the kernel lets users make them:
+ * it signals no other processes, and enter_sandbox() leaves it no other files. Its getppid(2) gives 0 then.
+ */
+pid_t fork_apart(void);
 
 /* For good: there is no way back, and children have no more. */
 void enter_sandbox(enum sandbox_purpose, const struct sandbox_wish *, struct sandbox *);
