@@ -4,6 +4,7 @@
                                                   addresses of its loopback)
 """
 
+import itertools
 import json
 import pathlib
 import shutil
@@ -16,10 +17,10 @@ import time
 import services
 from netns import Stalls, patience, wait_for
 
-MAC, GATEWAY, GUEST = "52:54:00:00:00:0a", "192.168.77.1", "192.168.77.20"
+MAC, GATEWAY = "52:54:00:00:00:0a", "192.168.77.1"
 MAC_OF_GATEWAY = "52:54:00:00:00:01"
 CDN, ELSEWHERE = "1.1.1.1", "9.9.9.9"
-GATEWAY6, GUEST6, CDN6 = "fd77::1", "fd77::20", "2606:4700::1111"
+GATEWAY6, CDN6 = "fd77::1", "2606:4700::1111"
 GOOD, ALIAS, EVIL, REBOUND = "good.example.org", "www.example.org", "evil.example.org", "inside.example.org"
 OTHER = "other.example.net"
 SIX = "six.example.org"     # IPv6 alone
@@ -83,6 +84,7 @@ class World:
         self.open_folder = pathlib.Path(tempfile.mkdtemp(dir="/run"))   # guards write there, who are nobody
         self.open_folder.chmod(0o777)
         self.has_quic = False
+        self.numbers = itertools.count(20)      # an address for each guest: servers still talk to those of before
         network.bridge("br0")
         self.gateway = network.namespace("gateway")
         network.join(self.gateway, "eth0", "br0", f"{GATEWAY}/24", mac=MAC_OF_GATEWAY)
@@ -124,18 +126,20 @@ class World:
 class Guest:
     def __init__(self, world, *options, has_ipv6=False):
         self.world = world
-        six = (f"--vm-ip={GUEST6}/64", f"--gateway={GATEWAY6}", f"--gateway-mac={MAC_OF_GATEWAY}") if has_ipv6 else ()
+        number = next(world.numbers)
+        self.address, address6 = f"192.168.77.{number}", f"fd77::{number}"
+        six = (f"--vm-ip={address6}/64", f"--gateway={GATEWAY6}", f"--gateway-mac={MAC_OF_GATEWAY}") if has_ipv6 else ()
         self.namespace = world.network.namespace("guest")
         self.events = world.open_folder / "events.json"
         self.events.unlink(missing_ok=True)
-        self.softnet = services.guard(world.network, self.namespace, MAC, "br0", "--no-dhcp", f"--vm-ip={GUEST}/24",
+        self.softnet = services.guard(world.network, self.namespace, MAC, "br0", "--no-dhcp", f"--vm-ip={self.address}/24",
                                       f"--gateway={GATEWAY}", f"--dns={GATEWAY}", f"--events={self.events}",
                                       f"--control={world.open_folder}/control", *six, *options,
                                       name="softnet")
-        self.namespace.ip(f"address add {GUEST}/24 dev eth0")
+        self.namespace.ip(f"address add {self.address}/24 dev eth0")
         self.namespace.ip(f"route add default via {GATEWAY}")
         if has_ipv6:
-            self.namespace.ip(f"-6 address add {GUEST6}/64 dev eth0 nodad")
+            self.namespace.ip(f"-6 address add {address6}/64 dev eth0 nodad")
             self.namespace.ip(f"-6 route add default via {GATEWAY6}")
 
     def run(self, *words, timeout=2 * patience(5)):

@@ -12,8 +12,10 @@ from scapy.layers.l2 import Ether
 import names_peers
 import netns
 from conftest import needs, needs_others
-from names_peers import CDN, CLOSED, GATEWAY, GOOD, GUEST, MAC, MAC_OF_GATEWAY, hello
+from names_peers import CDN, CLOSED, GATEWAY, GOOD, MAC, MAC_OF_GATEWAY, hello
 from rawguest import RawGuest
+
+GUEST = "192.168.77.20"
 
 # nginx and dnsmasq become other users, or try to.
 pytestmark = [needs("nginx", "dig"), needs_others]
