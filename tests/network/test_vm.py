@@ -68,35 +68,47 @@ def qemu_of(process):
     return netns.wait_for(find, 5, "QEMU among softnet's processes")[0]
 
 
-def test_slirp_over_datagrams(network, boot):
-    guest = boot("--uplink", "slirp")
-    assert "lease 10.0.2.15/24" in guest.run(LEASE)
-    assert guest.run(FETCH) == "hello"
-    assert guest.process.counters().passed["guest"] > 5
-    # What the guest's kernel sends by itself is honest; a forged frame is not, and is told apart.
-    guest.run("rawframe send eth0 -c 3 " + "ff" * 6 + "5254000000ff" + "0806" + "00" * 46)
-    guest.process.wait_counters(lambda counters: counters.dropped("guest", "eth-src-spoof") == 3)
-    assert guest.run(FETCH) == "hello"
-    assert guest.power_off() == 0
-
-
 def wait_address6(guest, address):
     """Until the guest's kernel has this address, and is over its duplicate address detection."""
     netns.wait_for(lambda: re.search(f"{address}/64 scope global (?!tentative)",
                                      guest.run("ip -6 address show dev eth0")), 20, address)
 
 
-def test_ipv6_over_slirp(network, host, boot):
+def answer_at(host, address, port):
+    with host.entered():
+        client = socket.socket()
+    with client:
+        client.settimeout(2)
+        try:
+            client.connect((address, port))
+            return client.recv(100)
+        except OSError:
+            return b""
+
+
+def test_slirp_over_datagrams(network, host, boot):
+    """Both families, a port of the host that leads to the guest while it has a lease, and a guest that forges."""
     for interface in "all", "lo":
         host.set_ipv6(interface, disable_ipv6=0)
     host.ip(f"address add {ipv6_peers.INTERNET}/128 dev lo nodad")
     web = services.WebServer(host, ipv6_peers.INTERNET)
-    guest = boot("--uplink", "slirp")
+    guest = boot("--uplink", "slirp", "--expose", "127.0.0.1:8080:80")
+    guest.run("nc -ll -p 80 -e echo hello from the guest >/dev/null 2>&1 &")
+    assert answer_at(host, "127.0.0.1", 8080) == b""        # no lease, no port
     wait_address6(guest, ipv6_peers.eui64("fd00:10:0:2::/64", MAC))
     assert guest.run(f"wget -q -O - http://[{ipv6_peers.INTERNET}]/file") == "hello"
-    assert "lease 10.0.2.15/24" in guest.run(LEASE)
+    guest.run("udhcpc -i eth0 -b -R -t 10 -T 1 -p /tmp/udhcpc.pid -s /bin/udhcpc.sh >/tmp/lease 2>&1")
+    assert netns.wait_for(lambda: answer_at(host, "127.0.0.1", 8080), 10, "the exposed port") == b"hello from the guest\n"
+    assert "lease 10.0.2.15/24" in guest.run("cat /tmp/lease")
     assert guest.run(FETCH) == "hello"
-    assert guest.process.counters().dropped("guest") == 0
+    counters = guest.process.counters()
+    assert counters.passed["guest"] > 10 and counters.dropped("guest") == 0
+    # What the guest's kernel sends by itself is honest; a forged frame is not, and is told apart.
+    guest.run("rawframe send eth0 -c 3 " + "ff" * 6 + "5254000000ff" + "0806" + "00" * 46)
+    guest.process.wait_counters(lambda counters: counters.dropped("guest", "eth-src-spoof") == 3)
+    assert guest.run(FETCH) == "hello"
+    guest.run("kill -TERM $(cat /tmp/udhcpc.pid)")          # -R: it releases the lease before it ends
+    netns.wait_for(lambda: answer_at(host, "127.0.0.1", 8080) == b"", 10, "the port to close")
     assert guest.power_off() == 0
     web.close()
 
@@ -141,27 +153,6 @@ def test_stream_to_qemu(network, boot):
     assert guest.run(FETCH) == "hello"
     assert guest.power_off() == 0
     assert not SOCKET.exists()
-
-
-def test_exposed_port_reaches_a_listener_in_the_guest(network, host, boot):
-    def answer():
-        with host.entered():
-            client = socket.socket()
-        with client:
-            client.settimeout(2)
-            try:
-                client.connect(("127.0.0.1", 8080))
-                return client.recv(100)
-            except OSError:
-                return b""
-    guest = boot("--uplink", "slirp", "--expose", "127.0.0.1:8080:80")
-    guest.run("nc -ll -p 80 -e echo hello from the guest >/dev/null 2>&1 &")
-    assert answer() == b""                                  # no lease, no port
-    guest.run("udhcpc -i eth0 -b -R -p /tmp/udhcpc.pid -s /bin/udhcpc.sh >/dev/null 2>&1")
-    assert netns.wait_for(answer, 10, "the exposed port") == b"hello from the guest\n"
-    guest.run("kill -TERM $(cat /tmp/udhcpc.pid)")          # -R: it releases the lease before it ends
-    netns.wait_for(lambda: answer() == b"", 10, "the port to close")
-    assert guest.power_off() == 0
 
 
 def catches(pid, number):
