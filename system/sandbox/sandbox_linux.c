@@ -14,16 +14,16 @@ static void hide_memory(void)
 #endif
 }
 
+#if !defined __SANITIZE_ADDRESS__
 static void say_what_is_missing(struct sandbox *sandbox, const char *what, const char *cause)
 {
 	if (cause && cause[0] != '\0' && sandbox->missing[0] == '\0')
 		snprintf(sandbox->missing, sizeof sandbox->missing, "%s: %s", what, cause);
 }
 
-/* A worker of slirp begins with its keeper's namespaces and files. A sanitizer reads /proc at the end. */
+/* A worker of slirp begins with its keeper's namespaces and files. */
 static void leave_what_is_of_others(enum sandbox_purpose purpose, const struct sandbox_wish *wish, struct sandbox *sandbox)
 {
-#if !defined __SANITIZE_ADDRESS__
 	const char *cause;
 	if (purpose == FOR_SLIRP_WORKER)
 		return;
@@ -34,12 +34,16 @@ static void leave_what_is_of_others(enum sandbox_purpose purpose, const struct s
 	}
 	sandbox->landlock = close_files(purpose, wish, &cause);
 	say_what_is_missing(sandbox, "files are not closed", cause);
+}
 #else
+/* A sanitizer reads /proc at the end. */
+static void leave_what_is_of_others(enum sandbox_purpose purpose, const struct sandbox_wish *wish, struct sandbox *sandbox)
+{
 	(void)purpose;
 	(void)wish;
 	(void)sandbox;
-#endif
 }
+#endif
 
 void enter_sandbox(enum sandbox_purpose purpose, const struct sandbox_wish *wish, struct sandbox *sandbox)
 {
