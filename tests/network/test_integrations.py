@@ -384,12 +384,13 @@ def test_systemd(segment, type_in, softnet, tmp_path):
 
 @needs("systemd-analyze")
 def test_the_unit_is_one(tmp_path):
-    """systemd reads it, alone and with the drop-in."""
+    """systemd reads it, alone and with the drop-ins."""
     unit = tmp_path / "softnet@.service"
     unit.write_text((services.CHECKOUT / "packaging/systemd/softnet@.service").read_text().replace("/usr/bin/softnet", "/bin/true"))
     dropin = tmp_path / "softnet@.service.d"
     dropin.mkdir()
-    shutil.copy(services.CHECKOUT / "packaging/systemd/hardening.conf", dropin)
+    for file in "hardening.conf", "user.conf":
+        shutil.copy(services.CHECKOUT / "packaging/systemd" / file, dropin)
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", f"{tmp_path}/softnet@web1.service"], capture_output=True,
                           text=True, env=dict(os.environ, SYSTEMD_UNIT_PATH=f"{tmp_path}:"))
     ours = [line for line in done.stderr.splitlines() if "softnet" in line]
