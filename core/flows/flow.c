@@ -42,12 +42,33 @@ static bool same_key(const struct flow_key *a, const struct flow_key *b)
 	       a->protocol == b->protocol && same_address(a->guest, b->guest);
 }
 
+/* The two addresses of IPv4 are one word; the hash tells apart how many there were. */
+static uint64_t hash_of(const struct flows *flows, const struct flow_key *key)
+{
+	uint64_t tail = key->guest_port | (uint64_t)key->peer_port << 16 | (uint64_t)key->protocol << 32;
+	uint64_t both = (uint64_t)ipv4_of_address(key->guest) << 32 | ipv4_of_address(key->peer);
+	const uint64_t words4[] = { both, tail };
+	const uint64_t words[] = { key->guest.high, key->guest.low, key->peer.high, key->peer.low, tail };
+	if (is_ipv4(key->guest) && is_ipv4(key->peer))
+		return siphash_words(flows->hash_key, words4, 2);
+	return siphash_words(flows->hash_key, words, 5);
+}
+
+/* A frame that is no answer is looked for twice, and frames of one flow come in runs. */
+static uint32_t chain_of(struct flows *flows, const struct flow_key *key)
+{
+	if (flows->has_last && same_key(&flows->last, key))
+		return flows->last_chain;
+	flows->last = *key;
+	flows->last_chain = hash_of(flows, key) % FLOW_HEADS;
+	flows->has_last = true;
+	return flows->last_chain;
+}
+
 /* The head of the key's chain, which is empty if it is of another epoch. */
 static uint16_t *head_of(struct flows *flows, const struct flow_key *key)
 {
-	uint64_t tail = key->guest_port | (uint64_t)key->peer_port << 16 | (uint64_t)key->protocol << 32;
-	const uint64_t words[] = { key->guest.high, key->guest.low, key->peer.high, key->peer.low, tail };
-	struct flow_head *head = &flows->head[siphash_words(flows->hash_key, words, 5) % FLOW_HEADS];
+	struct flow_head *head = &flows->head[chain_of(flows, key) % FLOW_HEADS];
 	if (head->epoch != flows->epoch)
 		*head = (struct flow_head){ flows->epoch, NO_FLOW, 0 };
 	return &head->first;
@@ -190,6 +211,8 @@ static void use_flow(struct flows *flows, uint16_t index, const struct packet_fa
 		f->closed |= to_guest ? CLOSED_BY_PEER : CLOSED_BY_GUEST;
 	uint8_t list = next_class(flows, f, p->tcp_flags, by_opener);
 	f->used_ms = now_ms;
+	if (list == class_of(f) && flows->newest[list % FLOW_CLASSES_END] == index)
+		return; /* it is there */
 	leave_list(flows, index);
 	join_list(flows, index, list);
 }
@@ -269,6 +292,7 @@ uint32_t empty_flows(struct flows *flows)
 	if (!is_given(flows))
 		return 0;
 	flows->epoch++;
+	flows->has_last = false; /* the key of the hash may be another one */
 	for (uint32_t i = 0; i < FLOW_CLASSES_END; i++) {
 		flows->count[i] = 0;
 		flows->oldest[i] = flows->newest[i] = NO_FLOW;

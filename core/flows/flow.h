@@ -86,6 +86,9 @@ struct flows {
 	uint16_t free;           /* one that was given back, the first of a list */
 	uint16_t fresh;          /* how many were ever taken since all was forgotten */
 	uint32_t datagram_place; /* that was taken last */
+	struct flow_key last; /* that was looked for, and where its chain begins; a hash costs more than all else here */
+	uint32_t last_chain;
+	bool has_last;
 	struct flow_head head[FLOW_HEADS];
 	struct flow flow[FLOWS_MAX];
 	struct datagram datagram[2][DATAGRAMS_MAX]; /* per direction: from the guest, to the guest */

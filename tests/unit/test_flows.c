@@ -396,9 +396,26 @@ static void forgetting_everything(void **state)
 	assert_false(is_known_datagram(&flows, &f, GUEST, now_ms));
 }
 
+/* What the table keeps of the last key that it looked for would be wrong then. */
+static void a_new_hash_key_finds_what_it_has_put(void **unused)
+{
+	static const uint64_t other_key[2] = { 1, 2 };
+	struct packet_facts one = packet(1, UDP, 0), two = packet(2, UDP, 0);
+	(void)unused;
+	forget_flows();
+	assert_true(open_flow(&flows, &one, false, 1000));
+	clear_flows(&flows, other_key);
+	assert_false(is_answer(&flows, &one, true, 1001));
+	assert_true(open_flow(&flows, &one, false, 1002));
+	assert_false(is_answer(&flows, &two, true, 1003));
+	assert_true(is_answer(&flows, &one, true, 1004));
+	check_tables();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_new_hash_key_finds_what_it_has_put),
 		cmocka_unit_test(handshake_of_tcp),
 		cmocka_unit_test(no_answer_makes_nothing_of_a_half_open_flow),
 		cmocka_unit_test(timeouts),
