@@ -75,10 +75,15 @@ class Softnet(Process):
 
     def wait_counters(self, predicate, timeout=5, what="the counters to say so"):
         """Ask for the counters until `predicate` likes them; returns them."""
+        seen = []
+
         def ask():
-            counters = self.counters()
-            return counters if predicate(counters) else None
-        return wait_for(ask, timeout, what)
+            seen[:] = [self.counters()]
+            return seen[0] if predicate(seen[0]) else None
+        try:
+            return wait_for(ask, timeout, what)
+        except NetworkError as why:
+            raise NetworkError(f"{why}: {seen}") from None
 
 
 def status(network, *words):
