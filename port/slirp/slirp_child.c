@@ -218,7 +218,7 @@ static void keep_resolvers(struct sandbox_wish *wish)
 	if (realpath(path, link))
 		keep_folder(wish, link);
 	for (int i = 0; i < LINKS_MAX; i++) {
-		ssize_t length = readlink(path, link, sizeof link - 1);
+		ssize_t length = readlinkat(AT_FDCWD, path, link, sizeof link - 1);
 		if (length <= 0)
 			return;
 		link[length] = '\0';
