@@ -31,7 +31,7 @@ CONFINED = test_sandbox or test_slirp or test_expose or test_relay or test_contr
 check-long:
 	SOFTNET_LONG=1 $(MAKE) check
 	$(MAKE) program
-	SOFTNET=build/softnet tests/network/run -k "$(CONFINED)"
+	SOFTNET=build/softnet SOFTNET_LONG=1 SOFTNET_TESTS_PARTS=8 tests/network/run -k "$(CONFINED)"
 	$(MAKE) fuzz
 
 # The macOS program with doubles of Apple's frameworks, for the network tests.
