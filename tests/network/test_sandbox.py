@@ -239,9 +239,8 @@ def test_no_file_of_others(start, form, state_file):
 
 
 def has_user_namespaces():
-    if SANITIZED or os.geteuid() != 0 or not netns.has_other_users():
-        return False
-    return subprocess.run(["unshare", "--user", "--mount", "true"], user=USER, group=USER, extra_groups=[]).returncode == 0
+    return not SANITIZED and os.geteuid() == 0 and netns.has_other_users() and subprocess.run(
+        ["unshare", "--user", "--mount", "true"], user=USER, group=USER, extra_groups=[]).returncode == 0
 
 
 NAMESPACES = {"softnet-keeper": ["user", "mnt", "ipc", "pid"], "softnet-slirp": ["user", "mnt", "ipc", "pid"],
