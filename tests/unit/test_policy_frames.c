@@ -182,7 +182,7 @@ static void verdicts_equal_the_model(void **state)
 {
 	(void)state;
 	start();
-	for (int round = 0; round < (int)amount(4 * ROUNDS); round++) {
+	for (int round = 0; round < (int)amount(8 * ROUNDS); round++) {
 		set_random_rules();
 		set_inbound();
 		for (int i = 0; i < FRAMES; i++) {
@@ -221,7 +221,7 @@ static void one_rule_more_moves_one_way(void **state)
 	(void)state;
 	static struct policy policies[2];
 	start();
-	for (int round = 0; round < (int)amount(4 * ROUNDS); round++) {
+	for (int round = 0; round < (int)amount(8 * ROUNDS); round++) {
 		set_random_rules();
 		policies[0] = w.config.policy;
 		compile_into_config(count + 1);
@@ -291,7 +291,7 @@ static void translators_open_nothing(void **state)
 	uint32_t passed = 0;
 	start();
 	w.config.nat64.item[w.config.nat64.count++] = (struct nat64_prefix){ { WELL_KNOWN | 0x12340000, 0 }, 96, 0 };
-	for (int round = 0; round < (int)amount(4 * ROUNDS); round++) {
+	for (int round = 0; round < (int)amount(8 * ROUNDS); round++) {
 		set_random_rules();
 		for (int i = 0; i < FRAMES / 4; i++) {
 			struct call c = random_call(), behind;
@@ -321,7 +321,7 @@ static void later_fragments_pass_where_all_ports_do(void **state)
 	(void)state;
 	uint32_t passed = 0, waited = 0;
 	start();
-	for (int round = 0; round < (int)amount(4 * ROUNDS); round++) {
+	for (int round = 0; round < (int)amount(8 * ROUNDS); round++) {
 		uint16_t port[MODEL_PORTS_MAX];
 		set_random_rules();
 		set_inbound();
