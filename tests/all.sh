@@ -28,8 +28,8 @@ if [ "$(uname)" = Linux ]; then
 	meson test -C "$build" --suite ebpf --print-errorlogs || exit
 	end_beside || exit
 fi
-# On a machine that has more to do, a test may take longer than by itself.
-begin_beside nice meson test -C "$build" --no-suite ebpf --timeout-multiplier 4 --print-errorlogs
+# On a machine that has more to do, a test may take longer than by itself. Some of these wait as well, so there are four at a time.
+begin_beside nice meson test -C "$build" --no-suite ebpf --num-processes 4 --timeout-multiplier 8 --print-errorlogs
 SOFTNET=$build/softnet tests/network/run
 network=$?
 end_beside && exit $network
