@@ -31,7 +31,7 @@ import time
 import netlink
 
 OUTER = "SOFTNET_OUTER_NETWORK"     # names the network namespace outside, for the program inside to compare
-CLONE_NEWNET, PR_SET_PDEATHSIG = 0x40000000, 1
+CLONE_NEWNET, PR_SET_PDEATHSIG, IFF_RUNNING = 0x40000000, 1, 0x40
 # From linux/if_packet.h; Python's socket module does not name them.
 ETH_P_ALL, SOL_PACKET, PACKET_ADD_MEMBERSHIP, PACKET_AUXDATA, PACKET_MR_PROMISC, TP_STATUS_VLAN_VALID = \
     0x0003, 263, 1, 8, 1, 0x10
@@ -375,8 +375,14 @@ class Wire:
         self.socket.setblocking(False)
 
     def send(self, *frames):
+        """What a link gets that has just come up may be lost without a word, until the kernel has taken note of it."""
+        wait_for(self.is_running, 10, f"{self.interface} to come up")
         for frame in frames:
             self.socket.send(bytes(frame))
+
+    def is_running(self):
+        flags = fcntl.ioctl(self.socket, 0x8913, struct.pack("16s24x", self.interface.encode()))        # SIOCGIFFLAGS
+        return struct.unpack_from("=H", flags, 16)[0] & IFF_RUNNING
 
     def frames(self, outgoing=False):
         """All frames since the last call: those that arrived, or all with `outgoing`."""
