@@ -341,12 +341,13 @@ SUBPROGRAM int turn_away(struct __sk_buff *skb, struct kernel_memory *memory, ui
 {
 	if (!is_given(memory))
 		return SHOT;
+	bool is_left = memory->is_left != 0;
 	if (verdict < FIRST_DROP) {
-		if (tell(skb, verdict, to_guest, now_ms))
+		if (!is_left && tell(skb, verdict, to_guest, now_ms))
 			return SHOT;
-		verdict = DROP_QUEUE_FULL;
+		verdict = is_left ? DROP_UNATTENDED : DROP_QUEUE_FULL;
 	}
-	bool is_first = count(memory, verdict, to_guest, 0) == 0;
+	bool is_first = count(memory, verdict, to_guest, 0) == 0 && !is_left;
 	keep_specimen(skb, memory, verdict, to_guest, now_ms);
 	bool is_wanted = (memory->wants & WANTS_DROPS) || ((memory->wants & WANTS_REJECTED) && !to_guest);
 	if ((is_first || is_wanted) && !tell(skb, verdict, to_guest, now_ms))

@@ -72,7 +72,7 @@ struct kernel_memory {
 	uint64_t injector[DIRECTIONS]; /* cookies of the sockets that frames are given back by */
 	uint64_t setup_hash;          /* of the options that the state was learned under */
 	uint32_t has_other_flows;     /* they may be of other rules than those that the next process begins with */
-	uint32_t reserved;
+	uint32_t is_left;             /* no process will come: what only one could decide is dropped */
 	struct state state[STATE_COPIES];
 
 	/* Of the programs. */

@@ -12,6 +12,7 @@
 #include "softnet/guard/claiming.h"
 #include "softnet/confining.h"
 #include "system/clock.h"
+#include "softnet/launch/bootpd.h"
 #include "softnet/launch/command.h"
 #include "softnet/capture/capture_options.h"
 #include "softnet/methods/control_methods.h"
@@ -20,7 +21,7 @@
 #include "softnet/guard/keeping.h"
 #include "softnet/guard/hold_relay.h"
 #include "softnet/guard/kernel_relay.h"
-#include "system/lease_time.h"
+#include "softnet/leaving.h"
 #include "system/log.h"
 #include "softnet/guard/loop.h"
 #include "softnet/options/options.h"
@@ -195,18 +196,8 @@ static bool is_leased_by_bootpd(void)
 
 static void prepare_bootpd(void)
 {
-	static const char danger[] = "a VM that copies another's client identifier may be leased its address";
-	struct error cause;
-	if (!is_leased_by_bootpd())
-		return;
-	if (geteuid() == 0 && !set_bootpd(options->lease_time_s, &cause))
-		warning("bootpd's settings: %s; so its lease time stays as it was, and %s", cause.text, danger);
-	if (geteuid() != 0 && !is_bootpd_set(options->lease_time_s))
-		warning(
-		    "bootpd's lease time stays as it was, and %s: only root can change that, once: sudo defaults write "
-		    "/Library/Preferences/SystemConfiguration/com.apple.InternetSharing.default.plist bootpd -dict-add "
-		    "dhcp_ignore_client_identifier -bool true DHCPLeaseTimeSecs -int %u",
-		    danger, (unsigned)options->lease_time_s);
+	if (is_leased_by_bootpd())
+		set_or_ask_for_bootpd(options->lease_time_s);
 }
 
 /* Where nobody has given us root, and the uplink wants it, or has just shown that it does. Returns where that cannot be. */
@@ -369,13 +360,16 @@ static void open_all(enum stage stage)
 		open_control_path();
 	if (stage == WITH_ROOT && options->wanted == WANT_RUN)
 		prepare_command(); /* the ports want to know its MAC address */
-	if (stage == WITH_ROOT && options->wanted == WANT_ATTACH)
+	if (stage == WITH_ROOT && options->wanted == WANT_ATTACH) {
 		open_kernel_relay(&relay, options, &relay.port[FROM_GUEST], &relay.port[TO_GUEST]);
+		begin_leaving(options);
+	}
 	if (stage == plan.guest && !relay.kernel)
 		relay.port[FROM_GUEST] = open_guest(&peer_fd);
 	if (stage == plan.uplink && !relay.kernel)
 		relay.port[TO_GUEST] = open_uplink();
-	if (stage == plan.registry) /* behind the ports of this stage: who sees the guard listed may start the VM */
+	if (stage == plan.registry &&
+	    !options->leaves) /* behind the ports of this stage: who sees the guard listed may start the VM */
 		enter_registry(&registry, &relay.control);
 }
 
@@ -426,8 +420,12 @@ static int prepare(struct error *error)
 	join_claims(&relay);
 	open_capture();
 	start_metrics();
+	if (options->leaves)
+		note_leaving(&relay);
 	if (relay.kernel)
 		start_kernel_relay(&relay);
+	if (options->leaves)
+		return EXIT_OK; /* there will be no frame here */
 	if (options->wanted != WANT_RUN && options->vm_fd == 0)
 		relay.parent = parent; /* Tart's form */
 	confine_guard(&relay, registry.entry);
@@ -488,7 +486,7 @@ int run_guard(struct options *from, int word_count, char **first_word)
 	int status = prepare(&error);
 	if (status == EXIT_USAGE)
 		die_usage("%s", error.text);
-	if (status == EXIT_OK)
+	if (status == EXIT_OK && !options->leaves)
 		status = finish(run_relay(&relay));
 	for (int side = 0; side < DIRECTIONS; side++)
 		if (relay.port[side])

@@ -34,8 +34,7 @@ static bool is_running(const struct guard_head *head)
 	return head->owner != 0 && head->pid_started != 0 && process_started(head->pid) == head->pid_started;
 }
 
-/* False: none stands there. */
-static bool look_at_port(unsigned interface, int standing[DIRECTIONS])
+bool look_at_port(unsigned interface, int standing[DIRECTIONS])
 {
 	uint32_t ids[HOOK_PROGRAMS_MAX];
 	char name[16];

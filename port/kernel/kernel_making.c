@@ -15,8 +15,7 @@
 #include <unistd.h>
 #include "ebpf/object.h"
 #include "port/io.h"
-
-enum { SO_COOKIE_OF_NAMESPACE = 71 }; /* Linux 5.14; older headers lack it */
+#include "port/kernel/kernel_look.h"
 
 bool refuse_kernel(struct making *m, const char *what)
 {
@@ -32,7 +31,6 @@ bool refuse_kernel(struct making *m, const char *what)
 bool find_interface(struct kernel_guard *guard, const char *interface, struct making *m)
 {
 	struct ifreq request = { 0 };
-	socklen_t octets = sizeof m->port.cookie;
 	copy_text(guard->interface, sizeof guard->interface, interface);
 	copy_text(request.ifr_name, sizeof request.ifr_name, interface);
 	guard->index = strlen(interface) < IFNAMSIZ ? if_nametoindex(interface) : 0;
@@ -41,12 +39,12 @@ bool find_interface(struct kernel_guard *guard, const char *interface, struct ma
 		return report_failure(m->error, "there is no interface \"%.40s\" in this network namespace", interface);
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	bool is_asked = fd >= 0 && ioctl(fd, SIOCGIFHWADDR, &request) == 0;
-	bool is_known = fd >= 0 && getsockopt(fd, SOL_SOCKET, SO_COOKIE_OF_NAMESPACE, &m->port.cookie, &octets) == 0;
 	if (fd >= 0)
 		close(fd);
 	if (!is_asked || request.ifr_hwaddr.sa_family != ARPHRD_ETHER)
 		return report_failure(m->error, "\"%s\" is no Ethernet interface", interface);
-	return is_known || refuse_kernel(m, "tell network namespaces apart");
+	m->port.cookie = namespace_cookie();
+	return m->port.cookie != 0 || refuse_kernel(m, "tell network namespaces apart");
 }
 
 static size_t page_round(size_t octets)

@@ -14,6 +14,8 @@ struct making {
 	struct error *error;
 };
 
+/* kernel_attach.c: the judges at a port, where there are any. False: none stands there. */
+bool look_at_port(unsigned interface, int standing[DIRECTIONS]);
 /* What failed, and errno. */
 bool refuse_kernel(struct making *, const char *what);
 bool find_interface(struct kernel_guard *, const char *interface, struct making *);

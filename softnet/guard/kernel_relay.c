@@ -6,6 +6,7 @@
 #include "port/kernel/kernel_port.h"
 #include "system/clock.h"
 #include "softnet/guard/keeping.h"
+#include "softnet/left/left.h"
 #include "system/log.h"
 
 enum {
@@ -74,6 +75,7 @@ void start_kernel_relay(struct relay *r)
 	r->guard.flows = &memory->flows; /* to be looked at: only programs write it */
 	memory->wants = (r->rejections.wanted ? WANTS_REJECTED : 0) | (r->capture.path ? WANTS_DROPS : 0) |
 			(r->capture.path && r->capture.wants_all ? WANTS_PASSED : 0);
+	memory->is_left = r->options->leaves;
 	take_counters(r);
 	lost = memory->lost;
 	publish_config(r->kernel, r->guard.config, true);
@@ -247,7 +249,9 @@ void keep_kernel(struct relay *r)
 int detach_guard(const char *interface)
 {
 	struct error error = { 0 };
+	unsigned number = if_nametoindex(interface);
 	if (!detach_kernel_guard(interface, &error))
 		die("detach: %s", error.text);
+	forget_left(number);
 	return EXIT_OK;
 }

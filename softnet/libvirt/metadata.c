@@ -53,10 +53,11 @@ static bool take_yes(const char *attribute, const char *value, bool *is_yes, str
 	return *is_yes || strcmp(value, "no") == 0 || refuse(error, "%s='%.60s': expected yes or no", attribute, value);
 }
 
-/* The MAC address and the descriptor are given by the hook itself. */
+/* The MAC address and the descriptor are given by the hook itself, and its guards stay. */
 static const struct option_line *find_option(const char *name)
 {
-	bool is_ours = strcmp(name, "vm-mac-address") == 0 || strcmp(name, "control-fd") == 0;
+	bool is_ours = strcmp(name, "vm-mac-address") == 0 || strcmp(name, "control-fd") == 0 ||
+		       strcmp(name, "leave") == 0;
 	for (int i = 0; i < option_line_count && !is_ours; i++)
 		if (strcmp(option_lines[i].name, name) == 0 && verb_takes(WANT_ATTACH, name))
 			return &option_lines[i];

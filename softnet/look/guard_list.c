@@ -17,6 +17,7 @@
 #include "system/log.h"
 #include "system/platform.h"
 #include "softnet/control/registry.h"
+#include "softnet/left/left.h"
 
 enum {
 	GUARDS_MAX = 2048,
@@ -222,6 +223,19 @@ static int compare_views(const void *a, const void *b)
 	return order != 0 ? order : strcmp(left->path, right->path);
 }
 
+/* Those that nobody can be asked about. Of too many the last ones are not shown. */
+static void take_left(struct guard_list *list, const char *name)
+{
+	size_t i;
+	json_t *status;
+	json_array_foreach(list->left, i, status)
+	{
+		list->is_cut |= list->count == GUARDS_MAX;
+		if (list->count < GUARDS_MAX && is_meant(status, name))
+			list->views[list->count++] = (struct guard_view){ status, 0, "" };
+	}
+}
+
 static void take_answers(struct guard_list *list, const char *name)
 {
 	for (size_t i = 0; i < list->call_count; i++) {
@@ -232,6 +246,7 @@ static void take_answers(struct guard_list *list, const char *name)
 		list->views[list->count++] = (struct guard_view){ status, call->user, call->path };
 		list->has_users |= call->user != list->views[0].user;
 	}
+	take_left(list, name);
 	qsort(list->views, list->count, sizeof *list->views, compare_views);
 }
 
@@ -262,6 +277,7 @@ bool ask_guards(const struct options *options, struct guard_list *list, int time
 	char *request = write_request("guard.status", NULL);
 	list->is_whole = call_guards(list->calls, list->call_count, request, timeout_ms, until);
 	free(request);
+	list->left = getuid() == 0 && !options->control_path ? list_left() : NULL;
 	sweep(list);
 	take_answers(list, options->name);
 	return true;
@@ -271,6 +287,7 @@ void forget_guards(struct guard_list *list)
 {
 	if (list->calls)
 		forget_calls(list->calls, list->call_count);
+	json_decref(list->left);
 	free(list->calls);
 	free(list->views);
 	*list = (struct guard_list){ 0 };

@@ -12,6 +12,7 @@ struct guard_view {
 struct guard_list {
 	struct guard_call *calls; /* those that were asked */
 	size_t call_count;
+	json_t *left;             /* root's guards without a process */
 	struct guard_view *views; /* those that answered and are meant, by name */
 	size_t count;
 	bool is_whole;  /* nothing came in between */

@@ -1,11 +1,10 @@
 /* guard.status: all that somebody asks who wonders why a VM has no network. docs/observability.md has the keys. */
-#include <stdlib.h>
 #include <unistd.h>
 #include "softnet/setup/anchors_json.h"
 #include "softnet/methods/control_methods.h"
-#include "softnet/describe/describe.h"
 #include "softnet/guard/rules_in_force.h"
 #include "softnet/hints/deciding.h"
+#include "softnet/counts/drops_json.h"
 #include "softnet/counts/names_json.h"
 #include "softnet/counts/state_json.h"
 #include "system/descriptors.h"
@@ -66,45 +65,13 @@ static json_t *json_rates(const struct counters *counters, uint64_t now_ms)
 	return rates;
 }
 
-struct drop_count {
-	int side;
-	unsigned verdict;
-	uint64_t count;
-};
-
-static int compare_counts(const void *a, const void *b)
+/* The text is good until the next call. */
+static const char *find_rule(const void *context, enum direction side, unsigned verdict, const struct specimen *last)
 {
-	const struct drop_count *left = a, *right = b;
-	return left->count < right->count ? 1 : left->count > right->count ? -1 : 0;
-}
-
-static json_t *json_drop(const struct relay *r, const struct drop_count *drop)
-{
-	char text[DESCRIPTION_TEXT], rule[DECIDING_TEXT];
+	static char rule[DECIDING_TEXT];
+	const struct relay *r = context;
 	struct trust trust = trust_of(r);
-	const struct specimen *last = &r->counters.last[drop->side][drop->verdict];
-	const char *frame = last->kept > 0 ? describe_frame(last->bytes, last->kept, last->length, text) : NULL;
-	return json_pack(
-	    "{s:s, s:s, s:s, s:o, s:o, s:s?, s:s?}", "side", side_names[drop->side], "reason",
-	    verdict_name(drop->verdict), "meaning", verdict_meaning(drop->verdict), "count", json_number(drop->count),
-	    "seconds", last->dropped_ms > 0 ? json_number((r->now_ms - last->dropped_ms) / MS) : json_null(), "frame",
-	    frame, "rule", find_deciding(&trust, r->rules, (enum direction)drop->side, drop->verdict, last, rule));
-}
-
-static json_t *json_drops(const struct relay *r)
-{
-	const struct counters *counters = &r->counters;
-	struct drop_count drops[(int)DIRECTIONS * (int)VERDICTS];
-	size_t n = 0;
-	json_t *list = json_array();
-	for (int side = 0; side < DIRECTIONS; side++)
-		for (unsigned verdict = FIRST_DROP; verdict < VERDICTS; verdict++)
-			if (counters->verdicts[side][verdict] > 0)
-				drops[n++] = (struct drop_count){ side, verdict, counters->verdicts[side][verdict] };
-	qsort(drops, n, sizeof *drops, compare_counts);
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, json_drop(r, &drops[i]));
-	return list;
+	return find_deciding(&trust, r->rules, side, verdict, last, rule);
 }
 
 static json_t *json_identity(const struct relay *r)
@@ -200,9 +167,10 @@ static json_t *json_network(const struct relay *r)
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "addresses",
 			 json_addresses(r->guard.config, r->guard.state, r->now_ms), "servers",
 			 json_servers(r->guard.state, r->now_ms), "routers", json_routers(r->guard.state, r->now_ms),
-			 "passed", passed, "rates", json_rates(&r->counters, r->now_ms), "drops", json_drops(r),
-			 "flows", json_flows(r->guard.flows), "rejections", json_number(r->rejections.sent),
-			 "questions", json_number(r->questions.sent), "metrics", json_metrics_file(&r->metrics));
+			 "passed", passed, "rates", json_rates(&r->counters, r->now_ms), "drops",
+			 json_drops(&r->counters, r->now_ms, find_rule, r), "flows", json_flows(r->guard.flows),
+			 "rejections", json_number(r->rejections.sent), "questions", json_number(r->questions.sent),
+			 "metrics", json_metrics_file(&r->metrics));
 }
 
 /* null: nothing is asked, or all is answered. */
@@ -243,6 +211,7 @@ json_t *json_status(const struct relay *r)
 			json_object_set_new(status, "claims", json_claims(r)) == 0 &&
 			json_object_set_new(status, "state_file", json_state_file(&r->file)) == 0 &&
 			json_object_set_new(status, "sandbox", json_sandbox(&r->sandbox, r->aside)) == 0 &&
+			json_object_set_new(status, "left", json_null()) == 0 && /* this process is here */
 			json_object_set_new(status, "events", json_events(&r->announcer)) == 0;
 	json_decref(settings);
 	json_decref(network);

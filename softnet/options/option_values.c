@@ -443,6 +443,7 @@ bool take_lease_time(struct options *options, const char *value, struct error *e
 
 TAKE_FLAG(no_dhcp, options->dhcp_off = true)
 TAKE_FLAG(no_resync, options->no_resync = true)
+TAKE_FLAG(leave, options->leaves = true)
 TAKE_FLAG(reject, options->reject = true)
 TAKE_FLAG(verbose, options->verbose++)
 TAKE_FLAG(help, options->wanted = WANT_HELP)

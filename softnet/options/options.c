@@ -65,6 +65,7 @@ const struct option_line option_lines[] = {
 	  take_arp_conflicts },
 	{ "rate", "NAME=PERSECOND/BURST", 0, GIVE_OFTEN, NULL, "change a limit; BURST 0: none; see RATES", take_rate },
 	{ "state", "FILE", 0, GIVE_ONCE, "The program", "keep leases in FILE over a restart", take_state },
+	{ "leave", NULL, 0, GIVE_ONCE, NULL, "attach: end when the guard stands, with --vm-ip and --no-dhcp", take_leave },
 	{ "control-fd", "FD", 0, GIVE_ONCE, NULL, "stream socket on which the rules can be read and set",
 	  take_control_fd },
 	{ "control", "PATH", 0, GIVE_ONCE, NULL, "listen there for live control", take_control },
@@ -307,6 +308,28 @@ static bool check_attached_names(const struct options *options, struct error *er
 	return !has_names(&options->rules) || refuse(error, "--allow, --policy: " NAMES_WITH_ATTACH);
 }
 
+/* A guard without a process: the programs decide alone, and nobody tells. */
+static bool check_leave(const struct options *options, struct error *error)
+{
+	const struct {
+		const char *name;
+		bool is_given;
+	} of_process[] = { { "reject", options->reject },          { "state", options->state_file },
+			   { "control", options->control_path },   { "control-fd", options->control_fd >= 0 },
+			   { "events", options->event_count > 0 }, { "pcap", options->pcap },
+			   { "metrics", options->metrics } };
+	if (!options->leaves)
+		return true;
+	if (options->wanted != WANT_ATTACH)
+		return refuse(error, "--leave: only with `softnet attach`");
+	for (size_t i = 0; i < sizeof of_process / sizeof *of_process; i++)
+		if (of_process[i].is_given)
+			return refuse(error, "--%s: not together with --leave, which leaves no process that could do it",
+				      of_process[i].name);
+	return (options->dhcp_off && options->static_count > 0) ||
+	       refuse(error, "--leave: expected --vm-ip and --no-dhcp with it: nobody will be there to read DHCP");
+}
+
 /* What no option can tell by itself. */
 static bool check_together(const struct options *options, struct error *error)
 {
@@ -322,9 +345,9 @@ static bool check_together(const struct options *options, struct error *error)
 			      "--shared-ip: more than %d IPv4 addresses leave no place for a lease; "
 			      "expected --no-dhcp with it",
 			      BINDINGS4_MAX - 1);
-	return check_attached_names(options, error) && check_control_fd(options, error) &&
-	       check_inbound(options, error) && check_static_ipv6(options, error) && check_exposes(options, error) &&
-	       check_mac(options, error);
+	return check_attached_names(options, error) && check_leave(options, error) &&
+	       check_control_fd(options, error) && check_inbound(options, error) && check_static_ipv6(options, error) &&
+	       check_exposes(options, error) && check_mac(options, error);
 }
 
 static void set_defaults(struct options *options)

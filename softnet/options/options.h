@@ -72,6 +72,7 @@ struct options {
 	const char *segment;    /* "none", or a name; NULL: the uplink knows */
 	const char *state_file; /* NULL: none */
 	const char *user, *group;
+	bool leaves; /* --leave */
 	bool sandbox_off;
 	bool host_only;        /* --vm-net-type host */
 	bool escalated;        /* by sudo: stdin is the channel of escalation.h */

@@ -25,7 +25,7 @@ struct verb {
 static const struct verb verbs[] = {
 	{ WANT_GUARD, "", NULL, NULL },
 	{ WANT_RUN, "run", NULL, NULL },
-	{ WANT_ATTACH, "attach", NULL, OF_RULES OF_PROGRAM },
+	{ WANT_ATTACH, "attach", NULL, OF_RULES OF_PROGRAM "leave " },
 	{ WANT_DETACH, "detach", NULL, " verbose " },
 	{ WANT_CHECK, "policy", "check", NULL },
 	{ WANT_SHOW, "policy", "show", " vm control " },

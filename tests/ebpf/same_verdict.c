@@ -248,6 +248,7 @@ static bool is_another_part(enum verdict v)
 		DROP_RATE_UPLINK,
 		DROP_RATE_SLOW_PATH,
 		DROP_FLOW_LIMIT,
+		DROP_UNATTENDED,
 		DROP_OVERRUN,
 		DROP_QUEUE_FULL,
 		DROP_WRITE_ERROR,

@@ -123,8 +123,20 @@ static struct word away_for(const json_t *status, const char *side)
 		   : word("%s", "");
 }
 
+/* Nobody measures what passes. */
+static struct word situation_of_left(const json_t *status, const json_t *left)
+{
+	if (!is_true(left, "stands"))
+		return word("NOT GUARDED: its programs are no longer at %.20s, so everything passes",
+			    word_of(left, "interface").text);
+	return word("guarded by the kernel alone%s", dropping(status).text);
+}
+
 static struct word situation_of(const json_t *status)
 {
+	const json_t *left = json_object_get(status, "left");
+	if (json_is_object(left))
+		return situation_of_left(status, left);
 	const json_t *asking = json_object_get(status, "asking"), *away = json_object_get(status, "away");
 	if (json_is_string(json_object_get(away, "uplink")))
 		return word("the network is away%s: %s", away_for(status, "uplink").text, word_of(away, "uplink").text);
@@ -161,7 +173,9 @@ static const char *color_of(const json_t *status)
 		       json_is_string(json_object_get(away, "guest"));
 	bool is_in_vain = json_is_object(json_object_get(status, "asking")) ||
 			  json_is_object(json_object_get(status, "gateway"));
-	if (is_away || is_in_vain)
+	const json_t *left = json_object_get(status, "left");
+	bool is_bare = json_is_object(left) && !is_true(left, "stands");
+	if (is_away || is_in_vain || is_bare)
 		return "\033[31m";
 	return recent_drop(status) ? "\033[33m" : has_address(status) ? "\033[32m" : "";
 }
@@ -364,9 +378,11 @@ void write_summary(struct sheet *sheet, const json_t *status, const char *user)
 {
 	struct word name = word_of(status, "name"), mac = word_of(status, "mac");
 	bool has_name = strcmp(name.text, mac.text) != 0;
-	write_to(sheet, "%.63s%s%.20s  pid %.20s%s%.32s, up %s\n", name.text, has_name ? "  " : "",
-		 has_name ? mac.text : "", word_of(status, "pid").text, user ? ", user " : "", user ? user : "",
-		 format_span(number_of(status, "uptime")).text);
+	struct word process = json_is_object(json_object_get(status, "left"))
+				  ? word("no process")
+				  : word("pid %.20s", word_of(status, "pid").text);
+	write_to(sheet, "%.63s%s%.20s  %s%s%.32s, up %s\n", name.text, has_name ? "  " : "", has_name ? mac.text : "",
+		 process.text, user ? ", user " : "", user ? user : "", format_span(number_of(status, "uptime")).text);
 	write_situation(sheet, status);
 	write_to(sheet, "\n");
 	write_addresses(sheet, status);
@@ -419,7 +435,9 @@ static struct word main_address(const json_t *status)
 void write_table_row(struct sheet *sheet, const json_t *status, const char *user, int columns)
 {
 	const json_t *out = side_of(status, "rates", "guest"), *in = side_of(status, "rates", "uplink");
-	write_to(sheet, "%-17.63s %7.10s ", word_of(status, "name").text, word_of(status, "pid").text);
+	bool has_process = json_is_integer(json_object_get(status, "pid"));
+	write_to(sheet, "%-17.63s %7.10s ", word_of(status, "name").text,
+		 has_process ? word_of(status, "pid").text : "-");
 	if (user)
 		write_to(sheet, "%-10.32s ", user);
 	write_to(sheet, "%-15.40s %10s %10s %6s%s", main_address(status).text,
