@@ -74,7 +74,7 @@ struct router6 {
 };
 
 /* As many questions, a second apart, and a second behind the last: it is silent. */
-enum { ROUTER_SILENT = 4, DOUBT_AGAIN_MS = 10000 };
+enum { ROUTER_SILENT = 4, ROUTER_ANSWER_MS = 1000, DOUBT_AGAIN_MS = 10000 };
 
 struct resolver6 {
 	struct address address;

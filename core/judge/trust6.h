@@ -219,6 +219,13 @@ INLINE bool is_in_doubt6(const struct router6 *r, uint64_t now_ms)
 	return r->questions > 0 || (r->doubt_ms != 0 && now_ms < r->doubt_ms + DOUBT_AGAIN_MS);
 }
 
+/* All questions were in vain, the last one, too. */
+INLINE bool is_silent_router6(const struct router6 *r, uint64_t now_ms)
+{
+	return r->questions > ROUTER_SILENT ||
+	       (r->questions == ROUTER_SILENT && now_ms >= r->asked_ms + ROUTER_ANSWER_MS);
+}
+
 /*
  * Somebody else claims the place of a router that was learned: of the one of this address, or, when it is 0, of all that
  * route. A claim alone is worth nothing. It makes the guard ask; where no question was answered it is believed.
@@ -233,7 +240,7 @@ SUBPROGRAM uint32_t worth_of_claim6(const struct config *config, const struct st
 		if (!is_locked_router6(r, now_ms) || (low != 0 ? r->address.low != low : r->expires_ms == 0))
 			continue;
 		any = true;
-		silent = silent && r->questions >= ROUTER_SILENT;
+		silent = silent && is_silent_router6(r, now_ms);
 		doubted = doubted && is_in_doubt6(r, now_ms);
 	}
 	if (!any)
