@@ -59,6 +59,12 @@ fuzz:
 	$(MAKE) -s -j2 -f tests/fuzz/Makefile
 	$(MAKE) -f tests/fuzz/Makefile fuzz FUZZ_SECONDS=$(FUZZ_SECONDS)
 
+# What the snoopers learn, in every order of EXPLORE events; ./check goes to five, make check-long to six.
+EXPLORE = 7
+explore: build/build.ninja
+	ninja -C build tests/test_explore
+	EXPLORE=$(EXPLORE) build/tests/test_explore
+
 # What rules and flows cost, and frames, round trips and guards that rest, beside bare relays and other NATs. With PAGE=docs/relay.md
 # the tables of that page and its picture are written anew.
 bench: program
@@ -97,4 +103,4 @@ uninstall:
 dist:
 	packaging/dist.py build/dist
 
-.PHONY: all program check check-long macos-doubles macos-check demo vm fuzz bench bench-attach test lint format clean install uninstall dist
+.PHONY: all program check check-long macos-doubles macos-check demo vm fuzz explore bench bench-attach test lint format clean install uninstall dist
