@@ -57,7 +57,7 @@ static bool may_call(uint32_t address)
 
 static void addresses_come_back(void **state)
 {
-	struct octets o;
+	struct octets o = { .length = 0 };
 	(void)state;
 	assert_null(restart(rules, 1000));
 	assert_true(may_call(CDN_IP) && may_call(OTHER_CDN_IP));
