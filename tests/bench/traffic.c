@@ -3,7 +3,7 @@
  * took, in ns: what the kernel does with a frame between namespaces it does in the sender's time.
  *
  *     traffic udp ADDRESS SECONDS     datagrams that make frames of 64 octets, as fast as it can: how many it sent
- *     traffic tcp ADDRESS SECONDS     one connection: octets that it could write
+ *     traffic tcp ADDRESS SECONDS     one connection: octets that the other end took
  *     traffic down ADDRESS SECONDS    the same the other way: octets that it could read
  *     traffic ping ADDRESS SECONDS    a datagram, its answer, the next: the median round trip in ns
  *     traffic trips ADDRESS SECONDS   the same: instead of the processor's time what 99 of 100 took at most
@@ -18,9 +18,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#include <linux/sockios.h>
 
 enum {
 	ECHO = 7,
@@ -83,7 +85,8 @@ static uint64_t send_stream(int fd, uint64_t end_ns)
 			break;
 		sent += n > 0 ? (uint64_t)n : 0;
 	}
-	return sent;
+	int waiting = 0;
+	return ioctl(fd, SIOCOUTQ, &waiting) == 0 ? sent - (uint64_t)waiting : sent;
 }
 
 static uint64_t read_stream(int fd, uint64_t end_ns)
@@ -123,36 +126,56 @@ static uint64_t round_trips(int fd, uint64_t end_ns, uint64_t *slow)
 	return count > 0 ? trips[count / 2] : 0;
 }
 
-static void *discard(void *listener)
+static void *discard(void *connection)
 {
-	static char chunk[CHUNK];
+	static char unread[CHUNK];
+	int fd = (int)(intptr_t)connection;
+	while (recv(fd, unread, sizeof unread, 0) > 0)
+		continue;
+	close(fd);
+	return NULL;
+}
+
+static void *speak(void *connection)
+{
+	int fd = (int)(intptr_t)connection;
+	send_stream(fd, UINT64_MAX);
+	close(fd);
+	return NULL;
+}
+
+struct service {
+	int listener;
+	void *(*serve)(void *);
+};
+
+/* Each connection by itself: one that stands still must not slow the next. */
+static void *accept_all(void *argument)
+{
+	const struct service *s = argument;
+	pthread_t thread;
 	for (;;) {
-		int fd = accept(*(int *)listener, NULL, NULL);
-		while (fd >= 0 && recv(fd, chunk, sizeof chunk, 0) > 0)
-			continue;
-		close(fd);
+		int fd = accept(s->listener, NULL, NULL);
+		if (fd >= 0 && pthread_create(&thread, NULL, s->serve, (void *)(intptr_t)fd) == 0)
+			pthread_detach(thread);
 	}
 }
 
-static void *speak(void *listener)
+static int offer(const struct service *s)
 {
-	for (;;) {
-		int fd = accept(*(int *)listener, NULL, NULL);
-		send_stream(fd, UINT64_MAX);
-		close(fd);
-	}
+	pthread_t thread;
+	return listen(s->listener, 8) == 0 && pthread_create(&thread, NULL, accept_all, (void *)(uintptr_t)s) == 0;
 }
 
 static int serve(void)
 {
-	int source = open_socket(SOCK_STREAM, NULL, SOURCE);
-	int listener = open_socket(SOCK_STREAM, NULL, DISCARD), echo = open_socket(SOCK_DGRAM, NULL, ECHO);
-	pthread_t thread;
+	const struct service discarding = { open_socket(SOCK_STREAM, NULL, DISCARD), discard };
+	const struct service speaking = { open_socket(SOCK_STREAM, NULL, SOURCE), speak };
+	int echo = open_socket(SOCK_DGRAM, NULL, ECHO);
 	char payload[2048];
 	open_socket(SOCK_DGRAM, NULL, DISCARD); /* never read: else ICMP errors would be most of the work */
 	signal(SIGPIPE, SIG_IGN);
-	if (listen(listener, 8) != 0 || pthread_create(&thread, NULL, discard, &listener) != 0 ||
-	    listen(source, 8) != 0 || pthread_create(&thread, NULL, speak, &source) != 0)
+	if (!offer(&discarding) || !offer(&speaking))
 		return 1;
 	puts("serving");
 	fflush(stdout);
