@@ -47,12 +47,12 @@ static void datagram_close(struct port *port)
 
 /* Takes the descriptor, also when it fails. */
 static struct datagram *datagram_new(const struct port_kind *kind, int fd, const struct port_settings *settings,
-				     bool want_sources, struct error *error)
+				     enum batch_extras extras, struct error *error)
 {
 	struct datagram *d = calloc(1, sizeof *d);
 	if (d)
 		*d = (struct datagram){ .port.kind = kind, .fd = fd, .probe = -1 };
-	if (!d || !batch_new(&d->batch, settings->max_frame, want_sources)) {
+	if (!d || !batch_new(&d->batch, settings->max_frame, extras)) {
 		close(fd);
 		free(d);
 		return resource_error(error, "out of memory");
@@ -133,7 +133,7 @@ static struct port *fd_open(const char *argument, const struct port_settings *se
 		return resource_error(error, "fd %d: %s", number, strerror(errno));
 	if (type == SOCK_STREAM)
 		return stream_open_fd(fd, settings, error);
-	struct datagram *d = datagram_new(&fd_port, fd, settings, false, error);
+	struct datagram *d = datagram_new(&fd_port, fd, settings, FRAMES_ALONE, error);
 	return d ? &d->port : NULL;
 }
 
@@ -164,7 +164,7 @@ struct port *port_open_pair(const struct port_settings *settings, int *peer_fd, 
 		close(pair[1]);
 		return resource_error(error, "cannot prepare the guest's end of the socketpair: %s", strerror(errno));
 	}
-	struct datagram *d = datagram_new(&fd_port, pair[0], settings, false, error);
+	struct datagram *d = datagram_new(&fd_port, pair[0], settings, FRAMES_ALONE, error);
 	if (!d) {
 		close(pair[1]);
 		return NULL;
@@ -293,7 +293,7 @@ static struct port *open_guest_path(const struct sockaddr_un *address, const str
 		close(fd);
 		return NULL;
 	}
-	struct datagram *d = datagram_new(&unixgram_guest, fd, settings, true, error);
+	struct datagram *d = datagram_new(&unixgram_guest, fd, settings, WITH_SOURCES, error);
 	if (!d) {
 		unlink(address->sun_path);
 		return NULL;
@@ -399,7 +399,7 @@ static struct port *open_uplink_path(const struct sockaddr_un *address, bool gre
 		close(fd);
 		return NULL;
 	}
-	struct datagram *d = datagram_new(&unixgram_uplink, fd, settings, false, error);
+	struct datagram *d = datagram_new(&unixgram_uplink, fd, settings, FRAMES_ALONE, error);
 	if (!d) {
 		unlink(own.sun_path);
 		return NULL;

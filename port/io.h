@@ -53,14 +53,24 @@ struct backoff {
 };
 void backoff_failed(struct backoff *, uint64_t now_ms);
 
-/* Buffers for a batch of datagrams; `sources` is NULL when nobody asks who sent them. */
+/* What a port must be able to read: more than the guest's MTU where frames may come that are to be cut. */
+uint32_t longest_frame(const struct port_settings *);
+
+/* Stands in front of each frame where both ends of a socket want that: a struct cut, as numbers that nobody has checked. */
+struct cut_note {
+	uint16_t kind, payload, checksum_start, checksum_offset;
+};
+
+/* Buffers for a batch of datagrams; `sources` is NULL when nobody asks who sent them, `notes` where there are none. */
+enum batch_extras { FRAMES_ALONE, WITH_SOURCES, WITH_NOTES };
 struct batch {
 	uint32_t max_frame, stride;
 	uint8_t *bytes;
 	struct sockaddr_un *sources;
 	socklen_t *source_lengths;
+	struct cut_note *notes;
 };
-bool batch_new(struct batch *, uint32_t max_frame, bool want_sources);
+bool batch_new(struct batch *, uint32_t max_frame, enum batch_extras);
 void batch_free(struct batch *);
 
 /* Is the errno of a send or receive about a receiver that is full, a peer that is not there, or the frame? */
@@ -78,13 +88,31 @@ int batch_receive(struct batch *, int fd, struct packet *, uint32_t max, uint32_
  */
 int batch_send(int fd, const struct packet *, uint32_t n, const struct sockaddr_un *to, socklen_t to_length,
 	       struct send_result *);
+/* The same on a connected socket, with a note in front of each frame. */
+int batch_send_noted(int fd, const struct packet *, uint32_t n, struct send_result *);
+
+/* Where a batch goes: `to` is NULL on a connected socket. */
+struct datagram_target {
+	int fd;
+	const struct sockaddr_un *to;
+	socklen_t to_length;
+	bool with_notes;
+};
+
+/* A datagram is a note, where there is one, and a frame. For io_linux.c and io_posix.c; the number of parts is given back. */
+enum { DATAGRAM_PARTS = 2 };
+size_t parts_to_fill(const struct batch *, uint32_t place, struct iovec[DATAGRAM_PARTS]);
+size_t parts_to_send(const struct datagram_target *, const struct packet *, struct cut_note *room,
+		     struct iovec[DATAGRAM_PARTS]);
+/* What came into the parts at this place. */
+struct packet filled_packet(const struct batch *, uint32_t place, uint32_t octets, bool is_cut_off);
 
 /* From here on: what differs between systems, in io_linux.c and io_posix.c. */
 
 /* Receives up to max datagrams: their number, or -1 with errno. */
 int datagrams_receive(struct batch *, int fd, struct packet *, uint32_t max);
 /* Sends until one is refused: how many went out, or -1 with errno when the first one did not. */
-int datagrams_send(int fd, const struct packet *, uint32_t n, const struct sockaddr_un *to, socklen_t to_length);
+int datagrams_send(const struct datagram_target *, const struct packet *, uint32_t n);
 /* Writes to a stream without SIGPIPE: octets, or -1 with errno. */
 ssize_t stream_write(int fd, struct iovec *, int count);
 /* Changes the owner and group of a socket of ours in the file system, and of nothing else; -1 leaves one. Sets errno. */

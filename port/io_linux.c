@@ -12,11 +12,11 @@
 int datagrams_receive(struct batch *batch, int fd, struct packet *packets, uint32_t max)
 {
 	struct mmsghdr messages[BATCH_MAX];
-	struct iovec slots[BATCH_MAX];
+	struct iovec parts[BATCH_MAX][DATAGRAM_PARTS];
 
 	for (uint32_t i = 0; i < max; i++) {
-		slots[i] = (struct iovec){ batch->bytes + (size_t)i * batch->stride, batch->max_frame + 1 };
-		messages[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &slots[i], .msg_iovlen = 1 } };
+		messages[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = parts[i] } };
+		messages[i].msg_hdr.msg_iovlen = parts_to_fill(batch, i, parts[i]);
 		if (batch->sources) {
 			messages[i].msg_hdr.msg_name = &batch->sources[i];
 			messages[i].msg_hdr.msg_namelen = sizeof batch->sources[i];
@@ -24,36 +24,31 @@ int datagrams_receive(struct batch *batch, int fd, struct packet *packets, uint3
 	}
 	int n = recvmmsg(fd, messages, max, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < n; i++) {
-		uint32_t length = messages[i].msg_len;
-		packets[i] = (struct packet){
-			// cppcheck-suppress uninitvar ; it cannot see that n is at most max
-			.bytes = slots[i].iov_base,
-			.length = length,
-			.truncated = length > batch->max_frame || (messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0,
-		};
+		bool is_cut_off = (messages[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;
+		packets[i] = filled_packet(batch, (uint32_t)i, messages[i].msg_len, is_cut_off);
 		if (batch->sources)
 			batch->source_lengths[i] = messages[i].msg_hdr.msg_namelen;
 	}
 	return n;
 }
 
-int datagrams_send(int fd, const struct packet *packets, uint32_t n, const struct sockaddr_un *to, socklen_t to_length)
+int datagrams_send(const struct datagram_target *target, const struct packet *packets, uint32_t n)
 {
 	struct mmsghdr messages[BATCH_MAX];
-	struct iovec frames[BATCH_MAX];
+	struct iovec parts[BATCH_MAX][DATAGRAM_PARTS];
+	struct cut_note notes[BATCH_MAX];
 
 	if (n > BATCH_MAX)
 		n = BATCH_MAX;
 	for (uint32_t i = 0; i < n; i++) {
-		frames[i] = (struct iovec){ (void *)(uintptr_t)packets[i].bytes, packets[i].length };
 		messages[i] = (struct mmsghdr){ .msg_hdr = {
-						    .msg_name = (void *)(uintptr_t)to,
-						    .msg_namelen = to_length,
-						    .msg_iov = &frames[i],
-						    .msg_iovlen = 1,
+						    .msg_name = (void *)(uintptr_t)target->to,
+						    .msg_namelen = target->to_length,
+						    .msg_iov = parts[i],
 						} };
+		messages[i].msg_hdr.msg_iovlen = parts_to_send(target, &packets[i], &notes[i], parts[i]);
 	}
-	return sendmmsg(fd, messages, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return sendmmsg(target->fd, messages, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 ssize_t stream_write(int fd, struct iovec *parts, int count)

@@ -13,8 +13,9 @@ int datagrams_receive(struct batch *batch, int fd, struct packet *packets, uint3
 {
 	uint32_t n = 0;
 	while (n < max) {
-		struct iovec slot = { batch->bytes + (size_t)n * batch->stride, batch->max_frame + 1 };
-		struct msghdr message = { .msg_iov = &slot, .msg_iovlen = 1 };
+		struct iovec parts[DATAGRAM_PARTS];
+		struct msghdr message = { .msg_iov = parts };
+		message.msg_iovlen = (__typeof__(message.msg_iovlen))parts_to_fill(batch, n, parts);
 		if (batch->sources) {
 			message.msg_name = &batch->sources[n];
 			message.msg_namelen = sizeof batch->sources[n];
@@ -22,11 +23,7 @@ int datagrams_receive(struct batch *batch, int fd, struct packet *packets, uint3
 		ssize_t length = recvmsg(fd, &message, MSG_DONTWAIT);
 		if (length < 0)
 			break;
-		packets[n] = (struct packet){
-			.bytes = slot.iov_base,
-			.length = (uint32_t)length,
-			.truncated = (uint32_t)length > batch->max_frame || (message.msg_flags & MSG_TRUNC) != 0,
-		};
+		packets[n] = filled_packet(batch, n, (uint32_t)length, (message.msg_flags & MSG_TRUNC) != 0);
 		if (batch->sources)
 			batch->source_lengths[n] = message.msg_namelen;
 		n++;
@@ -34,18 +31,20 @@ int datagrams_receive(struct batch *batch, int fd, struct packet *packets, uint3
 	return n ? (int)n : -1;
 }
 
-int datagrams_send(int fd, const struct packet *packets, uint32_t n, const struct sockaddr_un *to, socklen_t to_length)
+int datagrams_send(const struct datagram_target *target, const struct packet *packets, uint32_t n)
 {
 	uint32_t sent = 0;
 	while (sent < n) {
-		struct iovec frame = { (void *)(uintptr_t)packets[sent].bytes, packets[sent].length };
+		struct iovec parts[DATAGRAM_PARTS];
+		struct cut_note note;
 		struct msghdr message = {
-			.msg_name = (void *)(uintptr_t)to,
-			.msg_namelen = to_length,
-			.msg_iov = &frame,
-			.msg_iovlen = 1,
+			.msg_name = (void *)(uintptr_t)target->to,
+			.msg_namelen = target->to_length,
+			.msg_iov = parts,
 		};
-		if (sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		size_t count = parts_to_send(target, &packets[sent], &note, parts);
+		message.msg_iovlen = (__typeof__(message.msg_iovlen))count;
+		if (sendmsg(target->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 			break;
 		sent++;
 	}

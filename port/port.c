@@ -86,6 +86,12 @@ const char *port_argument_of(const char *text)
 	return colon ? colon + 1 : "";
 }
 
+unsigned port_cuts(const char *text)
+{
+	const struct port_kind *kind = text ? port_kind_of(text) : NULL;
+	return kind ? kind->cuts : 0;
+}
+
 bool port_is_known(const char *text, struct error *error)
 {
 	if (port_kind_of(text))

@@ -25,13 +25,16 @@ struct packet {
 	struct cut cut; /* as its sender says: nobody has looked whether it is true */
 };
 
+/* Sets of kinds of frames that are to be cut. */
+enum { CUTS_TCP4 = 1 << CUT_TCP4, CUTS_TCP6 = 1 << CUT_TCP6, CUTS_UDP = 1 << CUT_UDP };
+
 enum port_side { GUEST_SIDE, UPLINK_SIDE };
 
 struct port_settings {
 	enum port_side side;
 	uint32_t max_frame; /* octets, 14 + MTU */
-	bool offload;   /* tap: frames may come and go that are to be cut. Where both ports have stop_offload alone */
-	bool isolation; /* tap in a bridge: no traffic with other isolated ports */
+	unsigned cuts; /* kinds of frames that are to be cut, which the other port takes; they may come from there, too. 0: none */
+	bool isolation;     /* tap in a bridge: no traffic with other isolated ports */
 	bool host_loopback; /* slirp: the guest may reach services on the host's loopback address */
 	bool host_only;     /* slirp: no network at all but DHCP and exposed ports */
 	bool ipv6;          /* slirp: router advertisements and IPv6 as well */
@@ -115,6 +118,7 @@ struct port_kind {
 	bool can_be_host_only; /* it can keep the guest from everything but the host: --vm-net-type host */
 	bool wants_root;       /* an ordinary user may be refused it */
 	bool listens_here;     /* what it exposes are sockets of this host's system, as any program's */
+	unsigned cuts;         /* kinds of frames that are to be cut, which it takes; it has stop_offload then */
 	bool names_resolvers;  /* it names this host's resolvers to the guest, by DHCP */
 	const char *form;      /* the whole form, for --help and for errors */
 	/* Whether bootpd of macOS leases the addresses of this network; NULL: no. The argument is as for open. */
@@ -185,6 +189,7 @@ struct port *port_open_pair(const struct port_settings *, int *peer_fd, struct e
 /* Whether there is such a kind; the error says which there are. */
 const struct port_kind *port_kind_of(const char *text); /* NULL: there is none of that name here */
 const char *port_argument_of(const char *text);         /* what follows "kind:", or "" */
+unsigned port_cuts(const char *text); /* what its kind takes of frames that are to be cut; NULL and unknown ones: nothing */
 bool port_is_known(const char *text, struct error *error);
 /* One line per kind for --help, NULL behind the last. */
 const struct port_kind *const *port_kinds(void);

@@ -69,13 +69,12 @@ static _Noreturn void die_of_port(const char *option, const struct error *error)
 	die("%s: %s", option, error->text);
 }
 
-/* Frames that are to be cut come and go where both ports are a kernel's, and each frame may be many. */
-static bool wants_offload(void)
+/* Frames that are to be cut come and go where both ports take some, and each frame may be many. */
+static unsigned cuts_for(enum port_side side)
 {
-	const struct port_kind *guest = options->guest ? port_kind_of(options->guest) : NULL;
-	const struct port_kind *uplink = options->uplink ? port_kind_of(options->uplink) : NULL;
-	return !options->no_offload && guest && guest->stop_offload && uplink && uplink->stop_offload &&
-	       !has_names(&options->rules) && !options->learns_names;
+	unsigned guest = port_cuts(options->guest), uplink = port_cuts(options->uplink);
+	bool is_on = !options->no_offload && guest && uplink && !has_names(&options->rules) && !options->learns_names;
+	return !is_on ? 0 : side == GUEST_SIDE ? uplink : guest;
 }
 
 static struct port_settings settings_for(enum port_side side)
@@ -83,7 +82,7 @@ static struct port_settings settings_for(enum port_side side)
 	return (struct port_settings){
 		.side = side,
 		.max_frame = 14 + options->mtu,
-		.offload = wants_offload(),
+		.cuts = cuts_for(side),
 		.isolation = wants_isolation(options),
 		/* Only by name: 0.0.0.0/0 is said by people who think of the network, not of this host's own services. */
 		.host_loopback = opens_host(&options->rules),

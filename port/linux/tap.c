@@ -182,7 +182,7 @@ static int attach_tap(struct tap_setup *s)
 		return -1;
 	}
 	struct ifreq request = request_for(s->name);
-	request.ifr_flags = IFF_TAP | IFF_NO_PI | (s->settings->offload ? IFF_VNET_HDR : 0);
+	request.ifr_flags = IFF_TAP | IFF_NO_PI | (s->settings->cuts ? IFF_VNET_HDR : 0);
 	s->created = if_nametoindex(s->name) == 0;
 	if (ioctl(fd, TUNSETIFF, &request) < 0) {
 		int error = errno;
@@ -196,8 +196,7 @@ static int attach_tap(struct tap_setup *s)
 	}
 	/* A hypervisor that had this tap before may have left offloads on, and a header of another length. */
 	int header = sizeof(struct virtio_net_hdr);
-	if ((s->settings->offload && ioctl(fd, TUNSETVNETHDRSZ, &header) < 0) ||
-	    !set_card_offload(fd, s->settings->offload)) {
+	if ((s->settings->cuts && ioctl(fd, TUNSETVNETHDRSZ, &header) < 0) || !set_card_offload(fd, s->settings->cuts)) {
 		setup_error(s, "set the offloads of", s->name);
 		close(fd);
 		return -1;
@@ -347,17 +346,17 @@ static void tap_close(struct port *port)
 /* Frames that will be cut are as long as an IP packet can be. A full room ends a batch, as BATCH_MAX frames do. */
 static bool make_room(struct tap *t, const struct port_settings *settings)
 {
-	enum { LONGEST = 14 + 4 + 65535, ROOM = 1 << 18 };
-	t->has_headers = settings->offload;
-	t->longest = settings->offload ? LONGEST : settings->max_frame;
-	t->room_octets = settings->offload ? ROOM : BATCH_MAX * room_for(t->longest);
+	enum { ROOM = 1 << 18 };
+	t->has_headers = settings->cuts != 0;
+	t->longest = longest_frame(settings);
+	t->room_octets = settings->cuts ? ROOM : BATCH_MAX * room_for(t->longest);
 	t->room = malloc(t->room_octets);
 	return t->room != NULL;
 }
 
 static void tap_stop_offload(struct port *port)
 {
-	(void)set_card_offload(tap_of(port)->fd, false);
+	(void)set_card_offload(tap_of(port)->fd, 0);
 }
 
 static struct port *tap_open(const char *argument, const struct port_settings *settings, struct error *error)
@@ -402,6 +401,7 @@ static int tap_watch(struct port *port, struct pollfd *fds)
 const struct port_kind tap_port = {
 	.name = "tap",
 	.opens = OPENS_AS_INTERFACE,
+	.cuts = CUTS_TCP4 | CUTS_TCP6 | CUTS_UDP,
 	.form = "tap:NAME[,bridge=BR]",
 	.open = tap_open,
 	.watch = tap_watch,

@@ -3,35 +3,10 @@
 #include <errno.h>
 #include <linux/if_tun.h>
 #include <sys/ioctl.h>
+#include "port/checksum.h"
 
 /* Newer than some headers: Linux 6.2. */
 enum { OFFLOAD_UDP4 = 0x20, OFFLOAD_UDP6 = 0x40, UDP_PARTS = 5 };
-
-/* RFC 1071. The field itself holds the sum of the pseudo-header. */
-static uint16_t sum_from(const uint8_t *bytes, uint32_t length)
-{
-	uint64_t sum = 0;
-	uint32_t at = 0;
-	for (; at + 1 < length; at += 2)
-		sum += (uint32_t)bytes[at] << 8 | bytes[at + 1];
-	if (at < length)
-		sum += (uint32_t)bytes[at] << 8;
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)sum;
-}
-
-static bool fill_in_checksum(uint8_t *bytes, uint32_t length, uint32_t start, uint32_t offset)
-{
-	if (start > length || start + offset + 2 > length)
-		return false;
-	uint16_t sum = (uint16_t)~sum_from(bytes + start, length - start);
-	if (sum == 0)
-		sum = 0xffff; /* RFC 768: 0 would mean that there is none. Elsewhere it is the same number */
-	bytes[start + offset] = (uint8_t)(sum >> 8);
-	bytes[start + offset + 1] = (uint8_t)sum;
-	return true;
-}
 
 static enum cut_kind kind_of(uint8_t type)
 {
@@ -80,10 +55,11 @@ struct virtio_net_hdr make_card_header(const struct cut *cut)
 					.csum_offset = cut->checksum_offset };
 }
 
-bool set_card_offload(int fd, bool is_on)
+bool set_card_offload(int fd, unsigned cuts)
 {
-	unsigned long tcp = is_on ? TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN : 0;
-	if (is_on && ioctl(fd, TUNSETOFFLOAD, tcp | OFFLOAD_UDP4 | OFFLOAD_UDP6) == 0)
+	unsigned long tcp = (cuts ? TUN_F_CSUM | TUN_F_TSO_ECN : 0) | (cuts & CUTS_TCP4 ? TUN_F_TSO4 : 0) |
+			    (cuts & CUTS_TCP6 ? TUN_F_TSO6 : 0);
+	if ((cuts & CUTS_UDP) && ioctl(fd, TUNSETOFFLOAD, tcp | OFFLOAD_UDP4 | OFFLOAD_UDP6) == 0)
 		return true;
 	return ioctl(fd, TUNSETOFFLOAD, tcp) == 0;
 }

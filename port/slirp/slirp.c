@@ -33,7 +33,7 @@ struct slirp {
 	int frames, control;
 	pid_t keeper;
 	struct batch batch;
-	bool ipv6, host_only;
+	bool ipv6, host_only, has_notes, leaves_cut;
 
 	uint32_t generation;                                    /* of the worker that runs; 0 before the first hello */
 	char cause[sizeof(((struct slirp_message *)0)->cause)]; /* why the last one ended */
@@ -150,12 +150,28 @@ static bool slirp_exposed(struct port *port, struct expose_result *result)
 
 /* Control */
 
+/* A worker that reads no message hangs, and is replaced: the next hello says it again. */
+static void leave_cut(struct slirp *s)
+{
+	static const struct slirp_message nothing_more;
+	(void)send_message(s, SLIRP_LEAVE_CUT, &nothing_more);
+}
+
+static void slirp_stop_offload(struct port *port)
+{
+	struct slirp *s = slirp_of(port);
+	s->leaves_cut = true;
+	leave_cut(s);
+}
+
 static void take_hello(struct slirp *s, const struct slirp_message *m)
 {
 	s->generation = m->generation;
 	s->port.away[0] = '\0';
 	if (m->generation > 1)
 		port_tell(&s->port, "slirp ended (%.140s) and was started again; its connections are lost", m->cause);
+	if (s->leaves_cut)
+		leave_cut(s);
 	for (int i = 0; i < FORWARDINGS_MAX; i++)
 		if (s->forwardings[i].used)
 			ask_for(s, &s->forwardings[i]);
@@ -224,8 +240,10 @@ static bool slirp_receive(struct port *port, struct packet *packets, uint32_t ma
 
 static bool slirp_send(struct port *port, const struct packet *packets, uint32_t n, struct send_result *result)
 {
+	const struct slirp *s = slirp_of(port);
 	*result = (struct send_result){ 0 };
-	int error = batch_send(slirp_of(port)->frames, packets, n, NULL, 0, result);
+	int error = s->has_notes ? batch_send_noted(s->frames, packets, n, result)
+				 : batch_send(s->frames, packets, n, NULL, 0, result);
 	return error == 0 || port_gone(port, "the processes of slirp are gone: %s", strerror(error));
 }
 
@@ -298,6 +316,8 @@ static bool start_keeper(struct slirp *s, const struct port_settings *settings, 
 		.frames = frames[1],
 		.control = control[1],
 		.mtu = settings->max_frame - 14,
+		.longest = longest_frame(settings),
+		.cuts = settings->cuts != 0,
 		.host_loopback = settings->host_loopback,
 		.host_only = settings->host_only,
 		.ipv6 = settings->ipv6,
@@ -346,8 +366,9 @@ static struct port *slirp_open(const char *argument, const struct port_settings 
 			     .frames = -1,
 			     .control = -1,
 			     .ipv6 = settings->ipv6,
-			     .host_only = settings->host_only };
-	if (!batch_new(&s->batch, settings->max_frame, false))
+			     .host_only = settings->host_only,
+			     .has_notes = settings->cuts != 0 };
+	if (!batch_new(&s->batch, longest_frame(settings), settings->cuts ? WITH_NOTES : FRAMES_ALONE))
 		report_failure(error, "out of memory");
 	else if (start_keeper(s, settings, error) && await_hello(s, error))
 		return &s->port;
@@ -361,6 +382,7 @@ const struct port_kind slirp_port = {
 	.can_be_host_only = true,
 	.listens_here = true,
 	.names_resolvers = true,
+	.cuts = CUTS_TCP4, /* of IPv6 libslirp takes no packet that is longer than the MTU */
 	.form = "slirp",
 	.open = slirp_open,
 	.watch = slirp_watch,
@@ -368,6 +390,7 @@ const struct port_kind slirp_port = {
 	.deadline_ms = no_deadline,
 	.receive = slirp_receive,
 	.send = slirp_send,
+	.stop_offload = slirp_stop_offload,
 	.anchors = slirp_anchors,
 	.expose = slirp_expose,
 	.exposed = slirp_exposed,

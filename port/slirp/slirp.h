@@ -32,6 +32,7 @@ enum slirp_word {
 	SLIRP_HELLO = 1, /* child: a worker runs; `cause` says what became of the one before */
 	SLIRP_ADD,       /* port: forward; the child answers with the same message and `error` filled */
 	SLIRP_REMOVE,    /* port: no more; no answer */
+	SLIRP_LEAVE_CUT, /* port: from now on each frame as it is on the wire; no answer */
 	SLIRP_ENDED,     /* keeper: the worker has ended, and `cause` says why; another one is on its way */
 };
 
@@ -51,7 +52,8 @@ struct slirp_message {
 
 struct slirp_child {
 	int frames, control;
-	uint32_t mtu;
+	uint32_t mtu, longest; /* longest: octets of the longest frame that may come or go */
+	bool cuts;             /* frames may be joined, and have notes in front of them */
 	bool host_loopback, host_only, ipv6, sandbox_off;
 	uint64_t guest_mac;
 };

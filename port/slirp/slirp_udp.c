@@ -1,5 +1,7 @@
 /* Exposed UDP ports: datagrams of clients to frames for the guest, and its answers back through the same socket. */
 #define __APPLE_USE_RFC_3542 /* else macOS has no IPV6_PKTINFO */
+#include "port/checksum.h"
+#include "port/slirp/slirp_octets.h"
 #include "port/slirp/slirp_udp.h"
 #include <errno.h>
 #include <netinet/in.h>
@@ -16,38 +18,6 @@ enum {
 	TTL = 64,
 	DATAGRAMS_A_TURN = 16, /* of one socket, so that no client starves the others */
 };
-
-/* Octets */
-
-static uint64_t get(const uint8_t *at, uint32_t octets)
-{
-	uint64_t value = 0;
-	for (uint32_t i = 0; i < octets; i++)
-		value = value << 8 | at[i];
-	return value;
-}
-
-static uint8_t *put(uint8_t *at, uint64_t value, uint32_t octets)
-{
-	for (uint32_t i = 0; i < octets; i++)
-		at[i] = (uint8_t)(value >> (8 * (octets - 1 - i)));
-	return at + octets;
-}
-
-/* RFC 1071. */
-static uint32_t add_up(const uint8_t *at, uint32_t octets, uint32_t sum)
-{
-	for (uint32_t i = 0; i < octets; i++)
-		sum += i % 2 ? at[i] : (uint32_t)at[i] << 8;
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return sum;
-}
-
-static uint16_t checksum_of(uint32_t sum)
-{
-	return (uint16_t)(~sum & 0xffff);
-}
 
 /* Addresses */
 

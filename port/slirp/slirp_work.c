@@ -6,7 +6,9 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
+#include "port/checksum.h"
 #include "port/io.h"
+#include "port/slirp/slirp_join.h"
 #include "port/slirp/slirp_library.h"
 #include "port/slirp/slirp_udp.h"
 
@@ -32,6 +34,7 @@ struct worker {
 	struct batch batch, gathered;     /* from the judge, and to it */
 	struct packet packets[BATCH_MAX]; /* those that were gathered */
 	uint32_t count_gathered;
+	bool joins; /* segments of TCP, to fewer frames */
 	uint32_t generation;
 	struct pollfd fds[FIRST_SOCKET + SOCKETS_MAX];
 	int count, first_udp; /* places in fds */
@@ -48,17 +51,37 @@ struct worker {
 static void send_gathered(struct worker *w)
 {
 	struct send_result unused = { 0 };
-	if (w->count_gathered > 0)
+	if (w->count_gathered > 0 && w->child->cuts)
+		(void)batch_send_noted(w->child->frames, w->packets, w->count_gathered, &unused);
+	else if (w->count_gathered > 0)
 		(void)batch_send(w->child->frames, w->packets, w->count_gathered, NULL, 0, &unused);
 	w->count_gathered = 0;
+}
+
+static uint8_t *slot_of(const struct worker *w, uint32_t place)
+{
+	return w->gathered.bytes + (size_t)place * w->gathered.stride;
+}
+
+/* To the last one of its connection. */
+static bool is_joined(struct worker *w, const uint8_t *frame, uint32_t length)
+{
+	for (uint32_t place = w->count_gathered; w->joins && place-- > 0;) {
+		enum slirp_joined done = slirp_join(&w->packets[place], slot_of(w, place), frame, length);
+		if (done != OTHER_CONNECTION)
+			return done == JOINED;
+	}
+	return false;
 }
 
 /* Many go by one call of the kernel, before the next sleep. Of one that is too long so much that the judge sees it. */
 static ssize_t send_to_judge(const void *frame, size_t length, void *opaque)
 {
 	struct worker *w = opaque;
-	uint8_t *slot = w->gathered.bytes + (size_t)w->count_gathered * w->gathered.stride;
+	uint8_t *slot = slot_of(w, w->count_gathered);
 	uint32_t octets = length > w->gathered.max_frame ? w->gathered.max_frame + 1 : (uint32_t)length;
+	if (is_joined(w, frame, octets))
+		return (ssize_t)length;
 	memcpy(slot, frame, octets);
 	w->packets[w->count_gathered++] = (struct packet){ .bytes = slot, .length = octets };
 	if (w->count_gathered == BATCH_MAX)
@@ -245,6 +268,10 @@ static void obey(struct worker *w, struct slirp_message *m)
 {
 	if (m->generation != w->generation)
 		return;
+	if (m->word == SLIRP_LEAVE_CUT) {
+		w->joins = false;
+		return;
+	}
 	if (m->word == SLIRP_REMOVE) {
 		close_ports(w, &m->expose, m->expose.ports);
 		return;
@@ -266,6 +293,15 @@ static void read_control(struct worker *w)
 	obey(w, &w->inbox);
 }
 
+/* libslirp wants checksums, and does not mind how long a segment is. */
+static bool is_complete(const struct worker *w, uint32_t place, const struct packet *packet)
+{
+	const struct cut *cut = &packet->cut;
+	uint8_t *bytes = w->batch.bytes + (size_t)place * w->batch.stride;
+	return !packet->truncated && (cut->kind == NOT_CUT ||
+				      fill_in_checksum(bytes, packet->length, cut->checksum_start, cut->checksum_offset));
+}
+
 static void read_frames(struct worker *w)
 {
 	struct packet packets[BATCH_MAX];
@@ -273,7 +309,8 @@ static void read_frames(struct worker *w)
 	if (batch_receive(&w->batch, w->child->frames, packets, BATCH_MAX, &got) != 0)
 		_exit(0);
 	for (uint32_t i = 0; i < got; i++)
-		if (!packets[i].truncated && !udp_from_guest(&w->udp, packets[i].bytes, packets[i].length, now_ms(w)))
+		if (is_complete(w, i, &packets[i]) &&
+		    !udp_from_guest(&w->udp, packets[i].bytes, packets[i].length, now_ms(w)))
 			libslirp.slirp_input(w->slirp, packets[i].bytes, (int)packets[i].length);
 }
 
@@ -357,7 +394,9 @@ void slirp_work(const struct slirp_child *child, int errors, uint32_t generation
 	w.fds[ERRORS].fd = errors;
 	w.udp.send = send_datagram;
 	w.udp.context = &w;
-	if (!batch_new(&w.batch, child->mtu + 14, false) || !batch_new(&w.gathered, child->mtu + 14, false))
+	w.joins = child->cuts;
+	if (!batch_new(&w.batch, child->longest, child->cuts ? WITH_NOTES : FRAMES_ALONE) ||
+	    !batch_new(&w.gathered, child->longest, FRAMES_ALONE))
 		_exit(1);
 	w.slirp = start_slirp(&w);
 	if (!w.slirp || !udp_begin(&w.udp, child->guest_mac, child->mtu))

@@ -19,7 +19,7 @@ const struct option_line option_lines[] = {
 	  take_shared_ip },
 	{ "mtu", "N", 0, GIVE_ONCE, NULL, "longest packet, 576-65535 octets (1500)", take_mtu },
 	{ "offload", "on|off", 0, GIVE_ONCE, NULL,
-	  "between two taps: long frames that the kernel cuts behind softnet (on)", take_offload },
+	  "between taps, or a tap and slirp: long frames, cut behind softnet (on)", take_offload },
 	{ "uplink", "PORT", 0, GIVE_ONCE, "The network", "way to the network; see PORTS", take_uplink },
 	{ "segment", "auto|none|NAME", 0, GIVE_ONCE, NULL, "whose VMs share the network with this one (auto)",
 	  take_segment },
