@@ -15,7 +15,12 @@
 #include "core/wire/frame.h"
 #include "system/error.h"
 
-enum { BATCH_MAX = 64, PORT_POLL_MAX = 4, FORWARDINGS_MAX = 64 };
+enum {
+	BATCH_MAX = 64, /* frames in a batch, where each has a place of its own */
+	RUN_MAX = 256,  /* of a stream, where they lie one behind the other */
+	PORT_POLL_MAX = 4,
+	FORWARDINGS_MAX = 64
+};
 
 /* A frame in a batch: octets from the destination MAC on, no length prefix, no frame check sequence. */
 struct packet {
@@ -132,9 +137,9 @@ struct port_kind {
 	/* When the caller must come back even if nothing happens: 0 is now, UINT64_MAX never. */
 	uint64_t (*deadline_ms)(const struct port *);
 	/*
-	 * Gives 0..max frames, valid until the next receive on this port. False: the peer is gone for good. After fewer
-	 * than max frames poll() tells of more. After a full batch the port may hold more that poll() cannot see:
-	 * receive again before sleeping (deadline_ms() then says 0).
+	 * Gives 0..max frames, valid until the next receive on this port; more than BATCH_MAX only where they are a run. False:
+	 * the peer is gone for good. After fewer than max frames, and than BATCH_MAX, poll() tells of more. After as many
+	 * the port may hold more that poll() cannot see: receive again before sleeping (deadline_ms() then says 0).
 	 */
 	bool (*receive)(struct port *, struct packet *, uint32_t max, uint32_t *got);
 	/* Sends n frames. False: the peer is gone for good (the result is filled all the same). */

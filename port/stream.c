@@ -216,7 +216,7 @@ static void account(struct stream *s, const struct parcel *parcel, size_t writte
 	}
 }
 
-/* Up to BATCH_MAX frames in one call of the kernel. Gives 0 or the errno of a connection that is over. */
+/* Up to RUN_MAX frames in one call of the kernel. Gives 0 or the errno of a connection that is over. */
 static int send_frames(struct stream *s, const struct packet *packets, uint32_t n, struct send_result *result)
 {
 	struct parcel parcel;
@@ -245,7 +245,7 @@ static bool stream_send(struct port *port, const struct packet *packets, uint32_
 
 	*result = (struct send_result){ 0 };
 	while (at < n && s->fd >= 0 && flush_rest(s, &error)) {
-		uint32_t some = n - at > BATCH_MAX ? BATCH_MAX : n - at;
+		uint32_t some = n - at > RUN_MAX ? RUN_MAX : n - at;
 		error = send_frames(s, packets + at, some, result);
 		at += some;
 		if (error)

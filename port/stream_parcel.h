@@ -10,16 +10,16 @@
 enum { PREFIX = 4 };
 
 struct parcel {
-	struct iovec parts[2 * BATCH_MAX];
+	struct iovec parts[2 * RUN_MAX];
 	int part_count;
-	const struct packet *frames[BATCH_MAX];
+	const struct packet *frames[RUN_MAX];
 	uint32_t frame_count;
-	uint8_t prefixes[BATCH_MAX][PREFIX];
+	uint8_t prefixes[RUN_MAX][PREFIX];
 };
 
 /* What stands in front of a frame: its length, the highest octet first. */
 uint32_t length_at(const uint8_t *prefix);
 void write_length(uint8_t *prefix, uint32_t length);
 
-/* Packet and octets must stay where they are; there is room for BATCH_MAX of them. */
+/* Packet and octets must stay where they are; there is room for RUN_MAX of them. */
 void add_frame(struct parcel *, const struct packet *);

@@ -137,13 +137,13 @@ bool send_passed(struct relay *r, enum direction direction, const struct packet 
 /* One batch. State changes while frames are decided, so before any of them, or any later one, is delivered. */
 static enum relay_end move_batch(struct relay *r, enum direction direction)
 {
-	struct packet packets[BATCH_MAX];
+	struct packet packets[RUN_MAX];
 	struct port *source = source_of(r, direction);
 	bool is_there = true, is_uplink_there = true;
 	uint32_t got = 0, passed = 0;
-	if (!source->kind->receive(source, packets, BATCH_MAX, &got))
+	if (!source->kind->receive(source, packets, RUN_MAX, &got))
 		return end_of(r, source);
-	r->has_more[direction] = got == BATCH_MAX;
+	r->has_more[direction] = got >= BATCH_MAX;
 	for (uint32_t i = 0; i < got; i++) {
 		enum verdict verdict = decide_packet(r, direction, &packets[i]);
 		account_for(r, direction, &packets[i], verdict);

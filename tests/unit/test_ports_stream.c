@@ -34,7 +34,7 @@ static void frames_pass_a_stream_whole(void **state)
 {
 	(void)state;
 	static uint8_t text[200 * 1600];
-	struct packet packets[BATCH_MAX];
+	struct packet packets[RUN_MAX];
 	size_t n = 0;
 	uint32_t seen = 0;
 	int client;
@@ -66,8 +66,8 @@ static void frames_pass_a_stream_whole(void **state)
 static void runs_of_frames_go_out_as_they_lie(void **state)
 {
 	(void)state;
-	static uint8_t text[BATCH_MAX * 400];
-	struct packet packets[BATCH_MAX];
+	static uint8_t text[RUN_MAX * 400];
+	struct packet packets[RUN_MAX];
 	int in, out[2];
 	uint32_t kept = 0;
 	size_t n = 0;
@@ -76,18 +76,18 @@ static void runs_of_frames_go_out_as_they_lie(void **state)
 	struct error error;
 	struct port *target = stream_open_fd(out[0], &uplink, &error);
 	assert_non_null(target);
-	for (uint32_t i = 0; i < BATCH_MAX; i++)
-		n += put_on_stream(text + n, 60 + 3 * i, i);
+	for (uint32_t i = 0; i < RUN_MAX; i++)
+		n += put_on_stream(text + n, 60 + i, i);
 	write_all(in, text, n);
-	assert_int_equal(receive_now(source, packets, BATCH_MAX), BATCH_MAX);
-	for (uint32_t i = 0; i < BATCH_MAX; i++)
-		if (i % 7 != 3 && i != BATCH_MAX - 2)
+	assert_int_equal(receive_now(source, packets, RUN_MAX), RUN_MAX);
+	for (uint32_t i = 0; i < RUN_MAX; i++)
+		if (i % 7 != 3 && i != RUN_MAX - 2)
 			packets[kept++] = packets[i];
 	assert_int_equal(send_now(target, packets, kept, true).sent, kept);
-	for (uint32_t i = 0; i < BATCH_MAX; i++) {
-		uint8_t wanted[4 + 60 + 3 * BATCH_MAX], got[sizeof wanted];
-		size_t octets = put_on_stream(wanted, 60 + 3 * i, i);
-		if (i % 7 == 3 || i == BATCH_MAX - 2)
+	for (uint32_t i = 0; i < RUN_MAX; i++) {
+		uint8_t wanted[4 + 60 + RUN_MAX], got[sizeof wanted];
+		size_t octets = put_on_stream(wanted, 60 + i, i);
+		if (i % 7 == 3 || i == RUN_MAX - 2)
 			continue;
 		assert_int_equal(recv(out[1], got, octets, MSG_WAITALL), octets);
 		assert_memory_equal(got, wanted, octets);
@@ -152,7 +152,7 @@ static void one_octet_at_a_time_is_a_stream_too(void **state)
 static void a_long_stream_stays_in_step(void **state)
 {
 	(void)state;
-	struct packet packets[BATCH_MAX];
+	struct packet packets[RUN_MAX];
 	uint32_t seen = 0;
 	int client;
 	struct port *port = stream_with_client(&client);
@@ -172,7 +172,7 @@ static void a_long_stream_stays_in_step(void **state)
 				break;
 			at += (size_t)n;
 		}
-		uint32_t got = receive_now(port, packets, 1 + seen % BATCH_MAX);
+		uint32_t got = receive_now(port, packets, 1 + seen % RUN_MAX);
 		for (uint32_t i = 0; i < got; i++, seen++)
 			assert_true(is_frame(&packets[i], 1 + seen * 7 % 1514, seen));
 	}
@@ -275,8 +275,8 @@ static bool wants_to_write(struct port *port)
 static void a_frame_that_was_cut_is_finished_first(void **state)
 {
 	(void)state;
-	static uint8_t frames[BATCH_MAX][1514];
-	struct packet packets[BATCH_MAX];
+	static uint8_t frames[RUN_MAX][1514];
+	struct packet packets[RUN_MAX];
 	uint32_t sent = 0, arrived = 0, number = 0;
 	int client, cuts = 0;
 	struct port *port = stream_with_client(&client);
@@ -285,12 +285,12 @@ static void a_frame_that_was_cut_is_finished_first(void **state)
 
 	for (int round = 0; round < 60; round++) {
 		/* A size that no page is a multiple of, so that the end of the queue falls inside a frame. */
-		for (uint32_t i = 0; i < BATCH_MAX; i++) {
+		for (uint32_t i = 0; i < RUN_MAX; i++) {
 			make_frame(frames[i], 1011, number + i);
 			packets[i] = (struct packet){ .bytes = frames[i], .length = 1011 };
 		}
 		for (int i = 0; i < 200; i++) {
-			struct send_result r = send_now(port, packets, BATCH_MAX, true);
+			struct send_result r = send_now(port, packets, RUN_MAX, true);
 			sent += r.sent;
 			cuts += wants_to_write(port);
 			if (r.full)
