@@ -39,6 +39,8 @@ in_root '
     apt-get -qq install -y --no-install-recommends dnsmasq-base iproute2 busybox-static >/dev/null
     softnet --version
     getent passwd softnet >/dev/null
+    echo "{\"cniVersion\": \"1.1.0\"}" | CNI_COMMAND=VERSION /usr/lib/cni/softnet-cni | grep -q supportedVersions
+    test -e /usr/share/man/man8/softnet-cni.8.gz
     test ! -e /etc/libvirt
     apt-get -qq install -y --no-install-recommends /srv/softnet-libvirt_*.deb >/dev/null
     hook=/etc/libvirt/hooks/qemu.d/softnet

@@ -68,6 +68,9 @@ check?          passt                 -           an uplink that other people wr
 check?          libvirt-daemon        -           domains with the hook of softnet
 check?          libvirt-daemon-driver-qemu -
 check?          libvirt-clients       -
+check?          containernetworking-plugins - containers with the plug-in of softnet
+check?          podman                -
+check?          crun                  -
 check?          nginx-light           -           hosts with names, and those who call them
 check?          openssl               -
 check?          curl                  -

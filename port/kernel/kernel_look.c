@@ -55,15 +55,16 @@ static bool look_into_tables(int program, const struct port_key *key, struct ker
 	return slot != 0;
 }
 
-static bool do_programs_stand(unsigned interface)
+int count_kernel_programs(unsigned interface)
 {
-	int standing[DIRECTIONS] = { -1, -1 };
+	int standing[DIRECTIONS] = { -1, -1 }, count = 0;
 	look_at_port(interface, standing);
-	bool are_both = standing[FROM_GUEST] >= 0 && standing[TO_GUEST] >= 0;
 	for (int direction = 0; direction < DIRECTIONS; direction++)
-		if (standing[direction] >= 0)
+		if (standing[direction] >= 0) {
 			close(standing[direction]);
-	return are_both;
+			count++;
+		}
+	return count;
 }
 
 struct kernel_sight look_at_kernel_guard(uint64_t cookie, unsigned interface)
@@ -81,7 +82,7 @@ struct kernel_sight look_at_kernel_guard(uint64_t cookie, unsigned interface)
 	}
 	/* With the last of its programs the tables go, and the port may still be there. */
 	if (is_here && if_indextoname(interface, unused))
-		sight.sight = do_programs_stand(interface) ? SIGHT_STANDS : SIGHT_BARE;
+		sight.sight = count_kernel_programs(interface) == DIRECTIONS ? SIGHT_STANDS : SIGHT_BARE;
 	return sight;
 }
 

@@ -16,6 +16,9 @@ struct kernel_sight {
 /* A number that the kernel gives once. 0: it cannot be known. */
 uint64_t namespace_cookie(void);
 
+/* Programs of a guard at a port of the own network namespace: DIRECTIONS where it is whole. */
+int count_kernel_programs(unsigned interface);
+
 /* The port by its number in the network namespace of that cookie. */
 struct kernel_sight look_at_kernel_guard(uint64_t cookie, unsigned interface);
 void end_kernel_sight(struct kernel_sight *);

@@ -83,6 +83,17 @@ bool read_link(unsigned index, const char *name, struct link *link)
 	return error == 0 && link->index != 0;
 }
 
+int set_down(unsigned index)
+{
+	struct rtnetlink_request request = {
+		.header = { .nlmsg_len = NLMSG_LENGTH(sizeof request.link),
+			    .nlmsg_type = RTM_NEWLINK,
+			    .nlmsg_flags = NLM_F_ACK },
+		.link = { .ifi_family = AF_UNSPEC, .ifi_index = (int)index, .ifi_change = IFF_UP },
+	};
+	return ask_kernel(&request, NULL, NULL);
+}
+
 int set_isolation(unsigned port_index, bool isolated)
 {
 	uint8_t value = isolated;

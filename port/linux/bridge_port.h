@@ -21,6 +21,8 @@ struct link {
 /* By index, or by name where that is 0. False: there is none in this network namespace; errno says why. */
 bool read_link(unsigned index, const char *name, struct link *);
 
+/* 0 or an errno. */
+int set_down(unsigned index);
 /* No frames between isolated ports. 0 or an errno. */
 int set_isolation(unsigned port_index, bool isolated);
 /* The kernel makes no IPv6 address for the interface by itself. 0 or an errno. */

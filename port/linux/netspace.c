@@ -24,7 +24,7 @@ uint64_t own_netspace_number(void)
 	return stat(own_path, &file) == 0 ? file.st_ino : 0;
 }
 
-static bool enter_netspace(const char *path, struct error *error)
+bool enter_netspace(const char *path, struct error *error)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	bool is_entered = fd >= 0 && setns(fd, CLONE_NEWNET) == 0;

@@ -12,6 +12,7 @@ struct rtnetlink_request {
 		struct ifaddrmsg address;
 		struct rtmsg route;
 		struct tcmsg filter;
+		struct rtgenmsg any;
 	};
 	char attributes[64];
 };

@@ -83,6 +83,14 @@ void forget_left(unsigned interface)
 
 /* --- looking at them --- */
 
+bool is_left_standing(unsigned interface)
+{
+	struct kernel_sight sight = look_at_kernel_guard(namespace_cookie(), interface);
+	bool stands = sight.sight == SIGHT_STANDS && sight.memory && sight.memory->is_open != 0;
+	end_kernel_sight(&sight);
+	return stands;
+}
+
 /* Tells what is true now into it. False: the port has vanished. */
 static bool follow_kernel(json_t *status, uint64_t cookie, unsigned interface)
 {

@@ -13,6 +13,9 @@ bool write_left_record(int record, json_t *status, const char *interface, struct
 /* A process attends the port again, or its guard was taken away. */
 void forget_left(unsigned interface);
 
+/* Whether a guard stands at a port of this network namespace, and lets pass what it should. */
+bool is_left_standing(unsigned interface);
+
 /*
  * The statuses of all of them, as those of guards with a process are. What differs is `left`: `stands` says whether the programs are
  * still at the port. Records of ports that have vanished are removed.

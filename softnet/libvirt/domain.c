@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "softnet/libvirt/metadata.h"
+#include "softnet/options/options.h"
 #include "system/descriptors.h"
 
 static const struct _xmlNode *root_of(const struct domain *domain)
@@ -86,26 +87,18 @@ static bool keep_word(struct port_wanted *port, const char *option, const char *
 	return true;
 }
 
-/* Names of domains may have any letter in them; those of guards only these. */
-static void make_name(const char *domain, char name[DOMAIN_NAME_MAX + 1])
-{
-	static const char set[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-	copy_text(name, DOMAIN_NAME_MAX + 1, domain);
-	for (char *at = name; *(at += strspn(at, set)) != '\0';)
-		*at = '_';
-}
-
 static bool add_port(struct domain *domain, const struct interface *interface, const struct wish *wish,
 		     const char *domain_name, struct error *error)
 {
 	struct port_wanted *port = &domain->ports[domain->port_count];
-	char name[DOMAIN_NAME_MAX + 1];
+	char name[VM_NAME_MAX + 1];
 	if (domain->port_count == PORTS_MAX)
 		return refuse(error, "more than %d interfaces", PORTS_MAX);
 	domain->port_count++;
 	copy_text(port->interface, sizeof port->interface, interface->name);
 	port->mac = interface->mac;
-	make_name(domain_name, name);
+	copy_text(name, sizeof name, domain_name);
+	make_vm_name(name);
 	bool is_kept = keep_word(port, "softnet", "", error) && keep_word(port, "attach", "", error) &&
 		       keep_word(port, interface->name, "", error) &&
 		       keep_word(port, "--vm-mac-address=", interface->mac_text, error) &&

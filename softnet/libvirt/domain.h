@@ -8,7 +8,7 @@
 /* The metadata of softnet is one element <guard> of this namespace. */
 #define SOFTNET_NAMESPACE "urn:softnet:libvirt"
 
-enum { PORTS_MAX = 32, WORDS_MAX = 64, UUID_TEXT = 37, DOMAIN_NAME_MAX = 63 };
+enum { PORTS_MAX = 32, WORDS_MAX = 64, UUID_TEXT = 37 };
 
 /* An interface to guard, and how: the words of a `softnet attach`. */
 struct port_wanted {

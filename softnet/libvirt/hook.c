@@ -2,40 +2,17 @@
  * softnet-libvirt-hook: libvirt calls it for each step in the life of a domain, with the domain's XML on standard input. It
  * guards the taps of a domain that asks for it before the guest runs, or has the start refused.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "softnet/libvirt/keeper.h"
 #include "softnet/libvirt/record.h"
 #include "softnet/libvirt/tap.h"
+#include "system/files/whole_file.h"
 #include "system/log.h"
 #include "system/process/process.h"
 
-enum { XML_STEP = 64 << 10, XML_MAX = 16 << 20 };
-
-/* All of it, for any operation: libvirt writes into a pipe. NULL: it is too long. */
-static char *read_all(int fd, size_t *octets)
-{
-	char *text = NULL;
-	size_t room = 0;
-	*octets = 0;
-	for (;;) {
-		if (*octets == room) {
-			char *more = room < XML_MAX ? realloc(text, room + XML_STEP) : NULL;
-			if (!more) {
-				free(text);
-				return NULL;
-			}
-			text = more;
-			room += XML_STEP;
-		}
-		ssize_t n = read(fd, text + *octets, room - *octets);
-		if (n == 0 || (n < 0 && errno != EINTR))
-			return text;
-		*octets += n > 0 ? (size_t)n : 0;
-	}
-}
+enum { XML_MAX = 16 << 20 };
 
 static bool are_taps(const struct domain *domain, struct error *error)
 {
@@ -54,7 +31,7 @@ static bool start_domain(struct domain *domain, const char *name, struct error *
 		return true;
 	if (geteuid() != 0)
 		return report_failure(error, "only root can guard the domain's interfaces");
-	if (!enter_alone(error))
+	if (!enter_hooks_alone(error))
 		return false;
 	undo_record(domain->uuid); /* of a start whose end nobody has told */
 	if (domain->port_count == 0)
@@ -71,14 +48,14 @@ static bool find_again(struct domain *domain, const char *name, struct error *er
 	if (!has_record(domain->uuid) || keeper_of(domain->uuid) > 0)
 		return true;
 	return find_ports(domain, name, error) &&
-	       (domain->port_count == 0 || (enter_alone(error) && start_keeper(domain, false, error)));
+	       (domain->port_count == 0 || (enter_hooks_alone(error) && start_keeper(domain, false, error)));
 }
 
 static bool end_domain(const struct domain *domain, struct error *error)
 {
 	if (!has_record(domain->uuid))
 		return true;
-	bool is_alone = enter_alone(error);
+	bool is_alone = enter_hooks_alone(error);
 	undo_record(domain->uuid); /* alone or not */
 	return is_alone;
 }
@@ -97,7 +74,7 @@ int main(int count, char **words)
 	if (count < 4)
 		die_usage("libvirt starts this program, with the name of a domain, an operation and its part; see "
 			  "softnet-libvirt-hook(8)");
-	char *xml = read_all(STDIN_FILENO, &octets);
+	char *xml = read_whole(STDIN_FILENO, XML_MAX, &octets); /* for any operation: libvirt writes into a pipe */
 	bool starts = is_operation(words, "start", "begin"), ends = is_operation(words, "release", "end");
 	bool comes_back = is_operation(words, "reconnect", "begin");
 	if (!starts && !ends && !comes_back) {

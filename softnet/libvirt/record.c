@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "system/clock.h"
+#include "system/files/alone.h"
 #include "system/log.h"
 
 enum { RECORD_PATH = 64, END_MS = 5000, LOOK_MS = 10 };
@@ -28,15 +29,10 @@ static void make_folders(void)
 	mkdir("/run/softnet/libvirt", 0700);
 }
 
-bool enter_alone(struct error *error)
+bool enter_hooks_alone(struct error *error)
 {
-	static const char path[] = "/run/softnet/libvirt/lock";
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	make_folders();
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), failed = 0;
-	while (fd >= 0 && (failed = fcntl(fd, F_SETLKW, &lock)) < 0 && errno == EINTR)
-		;
-	return (fd >= 0 && failed == 0) || report_failure(error, "%s: %s", path, strerror(errno));
+	return enter_alone("/run/softnet/libvirt/lock", error);
 }
 
 bool has_record(const char *uuid)

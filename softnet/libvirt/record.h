@@ -7,7 +7,7 @@
 #include "system/error.h"
 
 /* Until the process ends, hooks of other domains wait: the kernel's tables are changed by one after the other. */
-bool enter_alone(struct error *);
+bool enter_hooks_alone(struct error *);
 
 bool has_record(const char *uuid);
 /* Made if it is not there; the caller is its keeper from now on. -1: the error says why. */

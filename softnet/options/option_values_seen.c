@@ -4,11 +4,18 @@
 #include "softnet/rules/rule_names.h"
 
 /* It becomes part of lines, labels and file names of others. */
+static const char name_set[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+void make_vm_name(char *name)
+{
+	for (char *at = name; *(at += strspn(at, name_set)) != '\0';)
+		*at = '_';
+}
+
 bool take_name(struct options *options, const char *value, struct error *error)
 {
-	static const char set[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 	size_t length = strlen(value);
-	if (length == 0 || length > VM_NAME_MAX || value[strspn(value, set)] != '\0')
+	if (length == 0 || length > VM_NAME_MAX || value[strspn(value, name_set)] != '\0')
 		return refuse_value(error, value, "1 to 63 letters, digits, dots, dashes and underscores");
 	options->name = value;
 	return true;
@@ -17,9 +24,8 @@ bool take_name(struct options *options, const char *value, struct error *error)
 /* Shown, and compared with that of others. */
 bool take_segment(struct options *options, const char *value, struct error *error)
 {
-	static const char set[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 	size_t length = strlen(value);
-	if (length == 0 || length > SEGMENT_NAME_MAX || value[strspn(value, set)] != '\0')
+	if (length == 0 || length > SEGMENT_NAME_MAX || value[strspn(value, name_set)] != '\0')
 		return refuse_value(error, value, "auto, none, or 1 to 48 letters, digits, dots, dashes and underscores");
 	options->segment = strcmp(value, "auto") == 0 ? NULL : value;
 	return true;

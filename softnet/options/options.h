@@ -138,6 +138,9 @@ bool reread_rules(const struct options *, struct rule_list *, struct error *);
 	"\"learn\": not together with `softnet attach`; `softnet --guest`, `softnet run` and captures can be learned " \
 	"from"
 
+/* In the place of what no --name may have come underscores. */
+void make_vm_name(char *name);
+
 /* Isolation as --isolation says, or as the rules imply. */
 bool wants_isolation(const struct options *);
 

@@ -49,6 +49,10 @@ const char *format_rule(const struct rule_text *, char text[RULE_TEXT]);
 /* The same where there is room; gives the place behind it, where it leaves a zero. */
 char *append_rule(char *to, const struct rule_text *);
 
+/* What @lan stands for. */
+enum { LAN_PREFIXES = 7 };
+extern const char *const lan_prefixes[LAN_PREFIXES];
+
 struct written_rule {
 	struct rule_text text;
 	enum destination_class class; /* CLASS_ALLOWED or CLASS_BLOCKED */

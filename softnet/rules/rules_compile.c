@@ -2,11 +2,10 @@
 #include "softnet/rules/rules.h"
 #include <string.h>
 
-/* What @lan stands for: the special-purpose blocks (RFC 6890 and its updates) that local networks are built from. */
-static const char *const lan_prefixes[] = {
+/* The special-purpose blocks (RFC 6890 and its updates) that local networks are built from. */
+const char *const lan_prefixes[LAN_PREFIXES] = {
 	"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7", "fe80::/10",
 };
-enum { LAN_PREFIXES = sizeof lan_prefixes / sizeof *lan_prefixes };
 
 bool has_directional_rules(const struct rule_list *list)
 {
