@@ -5,7 +5,7 @@
 #include <unistd.h>
 #include "system/files/whole_file.h"
 
-enum { CONFIG_MAX = 4 << 20, NAME_MAX_OCTETS = 120 };
+enum { CONFIG_MAX = 4 << 20, LONGEST_NAME = 120 };
 
 static const char *const commands[CNI_COMMANDS] = { "ADD", "DEL", "CHECK", "GC", "STATUS", "VERSION" };
 static const char *const versions[] = { "0.4.0", "1.0.0", "1.1.0" };
@@ -59,7 +59,7 @@ static bool is_name(const char *text)
 {
 	static const char set[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 	return text[0] != '\0' && !strchr("._-", text[0]) && text[strspn(text, set)] == '\0' &&
-	       strlen(text) <= NAME_MAX_OCTETS;
+	       strlen(text) <= LONGEST_NAME;
 }
 
 /* What the kernel takes as one. */
