@@ -215,9 +215,9 @@ void remember_served_client4(struct state *state, uint64_t client_id)
 {
 	uint64_t *served = state->learned.served;
 	uint32_t at = 0;
-	while (at < SERVED_MAX - 1 && served[at] != client_id)
+	while (at < SERVED_MAX && served[at] != client_id)
 		at++;
-	for (; at < SERVED_MAX - 1; at++)
+	for (at %= SERVED_MAX; at < SERVED_MAX - 1; at++) /* the oldest goes, if it is a new one */
 		served[at] = served[at + 1];
 	served[SERVED_MAX - 1] = client_id;
 }
