@@ -414,6 +414,7 @@ int main(void)
 		cmocka_unit_test(a_server_that_died_is_succeeded),
 		cmocka_unit_test(a_live_server_is_not_succeeded),
 		cmocka_unit_test(what_is_no_question_to_a_server),
+		cmocka_unit_test(checksums_of_questions),
 		cmocka_unit_test(a_server_that_hears_no_unicast),
 		cmocka_unit_test(a_named_server_may_change_its_mac),
 		cmocka_unit_test(a_secret_id_proves_the_receiver),

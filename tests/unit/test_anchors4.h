@@ -50,6 +50,7 @@ void the_guard_tells_the_server_who_rebinds(void **state);
 void a_server_that_died_is_succeeded(void **state);
 void a_live_server_is_not_succeeded(void **state);
 void what_is_no_question_to_a_server(void **state);
+void checksums_of_questions(void **state);
 void a_server_that_hears_no_unicast(void **state);
 void a_named_server_may_change_its_mac(void **state);
 void a_secret_id_proves_the_receiver(void **state);

@@ -127,6 +127,31 @@ void a_live_server_is_not_succeeded(void **state)
 	}
 }
 
+/* RFC 768 and RFC 1071, of messages of even and of odd length: with the right one a message counts, with another it does not. */
+void checksums_of_questions(void **state)
+{
+	static const uint8_t name[] = { 60, 2, 'a', 'b' }, odd_name[] = { 60, 3, 'a', 'b', 0xfe };
+	(void)state;
+	for (int odd = 0; odd < 2; odd++)
+		for (uint32_t error = 0; error < 3; error++) {
+			start_learning(36000);
+			struct dhcp_spec spec = {
+				.type = 1, .xid = 50, .extra = odd ? odd_name : name, .extra_octets = odd ? 5 : 4
+			};
+			put_client_message(&w, &spec);
+			uint32_t octets = w.length - 34, sum = 17 + octets;
+			for (uint32_t i = 26; i < w.length; i++)
+				sum += (uint32_t)w.frame[i] << (i % 2 ? 0 : 8);
+			while (sum >> 16)
+				sum = (sum & 0xffff) + (sum >> 16);
+			w.frame[40] = (uint8_t)((~sum >> 8) ^ (error == 1));
+			w.frame[41] = (uint8_t)(~sum ^ (error == 2));
+			uint32_t before = w.state.learned.asked.count;
+			EXPECT(from_guest(&w), PASS);
+			assert_int_equal(w.state.learned.asked.count, before + (error == 0));
+		}
+}
+
 /* With a wrong checksum of IP or UDP; with an option that Kea cannot read; under a client identifier that has no lease. */
 static enum verdict discovers_oddly(int how, uint32_t xid)
 {

@@ -71,6 +71,46 @@ static enum verdict give_back(uint32_t address)
 	    .type = 7, .ciaddr = address, .ip_from = address, .ip_to = GATEWAY_IP, .mac_to = GATEWAY_MAC });
 }
 
+/* RFC 2132 9.14: of type 1 it is a MAC, and whose decides. Others are the client's own choice. */
+static void client_identifiers_that_name_a_mac(void **state)
+{
+	static const struct {
+		uint8_t option[10];
+		uint32_t octets;
+		enum verdict verdict;
+	} cases[] = {
+		{ { 61, 7, 1, 0x52, 0x54, 0, 0, 0, 0x0a }, 9, PASS },
+		{ { 61, 7, 1, 0x52, 0x54, 0, 0, 0, 0x0b }, 9, DROP_DHCP4_CLIENT_ID_SPOOF },
+		{ { 61, 7, 1, 0x53, 0x54, 0, 0, 0, 0x0a }, 9, DROP_DHCP4_CLIENT_ID_SPOOF },
+		{ { 61, 6, 1, 0x52, 0x54, 0, 0, 0 }, 8, DROP_DHCP4_CLIENT_ID_SPOOF },
+		{ { 61, 8, 1, 0x52, 0x54, 0, 0, 0, 0x0a, 0 }, 10, DROP_DHCP4_CLIENT_ID_SPOOF },
+		{ { 61, 7, 0, 0x52, 0x54, 0, 0, 0, 0x0b }, 9, PASS },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		start_world(&w, true);
+		assert_int_equal(
+		    client((struct dhcp_spec){ .type = 1, .extra = cases[i].option, .extra_octets = cases[i].octets }),
+		    cases[i].verdict);
+	}
+}
+
+/* A message has 128 options at most. */
+static void many_options(void **state)
+{
+	uint8_t options[2 * 128];
+	(void)state;
+	for (uint32_t i = 0; i < 128; i++) {
+		options[2 * i] = 200;
+		options[2 * i + 1] = 0;
+	}
+	for (uint32_t n = 127; n <= 128; n++) {
+		start_world(&w, true);
+		assert_int_equal(client((struct dhcp_spec){ .type = 1, .extra = options, .extra_octets = 2 * n }),
+				 n == 127 ? PASS : DROP_DHCP4_MALFORMED);
+	}
+}
+
 /* --- transaction ids ---------------------------------------------------------------------------------------------- */
 
 /* dhcpcd's xidhwaddr, and systemd-networkd: one id for all. Where all was answered nothing can come late. */
@@ -397,6 +437,8 @@ static void leases_of_others_have_no_grace(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(client_identifiers_that_name_a_mac),
+		cmocka_unit_test(many_options),
 		cmocka_unit_test(one_id_for_all),
 		cmocka_unit_test(a_late_ack_meets_a_discover),
 		cmocka_unit_test(answers_that_may_still_come),

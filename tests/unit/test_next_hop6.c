@@ -157,10 +157,29 @@ static void a_lease_waits_for_a_router(void **state)
 	assert_int_equal(send_by(VICTIM_MAC), PASS);
 }
 
+/* A router that is gone is asked for four times, a second apart, and four times more for its successor. Then no more. */
+static void questions_end(void **state)
+{
+	(void)state;
+	start_world6(&w, false);
+	w.guard.ask = on_ask;
+	announce(&w, LOCAL_PREFIX);
+	questions = 0;
+	put_claim(RIVAL_MAC, RIVAL_MAC);
+	GUEST_GETS(DROP_ND_GATEWAY_SPOOF);
+	for (uint32_t ms = 0; ms < 600000; ms += 100, w.now_ms += 100) {
+		expire_bindings(&w.guard, w.now_ms);
+		if (ms == 3500)
+			assert_int_equal(questions, 4);
+	}
+	assert_int_equal(questions, 8);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(unlearned_is_closed),
+		cmocka_unit_test(questions_end),
 		cmocka_unit_test(a_named_router_gives_way),
 		cmocka_unit_test(a_lease_waits_for_a_router),
 		cmocka_unit_test(both_named_routers_are_learned),

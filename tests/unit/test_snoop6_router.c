@@ -320,6 +320,10 @@ void translators_of_routers(void **state)
 	w.now_ms += SECONDS(80000); /* the translator may well outlive what the router says of it */
 	assert_int_equal(ask_resolver(private), DROP_DST_NAT64_PRIVATE);
 	assert_int_equal(ask_resolver(ADDRESS6(0x2a0e000000000000ULL, 0xe0000109)), DROP_DST_NAT64_PRIVATE); /* a group */
+	ra.nat64 = ADDRESS6(0x0064ff9b00010000ULL, 0); /* RFC 8215 */
+	assert_int_equal(ask_resolver(ADDRESS6(0x0064ff9b00010000ULL, 0x0a000001)), DROP_DST_PRIVATE);
+	assert_int_equal(hear(ra), PASS);
+	assert_int_equal(ask_resolver(ADDRESS6(0x0064ff9b00010000ULL, 0x0a000001)), DROP_DST_NAT64_PRIVATE);
 	ra.nat64 = ADDRESS6(LOCAL_PREFIX, 0); /* the LAN's own addresses are not behind a translator */
 	ra.nat64_bits = 64;
 	assert_int_equal(hear(ra), PASS);

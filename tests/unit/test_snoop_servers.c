@@ -50,6 +50,25 @@ static void rebinding_from_nobody(void **state)
 	assert_int_not_equal(client(rebind), PASS);
 }
 
+/* The trusted server's ACK may come again. What it says beside it under the same id is no answer any more. */
+static void one_answer_to_a_question(void **state)
+{
+	(void)state;
+	start_world(&w, true);
+	lease(&w, GUEST_IP, 600);
+	struct binding before = w.state.ipv4[0];
+	assert_int_equal(ack(XID, GUEST_IP, 600), PASS);
+	assert_int_equal(ack(XID, OTHER_IP, 600), DROP_DHCP4_NO_TRANSACTION);
+	assert_int_equal(server((struct dhcp_spec){ .type = 6, .server = GATEWAY_IP }), DROP_DHCP4_NO_TRANSACTION);
+	assert_int_equal(server((struct dhcp_spec){ .type = 5, .yiaddr = GUEST_IP, .server = OTHER_IP, .lease_s = 600 }),
+			 DROP_DHCP4_NO_TRANSACTION);
+	assert_memory_equal(&before, &w.state.ipv4[0], sizeof before);
+	w.now_ms += 9999;
+	assert_int_equal(ack(XID, GUEST_IP, 600), PASS);
+	w.now_ms += 1;
+	assert_int_equal(ack(XID, GUEST_IP, 600), DROP_DHCP4_NO_TRANSACTION);
+}
+
 /* Without anchors the first server that completes an exchange is the only one, until its lease has run out. */
 static void first_server_is_locked(void **state)
 {
@@ -179,6 +198,7 @@ static void unasked_arp_answers_do_not_drown_dhcp(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_answer_to_a_question),
 		cmocka_unit_test(first_server_is_locked),
 		cmocka_unit_test(relearning_keeps_the_lease),
 		cmocka_unit_test(server_behind_a_named_relay_may_rebind),

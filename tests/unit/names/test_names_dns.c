@@ -168,6 +168,16 @@ static void odd_labels(void **state)
 	put_value(&o, DNS_A, 2);
 	put_value(&o, DNS_CLASS_IN, 2);
 	assert_false(parse_query());
+	for (uint8_t octets = 63; octets <= 64; octets++) { /* RFC 1035 2.3.4 */
+		start(0x0100, 1, 0, 0, 0);
+		put_value(&o, octets, 1);
+		for (uint8_t i = 0; i < octets; i++)
+			put_value(&o, 'a', 1);
+		put_value(&o, 0, 1);
+		put_value(&o, DNS_A, 2);
+		put_value(&o, DNS_CLASS_IN, 2);
+		assert_int_equal(parse_query(), octets == 63);
+	}
 }
 
 static void long_names(void **state)

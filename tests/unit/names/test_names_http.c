@@ -81,6 +81,8 @@ static void refused(void **state)
 		"GET / HTTP/1.1\r\nnot a field\r\nHost: a.example\r\n\r\n",
 		"SSH-2.0-OpenSSH_9.2\r\n",
 		"\x16\x03\x01\x01\x01",
+		"GET / HTTP/1.1\r\nHost: a.example\x7f", /* before the line has ended */
+		"\x01",
 	};
 	for (uint32_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		assert_int_equal(read_text(texts[i]), READING_REFUSED);

@@ -51,6 +51,26 @@ static void example_of_the_rfc(void **state)
 	assert_int_equal(read_records(), READING_NEEDS_MORE);
 }
 
+/* Cut behind each octet of the header, in one record or in several. */
+static void cut_headers(void **state)
+{
+	(void)state;
+	static const char *const begun[] = { "", "01", "0100", "010000" };
+	static const char *const records[] = { "160301000101", "16030100020100", "1603010003010000",
+					       "160301000101160301000100" };
+	for (int i = 0; i < 4; i++) {
+		o.length = 0;
+		put_hex(&o, begun[i]);
+		assert_int_equal(read_message(), READING_NEEDS_MORE);
+		o.length = 0;
+		put_hex(&o, records[i]);
+		assert_int_equal(read_records(), READING_NEEDS_MORE);
+	}
+	o.length = 0;
+	put_hex(&o, "01000000"); /* whole, and empty */
+	assert_int_equal(read_message(), READING_REFUSED);
+}
+
 static void servers(void **state)
 {
 	(void)state;
@@ -251,9 +271,15 @@ static void next_records(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(example_of_the_rfc), cmocka_unit_test(servers),       cmocka_unit_test(over_records),
-		cmocka_unit_test(what_follows),       cmocka_unit_test(other_records), cmocka_unit_test(forms),
-		cmocka_unit_test(zero_in_a_name),     cmocka_unit_test(next_records),
+		cmocka_unit_test(example_of_the_rfc),
+		cmocka_unit_test(cut_headers),
+		cmocka_unit_test(servers),
+		cmocka_unit_test(over_records),
+		cmocka_unit_test(what_follows),
+		cmocka_unit_test(other_records),
+		cmocka_unit_test(forms),
+		cmocka_unit_test(zero_in_a_name),
+		cmocka_unit_test(next_records),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
