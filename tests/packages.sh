@@ -71,6 +71,7 @@ check?          libvirt-clients       -
 check?          containernetworking-plugins - containers with the plug-in of softnet
 check?          podman                -
 check?          crun                  -
+check?          python3-yaml          -           the form of what Kubernetes gets
 check?          nginx-light           -           hosts with names, and those who call them
 check?          openssl               -
 check?          curl                  -

@@ -346,3 +346,26 @@ def test_version_and_status(host):
     done = subprocess.run(["setpriv", "--reuid=65534", "--clear-groups", cni_peers.plugin_path()], input=json.dumps(good), text=True,
                           env={"CNI_COMMAND": "STATUS", "PATH": "/usr/bin:/bin"}, capture_output=True)
     assert done.returncode == 1 and json.loads(done.stdout)["code"] == 50
+
+
+def test_installed_as_on_a_node(pods):
+    """packaging/kubernetes/install.sh: the plug-in with its own libraries, found by a runtime that knows /opt/cni/bin alone."""
+    if b"libasan" in services.softnet_path().read_bytes():
+        pytest.skip("the sanitizer wants to be loaded first")
+    script = services.CHECKOUT / "packaging/kubernetes/install.sh"
+    path = f"{services.softnet_path().parent}:/usr/bin:/bin"
+    run("mount", "-t", "tmpfs", "tmpfs", "/opt")
+    try:
+        for _ in range(2):      # as each start of the DaemonSet's pod does
+            run("env", f"PATH={path}", f"CNI_PLUGIN={cni_peers.plugin_path()}", script, "")
+        result = call("bridge", "ADD", pods.pods.config(pods.pods.plugins[0]), "a", "/run/netns/a", "eth0")
+        given = {"CNI_COMMAND": "ADD", "CNI_CONTAINERID": "a", "CNI_NETNS": "/run/netns/a", "CNI_IFNAME": "eth0", "PATH": "/usr/bin:/bin"}
+        config = json.dumps(pods.pods.config(pods.pods.plugins[1], result))
+        done = subprocess.run(["/opt/cni/bin/softnet-cni"], input=config, env=given, text=True, capture_output=True)
+        assert done.returncode == 0 and json.loads(done.stdout) == result, done
+        assert set(statuses()) == {"a.eth0"} and can_reach(pods.a, GATEWAY)
+        done = subprocess.run(["/opt/cni/bin/softnet-cni"], input=config, env={**given, "CNI_COMMAND": "DEL"}, text=True, capture_output=True)
+        assert done.returncode == 0 and done.stdout == "" and statuses() == {}
+        pods.pods.delete(pods.a)
+    finally:
+        run("umount", "-l", "/opt")
