@@ -7,3 +7,5 @@
 bool find_softnet(char *path, size_t size, struct fault *);
 /* Runs `softnet attach` in the namespace of the place, and waits until it has ended. What it warns of goes to standard error. */
 bool make_guard_at(const struct place *, const char *netns, const struct words *, struct fault *);
+/* The same with one that stays: waits until it judges. */
+bool start_guard_at(const struct place *, const char *netns, struct words *, struct fault *);

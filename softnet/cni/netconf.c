@@ -23,7 +23,8 @@ static bool is_of_cni(const char *key)
 /* What the plug-in says itself cannot be said by the configuration. */
 static const struct option_line *find_option(const char *key)
 {
-	static const char *const own[] = { "vm-mac-address", "vm-ip", "shared-ip", "no-dhcp", "leave", "name", "verbose" };
+	static const char *const own[] = { "vm-mac-address", "vm-ip", "shared-ip", "control-fd",
+					   "no-dhcp",        "leave", "name",      "verbose" };
 	for (size_t i = 0; i < sizeof own / sizeof *own; i++)
 		if (strcmp(key, own[i]) == 0)
 			return NULL;
@@ -76,6 +77,17 @@ static bool is_narrowed(const struct narrowing *narrowing, const char *key)
 	       (strcmp(key, "inbound") == 0 || strcmp(key, "isolation") == 0 || strcmp(key, "ipv6") == 0);
 }
 
+bool has_process(const struct cni_call *call)
+{
+	return json_is_false(json_object_get(call->config, "leave"));
+}
+
+static bool check_leave(const struct cni_call *call, struct fault *fault)
+{
+	const json_t *leave = json_object_get(call->config, "leave");
+	return !leave || json_is_boolean(leave) || fail(fault, CNI_CONFIGURATION, "leave: expected true or false");
+}
+
 static bool take_config(const struct cni_call *call, const struct narrowing *narrowing, struct words *words,
 			struct fault *fault)
 {
@@ -83,10 +95,11 @@ static bool take_config(const struct cni_call *call, const struct narrowing *nar
 	const json_t *value;
 	json_object_foreach(call->config, key, value)
 	{
-		if (!is_of_cni(key) && !is_narrowed(narrowing, key) && !take_key(key, value, words, fault))
+		bool is_other = is_of_cni(key) || is_narrowed(narrowing, key) || strcmp(key, "leave") == 0;
+		if (!is_other && !take_key(key, value, words, fault))
 			return false;
 	}
-	return true;
+	return check_leave(call, fault);
 }
 
 /* As the configuration has it, or for want of such a key as IPAM says. */
@@ -129,12 +142,13 @@ static bool add_name(const struct cni_call *call, struct words *words)
 	return add_word(words, "name", name);
 }
 
-static bool begin_words(const char *interface, uint64_t mac, struct words *words)
+static bool begin_words(const struct cni_call *call, const char *interface, uint64_t mac, struct words *words)
 {
 	char text[MAC_TEXT];
 	forget_words(words);
 	return add_word(words, NULL, "softnet") && add_word(words, NULL, "attach") &&
-	       add_word(words, NULL, interface) && add_word(words, "vm-mac-address", format_mac(mac, text));
+	       add_word(words, NULL, interface) && add_word(words, "vm-mac-address", format_mac(mac, text)) &&
+	       (has_process(call) || (add_word(words, "leave", NULL) && add_word(words, "no-dhcp", NULL)));
 }
 
 /* In `tried` is what came of it. */
@@ -151,12 +165,13 @@ static bool has_no_room(struct fault *fault)
 
 static struct narrowing narrowing;
 
+/* Any pod's: of networks for documents (RFC 5737, RFC 7042). */
 bool check_config(const struct cni_call *call, struct fault *fault)
 {
 	static const struct narrowing none;
 	static struct words words;
-	return (begin_words("eth0", 0x020000000001, &words) || has_no_room(fault)) &&
-	       take_config(call, &none, &words, fault) && try_words(&words, fault);
+	bool is_begun = begin_words(call, "eth0", 0x00005e0053000a, &words) && add_word(&words, "vm-ip", "192.0.2.1/24");
+	return (is_begun || has_no_room(fault)) && take_config(call, &none, &words, fault) && try_words(&words, fault);
 }
 
 bool write_words(const struct cni_call *call, const struct place *place, const struct cni_result *result,
@@ -164,8 +179,8 @@ bool write_words(const struct cni_call *call, const struct place *place, const s
 {
 	if (!read_narrowing(call, &narrowing, fault) || !check_config(call, fault))
 		return false;
-	bool is_begun = begin_words(place->interface, place->mac, words) && add_word(words, "leave", NULL) &&
-			add_word(words, "no-dhcp", NULL) && add_name(call, words) && add_known(call, result, words) &&
+	bool is_begun = begin_words(call, place->interface, place->mac, words) && add_name(call, words) &&
+			add_known(call, result, words) &&
 			add_addresses(result, tried.ipv6 != IPV6_OFF && !narrowing.no_ipv6, words);
 	return (is_begun || has_no_room(fault)) && take_config(call, &narrowing, words, fault) &&
 	       (!narrowing.is_there || add_narrowing(&narrowing, &tried, words, fault)) && try_words(words, fault);

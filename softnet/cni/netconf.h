@@ -6,6 +6,9 @@
 #include "softnet/cni/result.h"
 #include "softnet/cni/words.h"
 
+/* "leave": false: a process stays with the guard, as for addresses of DHCP. */
+bool has_process(const struct cni_call *);
+
 /*
  * A whole `softnet attach` for the place: the network's options, narrowed by what the pod says, and what the plug-in knows itself.
  * It has been tried on softnet's own options. False: the fault says what is wrong.

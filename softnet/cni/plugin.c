@@ -61,7 +61,8 @@ static bool add(struct cni_call *call, json_t **answer, struct fault *fault)
 		return false;
 	json_t *addresses = list_addresses(&result);
 	bool is_added = write_attachment(call, &place, addresses, fault) &&
-			make_guard_at(&place, call->netns, &words, fault);
+			(has_process(call) ? start_guard_at(&place, call->netns, &words, fault)
+					   : make_guard_at(&place, call->netns, &words, fault));
 	json_decref(addresses);
 	if (!is_added) {
 		undo_attachment(call, &unused);

@@ -142,6 +142,48 @@ def test_several_interfaces(pods):
     assert is_unguarded(pods)
 
 
+needs_dhcp = pytest.mark.skipif(cni_peers.why_not("dhcp") is not None, reason="needs the CNI plug-in dhcp")
+
+
+@pytest.fixture
+def leased(host, segment):
+    """IPAM leases the address from the network's own server. So a process stays with the guard, and learns the router."""
+    host.daemon = host.start([f"{cni_peers.PLUGINS}/dhcp", "daemon"])
+    wait_for(lambda: pathlib.Path("/run/cni/dhcp.sock").exists(), 10, "the daemon of the plug-in dhcp")
+    host.leased = CniNetwork("leased", {"type": "bridge", "bridge": "br0", "ipam": {"type": "dhcp"}},
+                             softnet(leave=False, allow="192.168.77.1", ipv6="off"))
+    yield host
+    host.daemon.stop()
+    pathlib.Path("/run/cni/dhcp.sock").unlink()
+
+
+@needs_dhcp
+def test_an_address_of_dhcp(leased):
+    added = leased.leased.add(leased.a)
+    assert can_reach(leased.a, "192.168.77.1")
+    leased.a.ip("address add 192.168.77.99/24 dev eth0")
+    assert not can_reach(leased.a, "192.168.77.1", "192.168.77.99")
+    [status] = statuses().values()
+    assert isinstance(status["pid"], int) and status["left"] is None
+    assert [one["address"] for one in status["addresses"]] == [added["ips"][0]["address"].split("/")[0]]
+    assert call("softnet-cni", "CHECK", leased.leased.config(leased.leased.plugins[1], added), "a", "/run/netns/a", "eth0") is None
+    leased.leased.delete(leased.a)
+    words = pathlib.Path(f"/proc/{status['pid']}/cmdline")      # empty, once it has ended
+    wait_for(lambda: is_unguarded(leased) and not (words.exists() and words.read_bytes()), 10, "the process to end")
+
+
+@needs_dhcp
+@pytest.mark.long
+def test_a_lease_is_renewed_through_the_guard(leased):
+    """After half of the shortest lease that dnsmasq gives."""
+    leased.dhcp_server.stop()
+    server = services.dnsmasq(leased, leased.gateway, "192.168.77.10", "192.168.77.50", "120s", router="192.168.77.1", name="short")
+    leased.leased.add(leased.a)
+    wait_for(lambda: sum("DHCPACK" in line for line in server.output()) >= 2, 110, "a renewal")
+    assert can_reach(leased.a, "192.168.77.1") and not [drop for drop in statuses()["a.eth0"]["drops"] if "dhcp" in drop["reason"]]
+    leased.leased.delete(leased.a)
+
+
 # --- what a pod may say -------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("arguments, more", [

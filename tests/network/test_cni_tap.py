@@ -16,7 +16,6 @@ from scapy.layers.l2 import ARP, Ether
 
 import cni_peers
 import rawguest
-import test_attach
 import vm
 from cni_peers import CniNetwork, bridge, call, softnet
 from netns import wait_for
