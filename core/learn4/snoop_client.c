@@ -179,7 +179,8 @@ static bool must_be_answered(const struct guard *s, const struct request *q, uin
 }
 
 /*
- * RENEWING (unicast) and REBINDING (broadcast). systemd-networkd rebinds from 0.0.0.0, which RFC 2131 4.3.2 leaves open.
+ * RENEWING (unicast) and REBINDING (broadcast). systemd-networkd rebinds from 0.0.0.0, which RFC 2131 4.3.2 leaves open. The
+ * plug-in dhcp of CNI names its server in a broadcast, against table 5: that counts as no question, for a server may pass over it.
  */
 static enum verdict renew(struct guard *s, const struct request *q, uint64_t now_ms)
 {
@@ -193,7 +194,7 @@ static enum verdict renew(struct guard *s, const struct request *q, uint64_t now
 	bool resync = index == NO_BINDING;
 	if (resync && !may_resync(s, m->ciaddr, now_ms))
 		return DROP_DHCP4_NOT_OWNER;
-	if (m->has_server && (q->broadcast || !is_dhcp_server4(view_of(s, now_ms), m->server)))
+	if (m->has_server && ((q->broadcast && resync) || !is_dhcp_server4(view_of(s, now_ms), m->server)))
 		return DROP_DHCP4_FORM;
 	if (!q->broadcast && !is_dhcp_server4(view_of(s, now_ms), q->frame->destination) &&
 	    !(resync && may_be_its_server(s, q, now_ms)))
@@ -203,7 +204,8 @@ static enum verdict renew(struct guard *s, const struct request *q, uint64_t now
 	if (resync && !may_spend(s, RATE_OF_RESYNC, now_ms))
 		return DROP_RATE_DHCP;
 	remember_request(s->state, m->xid, q->broadcast, now_ms);
-	bool counts = !resync && must_be_answered(s, q, index, now_ms);
+	bool names_one = q->broadcast && m->has_server;
+	bool counts = !resync && !names_one && must_be_answered(s, q, index, now_ms);
 	bool secret = counts && !q->broadcast && is_secret_id(s->state, m->xid, index, now_ms);
 	struct transaction *t = open_transaction(s->state, m->xid, TRANSACTION_RENEW, q->client_id, now_ms);
 	t->requested = m->ciaddr;

@@ -151,7 +151,7 @@ def leased(host, segment):
     host.daemon = host.start([f"{cni_peers.PLUGINS}/dhcp", "daemon"])
     wait_for(lambda: pathlib.Path("/run/cni/dhcp.sock").exists(), 10, "the daemon of the plug-in dhcp")
     host.leased = CniNetwork("leased", {"type": "bridge", "bridge": "br0", "ipam": {"type": "dhcp"}},
-                             softnet(leave=False, allow="192.168.77.1", ipv6="off"))
+                             softnet(leave=False, allow="192.168.77.1", dhcp_server="192.168.77.1", ipv6="off"))
     yield host
     host.daemon.stop()
     pathlib.Path("/run/cni/dhcp.sock").unlink()

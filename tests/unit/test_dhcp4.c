@@ -364,6 +364,36 @@ static void ask_boot_server(struct dhcp_spec spec, uint16_t port, enum verdict w
 	GUEST_SENDS(wanted);
 }
 
+/* As the plug-in dhcp of CNI renews. No server need answer that, so no silence follows from it. */
+static void a_rebinding_that_names_its_server(void **state)
+{
+	(void)state;
+	struct dhcp_spec rebind = { .type = 3, .xid = 7, .ciaddr = GUEST_IP, .requested = GUEST_IP, .server = GATEWAY_IP };
+	start_world(&w, true);
+	put_client_message(&w, &rebind);
+	GUEST_SENDS(DROP_DHCP4_FORM); /* RESYNC: it has no lease */
+	lease(&w, GUEST_IP, 600);
+	w.now_ms += 1000;
+	struct learned before = w.state.learned;
+	put_client_message(&w, &rebind);
+	GUEST_SENDS(PASS);
+	assert_memory_equal(&before.asked, &w.state.learned.asked, sizeof before.asked);
+	put_server_message(
+	    &w, &(struct dhcp_spec){ .type = 5, .xid = 7, .yiaddr = GUEST_IP, .server = GATEWAY_IP, .lease_s = 900 });
+	GUEST_GETS(PASS);
+	assert_true(w.state.ipv4[0].expires_ms > w.now_ms + 800 * 1000);
+	rebind.server = VICTIM_IP;
+	put_client_message(&w, &rebind);
+	GUEST_SENDS(DROP_DHCP4_FORM);
+	rebind.server = GATEWAY_IP;
+	rebind.requested = VICTIM_IP;
+	put_client_message(&w, &rebind);
+	GUEST_SENDS(DROP_DHCP4_FORM);
+	rebind.ciaddr = VICTIM_IP;
+	put_client_message(&w, &rebind);
+	GUEST_SENDS(DROP_DHCP4_NOT_OWNER);
+}
+
 /* PXE: 68 to 4011 of a server that is trusted, and its answer. */
 static void boot_servers(void **state)
 {
@@ -443,6 +473,7 @@ int main(void)
 		cmocka_unit_test(servers_that_answer_from_another_port),
 		cmocka_unit_test(nobody_speaks_for_the_server_through_a_nat),
 		cmocka_unit_test(offers_without_an_address),
+		cmocka_unit_test(a_rebinding_that_names_its_server),
 		cmocka_unit_test(boot_servers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
