@@ -83,7 +83,7 @@ static struct port_settings settings_for(enum port_side side)
 		.side = side,
 		.max_frame = 14 + options->mtu,
 		.cuts = cuts_for(side),
-		.isolation = wants_isolation(options),
+		.isolation = isolates_port(options),
 		/* Only by name: 0.0.0.0/0 is said by people who think of the network, not of this host's own services. */
 		.host_loopback = opens_host(&options->rules),
 		.host_only = options->host_only,
@@ -329,8 +329,8 @@ static void start_metrics(void)
 static size_t describe_section(const void *context, char *text, size_t room)
 {
 	const struct relay *r = context;
-	return format_capture_options(&(struct in_force){ r->options, r->guard.config, r->rules, &r->exposes }, text,
-				      room);
+	return format_capture_options(&(struct in_force){ r->options, r->guard.config, r->rules, &r->vms, &r->exposes },
+				      text, room);
 }
 
 static void open_capture(void)
@@ -417,6 +417,7 @@ static int prepare(struct error *error)
 		take_kernel_state(&relay, &memory.state, hash_setup(options, &memory.config));
 	prepare_relay();
 	join_claims(&relay);
+	join_other_vms(&relay);
 	open_capture();
 	start_metrics();
 	if (options->leaves)

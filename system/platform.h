@@ -35,6 +35,10 @@ int platform_open_beneath(int folder, const char *name, int flags);
 
 /* A descriptor that is readable when somebody opens this file; -1: this system does not tell. */
 int platform_watch_openings(int folder, const char *name);
+/* And when a file in this folder is written, closed by who wrote it, or removed. False: this system does not tell. */
+bool platform_watch_changes(int watch, int folder);
+/* Takes some of what has made it readable. Sets *has_changed if a file but `own` has changed. False: there was no more. */
+bool platform_take_changes(int watch, const char *own, bool *has_changed);
 
 /* Differs after each boot of the machine; "" where it cannot be had. */
 enum { BOOT_ID_TEXT = 64 };

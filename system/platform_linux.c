@@ -79,6 +79,27 @@ int platform_watch_openings(int folder, const char *name)
 	return -1;
 }
 
+bool platform_watch_changes(int watch, int folder)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", folder);
+	return inotify_add_watch(watch, path, IN_MODIFY | IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE | IN_ONLYDIR) >= 0;
+}
+
+bool platform_take_changes(int watch, const char *own, bool *has_changed)
+{
+	char events[4096];
+	struct inotify_event event;
+	ssize_t octets = read(watch, events, sizeof events);
+	for (ssize_t at = 0; at + (ssize_t)sizeof event <= octets; at += (ssize_t)(sizeof event + event.len)) {
+		memcpy(&event, events + at, sizeof event);
+		bool is_own = event.len > 0 &&
+			      strcmp(events + at + sizeof event, own) == 0; /* the kernel ends it with zeros */
+		*has_changed |= (event.mask & IN_OPEN) == 0 && !is_own;     /* IN_Q_OVERFLOW, too */
+	}
+	return octets > 0;
+}
+
 void platform_boot_id(char text[BOOT_ID_TEXT])
 {
 	read_line("/proc/sys/kernel/random/boot_id", text, BOOT_ID_TEXT);

@@ -63,6 +63,21 @@ int platform_watch_openings(int folder, const char *name)
 	return -1;
 }
 
+bool platform_watch_changes(int watch, int folder)
+{
+	(void)watch;
+	(void)folder;
+	return false;
+}
+
+bool platform_take_changes(int watch, const char *own, bool *has_changed)
+{
+	(void)watch;
+	(void)own;
+	(void)has_changed;
+	return false;
+}
+
 void platform_boot_id(char text[BOOT_ID_TEXT])
 {
 	size_t length = BOOT_ID_TEXT;

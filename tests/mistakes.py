@@ -18,7 +18,7 @@ SOFTNET = os.path.abspath(sys.argv[1])
 if "SOFTNET_LONG" not in os.environ:      # to look for leaks takes longer than all else; make check-long does
     os.environ.setdefault("ASAN_OPTIONS", "detect_leaks=0")
 MAC = "--vm-mac-address=52:54:00:00:00:0a"
-TARGET = "a CIDR, an address, a host name, any, @host, @gateway, @dns, @lan or @global"
+TARGET = "a CIDR, an address, a host name, vm:NAME, any, @host, @gateway, @dns, @lan or @global"
 KINDS = r"\(known: fd:N, unixgram:PATH, stream:PATH, tap:NAME(, slirp)?\)"
 
 

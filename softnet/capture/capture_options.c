@@ -175,14 +175,35 @@ static void add_settings(struct option_writer *w, const struct options *options,
 		add(w, "--inbound=%s\n", inbound_names[config->inbound]);
 }
 
-static void add_rules_of(struct option_writer *w, const char *option, const struct rule_list *rules,
+/* For a replay a VM is the addresses that it had. */
+static void add_rules_for_vm(struct option_writer *w, const char *option, uint32_t *items, const struct rule_text *rule,
+			     const struct vm_addresses *vms)
+{
+	char text[RULE_TEXT];
+	struct rule_text same = *rule;
+	same.target = TARGET_PREFIX;
+	same.prefix_length = 128;
+	for (uint32_t i = 0; i < vms->count; i++)
+		if (is_about_vm(rule, vms->item[i].vm)) {
+			same.address = vms->item[i].address;
+			add_item(w, option, items, format_rule(&same, text));
+		}
+}
+
+static void add_rules_of(struct option_writer *w, const char *option, const struct in_force *now,
 			 enum destination_class class)
 {
 	char text[RULE_TEXT];
 	uint32_t items = 0;
-	for (uint32_t i = 0; i < rules->count && !w->is_full; i++)
-		if (rules->rule[i].class == class)
-			add_item(w, option, &items, format_rule(&rules->rule[i].text, text));
+	for (uint32_t i = 0; i < now->rules->count && !w->is_full; i++) {
+		const struct rule_text *rule = &now->rules->rule[i].text;
+		if (now->rules->rule[i].class != class)
+			continue;
+		if (rule->target == TARGET_VM)
+			add_rules_for_vm(w, option, &items, rule, now->vms);
+		else
+			add_item(w, option, &items, format_rule(rule, text));
+	}
 	end_list(w, items);
 }
 
@@ -198,8 +219,8 @@ size_t format_capture_options(const struct in_force *now, char *text, size_t roo
 	add_exposes(&w, now->exposes, now->config);
 	add_rates(&w, now->config);
 	size_t before_rules = w.length;
-	add_rules_of(&w, "allow", now->rules, CLASS_ALLOWED);
-	add_rules_of(&w, "block", now->rules, CLASS_BLOCKED);
+	add_rules_of(&w, "allow", now, CLASS_ALLOWED);
+	add_rules_of(&w, "block", now, CLASS_BLOCKED);
 	if (w.is_full) {
 		memcpy(text + before_rules, rules_do_not_fit, sizeof rules_do_not_fit - 1);
 		w.length = before_rules + sizeof rules_do_not_fit - 1;

@@ -9,6 +9,7 @@ struct in_force {
 	const struct options *options;
 	const struct config *config;
 	const struct rule_list *rules; /* normalized */
+	const struct vm_addresses *vms;
 	const struct exposes *exposes;
 };
 

@@ -270,33 +270,40 @@ static bool read_segment(struct claims *c, const struct port *uplink)
 	return is_new;
 }
 
-const char *open_claims(struct claims *c, const char *vm, const struct claim *given, uint32_t count,
-			const struct port *uplink, const char *named)
+const char *open_claims(struct claims *c, const struct operators_word *word, const struct port *uplink, const char *named)
 {
+	struct given_page given = { .labels = { "" } };
 	*c = (struct claims){ .page.pid = (uint32_t)getpid(), .named = named, .bell = -1 };
-	copy_text(c->page.vm, sizeof c->page.vm, vm);
+	copy_text(c->page.vm, sizeof c->page.vm, word->vm);
 	read_segment(c, uplink);
-	struct claims_page page = c->page;
-	for (uint32_t i = 0; i < count && i < CLAIMS_MAX; i++)
-		page.item[i] = given[i];
+	given.page = c->page;
+	for (uint32_t i = 0; i < word->given_count && i < CLAIMS_MAX; i++)
+		given.page.item[i] = word->given[i];
+	for (uint32_t i = 0; i < word->label_count && i < LABELS_MAX; i++)
+		copy_text(given.labels[i], sizeof given.labels[i], word->labels[i]);
 	const char *why = open_claims_folder(&c->folder);
 	if (!why)
 		why = make_claims_file(&c->folder, &c->page, c->port);
-	if (!why && count > 0)
-		make_given_file(&c->folder, &page);
+	if (!why)
+		make_given_file(&c->folder, &given);
 	if (!why)
 		c->bell = move_above_2(platform_watch_openings(c->folder.own, c->folder.name));
 	return why;
 }
 
+void watch_others(struct claims *c)
+{
+	c->watches_others = c->bell >= 0 && watch_claims(&c->folder, c->bell);
+}
+
 static bool is_word_of_operator(const struct claims *c, const struct other_guard *other, const struct claim *ours)
 {
-	struct claims_page given;
+	struct given_page given;
 	if (!read_given_file(&c->folder, other, &given) ||
-	    (given.segment[0] != '\0' && strcmp(given.segment, c->page.segment) != 0))
+	    (given.page.segment[0] != '\0' && strcmp(given.page.segment, c->page.segment) != 0))
 		return false;
 	for (int i = 0; i < CLAIMS_MAX; i++)
-		if (excludes(ours, &given.item[i]))
+		if (excludes(ours, &given.page.item[i]))
 			return true;
 	return false;
 }
@@ -416,11 +423,49 @@ void follow_claims(struct claims *c, uint64_t now_ms)
 	search(&s);
 }
 
-void drain_bell(const struct claims *c)
+bool drain_bell(const struct claims *c)
 {
-	char events[4096];
-	while (read(c->bell, events, sizeof events) > 0)
+	bool has_changed = false;
+	while (platform_take_changes(c->bell, c->folder.name, &has_changed))
 		continue;
+	return has_changed;
+}
+
+/* --- which addresses other VMs have --- */
+
+struct vm_look {
+	struct claims *c;
+	const struct vm_search *search;
+};
+
+static void tell_addresses(const struct vm_search *s, const char *name, const struct claims_page *page)
+{
+	if (name[0] == '\0' || !s->wants(s->context, name))
+		return;
+	for (int i = 0; i < CLAIMS_MAX; i++)
+		if (page->item[i].kind == CLAIM_HELD && page->item[i].prefix_length == 128)
+			s->found(s->context, name, page->item[i].address);
+}
+
+/* A guard that was taken over could change the name in its own file, but not in that of the operator's word. */
+static bool look_for_vm(void *context, const struct other_guard *other)
+{
+	const struct vm_look *look = context;
+	struct given_page given;
+	if (strcmp(other->page.segment, look->c->page.segment) != 0 ||
+	    !read_given_file(&look->c->folder, other, &given) || !is_alive(other) || !is_there(look->c, other))
+		return true;
+	tell_addresses(look->search, given.page.vm, &other->page);
+	for (int i = 0; i < LABELS_MAX; i++)
+		tell_addresses(look->search, given.labels[i], &other->page);
+	return true;
+}
+
+void find_vms(struct claims *c, const struct vm_search *search)
+{
+	struct vm_look look = { c, search };
+	if (c->uplink && c->page.segment[0] != '\0')
+		visit_claims(&c->folder, look_for_vm, &look);
 }
 
 bool claims_may_rest(const struct claims *c)

@@ -37,6 +37,7 @@ struct claims {
 	} bells[BELLS_MAX]; /* that we ring */
 	uint64_t looked_ms; /* when our own was answered */
 	int bell; /* readable when somebody opens our file, perhaps to ring; -1: it must be looked for by the clock */
+	bool watches_others; /* and when others' files change */
 	uint64_t noted_ms[NOTES_MAX];
 	bool has_failed; /* and that was told */
 
@@ -47,12 +48,23 @@ struct claims {
 	void *context;
 };
 
+/* What the operator gave. */
+struct operators_word {
+	const char *vm; /* --name, or the MAC address */
+	const char (*labels)[VM_NAME_MAX + 1];
+	uint32_t label_count;
+	const struct claim *given;
+	uint32_t given_count;
+};
+
 /*
- * Makes our file, with the rights of the moment; given is what the operator gave. The segment of a port that is not open yet
+ * Makes our file, with the rights of the moment. The segment of a port that is not open yet
  * may follow. NULL, or why others will not see what this VM has; then it works without.
  */
-const char *open_claims(struct claims *, const char *vm, const struct claim *given, uint32_t count,
-			const struct port *uplink, const char *named);
+const char *open_claims(struct claims *, const struct operators_word *, const struct port *uplink, const char *named);
+
+/* From now on the bell rings, too, when claims of others change. Where that cannot be had, the clock has to do. */
+void watch_others(struct claims *);
 
 /*
  * Claims all that the VM has by its start: what the operator gave, and what a saved state brought back; of that `lose` is
@@ -71,8 +83,19 @@ void release_address(struct claims *, struct address);
 /* Once a second: whether others want what is ours, or have been given it. */
 void follow_claims(struct claims *, uint64_t now_ms);
 
-/* What has made it readable is taken; whether it was a ring, the next look says. */
-void drain_bell(const struct claims *);
+/* What has made it readable is taken; whether it was a ring, the next look says. True: another's file has changed. */
+bool drain_bell(const struct claims *);
+
+/*
+ * The addresses of other VMs on our network, those that nobody shares, for each of their names and labels that is wanted. These
+ * count where the operator has given them, to a guard of root's or of our own user's.
+ */
+struct vm_search {
+	bool (*wants)(void *context, const char *vm);
+	void (*found)(void *context, const char *vm, struct address);
+	void *context;
+};
+void find_vms(struct claims *, const struct vm_search *);
 /* Nothing of it needs the clock now. */
 bool claims_may_rest(const struct claims *);
 

@@ -208,16 +208,14 @@ void close_claims_folder(struct claims_folder *f)
 
 /* --- our file --- */
 
-static int make_file(const struct claims_folder *f, const char *name, const struct claims_page *page)
+static int make_file(const struct claims_folder *f, const char *name, const uint8_t *octets, size_t length)
 {
-	uint8_t octets[PAGE_OCTETS];
 	struct flock lock = octet(F_WRLCK, LIFE_AT);
-	write_claims_page(page, octets);
 	/* Closed to others until it is locked. */
 	int fd = openat(f->own, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -1;
-	bool is_made = fcntl(fd, F_SETLK, &lock) == 0 && write_all(fd, (const char *)octets, sizeof octets) &&
+	bool is_made = fcntl(fd, F_SETLK, &lock) == 0 && write_all(fd, (const char *)octets, length) &&
 		       (f->user == geteuid() || fchown(fd, f->user, (gid_t)-1) == 0) && fchmod(fd, 0644) == 0;
 	if (is_made)
 		return fd;
@@ -231,13 +229,15 @@ static int make_file(const struct claims_folder *f, const char *name, const stru
 const char *make_claims_file(struct claims_folder *f, const struct claims_page *page, uint32_t port)
 {
 	char newborn[CLAIMS_NAME + sizeof newborn_ending];
+	uint8_t octets[PAGE_OCTETS];
 	uint64_t random;
 	if (!platform_random(&random, sizeof random))
 		return "no random numbers can be had from the system";
 	snprintf(f->name, sizeof f->name, "%lx-%llx-%lu", (long)getpid(), (unsigned long long)random,
 		 (unsigned long)port);
 	snprintf(newborn, sizeof newborn, "%s%s", f->name, newborn_ending);
-	f->file = make_file(f, newborn, page);
+	write_claims_page(page, octets);
+	f->file = make_file(f, newborn, octets, sizeof octets);
 	if (f->file >= 0 && renameat(f->own, newborn, f->own, f->name) == 0)
 		return NULL;
 	const char *why = strerror(errno);
@@ -247,11 +247,13 @@ const char *make_claims_file(struct claims_folder *f, const struct claims_page *
 	return why;
 }
 
-bool make_given_file(struct claims_folder *f, const struct claims_page *given)
+bool make_given_file(struct claims_folder *f, const struct given_page *given)
 {
+	uint8_t octets[GIVEN_OCTETS];
 	char name[CLAIMS_NAME + sizeof given_ending];
 	snprintf(name, sizeof name, "%s%s", f->name, given_ending);
-	int fd = f->file >= 0 ? make_file(f, name, given) : -1;
+	write_given_page(given, octets);
+	int fd = f->file >= 0 ? make_file(f, name, octets, sizeof octets) : -1;
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0;
@@ -260,23 +262,30 @@ bool make_given_file(struct claims_folder *f, const struct claims_page *given)
 /* --- others' files --- */
 
 /* Of this user, and nobody else can have written to it. */
-static bool read_file(int file, uid_t user, struct claims_page *page)
+static size_t read_file(int file, uid_t user, uint8_t *octets, size_t most)
 {
-	uint8_t octets[PAGE_OCTETS];
 	struct stat status;
-	return fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == user &&
-	       (status.st_mode & (S_IWGRP | S_IWOTH)) == 0 &&
-	       read_claims_page(octets, pread(file, octets, sizeof octets, 0) == PAGE_OCTETS ? PAGE_OCTETS : 0, page);
+	bool is_sound = fstat(file, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == user &&
+			(status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+	ssize_t length = is_sound ? pread(file, octets, most, 0) : -1;
+	return length < 0 ? 0 : (size_t)length;
 }
 
-bool read_given_file(const struct claims_folder *f, const struct other_guard *other, struct claims_page *given)
+static bool read_page(int file, uid_t user, struct claims_page *page)
 {
+	uint8_t octets[PAGE_OCTETS];
+	return read_claims_page(octets, read_file(file, user, octets, sizeof octets), page);
+}
+
+bool read_given_file(const struct claims_folder *f, const struct other_guard *other, struct given_page *given)
+{
+	uint8_t octets[GIVEN_OCTETS];
 	char name[CLAIMS_NAME + sizeof given_ending];
 	if (other->user != 0 && other->user != f->user)
 		return false;
 	snprintf(name, sizeof name, "%s%s", other->name, given_ending);
 	int file = platform_open_beneath(other->folder, name, O_RDONLY);
-	bool is_read = file >= 0 && read_file(file, other->user, given);
+	bool is_read = file >= 0 && read_given_page(octets, read_file(file, other->user, octets, sizeof octets), given);
 	if (file >= 0)
 		close(file);
 	return is_read;
@@ -305,7 +314,7 @@ static bool visit_file(const struct walk *w, int folder, uid_t user, const char 
 	other.file = platform_open_beneath(folder, name, O_RDONLY);
 	if (other.file < 0)
 		return true;
-	if (read_file(other.file, user, &other.page))
+	if (read_page(other.file, user, &other.page))
 		goes_on = w->visit(w->context, &other);
 	close(other.file);
 	return goes_on;
@@ -355,4 +364,14 @@ void visit_claims(const struct claims_folder *f, claims_visitor visit, void *con
 		goes_on = visit_user(&w, entry->d_name);
 	if (list)
 		closedir(list);
+}
+
+bool watch_claims(const struct claims_folder *f, int watch)
+{
+	int roots = f->root >= 0 ? platform_open_beneath(f->root, "0", O_RDONLY | O_DIRECTORY) : -1;
+	bool is_watched = platform_watch_changes(watch, f->own) &&
+			  (f->root < 0 || (roots >= 0 && platform_watch_changes(watch, roots)));
+	if (roots >= 0)
+		close(roots);
+	return is_watched;
 }

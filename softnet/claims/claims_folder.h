@@ -39,12 +39,12 @@ const char *open_claims_folder(struct claims_folder *);
 const char *make_claims_file(struct claims_folder *, const struct claims_page *, uint32_t port);
 
 /*
- * Beside it, what the operator gave (--vm-ip), in a file that the guard itself cannot change once it is no longer root.
+ * Beside it, what the operator gave (--name, --label, --vm-ip), in a file that the guard itself cannot change once it is no longer root.
  * So it outranks what others have by coming first.
  */
-bool make_given_file(struct claims_folder *, const struct claims_page *given);
+bool make_given_file(struct claims_folder *, const struct given_page *);
 /* False: there is none, or it is nobody's word that we should take. */
-bool read_given_file(const struct claims_folder *, const struct other_guard *, struct claims_page *given);
+bool read_given_file(const struct claims_folder *, const struct other_guard *, struct given_page *);
 
 /* Calls for each file of others that can be read, dead ones too, until it says false. */
 typedef bool (*claims_visitor)(void *context, const struct other_guard *);
@@ -57,6 +57,9 @@ bool is_alive(const struct other_guard *);
  * descriptor that holds the lock until it is closed, or -1.
  */
 int ring_bell(const struct other_guard *);
+/* Adds to that watch (platform_watch_openings()) what changes in the folders of root and of our user. */
+bool watch_claims(const struct claims_folder *, int watch);
+
 /* Whether somebody does that to us. */
 bool hears_bell(const struct claims_folder *);
 

@@ -83,6 +83,29 @@ bool read_claims_page(const uint8_t *octets, size_t length, struct claims_page *
 	return r.ok && items.ok;
 }
 
+void write_given_page(const struct given_page *given, uint8_t octets[GIVEN_OCTETS])
+{
+	uint8_t *to = octets + PAGE_OCTETS;
+	write_claims_page(&given->page, octets);
+	memset(to, 0, GIVEN_OCTETS - PAGE_OCTETS);
+	for (int i = 0; i < LABELS_MAX; i++)
+		memcpy(to + i * (VM_NAME_MAX + 1), given->labels[i], strnlen(given->labels[i], VM_NAME_MAX));
+}
+
+bool read_given_page(const uint8_t *octets, size_t length, struct given_page *given)
+{
+	struct frame file = { .bytes = octets, .length = (uint32_t)length };
+	memset(given, 0, sizeof *given);
+	if (length < PAGE_OCTETS || !read_claims_page(octets, PAGE_OCTETS, &given->page))
+		return false;
+	if (length < GIVEN_OCTETS)
+		return length == PAGE_OCTETS;
+	struct reader r = read_from(&file, PAGE_OCTETS, GIVEN_OCTETS);
+	for (int i = 0; i < LABELS_MAX; i++)
+		read_text(&r, given->labels[i], VM_NAME_MAX + 1);
+	return r.ok;
+}
+
 bool excludes(const struct claim *a, const struct claim *b)
 {
 	uint32_t shorter = a->prefix_length < b->prefix_length ? a->prefix_length : b->prefix_length;

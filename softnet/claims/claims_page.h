@@ -39,10 +39,20 @@ struct claims_page {
 	struct claim item[ITEMS_MAX]; /* the notes stand behind the claims */
 };
 
+/* What the operator gave: a page, and behind it labels. Older versions of softnet wrote, and read, the page alone. */
+struct given_page {
+	struct claims_page page;
+	char labels[LABELS_MAX][VM_NAME_MAX + 1]; /* printable; "": none */
+};
+enum { GIVEN_OCTETS = PAGE_OCTETS + LABELS_MAX * (VM_NAME_MAX + 1) };
+
 void write_claims_page(const struct claims_page *, uint8_t octets[PAGE_OCTETS]);
 void write_claim(const struct claim *, uint8_t octets[CLAIM_OCTETS]);
 /* False: it is no such page. */
 bool read_claims_page(const uint8_t *octets, size_t length, struct claims_page *);
+
+void write_given_page(const struct given_page *, uint8_t octets[GIVEN_OCTETS]);
+bool read_given_page(const uint8_t *octets, size_t length, struct given_page *);
 
 /* Two guards cannot have both. */
 bool excludes(const struct claim *, const struct claim *);

@@ -1,12 +1,15 @@
 /* Between the snooper, the registry of claims, and those who are told. */
 #include "softnet/guard/claiming.h"
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "core/judge/trust.h"
-#include "system/log.h"
+#include "softnet/guard/rules_in_force.h"
 #include "softnet/setup/setup.h"
+#include "system/descriptors.h"
+#include "system/log.h"
 
-enum { WARN_MS = 60000 };
+enum { WARN_MS = 60000, LOOK_MS = 10000 };
 
 static bool claim(void *context, struct address a)
 {
@@ -65,7 +68,10 @@ void prepare_claims(struct relay *r, const struct options *options, const struct
 					   options->statics[i].is_shared ? CLAIM_SHARED : CLAIM_HELD, 128 };
 	r->has_claims = true;
 	const char *vm = options->name ? options->name : format_mac(options->vm_mac, mac);
-	const char *why = open_claims(&r->claims, vm, given, options->static_count, uplink, named);
+	const struct operators_word word = { vm, options->labels, options->label_count, given, options->static_count };
+	const char *why = open_claims(&r->claims, &word, uplink, named);
+	if (!why && has_vms(&options->rules))
+		watch_others(&r->claims);
 	if (why)
 		info("other guards do not see which addresses this VM has: %s", why);
 	else if (!r->claims.folder.is_for_all)
@@ -93,4 +99,110 @@ void join_claims(struct relay *r)
 	    "stop that guard, or let both share it by --shared-ip",
 	    is_shared(r->guard.config, given->address) ? "shared-ip" : "vm-ip", format_address(given->address, text),
 	    given->vm, (unsigned)given->pid);
+}
+
+/* --- other VMs that rules name --- */
+
+/*
+ * A rule that names a VM stands for its addresses of now. When these change, the rules are compiled anew, and all flows are
+ * forgotten: no answer passes to whom has the address next.
+ */
+static bool is_wanted(void *context, const char *vm)
+{
+	const struct relay *r = context;
+	return names_vm(r->rules, vm);
+}
+
+static struct vm_addresses found;
+
+static void note(void *context, const char *vm, struct address a)
+{
+	(void)context;
+	found.is_full |= found.count == VM_ADDRESSES_MAX;
+	if (found.is_full)
+		return;
+	struct vm_address *item = &found.item[found.count++];
+	copy_text(item->vm, sizeof item->vm, vm);
+	item->address = a;
+}
+
+static int compare(const void *left, const void *right)
+{
+	const struct vm_address *a = left, *b = right;
+	int order = strcmp(a->vm, b->vm);
+	if (order != 0)
+		return order;
+	return memcmp(&a->address, &b->address, sizeof a->address);
+}
+
+static bool is_listed(const struct vm_addresses *list, const struct vm_address *one)
+{
+	for (uint32_t i = 0; i < list->count; i++)
+		if (compare(&list->item[i], one) == 0)
+			return true;
+	return false;
+}
+
+static void tell_difference(const struct vm_addresses *before, const struct vm_addresses *now)
+{
+	char text[ADDRESS_TEXT];
+	for (uint32_t i = 0; i < before->count; i++)
+		if (!is_listed(now, &before->item[i]))
+			info("vm:%s is %s no more", before->item[i].vm, format_address(before->item[i].address, text));
+	for (uint32_t i = 0; i < now->count; i++)
+		if (!is_listed(before, &now->item[i]))
+			info("vm:%s is %s", now->item[i].vm, format_address(now->item[i].address, text));
+	if (now->is_full && !before->is_full)
+		warning("the VMs that rules name have more than %d addresses: the others are not opened",
+			VM_ADDRESSES_MAX);
+}
+
+static bool is_same(const struct vm_addresses *a, const struct vm_addresses *b)
+{
+	for (uint32_t i = 0; i < a->count; i++)
+		if (i >= b->count || compare(&a->item[i], &b->item[i]) != 0)
+			return false;
+	return a->count == b->count;
+}
+
+/* False: they are what they were. */
+static bool look_for_vms(struct relay *r)
+{
+	found.count = 0;
+	found.is_full = false;
+	r->vms_looked_ms = r->now_ms;
+	if (r->has_claims && has_vms(r->rules))
+		find_vms(&r->claims, &(struct vm_search){ is_wanted, note, r });
+	qsort(found.item, found.count, sizeof *found.item, compare);
+	if (is_same(&r->vms, &found))
+		return false;
+	tell_difference(&r->vms, &found);
+	r->vms = found;
+	return true;
+}
+
+void follow_other_vms(struct relay *r)
+{
+	r->has_news_of_vms = false;
+	if (look_for_vms(r))
+		put_vms_in_force(r);
+}
+
+void join_other_vms(struct relay *r)
+{
+	if (has_vms(r->rules) && (!r->has_claims || r->claims.page.segment[0] == '\0'))
+		warning("vm: in the rules opens nothing here: this VM has a network of its own (--segment names one)");
+	if (look_for_vms(r))
+		compile_vms(r);
+}
+
+void tick_other_vms(struct relay *r)
+{
+	if (has_vms(r->rules) && (!r->claims.watches_others || r->now_ms - r->vms_looked_ms >= LOOK_MS))
+		follow_other_vms(r);
+}
+
+bool other_vms_may_rest(const struct relay *r)
+{
+	return !has_vms(r->rules) || !r->has_claims || r->claims.watches_others;
 }

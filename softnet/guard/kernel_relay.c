@@ -23,7 +23,7 @@ void open_kernel_relay(struct relay *r, const struct options *options, struct po
 	struct error error = { 0 };
 	if (!attach_kernel_guard(&guard, options->interface, &error))
 		die("attach: %s", error.text);
-	if (!make_kernel_ports(&guard, wants_isolation(options), ports, &error))
+	if (!make_kernel_ports(&guard, isolates_port(options), ports, &error))
 		die("attach: %s", error.text);
 	*guest = &ports[FROM_GUEST].port;
 	*uplink = &ports[TO_GUEST].port;

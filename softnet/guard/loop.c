@@ -14,6 +14,7 @@
 #include "softnet/guard/hold_relay.h"
 #include "softnet/guard/keeping.h"
 #include "softnet/guard/kernel_relay.h"
+#include "softnet/guard/claiming.h"
 #include "softnet/guard/resting.h"
 #include "softnet/guard/rules_in_force.h"
 #include "system/log.h"
@@ -228,6 +229,7 @@ static enum relay_end tick(struct relay *r)
 	tell_uplink(r);
 	if (r->has_claims)
 		follow_claims(&r->claims, r->now_ms);
+	tick_other_vms(r);
 	follow_capture(&r->capture, r->now_ms);
 	follow_metrics_file(&r->metrics, r->now_ms);
 	return r->parent != 0 && getppid() != r->parent ? RELAY_PARENT_GONE : RELAY_GOES_ON;
@@ -305,7 +307,7 @@ static void sleep_until_event(struct relay *r, bool is_awake[DIRECTIONS])
 	r->has_signal = !has_slept || fds[0].revents != 0;
 	r->has_uplink_news = has_slept && fds[3].revents != 0;
 	if (has_slept && fds[4].revents != 0)
-		drain_bell(&r->claims);
+		r->has_news_of_vms |= drain_bell(&r->claims);
 	if (has_slept && fds[2].revents != 0 && !follow_channel(r->channel))
 		r->channel = -1;
 	if (has_slept)
@@ -327,6 +329,8 @@ static enum relay_end turn(struct relay *r)
 	if (r->now_ms - r->tick_ms >= 2 * TICK_MS)
 		end_rest(r, r->tick_ms);
 	enum relay_end end = handle_signals(r);
+	if (r->has_news_of_vms)
+		follow_other_vms(r); /* before frames, which may go to whom has the address next */
 	for (int side = 0; side < DIRECTIONS && end == RELAY_GOES_ON; side++)
 		if (!r->port[side]->kind->service(r->port[side], r->now_ms))
 			end = end_of(r, r->port[side]);

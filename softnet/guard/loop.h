@@ -59,6 +59,8 @@ struct relay {
 	struct gateway_watch gateway;
 	struct claims claims;
 	bool has_claims;         /* others may be on the uplink's network */
+	struct vm_addresses vms; /* that the rules in force name; the policy knows them */
+	uint64_t vms_looked_ms;
 	struct command *command; /* NULL: somebody else has started us */
 	pid_t parent;            /* 0: it does not matter whether it lives */
 	int channel;             /* of escalation.h; -1: none */
@@ -73,6 +75,7 @@ struct relay {
 	uint64_t away_since_ms[DIRECTIONS]; /* since when that port says that no frame can pass; 0: it says nothing */
 	bool has_more[DIRECTIONS];          /* the last batch was full */
 	bool has_uplink_news;
+	bool has_news_of_vms;
 	bool has_signal;
 	bool sleeps_for_tick, has_stirred;
 };

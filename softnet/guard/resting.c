@@ -3,6 +3,7 @@
  * few seconds behind the last of them; then the guard sleeps until the next one.
  */
 #include "softnet/guard/resting.h"
+#include "softnet/guard/claiming.h"
 
 enum { SETTLE_MS = 3000 };
 
@@ -17,7 +18,7 @@ bool may_rest(const struct relay *r)
 	return r->now_ms - r->stirred_ms >= SETTLE_MS && !needs_clock(r) && r->asking.since_ms == 0 &&
 	       !is_about_gateway(&r->gateway, r->now_ms) &&
 	       !has_drops_to_announce(&r->drop_events, &r->announcer, &r->counters) && !has_uplink_news(r) &&
-	       (!r->has_claims || claims_may_rest(&r->claims));
+	       (!r->has_claims || claims_may_rest(&r->claims)) && other_vms_may_rest(r);
 }
 
 void end_rest(struct relay *r, uint64_t rested_since_ms)

@@ -2,6 +2,7 @@
 #include "softnet/guard/rules_in_force.h"
 #include "softnet/guard/hold_relay.h"
 #include "softnet/guard/kernel_relay.h"
+#include "softnet/guard/claiming.h"
 #include "system/log.h"
 #include "softnet/setup/setup.h"
 
@@ -25,16 +26,24 @@ static void stop_offload(struct relay *r)
 			r->port[side]->kind->stop_offload(r->port[side]);
 }
 
-/* The config has them already. */
+/* The config has them already. What has waited is judged by them. */
+static void follow_new_config(struct relay *r)
+{
+	leave_hold(r);
+	note_new_policy(r);
+	begin_capture_section(&r->capture, r->now_ms);
+}
+
+/* They were compiled as if no VM had an address. */
 static void follow_new_rules(struct relay *r, const struct rule_list *rules, bool name_hosts, int allowing,
 			     const char *who)
 {
 	if (name_hosts)
 		stop_offload(r);
-	leave_hold(r);
-	note_new_policy(r);
 	r->rules = rules;
-	begin_capture_section(&r->capture, r->now_ms);
+	follow_new_config(r);
+	r->vms.count = 0;
+	follow_other_vms(r);
 	info("%s: %u rules are in force", who, (unsigned)rules->count);
 	announce_policy(&r->announcer, allowing, (int)rules->count - allowing, r->now_ms);
 }
@@ -47,10 +56,25 @@ bool may_name_hosts(bool is_in_kernel, const struct rule_list *rules, struct err
 bool put_in_force(struct relay *r, const struct rule_list *rules, const char *who, struct error *error)
 {
 	if (!may_name_hosts(r->kernel != NULL, rules, error) ||
-	    !change_rules(r->memory, r->options, rules, r->now_ms, error))
+	    !change_rules(r->memory, r->options, rules, NULL, r->now_ms, error))
 		return false;
 	follow_new_rules(r, rules, has_names(rules), count_allowing(rules), who);
 	return true;
+}
+
+void compile_vms(struct relay *r)
+{
+	struct error error;
+	if (!change_rules(r->memory, r->options, r->rules, &r->vms, r->now_ms, &error)) {
+		warning("%s; no VM that rules name is open", error.text);
+		change_rules(r->memory, r->options, r->rules, NULL, r->now_ms, &error);
+	}
+}
+
+void put_vms_in_force(struct relay *r)
+{
+	compile_vms(r);
+	follow_new_config(r);
 }
 
 void put_ready_in_force(struct relay *r, const struct rule_list *rules, const struct ready_rules *ready, const char *who)

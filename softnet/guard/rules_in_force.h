@@ -10,6 +10,9 @@ struct rule_list *next_rules(const struct relay *);
 bool put_in_force(struct relay *, const struct rule_list *, const char *who, struct error *);
 /* The same for rules that may be, and were compiled before. */
 void put_ready_in_force(struct relay *, const struct rule_list *, const struct ready_rules *, const char *who);
+/* The same rules, for what other VMs have now (claiming.h): at the start, and while frames flow. */
+void compile_vms(struct relay *);
+void put_vms_in_force(struct relay *);
 /* False: a guard in the kernel cannot look for names. */
 bool may_name_hosts(bool is_in_kernel, const struct rule_list *, struct error *);
 /* SIGHUP: what the files of --policy hold now. Where one is wrong the rules stay, and one line says why. */

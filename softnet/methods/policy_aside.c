@@ -72,7 +72,7 @@ static json_t *read_aside(struct rpc_call *call)
 	if (!answer || same_rules(desk->rules, desk->in_force))
 		return answer;
 	if (may_name_hosts(r->kernel != NULL, desk->rules, &error) &&
-	    make_ready(r->options, desk->rules, &desk->ready, &error)) {
+	    make_ready(r->options, desk->rules, NULL, &desk->ready, &error)) {
 		desk->outcome = READY;
 		return answer;
 	}

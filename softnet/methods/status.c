@@ -1,4 +1,5 @@
 /* guard.status: all that somebody asks who wonders why a VM has no network. docs/observability.md has the keys. */
+#include <string.h>
 #include <unistd.h>
 #include "softnet/setup/anchors_json.h"
 #include "softnet/methods/control_methods.h"
@@ -31,6 +32,27 @@ static json_t *json_away_for(const struct relay *r)
 				    since_ms > 0 ? json_number((r->now_ms - since_ms) / MS) : json_null());
 	}
 	return away;
+}
+
+static json_t *json_vm(const struct relay *r, const char *name)
+{
+	json_t *list = json_array();
+	for (uint32_t i = 0; i < r->vms.count; i++)
+		if (strcmp(r->vms.item[i].vm, name) == 0)
+			json_array_append_new(list, json_address(r->vms.item[i].address));
+	return list;
+}
+
+/* Those that rules name, with the addresses that are open because of that. */
+static json_t *json_vms(const struct relay *r)
+{
+	enum { SHOWN = 64 };
+	char name[VM_NAME_MAX + 1];
+	json_t *all = json_object();
+	for (uint32_t i = 0; i < r->rules->count && json_object_size(all) < SHOWN; i++)
+		if (vm_of_rule(&r->rules->rule[i].text, name))
+			json_object_set_new(all, name, json_vm(r, name));
+	return all;
 }
 
 static json_t *json_policy(const struct rule_list *rules)
@@ -88,10 +110,11 @@ static json_t *json_identity(const struct relay *r)
 static json_t *json_settings(const struct relay *r)
 {
 	const struct config *config = r->guard.config;
-	return json_pack("{s:s, s:b, s:s, s:b, s:b, s:o, s:o, s:o}", "ipv6", config->ipv6_off ? "off" : "guard",
+	return json_pack("{s:s, s:b, s:s, s:b, s:b, s:o, s:o, s:o, s:o}", "ipv6", config->ipv6_off ? "off" : "guard",
 			 "isolation", config->isolation, "inbound", inbound_names[config->inbound], "stateful",
-			 config->stateful, "reject", r->options->reject, "policy", json_policy(r->rules), "anchors",
-			 json_anchors(r->options, &r->anchors, r->guard.config), "exposes", json_exposes(&r->exposes));
+			 config->stateful, "reject", r->options->reject, "policy", json_policy(r->rules), "vms",
+			 json_vms(r), "anchors", json_anchors(r->options, &r->anchors, r->guard.config), "exposes",
+			 json_exposes(&r->exposes));
 }
 
 static json_t *json_metrics_file(const struct metrics_file *file)

@@ -307,7 +307,9 @@ bool take_arp_conflicts(struct options *options, const char *value, struct error
 bool take_isolation(struct options *options, const char *value, struct error *error)
 {
 	options->isolation_given = true;
-	return choose(value, "on", "off", &options->isolation, error);
+	options->hears_vms = strcmp(value, "vms") == 0;
+	options->isolation = options->hears_vms || strcmp(value, "on") == 0;
+	return options->isolation || strcmp(value, "off") == 0 || refuse_value(error, value, "on, off or vms");
 }
 
 bool take_ipv6(struct options *options, const char *value, struct error *error)

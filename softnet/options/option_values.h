@@ -9,7 +9,7 @@
 	X(dhcp_server) X(dns) X(vm_ip) X(shared_ip) X(no_dhcp) X(no_resync) X(anchors) X(client_id) X(host_names) \
 	X(arp_conflicts) X(isolation) X(ipv6) X(ipv6_iid) X(nat64) X(mtu) X(rate) X(state) X(leave) X(user) X(group) X(lease_time) X(verbose) X(help) \
 	X(version) X(probe) X(escalated) X(control_fd) X(control) \
-	X(name) X(segment) X(events) X(pcap) X(frames) X(pcap_size) X(pcap_files) X(metrics) X(vm) X(json) X(openmetrics) \
+	X(name) X(label) X(segment) X(events) X(pcap) X(frames) X(pcap_size) X(pcap_files) X(metrics) X(vm) X(json) X(openmetrics) \
 	X(guest_pcap) X(uplink_pcap) X(diff) X(wildcard) X(host) X(site) X(sandbox)
 // clang-format on
 

@@ -3,29 +3,32 @@
 #include "softnet/options/option_values.h"
 #include "softnet/rules/rule_names.h"
 
-/* It becomes part of lines, labels and file names of others. */
-static const char name_set[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-
-void make_vm_name(char *name)
-{
-	for (char *at = name; *(at += strspn(at, name_set)) != '\0';)
-		*at = '_';
-}
-
 bool take_name(struct options *options, const char *value, struct error *error)
 {
-	size_t length = strlen(value);
-	if (length == 0 || length > VM_NAME_MAX || value[strspn(value, name_set)] != '\0')
-		return refuse_value(error, value, "1 to 63 letters, digits, dots, dashes and underscores");
+	if (!is_vm_name(value, strlen(value)))
+		return refuse_value(error, value, EXPECTED_VM_NAME);
 	options->name = value;
 	return true;
+}
+
+bool take_label(struct options *options, const char *value, struct error *error)
+{
+	char item[VM_NAME_MAX + 2];
+	const char *rest = value;
+	while (next_item(&rest, item, sizeof item)) {
+		if (!is_vm_name(item, strlen(item)))
+			return refuse_value(error, item, EXPECTED_VM_NAME);
+		if (options->label_count == LABELS_MAX)
+			return refuse(error, "\"%s\": more than %d labels", item, LABELS_MAX);
+		memcpy(options->labels[options->label_count++], item, strlen(item) + 1);
+	}
+	return !rest || refuse_value(error, value, "a comma list of labels: " EXPECTED_VM_NAME);
 }
 
 /* Shown, and compared with that of others. */
 bool take_segment(struct options *options, const char *value, struct error *error)
 {
-	size_t length = strlen(value);
-	if (length == 0 || length > SEGMENT_NAME_MAX || value[strspn(value, name_set)] != '\0')
+	if (!is_vm_name(value, strlen(value)) || strlen(value) > SEGMENT_NAME_MAX)
 		return refuse_value(error, value, "auto, none, or 1 to 48 letters, digits, dots, dashes and underscores");
 	options->segment = strcmp(value, "auto") == 0 ? NULL : value;
 	return true;

@@ -21,6 +21,8 @@ const struct option_line option_lines[] = {
 	{ "offload", "on|off", 0, GIVE_ONCE, NULL,
 	  "between taps, or a tap and slirp: long frames, cut behind softnet (on)", take_offload },
 	{ "uplink", "PORT", 0, GIVE_ONCE, "The network", "way to the network; see PORTS", take_uplink },
+	{ "label", "LABEL,...", 0, GIVE_OFTEN, NULL, "more names of the VM, for rules of other VMs: vm:LABEL",
+	  take_label },
 	{ "segment", "auto|none|NAME", 0, GIVE_ONCE, NULL, "whose VMs share the network with this one (auto)",
 	  take_segment },
 	{ "vm-net-type", "nat|host", 0, GIVE_ONCE, NULL, "host: only DHCP and exposed ports (nat)", take_net_type },
@@ -47,7 +49,7 @@ const struct option_line option_lines[] = {
 	  take_ech },
 	{ "dns-questions", "names|any", 0, GIVE_ONCE, NULL,
 	  "where rules name hosts: what the VM may ask the resolvers (names)", take_dns_questions },
-	{ "isolation", "on|off", 0, GIVE_ONCE, NULL,
+	{ "isolation", "on|off|vms", 0, GIVE_ONCE, NULL,
 	  "only routers as next hop, no traffic with other VMs (on, unless --allow 0.0.0.0/0)", take_isolation },
 	{ "ipv6", "auto|guard|off", 0, GIVE_ONCE, NULL,
 	  "auto: off where rules name prefixes of IPv4 and none of IPv6, else guard (auto)", take_ipv6 },
@@ -326,6 +328,9 @@ static bool check_leave(const struct options *options, struct error *error)
 		if (of_process[i].is_given)
 			return refuse(error, "--%s: not together with --leave, which leaves no process that could do it",
 				      of_process[i].name);
+	if (has_vms(&options->rules))
+		return refuse(error,
+			      "--allow, --policy: vm: not together with --leave: nobody will be there to follow a VM");
 	return (options->dhcp_off && options->static_count > 0) ||
 	       refuse(error, "--leave: expected --vm-ip and --no-dhcp with it: nobody will be there to read DHCP");
 }
@@ -396,6 +401,11 @@ bool parse_options(int argc, char **argv, struct options *options, struct error 
 bool wants_isolation(const struct options *options)
 {
 	return options->isolation_given ? options->isolation : !opens_ipv4(&options->rules);
+}
+
+bool isolates_port(const struct options *options)
+{
+	return wants_isolation(options) && !options->hears_vms && !has_vms(&options->rules);
 }
 
 const char *option_of_static(const struct static_address *a)

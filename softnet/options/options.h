@@ -5,7 +5,7 @@
 #include "core/judge/config.h"
 #include "core/judge/state.h"
 #include "softnet/rules/expose_text.h"
-#include "softnet/rules/rules.h"
+#include "softnet/rules/rule_vms.h"
 
 enum { STATICS6_MAX = 4, STATICS_MAX = BINDINGS4_MAX + STATICS6_MAX };
 
@@ -35,7 +35,6 @@ enum {
 	EVENT_FILES_MAX = 4,
 	CAPTURES_MAX = 16,
 	WILDCARDS_MAX = 64,
-	VM_NAME_MAX = 63,
 	SEGMENT_NAME_MAX = 48,
 	PCAP_FILES_MAX = 1000
 };
@@ -64,11 +63,13 @@ struct options {
 	char **tuples;       /* WANT_CHECK: what stands behind the options */
 	const char *name;    /* of the VM, or NULL; WANT_STATUS, WANT_WATCH: of the one to show */
 	int verbose;
-	uint64_t vm_mac;        /* MAC_NONE: not given */
-	int vm_fd;              /* -1: not given */
-	const char *interface;  /* WANT_ATTACH, WANT_DETACH: of the port */
-	const char *guest;      /* "kind:argument"; NULL: not given */
-	const char *uplink;     /* NULL: the platform's */
+	uint64_t vm_mac;       /* MAC_NONE: not given */
+	int vm_fd;             /* -1: not given */
+	const char *interface; /* WANT_ATTACH, WANT_DETACH: of the port */
+	const char *guest;     /* "kind:argument"; NULL: not given */
+	const char *uplink;    /* NULL: the platform's */
+	char labels[LABELS_MAX][VM_NAME_MAX + 1];
+	uint32_t label_count;
 	const char *segment;    /* "none", or a name; NULL: the uplink knows */
 	const char *state_file; /* NULL: none */
 	const char *user, *group;
@@ -79,6 +80,7 @@ struct options {
 	uint32_t lease_time_s; /* --bootpd-lease-time */
 	bool strict_anchors, dhcp_off, no_resync, arp_conflicts_pass, strict_client_id;
 	bool isolation_given, isolation;
+	bool hears_vms; /* --isolation vms */
 	bool ipv6_eui64_only;
 	enum ipv6_mode ipv6;
 	struct nat64_set nat64;
@@ -138,11 +140,10 @@ bool reread_rules(const struct options *, struct rule_list *, struct error *);
 	"\"learn\": not together with `softnet attach`; `softnet --guest`, `softnet run` and captures can be learned " \
 	"from"
 
-/* In the place of what no --name may have come underscores. */
-void make_vm_name(char *name);
-
 /* Isolation as --isolation says, or as the rules imply. */
 bool wants_isolation(const struct options *);
+/* And its port of the bridge. A port that is isolated neither hears nor reaches others that are, so no rule could open a VM. */
+bool isolates_port(const struct options *);
 
 /* --vm-ip or --shared-ip, without its dashes. */
 const char *option_of_static(const struct static_address *);

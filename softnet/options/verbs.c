@@ -12,7 +12,8 @@
 #define OF_DECISION OF_RULES "expose "
 #define OF_SEEN     " host site " /* what a live guard sees by itself */
 #define OF_PROGRAM \
-	" name segment state control-fd control events pcap frames pcap-size pcap-files metrics user group sandbox " \
+	" name label segment state control-fd control events pcap frames pcap-size pcap-files metrics user group " \
+	"sandbox " \
 	"verbose "
 #define OF_CLIENTS " vm json openmetrics guest-pcap uplink-pcap diff wildcard host site "
 

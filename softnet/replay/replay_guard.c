@@ -54,7 +54,7 @@ bool change_replay_guard(struct replay_guard *replay, const struct options *opti
 	static const struct anchors nobody;
 	struct config *config = &replay->memory.config;
 	if (!same_rules(rules, &replay->rules)) {
-		if (!change_rules(&replay->memory, options, rules, replay->now_ms, error))
+		if (!change_rules(&replay->memory, options, rules, NULL, replay->now_ms, error))
 			return false;
 		replay->rules = *rules;
 	}

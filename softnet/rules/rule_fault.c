@@ -1,6 +1,7 @@
 /* Looks again at a rule that could not be read, for the mistake that is most likely. */
 #include "softnet/rules/rule_fault.h"
 #include "softnet/rules/rule_names.h"
+#include "softnet/rules/rule_vms.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +98,8 @@ bool refuse_target(const char *text, const char *target, struct error *error)
 			      "\"%.*s\": these are two rules: a comma stands between them, in a file the end of "
 			      "a line",
 			      SHOWN, text);
+	if (strncmp(target, "vm:", 3) == 0)
+		return refuse(error, "\"%.*s\": behind vm: stands the --name of a VM, " EXPECTED_VM_NAME, SHOWN, text);
 	if (meant)
 		return refuse(error, "\"%.*s\": did you mean %s? A target is %s", SHOWN, text, meant, EXPECTED_TARGET);
 	if (target[slash] == '/' && has_bad_length(target, slash, &bits))

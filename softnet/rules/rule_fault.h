@@ -2,7 +2,7 @@
 #pragma once
 #include "system/text.h"
 
-#define EXPECTED_TARGET "a CIDR, an address, a host name, any, @host, @gateway, @dns, @lan or @global"
+#define EXPECTED_TARGET "a CIDR, an address, a host name, vm:NAME, any, @host, @gateway, @dns, @lan or @global"
 #define EXPECTED_QUALIFIER \
 	"a port, a range LOW-HIGH, tcp/PORT, udp/PORT or a protocol (tcp, udp, sctp, icmp, esp, gre) behind the colon"
 

@@ -38,9 +38,10 @@ static bool is_inside(const struct rule_text *outer, const struct rule_text *inn
 	case TARGET_GATEWAY:
 	case TARGET_DNS:
 	case TARGET_NAME:
+	case TARGET_VM:
 		break;
 	}
-	return outer->target == inner->target && outer->target != TARGET_NAME;
+	return outer->target == inner->target && outer->target != TARGET_NAME && outer->target != TARGET_VM;
 }
 
 /* Ports without a protocol are those of TCP and UDP. */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "softnet/rules/rule_fault.h"
 #include "softnet/rules/rule_names.h"
+#include "softnet/rules/rule_vms.h"
 #include "system/log.h"
 
 enum { RULE_TEXT_MAX = 2 * RULE_TEXT };
@@ -134,7 +135,7 @@ bool parse_rule(const char *text, struct rule_text *rule, struct error *error)
 	if (length >= sizeof copy)
 		return refuse_value(error, text, EXPECTED_TARGET);
 	memcpy(copy, target, length + 1);
-	if (!split_target(copy, &qualifier) || !parse_target(copy, rule))
+	if (!split_vm(copy, rule, &qualifier) && (!split_target(copy, &qualifier) || !parse_target(copy, rule)))
 		return refuse_target(text, target, error);
 	if (rule->target == TARGET_NAME)
 		return qualify_name(text, qualifier, rule, error);
@@ -167,8 +168,8 @@ static const char *name_of_protocol(uint8_t number)
 static char *append_target(char *to, const struct rule_text *rule)
 {
 	bool is_in_brackets = is_qualified(rule) && !is_ipv4(rule->address);
-	if (rule->target == TARGET_NAME) {
-		to = append_text(to, rule->is_zone ? "*." : "");
+	if (rule->target == TARGET_NAME || rule->target == TARGET_VM) {
+		to = append_text(to, rule->target == TARGET_VM ? "vm:" : rule->is_zone ? "*." : "");
 		memcpy(to, rule->name.text, rule->name.length);
 		return append_text(to + rule->name.length, "");
 	}
@@ -210,6 +211,8 @@ bool add_rule(struct rule_list *list, const char *text, enum destination_class c
 		return false;
 	if (rule.target == TARGET_NAME && class == CLASS_BLOCKED)
 		return refuse_block_by_name(text, error);
+	if (rule.target == TARGET_VM && class == CLASS_BLOCKED)
+		return refuse_block_of_vm(text, error);
 	if (list->count >= RULES_MAX)
 		return refuse(error, "\"%.80s\": more than %d rules", text, RULES_MAX);
 	list->rule[list->count++] = (struct written_rule){ rule, class, false };

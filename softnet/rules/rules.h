@@ -16,7 +16,8 @@ enum rule_target {
 	TARGET_DNS,
 	TARGET_LAN,
 	TARGET_GLOBAL,
-	TARGET_NAME
+	TARGET_NAME,
+	TARGET_VM
 };
 
 /* All that the grammar can say: [in|out] TARGET[:QUALIFIER], docs/policy.md and docs/names.md. */
@@ -25,7 +26,7 @@ struct rule_text {
 	enum rule_target target;
 	struct address address; /* of TARGET_PREFIX, without host bits */
 	uint32_t prefix_length; /* in 128 bits */
-	struct name name;       /* of TARGET_NAME, in lower case */
+	struct name name;       /* of TARGET_NAME, in lower case; of TARGET_VM, as it was written */
 	bool is_zone;           /* of TARGET_NAME: what is below the name, and not the name */
 	bool has_naming;        /* a qualifier of names alone; without any, TLS and QUIC */
 	enum naming naming;
@@ -102,8 +103,13 @@ struct named_families {
 };
 struct named_families find_named_families(const struct rule_list *, bool both_ways);
 
-/* The origin of each rule in the policy is its index in the list. Rules that name hosts are left out. */
-bool compile_rules(const struct rule_list *, bool both_ways, struct policy *, struct error *);
+/*
+ * The origin of each rule in the policy is its index in the list. Rules that name hosts are left out; those that name VMs
+ * stand for the addresses of now (rule_vms.h; NULL: no VM has any).
+ */
+struct vm_addresses;
+bool compile_rules(const struct rule_list *, bool both_ways, const struct vm_addresses *, struct policy *,
+		   struct error *);
 
 bool has_names(const struct rule_list *);
 /* What makes rules with names worth nothing; NULL: nothing does. */

@@ -1,6 +1,7 @@
 /* What a list of rules means as a whole: what it opens, which families it names, and what compile_policy() gets of it. */
 #include "softnet/rules/rules.h"
 #include <string.h>
+#include "softnet/rules/rule_vms.h"
 
 /* The special-purpose blocks (RFC 6890 and its updates) that local networks are built from. */
 const char *const lan_prefixes[LAN_PREFIXES] = {
@@ -97,6 +98,7 @@ struct named_families find_named_families(const struct rule_list *list, bool bot
 
 /* Where the next rule goes, and what all rules have that one written rule stands for. */
 struct expansion {
+	const struct vm_addresses *vms;
 	uint32_t count;
 	struct rule common;
 	struct rule rule[RULE_PREFIXES_MAX];
@@ -129,6 +131,14 @@ static bool put_lan(struct expansion *to)
 	return true;
 }
 
+static bool put_vm(struct expansion *to, const struct rule_text *text)
+{
+	for (uint32_t i = 0; to->vms && i < to->vms->count; i++)
+		if (is_about_vm(text, to->vms->item[i].vm) && !put_rule(to, ALIAS_NONE, to->vms->item[i].address, 128))
+			return false;
+	return true;
+}
+
 /* False: no room. */
 static bool expand_rule(struct expansion *to, const struct written_rule *written, uint16_t origin, bool both_ways)
 {
@@ -155,16 +165,20 @@ static bool expand_rule(struct expansion *to, const struct written_rule *written
 		return put_rule(to, ALIAS_DNS, nowhere, 0);
 	case TARGET_GLOBAL:
 		return put_rule(to, ALIAS_GLOBAL, nowhere, 0);
+	case TARGET_VM:
+		return put_vm(to, text);
 	case TARGET_NAME: /* compile_names() */
 		return true;
 	}
 	return false;
 }
 
-bool compile_rules(const struct rule_list *list, bool both_ways, struct policy *policy, struct error *error)
+bool compile_rules(const struct rule_list *list, bool both_ways, const struct vm_addresses *vms, struct policy *policy,
+		   struct error *error)
 {
 	static struct expansion all;
 	char text[RULE_TEXT];
+	all.vms = vms;
 	all.count = 0;
 	for (uint32_t i = 0; i < list->count; i++)
 		if (!expand_rule(&all, &list->rule[i], (uint16_t)i, both_ways))

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "softnet/names/quic_crypto.h"
+#include "softnet/rules/rule_vms.h"
 #include "softnet/setup/anchors.h"
 #include "system/log.h"
 #include "system/platform.h"
@@ -30,13 +31,13 @@ static bool can_read_names(const struct rule_list *rules, struct error *error)
 	    format_rule(&quic->text, text));
 }
 
-bool make_ready(const struct options *options, const struct rule_list *rules, struct ready_rules *ready,
-		struct error *error)
+bool make_ready(const struct options *options, const struct rule_list *rules, const struct vm_addresses *vms,
+		struct ready_rules *ready, struct error *error)
 {
 	if (options->inbound == INBOUND_NONE && find_inbound_allow(rules))
 		return refuse(error, "nothing may be allowed in with --inbound none");
 	if (!can_read_names(rules, error) ||
-	    !compile_rules(rules, speaks_both_ways(options, rules), &ready->policy, error))
+	    !compile_rules(rules, speaks_both_ways(options, rules), vms, &ready->policy, error))
 		return false;
 	ready->name_hosts = has_names(rules);
 	ready->allowing = count_allowing(rules);
@@ -60,7 +61,7 @@ static struct ready_rules spare;
 
 bool apply_rules(const struct options *options, const struct rule_list *rules, struct config *config, struct error *error)
 {
-	if (!make_ready(options, rules, &spare, error))
+	if (!make_ready(options, rules, NULL, &spare, error))
 		return false;
 	take_ready(config, &spare);
 	return true;
@@ -162,9 +163,9 @@ void take_rules(struct guard_memory *memory, const struct rule_list *rules, cons
 }
 
 bool change_rules(struct guard_memory *memory, const struct options *options, const struct rule_list *rules,
-		  uint64_t now_ms, struct error *error)
+		  const struct vm_addresses *vms, uint64_t now_ms, struct error *error)
 {
-	if (!make_ready(options, rules, &spare, error))
+	if (!make_ready(options, rules, vms, &spare, error))
 		return false;
 	take_rules(memory, rules, &spare, now_ms);
 	return true;
@@ -178,8 +179,9 @@ void change_anchors(struct guard_memory *memory, const struct options *options, 
 
 uint64_t hash_setup(const struct options *options, const struct config *config)
 {
-	/* Not the sites behind: they are the host's, which may move, and give the guest no right. */
-	uint64_t hash = hash_bytes(0, config, offsetof(struct config, sites));
+	/* Not the sites behind: they are the host's, which may move, and give the guest no right. Nor what other VMs have. */
+	size_t octets = has_vms(&options->rules) ? offsetof(struct config, policy) : offsetof(struct config, sites);
+	uint64_t hash = hash_bytes(0, config, octets);
 	hash = hash_bytes(hash, options->statics, sizeof options->statics);
 	hash = hash_bytes(hash, &options->host_only, sizeof options->host_only);
 	return hash_bytes(hash, uplink_text(options), strlen(uplink_text(options))); /* another network, other leases */

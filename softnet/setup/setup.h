@@ -12,11 +12,11 @@ bool make_guard(struct guard *, struct guard_memory *, struct options *, const s
 		struct error *);
 
 /*
- * Between two frames: other rules, and so no flow of before; of names those stay that the new rules allow too. False: rules that
- * cannot be; nothing has changed.
+ * Between two frames: other rules, or other addresses of the VMs that they name (NULL: none), and so no flow of before; of names
+ * those stay that the new rules allow too. False: rules that cannot be; nothing has changed.
  */
-bool change_rules(struct guard_memory *, const struct options *, const struct rule_list *, uint64_t now_ms,
-		  struct error *);
+bool change_rules(struct guard_memory *, const struct options *, const struct rule_list *, const struct vm_addresses *,
+		  uint64_t now_ms, struct error *);
 
 /* Rules that were compiled, with what else follows from them: all that is dear, done before they are in force. */
 struct ready_rules {
@@ -26,7 +26,8 @@ struct ready_rules {
 	int allowing; /* how many */
 };
 /* Reads the options alone, so another process may do it. False: rules that cannot be. */
-bool make_ready(const struct options *, const struct rule_list *, struct ready_rules *, struct error *);
+bool make_ready(const struct options *, const struct rule_list *, const struct vm_addresses *, struct ready_rules *,
+		struct error *);
 /* The second half of change_rules(). */
 void take_rules(struct guard_memory *, const struct rule_list *, const struct ready_rules *, uint64_t now_ms);
 

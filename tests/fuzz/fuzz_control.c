@@ -23,13 +23,13 @@ static const struct rpc_method methods[] = {
 static int applied;
 
 /* What the rest of the program would do. */
-bool change_rules(struct guard_memory *to, const struct options *from, const struct rule_list *rules, uint64_t now_ms,
-		  struct error *error)
+bool change_rules(struct guard_memory *to, const struct options *from, const struct rule_list *rules,
+		  const struct vm_addresses *vms, uint64_t now_ms, struct error *error)
 {
 	(void)from;
 	(void)now_ms;
 	applied++;
-	return compile_rules(rules, false, &to->config.policy, error);
+	return compile_rules(rules, false, vms, &to->config.policy, error);
 }
 
 void take_rules(struct guard_memory *to, const struct rule_list *rules, const struct ready_rules *ready, uint64_t now_ms)
@@ -61,6 +61,11 @@ bool leave_hold(struct relay *r)
 }
 
 void note_new_policy(struct relay *r)
+{
+	(void)r;
+}
+
+void follow_other_vms(struct relay *r)
 {
 	(void)r;
 }

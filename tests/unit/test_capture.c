@@ -32,8 +32,8 @@ static uint8_t frame[FRAME];
 static size_t describe(const void *context, char *text, size_t room)
 {
 	(void)context;
-	return format_capture_options(&(struct in_force){ &options, &config, &options.rules, &relay.exposes }, text,
-				      room);
+	return format_capture_options(
+	    &(struct in_force){ &options, &config, &options.rules, &relay.vms, &relay.exposes }, text, room);
 }
 
 static int set_up(void **unused)

@@ -17,7 +17,8 @@ static struct options options, options_again;
 static struct config config, config_again;
 static struct anchors anchors;
 static struct exposes exposes;
-static struct in_force now = { &options, &config, &options.rules, &exposes };
+static struct vm_addresses vms;
+static struct in_force now = { &options, &config, &options.rules, &vms, &exposes };
 static struct error error;
 static char comment[COMMENT_MAX + 1];
 
@@ -178,6 +179,22 @@ static void rules_and_ports_of_live_control_come_back(void **unused)
 	assert_int_equal(config_again.exposed.count, 1);
 }
 
+/* Nobody can ask for them later. */
+static void a_vm_comes_back_as_the_addresses_that_it_had(void **unused)
+{
+	(void)unused;
+	start((const char *const[]){ "--block=any", "--allow=in vm:db:tcp/80,vm:web", NULL });
+	vms.count = 2;
+	memcpy(vms.item[0].vm, "db", 3);
+	memcpy(vms.item[1].vm, "db", 3);
+	assert_true(parse_address("10.0.0.5", &vms.item[0].address) && parse_address("fd00::5", &vms.item[1].address));
+	write_comment();
+	assert_non_null(strstr(comment, "\n--allow=in 10.0.0.5/32:tcp/80,in [fd00::5]/128:tcp/80\n"));
+	vms.count = 0;
+	write_comment();
+	assert_null(strstr(comment, "--allow"));
+}
+
 static void rules_that_do_not_fit_are_said_to_be_missing(void **unused)
 {
 	static struct rule_list rules;
@@ -210,6 +227,7 @@ int main(void)
 		cmocka_unit_test(a_host_that_is_no_router_comes_back),
 		cmocka_unit_test(sites_of_the_host_come_back),
 		cmocka_unit_test(rules_and_ports_of_live_control_come_back),
+		cmocka_unit_test(a_vm_comes_back_as_the_addresses_that_it_had),
 		cmocka_unit_test(rules_that_do_not_fit_are_said_to_be_missing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

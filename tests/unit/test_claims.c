@@ -12,22 +12,22 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "softnet/claims/claims.h"
+#include "claims_guards.h"
 #include "softnet/control/registry.h"
 
 #include <cmocka.h>
 
-enum { NOW = 5000000, MANY = 200 };
+enum { MANY = 200 };
 
 static char prefix[] = "/tmp/softnet-claims-XXXXXX";
-static const char *segment_text = "bridge 1:7";
-static struct claims claims;
+const char *segment_text = "bridge 1:7";
+struct claims claims;
 static struct claim_conflict told;
 static int tells;
 static struct address lost;
 static const char *why_lost;
 
-static struct address address(uint32_t n)
+struct address address(uint32_t n)
 {
 	return (struct address){ 0x20010db800000000ULL, n };
 }
@@ -56,8 +56,6 @@ static void on_lose(void *context, struct address a, const char *why)
 	release_address(context, a);
 }
 
-enum { FIRST_SHARED = 90 }; /* what is given from here on is given as shared */
-
 static const struct claim_conflict *start(struct claims *c, const char *vm, const struct state *state, uint32_t given)
 {
 	static struct config config;
@@ -66,7 +64,9 @@ static const struct claim_conflict *start(struct claims *c, const char *vm, cons
 	if (given >= FIRST_SHARED)
 		set_add(&config.shared, address(given));
 	static const struct state empty;
-	assert_null(open_claims(c, vm, statics, given != 0, &uplink, NULL));
+	static const char labels[][VM_NAME_MAX + 1] = { "guest" };
+	const struct operators_word word = { vm, labels, 1, statics, given != 0 };
+	assert_null(open_claims(c, &word, &uplink, NULL));
 	c->tell = on_tell;
 	c->lose = on_lose;
 	c->context = c;
@@ -88,11 +88,6 @@ struct order {
 	char what;
 	uint32_t n;
 	uint64_t now_ms;
-};
-
-struct guard {
-	pid_t pid;
-	int orders, answers;
 };
 
 static _Noreturn void be_guard(int orders, int answers, const char *vm, uint32_t given)
@@ -119,7 +114,7 @@ static bool answer(const struct guard *g)
 	return is_done;
 }
 
-static struct guard start_guard(const char *vm, uint32_t given)
+struct guard start_guard(const char *vm, uint32_t given)
 {
 	int orders[2], answers[2];
 	assert_int_equal(pipe(orders) | pipe(answers), 0);
@@ -141,13 +136,13 @@ static void send_order(const struct guard *g, char what, uint32_t n)
 	assert_int_equal(write(g->orders, &order, sizeof order), sizeof order);
 }
 
-static bool tell(const struct guard *g, char what, uint32_t n)
+bool tell(const struct guard *g, char what, uint32_t n)
 {
 	send_order(g, what, n);
 	return answer(g);
 }
 
-static void kill_guard(const struct guard *g)
+void kill_guard(const struct guard *g)
 {
 	kill(g->pid, SIGKILL);
 	waitpid(g->pid, NULL, 0);
@@ -155,7 +150,7 @@ static void kill_guard(const struct guard *g)
 	close(g->answers);
 }
 
-static const char *own_folder(void)
+const char *own_folder(void)
 {
 	static char path[256];
 	if (geteuid() == 0)
@@ -303,7 +298,8 @@ static void given_to_be_shared(void **unused)
 	close_claims(&claims);
 	struct config none = { .vm_mac = 0 };
 	struct claim sole = { address(FIRST_SHARED), CLAIM_HELD, 128 };
-	assert_null(open_claims(&claims, "here", &sole, 1, &uplink, NULL));
+	const struct operators_word word = { .vm = "here", .given = &sole, .given_count = 1 };
+	assert_null(open_claims(&claims, &word, &uplink, NULL));
 	const struct claim_conflict *conflict = enter_claims(&claims, &none, &shared, &uplink, NOW);
 	assert_non_null(conflict);
 	assert_string_equal(conflict->vm, "there");
@@ -349,11 +345,11 @@ static void what_the_dead_have_left(void **unused)
 	(void)unused;
 	for (int i = 0; i < 5; i++)
 		g[i] = start_guard("there", 20 + (uint32_t)i);
-	assert_int_equal(count_files(), 11);
+	assert_int_equal(count_files(), 12); /* two of each, ours included */
 	for (int i = 0; i < 4; i++)
 		kill_guard(&g[i]);
 	struct guard other = start_guard("other", 0);
-	assert_int_equal(count_files(), 4); /* ours, the other's, and two of the one that lives */
+	assert_int_equal(count_files(), 6); /* ours, the other's, and those of the one that lives */
 	assert_false(claim_address(&claims, address(24), NOW));
 	kill_guard(&g[4]);
 	kill_guard(&other);
@@ -486,6 +482,8 @@ int main(void)
 		TEST(a_saved_state_gives_nothing_that_another_has),
 		TEST(networks_are_apart),
 		TEST(what_the_dead_have_left),
+		TEST(a_vm_is_found_by_name_and_label),
+		TEST(a_guard_cannot_change_its_name),
 		TEST(a_full_table),
 		TEST(locks_of_others),
 		TEST(a_claim_among_many),

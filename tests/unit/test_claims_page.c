@@ -43,6 +43,34 @@ static void pages_of_any_octets(void **unused)
 	assert_false(read_claims_page(octets, sizeof octets, &back));
 }
 
+static void what_the_operator_gave(void **unused)
+{
+	static uint8_t octets[GIVEN_OCTETS];
+	static struct given_page given = { .page = { .pid = 77, .vm = "db" }, .labels = { "", "sql", "a\nb" } }, back;
+	(void)unused;
+	memset(given.labels[7], 'x', VM_NAME_MAX);
+	write_given_page(&given, octets);
+	assert_true(read_given_page(octets, sizeof octets, &back));
+	assert_string_equal(back.page.vm, "db");
+	assert_string_equal(back.labels[0], "");
+	assert_string_equal(back.labels[1], "sql");
+	assert_string_equal(back.labels[2], "a?b");
+	assert_string_equal(back.labels[7], given.labels[7]);
+	assert_true(read_given_page(octets, PAGE_OCTETS, &back)); /* of an older version */
+	assert_string_equal(back.page.vm, "db");
+	assert_string_equal(back.labels[1], "");
+	for (size_t length = 0; length < sizeof octets; length++)
+		assert_int_equal(read_given_page(octets, length, &back), length == PAGE_OCTETS);
+	srand(2);
+	for (int i = 0; i < 500; i++) {
+		for (size_t k = PAGE_OCTETS; k < sizeof octets; k++)
+			octets[k] = (uint8_t)rand();
+		assert_true(read_given_page(octets, sizeof octets, &back));
+		for (int k = 0; k < LABELS_MAX; k++)
+			assert_non_null(memchr(back.labels[k], 0, sizeof back.labels[k]));
+	}
+}
+
 static void which_claims_exclude_each_other(void **unused)
 {
 	const struct address prefix6 = { 0x20010db800000000ULL, 0 }, inside = { 0x20010db8000000ffULL, 1 };
@@ -61,6 +89,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(pages_of_any_octets),
+		cmocka_unit_test(what_the_operator_gave),
 		cmocka_unit_test(which_claims_exclude_each_other),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

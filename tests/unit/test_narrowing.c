@@ -57,7 +57,7 @@ static void parse(struct options *options)
 static void compile(const struct options *options, const struct rule_list *rules, struct ready_rules *ready)
 {
 	struct error error;
-	if (!make_ready(options, rules, ready, &error))
+	if (!make_ready(options, rules, NULL, ready, &error))
 		fail_msg("%s", error.text);
 }
 

@@ -87,8 +87,9 @@ static void what_is_wrong_is_told_by_line_and_word(void **unused)
 		  ":4: \"10.0.0.0/33\": behind the slash stands a length of 0 to 32 bits" },
 		{ "block any\nallow", ":2: \"allow\": expected a rule behind it" },
 		{ "block any\nblock # any", ":2: \"block\": expected a rule behind it" },
-		{ "allow @host,@dns\n", ":1: \"@host,@dns\": expected a CIDR, an address, a host name, any, @host, "
-					"@gateway, @dns, @lan or @global" },
+		{ "allow @host,@dns\n",
+		  ":1: \"@host,@dns\": expected a CIDR, an address, a host name, vm:NAME, any, @host, "
+		  "@gateway, @dns, @lan or @global" },
 		{ "Allow any\n", ":1: \"Allow\": expected allow or block" },
 		{ "\033[2Jany\n", ":1: \"?[2Jany\": expected allow or block" },
 		{ "block any\rallow any\n", ":1: \"any?allow any\": these are two rules: a comma stands between them, "

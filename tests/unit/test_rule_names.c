@@ -162,7 +162,7 @@ static struct guard_memory memory;
 static bool change_to(const char *text)
 {
 	write_rules(text);
-	return change_rules(&memory, &options, &list, 1000, &error);
+	return change_rules(&memory, &options, &list, NULL, 1000, &error);
 }
 
 /* The set that is in force is never the one that is written. */

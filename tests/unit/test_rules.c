@@ -51,6 +51,9 @@ static const struct meaning meanings[] = {
 	{ "@gateway", WITHOUT_DIRECTION, TARGET_GATEWAY, NULL, 0, -1, 0, 0 },
 	{ "@global", WITHOUT_DIRECTION, TARGET_GLOBAL, NULL, 0, -1, 0, 0 },
 	{ "any", WITHOUT_DIRECTION, TARGET_ANY, NULL, 0, -1, 0, 0 },
+	{ "vm:db", WITHOUT_DIRECTION, TARGET_VM, NULL, 0, -1, 0, 0 },
+	{ "vm:Web-1.a_b:tcp/5432", WITHOUT_DIRECTION, TARGET_VM, NULL, 0, TCP, 5432, 5432 },
+	{ "in vm:db:icmp", INBOUND, TARGET_VM, NULL, 0, ICMP, 0, 0 },
 };
 
 static void every_rule_is_read_whole(void **unused)
@@ -147,6 +150,14 @@ static void what_means_nothing_is_refused_by_name(void **unused)
 		"any/8",
 		"@host/32",
 		"1.2.3.4:tcp:80",
+		"vm:",
+		"vm::tcp/80",
+		"vm:a b",
+		"vm:db/32",
+		"vm:db:",
+		"vm:db:tls",
+		"vm:52:54:00:00:00:0a", /* a VM without a name has none that could be written */
+		"VM:db",
 	};
 	(void)unused;
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -159,6 +170,10 @@ static void what_means_nothing_is_refused_by_name(void **unused)
 		if (strncmp(error.text, culprit, strlen(culprit)) != 0)
 			fail_msg("\"%s\": %s", bad[i], error.text);
 	}
+	struct rule_text rule;
+	struct error error;
+	assert_false(parse_rule("vm:0123456789012345678901234567890123456789012345678901234567890123", &rule, &error));
+	assert_true(parse_rule("vm:012345678901234567890123456789012345678901234567890123456789012", &rule, &error));
 }
 
 static void start_list(void)
@@ -205,6 +220,7 @@ static void the_normal_form(void **unused)
 		{ "in @host:tcp/22", "in @host:tcp/22" },
 		{ "@gateway:sctp/1-65535", "@gateway:sctp/1-65535" },
 		{ "@global", "@global" },
+		{ "in  vm:Db.1:5432-5432", "in vm:Db.1:5432" },
 	};
 	(void)unused;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

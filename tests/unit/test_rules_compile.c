@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "softnet/rules/rules.h"
+#include "softnet/rules/rule_vms.h"
 
 #include <cmocka.h>
 
@@ -32,7 +32,7 @@ enum { HOST = 1 << ALIAS_HOST, GATEWAY = 1 << ALIAS_GATEWAY, DNS = 1 << ALIAS_DN
 static void compile(bool both_ways)
 {
 	struct error error = { 0 };
-	if (!compile_rules(&list, both_ways, &policy, &error))
+	if (!compile_rules(&list, both_ways, NULL, &policy, &error))
 		fail_msg("%s", error.text);
 }
 
@@ -46,6 +46,68 @@ static struct ruling ask(const char *text, bool inward, uint8_t protocol, uint16
 static uint32_t class_of(const char *text)
 {
 	return ask(text, false, TCP, 80, GLOBAL).class;
+}
+
+static struct vm_addresses vms;
+
+static void put_vm(const char *vm, const char *text)
+{
+	snprintf(vms.item[vms.count].vm, sizeof vms.item[0].vm, "%s", vm);
+	assert_true(parse_address(text, &vms.item[vms.count++].address));
+}
+
+static void a_vm_is_the_addresses_that_it_has(void **unused)
+{
+	struct error error;
+	(void)unused;
+	start_list();
+	vms.count = 0;
+	add("vm:db:tcp/80", CLASS_ALLOWED);
+	add("10.0.0.0/8", CLASS_BLOCKED);
+	assert_true(compile_rules(&list, false, NULL, &policy, &error));
+	assert_int_equal(class_of("10.0.0.5"), CLASS_BLOCKED);
+	put_vm("db", "10.0.0.5");
+	put_vm("db", "fd00::5");
+	put_vm("db2", "10.0.0.6");
+	assert_true(compile_rules(&list, false, &vms, &policy, &error));
+	assert_int_equal(class_of("10.0.0.5"), CLASS_ALLOWED);
+	assert_int_equal(ask("10.0.0.5", false, TCP, 81, 0).class, CLASS_BLOCKED);
+	assert_int_equal(ask("10.0.0.5", true, TCP, 80, 0).class, CLASS_NONE); /* what the guest opens, only */
+	assert_int_equal(class_of("fd00::5"), CLASS_ALLOWED);
+	assert_int_equal(ask("10.0.0.5", false, TCP, 80, 0).origin, 0);
+	assert_int_equal(class_of("10.0.0.6"), CLASS_BLOCKED);
+	assert_int_equal(class_of("10.0.0.4"), CLASS_BLOCKED);
+}
+
+static void vms_with_more_addresses_than_there_is_room_for(void **unused)
+{
+	struct error error;
+	char text[ADDRESS_TEXT], rule[RULE_TEXT];
+	(void)unused;
+	start_list();
+	vms.count = 0;
+	for (uint32_t i = 0; i < VM_ADDRESSES_MAX; i++) {
+		snprintf(text, sizeof text, "10.0.%u.%u", i / 250, i % 250 + 1);
+		put_vm("db", text);
+	}
+	for (uint32_t i = 0; i <= RULE_PREFIXES_MAX / VM_ADDRESSES_MAX; i++) {
+		snprintf(rule, sizeof rule, "vm:db:tcp/%u", i + 1);
+		add(rule, CLASS_ALLOWED);
+	}
+	assert_false(compile_rules(&list, false, &vms, &policy, &error));
+	assert_string_equal(error.text, "\"vm:db:tcp/33\": the rules stand for more than 8192 prefixes");
+	assert_true(compile_rules(&list, false, NULL, &policy, &error));
+}
+
+static void a_vm_cannot_be_blocked(void **unused)
+{
+	struct error error;
+	(void)unused;
+	start_list();
+	assert_false(add_rules(&list, "vm:db", CLASS_BLOCKED, &error));
+	assert_string_equal(error.text,
+			    "\"vm:db\": a VM can be allowed, and not blocked: nobody knows what it has while its "
+			    "guard does not run");
 }
 
 static void lists_add_up_and_block_wins_at_equal_length(void **unused)
@@ -293,7 +355,7 @@ static void prefixes_have_an_end_too(void **unused)
 		snprintf(text, sizeof text, "@lan:%d", i + 1);
 		add(text, CLASS_ALLOWED);
 	}
-	assert_false(compile_rules(&list, false, &policy, &error));
+	assert_false(compile_rules(&list, false, NULL, &policy, &error));
 	assert_string_equal(error.text, "\"@lan:1171\": the rules stand for more than 8192 prefixes");
 	list.count--;
 	compile(false);
@@ -303,6 +365,9 @@ static void prefixes_have_an_end_too(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_vm_is_the_addresses_that_it_has),
+		cmocka_unit_test(vms_with_more_addresses_than_there_is_room_for),
+		cmocka_unit_test(a_vm_cannot_be_blocked),
 		cmocka_unit_test(lists_add_up_and_block_wins_at_equal_length),
 		cmocka_unit_test(aliases_block_before_allow_in_any_order),
 		cmocka_unit_test(lan_means_the_private_blocks),

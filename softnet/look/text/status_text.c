@@ -219,6 +219,21 @@ static void write_policy(struct sheet *sheet, const json_t *status)
 		 is_true(status, "reject") ? "; reject" : "");
 }
 
+/* Other VMs that rules name. */
+static void write_vms(struct sheet *sheet, const json_t *status)
+{
+	const char *name, *label_text = "vm:";
+	json_t *addresses;
+	json_object_foreach(json_object_get(status, "vms"), name, addresses)
+	{
+		const json_t *first = json_array_get(addresses, 0);
+		size_t count = json_array_size(addresses);
+		struct word more = count > 1 ? word(" and %zu more", count - 1) : word("%s", "");
+		write_to(sheet, "%-10s %.63s  %.40s%.20s\n", label(&label_text), word("%s", name).text,
+			 first ? word_in(first).text : "no address now", more.text);
+	}
+}
+
 static void write_traffic(struct sheet *sheet, const json_t *status)
 {
 	static const char *const sides[][3] = { { "guest", "traffic", "from" }, { "uplink", "", "to" } };
@@ -389,6 +404,7 @@ void write_summary(struct sheet *sheet, const json_t *status, const char *user)
 	write_claims(sheet, status);
 	write_trusted(sheet, status);
 	write_policy(sheet, status);
+	write_vms(sheet, status);
 	write_traffic(sheet, status);
 	write_ground(sheet, status);
 	write_flows(sheet, status);

@@ -1,0 +1,163 @@
+"""Rules that name another VM of this host (vm:NAME): it is open by its name and no other is, whatever becomes of its address.
+
+    web, db, evil -- softnet or programs in the kernel -- ports of br0 192.168.77.1 of the host, with a DHCP server
+"""
+
+import contextlib
+import signal
+import socket
+
+import pytest
+
+import dhcp_peers
+import services
+import test_attach
+from dhcp_peers import Guest
+from netns import run, wait_for
+from test_claims import CLAIMS
+
+PORT, OTHER_PORT = 5432, 5433
+DB_RULES = "--inbound", "established", "--allow", f"in vm:web:tcp/{PORT}"
+WEB_RULES = "--allow", f"vm:db:tcp/{PORT}"
+
+
+class Attached(Guest):
+    """The same guest, behind the kernel's programs."""
+
+    def start_guard(self, *more):
+        self.guard = services.attach(self.network, self.namespace, self.mac, "br0", *self.options, *more,
+                                     name=f"softnet-{len(self.network.processes)}")
+        return self.guard
+
+
+@pytest.fixture
+def hosted(network, softnet):
+    dhcp_peers.hosted(network)
+    dhcp_peers.serve(network, "dnsmasq", 600, 300, 400)
+    yield network
+    run("rm", "-rf", CLAIMS)
+
+
+@pytest.fixture(params=["relay", "attach"])
+def kind(request):
+    if request.param == "relay":
+        return Guest
+    if test_attach.why_not():
+        pytest.skip(test_attach.why_not())
+    request.getfixturevalue("loaded")
+    return Attached
+
+
+def begin(network, kind, name, *options):
+    guest = kind(network, name, "--name", name, *options)
+    dhcp_peers.start_client(network, guest, "udhcpc")
+    return guest
+
+
+@contextlib.contextmanager
+def listening(guest, *ports):
+    with contextlib.ExitStack() as stack:
+        with guest.namespace.entered():
+            sockets = [stack.enter_context(socket.socket()) for _ in ports]
+        for one, port in zip(sockets, ports):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.bind(("", port))
+            one.listen()
+        yield
+
+
+def connects(guest, address, port=PORT):
+    return calls(guest.namespace, address, port)
+
+
+def calls(namespace, address, port=PORT):
+    with namespace.entered():
+        caller = socket.socket()
+    with caller:
+        caller.settimeout(1.5)
+        try:
+            caller.connect((address, port))
+        except OSError:
+            return False
+        return True
+
+
+def test_a_vm_is_open_by_its_name(hosted, kind):
+    web = begin(hosted, kind, "web", *WEB_RULES)
+    evil = begin(hosted, kind, "evil")
+    assert "vm:db is" not in "\n".join(web.guard.output())
+    db = begin(hosted, kind, "db", *DB_RULES)
+    web.guard.wait_line(f"vm:db is {db.address}$")
+    with listening(db, PORT, OTHER_PORT), listening(evil, PORT):
+        assert connects(web, db.address)
+        # Neither another port, nor another VM, nor the other way.
+        assert not connects(web, db.address, OTHER_PORT)
+        assert not connects(web, evil.address)
+        assert not connects(evil, db.address)
+        with listening(web, PORT):
+            assert not connects(db, web.address)
+
+
+def test_whoever_has_the_address_next_is_not_open(hosted, kind):
+    web, db = begin(hosted, kind, "web", *WEB_RULES), begin(hosted, kind, "db", *DB_RULES)
+    web.guard.wait_line(f"vm:db is {db.address}$")
+    with listening(db, PORT):
+        assert connects(web, db.address)
+    db.guard.signal(signal.SIGKILL)
+    db.guard.wait()
+    web.guard.wait_line(f"vm:db is {db.address} no more", 5)
+    evil = kind(hosted, "evil", "--name", "evil", "--vm-ip", db.address, "--inbound", "any", "--allow", "192.168.77.0/24")
+    evil.namespace.ip(f"address add {db.address}/24 dev eth0")
+    db.namespace.ip("link set eth0 down", check=False)      # a tap is gone with its guard
+    for place in hosted.host, web.namespace:
+        place.ip("neighbor flush all")
+    with listening(evil, PORT):
+        assert calls(hosted.host, db.address)     # it is there
+        assert not connects(web, db.address)
+
+
+def test_it_is_followed_to_another_address(hosted, kind):
+    web, db = begin(hosted, kind, "web", *WEB_RULES), begin(hosted, kind, "db", *DB_RULES)
+    first = db.address
+    web.guard.wait_line(f"vm:db is {first}$")
+    services.release_udhcpc(db.client, db.namespace)
+    web.guard.wait_line(f"vm:db is {first} no more", 5)
+    begin(hosted, kind, "third")     # it gets the address that was given back, or another one
+    dhcp_peers.start_client(hosted, db, "udhcpc", "-r", "192.168.77.40")
+    web.guard.wait_line(f"vm:db is {db.address}$", since=web.guard.mark() - 1 if db.address == first else 0)
+    with listening(db, PORT):
+        wait_for(lambda: connects(web, db.address), 10, "the rule to follow")
+
+
+def test_a_label_and_a_rule_of_later(hosted, kind):
+    """--isolation vms: the port hears other VMs, and rules may name them at any time."""
+    web = begin(hosted, kind, "web", "--isolation", "vms")
+    db = begin(hosted, kind, "db", "--label", "sql,backup", *DB_RULES)
+    with listening(db, PORT):
+        assert not connects(web, db.address)
+        run(services.softnet_path(), "policy", "set", "--vm", "web", "--allow", f"vm:sql:tcp/{PORT}, vm:nobody")
+        web.guard.wait_line(f"vm:sql is {db.address}$")
+        assert connects(web, db.address)
+        page = run(services.softnet_path(), "status", "--vm", "web")
+        assert f"\nvm:        sql  {db.address}\n           nobody  no address now\n" in page or \
+            f"\nvm:        nobody  no address now\n           sql  {db.address}\n" in page, page
+        run(services.softnet_path(), "policy", "set", "--vm", "web", "--block", "192.0.2.1")
+        assert not connects(web, db.address)
+
+
+def test_a_name_that_two_have(hosted):
+    """As a label, say. Both are meant."""
+    web, db = begin(hosted, Guest, "web", *WEB_RULES), begin(hosted, Guest, "db", *DB_RULES)
+    web.guard.wait_line(f"vm:db is {db.address}$")
+    other = begin(hosted, Guest, "other", "--label", "db")
+    web.guard.wait_line(f"vm:db is {other.address}$")
+    other.stop_guard()
+    web.guard.wait_line(f"vm:db is {other.address} no more")
+    with listening(db, PORT):
+        assert connects(web, db.address)
+
+
+def test_where_no_other_vm_can_be(network, softnet):
+    guard = network.start([softnet, "--vm-mac-address", "52:54:00:00:00:0a", "--guest", "tap:alone", "--uplink", "slirp", "--allow",
+                           "vm:db"], kind=services.Softnet)
+    guard.wait_line("vm: in the rules opens nothing here: this VM has a network of its own")
