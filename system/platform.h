@@ -58,6 +58,13 @@ int platform_watch_addresses(void);
 /* The user at the other end of a connected AF_UNIX socket, as the kernel noted it when it connected. */
 bool platform_peer_user(int fd, uid_t *);
 
+/*
+ * From now on this process runs for a short while at a time, where the system lets a process say so. One that wakes up may
+ * have to wait until the one that runs has had its turn, milliseconds, unless its own turns are shorter. Nobody gets more time
+ * than before.
+ */
+void platform_take_short_turns(void);
+
 /* Sets real, effective and saved ids. 0 or -errno. */
 int platform_set_group(gid_t);
 int platform_set_user(uid_t);

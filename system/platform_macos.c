@@ -174,3 +174,8 @@ void platform_log(enum log_level level, const char *line)
 		log = os_log_create("org.softnet.softnet", "guard");
 	os_log_with_type(log, types[level], "%{public}s", line);
 }
+
+void platform_take_short_turns(void)
+{
+	/* no such wish here */
+}

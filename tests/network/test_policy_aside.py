@@ -2,15 +2,19 @@
 answers are those of the guard, and without it all goes on."""
 
 import contextlib
+import ctypes
 import json
 import os
 import pathlib
+import platform
 import signal
+import struct
 import time
 
 import pytest
 
 import netns
+import test_dying
 from control_peers import folder, guarded, peer, rules, start     # noqa: F401 (fixtures)
 from test_relay import DATA
 
@@ -138,3 +142,33 @@ def test_it_ends_with_the_guard(guarded):
     guarded.process.kill()
     guarded.process.wait()
     assert netns.wait_for(lambda: not pathlib.Path(f"/proc/{pid}/cmdline").exists() or not pathlib.Path(f"/proc/{pid}/cmdline").read_bytes())
+
+
+# --- turns on the processor -------------------------------------------------------------------------------------------
+
+SCHED_GETATTR = {"x86_64": 315, "aarch64": 275}     # <asm/unistd.h>
+SHORT_NS = 100_000
+
+
+def turns(pid):
+    """How long the scheduler lets it run at a time, in ns, and its niceness. 0: this kernel does not say (Linux 6.12 is the first)."""
+    attributes = ctypes.create_string_buffer(48)
+    assert ctypes.CDLL(None).syscall(SCHED_GETATTR[platform.machine()], pid, attributes, len(attributes), 0) == 0
+    _, _, _, niceness, _, slice_ns, _, _ = struct.unpack("IIQiIQQQ", attributes.raw)
+    return slice_ns, niceness
+
+
+@pytest.mark.skipif(platform.machine() not in SCHED_GETATTR, reason="the number of sched_getattr(2) is not known here")
+def test_a_guard_has_short_turns_and_what_it_starts_the_usual_ones(guarded, softnet):
+    usual, niceness = turns(0)
+    if usual == 0:
+        pytest.skip("this kernel has turns of one length")
+    assert turns(guarded.pid) == (SHORT_NS, niceness)
+    assert turns(process_aside(guarded)) == (usual, 19)
+    run = test_dying.Run()
+    try:
+        netns.wait_for(lambda: turns(run.guard.pid)[0] == SHORT_NS, what="short turns")
+        assert [turns(pid) for pid in (run.command, run.keeper)] == [(usual, niceness)] * 2
+    finally:
+        run.guard.terminate()
+        run.guard.communicate(timeout=10)
