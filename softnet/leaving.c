@@ -1,6 +1,5 @@
 /* A guard that nobody could find is worse than none, so the record comes first. */
 #include "softnet/leaving.h"
-#include <net/if.h>
 #include "softnet/left/left.h"
 #include "softnet/methods/control_methods.h"
 #include "system/log.h"
@@ -10,10 +9,9 @@ static int record = -1;
 void begin_leaving(const struct options *options)
 {
 	struct error error;
-	unsigned number = if_nametoindex(options->interface);
 	if (!options->leaves)
-		forget_left(number);
-	else if ((record = open_left_record(number, &error)) < 0)
+		forget_left_of(options->interface);
+	else if ((record = open_left_record(options->interface, &error)) < 0)
 		die("--leave: %s", error.text);
 }
 

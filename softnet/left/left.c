@@ -30,10 +30,10 @@ static bool lock_record(int fd)
 	return fcntl(fd, F_SETLK, &lock) == 0;
 }
 
-int open_left_record(unsigned interface, struct error *error)
+int open_left_record(const char *interface, struct error *error)
 {
 	char path[RECORD_PATH];
-	make_path(namespace_cookie(), interface, path);
+	make_path(namespace_cookie(), if_nametoindex(interface), path);
 	if (mkdir("/run/softnet", 0700) == 0)
 		chmod("/run/softnet", 0755); /* everybody may know that root has guards */
 	mkdir(folder, 0700);
@@ -74,11 +74,16 @@ bool write_left_record(int record, json_t *status, const char *interface, struct
 	       report_failure(error, "%s: cannot write the record of the guard: %s", folder, strerror(errno));
 }
 
-void forget_left(unsigned interface)
+void forget_left(unsigned number)
 {
 	char path[RECORD_PATH];
-	make_path(namespace_cookie(), interface, path);
+	make_path(namespace_cookie(), number, path);
 	unlink(path);
+}
+
+void forget_left_of(const char *interface)
+{
+	forget_left(if_nametoindex(interface));
 }
 
 /* --- looking at them --- */

@@ -7,11 +7,12 @@
 #include "system/error.h"
 
 /* The record of a port of this network namespace, empty until it is written. Nobody looks at it while it is open. -1: the error says why. */
-int open_left_record(unsigned interface, struct error *);
+int open_left_record(const char *interface, struct error *);
 /* status: as guard.status; taken, and may be NULL. False: the error says why. */
 bool write_left_record(int record, json_t *status, const char *interface, struct error *);
-/* A process attends the port again, or its guard was taken away. */
-void forget_left(unsigned interface);
+/* A process attends the port again, or its guard was taken away: then the port may have gone, and has its number only. */
+void forget_left_of(const char *interface);
+void forget_left(unsigned number);
 
 /* Whether a guard stands at a port of this network namespace, and lets pass what it should. */
 bool is_left_standing(unsigned interface);

@@ -1,7 +1,7 @@
 /* Where this softnet was built without the guard in the kernel. */
 #include "softnet/left/left.h"
 
-int open_left_record(unsigned interface, struct error *error)
+int open_left_record(const char *interface, struct error *error)
 {
 	(void)interface;
 	(void)error;
@@ -17,7 +17,7 @@ bool write_left_record(int record, json_t *status, const char *interface, struct
 	return false;
 }
 
-void forget_left(unsigned interface)
+void forget_left_of(const char *interface)
 {
 	(void)interface;
 }
