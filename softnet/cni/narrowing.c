@@ -6,6 +6,7 @@
 #include "softnet/cni/narrowing.h"
 #include <string.h>
 #include "softnet/rules/rule_overlap.h"
+#include "softnet/rules/rule_vms.h"
 
 /* --- reading --- */
 
@@ -172,14 +173,24 @@ static bool add_blocks(const struct narrowing *n, const struct options *network,
 	return true;
 }
 
+static const char *isolation_of(const struct narrowing *n, const struct options *network)
+{
+	bool hears_vms = network->hears_vms && !n->isolation;
+	return !n->isolation && !wants_isolation(network) ? "off" : hears_vms ? "vms" : "on";
+}
+
 bool add_narrowing(const struct narrowing *n, const struct options *network, struct words *words, struct fault *fault)
 {
-	bool isolation = n->isolation || wants_isolation(network), ipv6 = !n->no_ipv6 && wants_ipv6(network, NULL);
+	bool ipv6 = !n->no_ipv6 && wants_ipv6(network, NULL);
 	enum inbound inbound = n->inbound_given && n->inbound > network->inbound ? n->inbound : network->inbound;
 	if (!check_directions(n, network, fault))
 		return false;
+	if (n->blocks.count > 0 && has_vms(&network->rules))
+		return fail(
+		    fault, CNI_CONFIGURATION,
+		    "block: a pod cannot block in a network whose rules name VMs: nobody knows what they stand for");
 	bool is_added =
-	    add_word(words, "isolation", isolation ? "on" : "off") && add_word(words, "ipv6", ipv6 ? "guard" : "off") &&
+	    add_word(words, "isolation", isolation_of(n, network)) && add_word(words, "ipv6", ipv6 ? "guard" : "off") &&
 	    ((!network->inbound_given && !n->inbound_given) || add_word(words, "inbound", inbound_names[inbound])) &&
 	    add_blocks(n, network, words);
 	return is_added || fail(fault, CNI_CONFIGURATION, "block: too many rules");

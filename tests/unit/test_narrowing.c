@@ -185,6 +185,26 @@ static void the_strictest_counts(void **unused)
 	assert_false(wants_ipv6(&narrowed, NULL));
 }
 
+static void a_network_of_vms(void **unused)
+{
+	(void)unused;
+	struct fault fault;
+	narrow_by("{\"runtimeConfig\":{\"softnet\":{\"inbound\":\"established\"}}}");
+	begin(false);
+	add_word(&words, "isolation", "vms");
+	parse(&network);
+	begin(false);
+	assert_true(add_narrowing(&narrowing, &network, &words, &fault));
+	parse(&narrowed);
+	assert_true(narrowed.hears_vms && wants_isolation(&narrowed));
+	narrow_by("{\"runtimeConfig\":{\"softnet\":{\"block\":\"any\"}}}");
+	begin(false);
+	add_word(&words, "allow", "vm:web1");
+	parse(&network);
+	assert_false(add_narrowing(&narrowing, &network, &words, &fault));
+	assert_non_null(strstr(fault.error.text, "a pod cannot block"));
+}
+
 static void what_two_rules_are_about(void **unused)
 {
 	(void)unused;
@@ -229,9 +249,8 @@ static void what_two_rules_are_about(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_pod_closes_and_opens_nothing),
-		cmocka_unit_test(a_block_rule_opens_no_family),
-		cmocka_unit_test(the_strictest_counts),
+		cmocka_unit_test(a_pod_closes_and_opens_nothing), cmocka_unit_test(a_block_rule_opens_no_family),
+		cmocka_unit_test(the_strictest_counts),           cmocka_unit_test(a_network_of_vms),
 		cmocka_unit_test(what_two_rules_are_about),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
