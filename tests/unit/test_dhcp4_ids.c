@@ -414,6 +414,23 @@ static void the_new_address_ends_the_grace(void **state)
 	}
 }
 
+/* To the millisecond. */
+static void a_grace_has_an_end(void **state)
+{
+	(void)state;
+	start_world(&w, true);
+	lease(&w, GUEST_IP, 600);
+	lease(&w, OTHER_IP, 600);
+	w.now_ms += GRACE_MS - 1;
+	assert_true(GRACE_MS == 30 * SECOND_MS && owns(GUEST_IP) && owns(OTHER_IP));
+	w.now_ms += 1;
+	assert_true(!owns(GUEST_IP) && owns(OTHER_IP));
+	w.now_ms += 570 * SECOND_MS - 101; /* less 100 ms */
+	assert_true(owns(OTHER_IP));
+	w.now_ms += 1;
+	assert_false(owns(OTHER_IP));
+}
+
 /* Another client identifier's lease is a lease beside it, not its successor. */
 static void leases_of_others_have_no_grace(void **state)
 {
@@ -448,6 +465,7 @@ int main(void)
 		cmocka_unit_test(unknown_leases_are_renewed_by_unicast),
 		cmocka_unit_test(a_guest_that_had_a_lease_resyncs_no_other),
 		cmocka_unit_test(the_new_address_ends_the_grace),
+		cmocka_unit_test(a_grace_has_an_end),
 		cmocka_unit_test(leases_of_others_have_no_grace),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -396,6 +396,7 @@ int main(void)
 		cmocka_unit_test(octets_behind_the_last_option),
 		cmocka_unit_test(sizes_of_datagrams),
 		cmocka_unit_test(more_ias_than_there_is_room_for),
+		cmocka_unit_test(checksums_of_questions6),
 		cmocka_unit_test(random_messages),
 		cmocka_unit_test(lease_and_its_end),
 		cmocka_unit_test(lease_counts_from_the_first_request),

@@ -26,6 +26,7 @@ void octets_behind_the_last_option(void **state);
 void sizes_of_datagrams(void **state);
 void more_ias_than_there_is_room_for(void **state);
 void random_messages(void **state);
+void checksums_of_questions6(void **state);
 
 /* test_dhcp6_lease.c */
 void lease_and_its_end(void **state);

@@ -330,6 +330,32 @@ static void put_random_message(uint64_t random)
 		w.frame[DHCP6_AT + (random >> (24 + 8 * k)) % (w.length - DHCP6_AT)] = (uint8_t)(random >> (8 + k));
 }
 
+/* A Solicit whose checksum is right counts as a question to the server, of even length or odd; another does not. */
+void checksums_of_questions6(void **state)
+{
+	static const uint8_t extra[] = { 0xfd, 0xe8, 0, 2, 'a', 'b' }, odd_extra[] = { 0xfd, 0xe8, 0, 3, 'a', 'b', 0xfe };
+	(void)state;
+	for (uint32_t odd = 0; odd < 2; odd++)
+		for (uint32_t error = 0; error < 3; error++) {
+			begin(false);
+			lease6(&w, GUEST_LEASED, 600, 7);
+			w.now_ms += 20000;
+			struct dhcp6_spec spec = {
+				.type = SOLICIT, .id = 9, .extra = odd ? odd_extra : extra, .extra_octets = 6 + odd
+			};
+			put_client_message6(&w, &spec);
+			uint32_t sum = 17 + (w.length - 54);
+			for (uint32_t i = 22; i < w.length; i++)
+				sum += (uint32_t)w.frame[i] << (i % 2 ? 0 : 8);
+			while (sum >> 16)
+				sum = (sum & 0xffff) + (sum >> 16);
+			w.frame[60] = (uint8_t)((~sum >> 8) ^ (error == 1));
+			w.frame[61] = (uint8_t)(~sum ^ (error == 2));
+			assert_int_equal(from_guest(&w), PASS);
+			assert_int_equal(w.state.ipv6.server.questions, error == 0);
+		}
+}
+
 /*
  * Whatever octets arrive in whatever order: no table leaves its bounds, no frame of the guest gives it an address, and
  * where no server was ever trusted it has none.

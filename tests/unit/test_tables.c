@@ -121,6 +121,40 @@ static void static_bindings(void **state)
 	assert_null(find_lease(&w.state, address_of_ipv4(GUEST_IP + BINDINGS4_MAX)));
 }
 
+/* What an ARP frame in a router's name tells, at the first and the last moment of each. */
+static void lessons(void **state)
+{
+	(void)state;
+	begin();
+	uint64_t now_ms = w.now_ms;
+	struct router4 *r = &w.state.learned.routers[ROUTERS4_MAX - 1];
+	r->lock.address = address_of_ipv4(GATEWAY_IP);
+#define LESSON(mac, is_reply, ms) lesson_of_arp(&w.state, GATEWAY_IP, mac, is_reply, now_ms + (ms))
+	assert_int_equal(LESSON(GATEWAY_MAC, true, 0), LESSON_NONE); /* nobody has asked */
+	r->asked = (struct silence){ .since_ms = now_ms, .last_ms = now_ms, .count = 1 };
+	assert_int_equal(LESSON(GATEWAY_MAC, true, 2999), LESSON_LEARN);
+	assert_int_equal(LESSON(GATEWAY_MAC, false, 2999), LESSON_NONE);
+	assert_int_equal(LESSON(GATEWAY_MAC, true, 3000), LESSON_NONE);
+	mac_set_add(&r->lock.macs, GATEWAY_MAC);
+	r->lock.until_ms = now_ms + 60000;
+	assert_int_equal(LESSON(GATEWAY_MAC, false, 0), LESSON_ALIVE);
+	r->asked.count = 0;
+	assert_int_equal(LESSON(GATEWAY_MAC, false, 0), LESSON_NONE);
+	assert_int_equal(LESSON(FOREIGN_MAC, false, 0), LESSON_SUSPECT);
+	r->run_ms = now_ms;
+	assert_int_equal(LESSON(FOREIGN_MAC, false, 9999), LESSON_SPOOF);
+	assert_int_equal(LESSON(FOREIGN_MAC, false, 10000), LESSON_SUSPECT);
+	for (uint32_t count = 2; count <= 3; count++) {
+		r->asked = (struct silence){ .since_ms = now_ms, .last_ms = now_ms + 1500, .count = count };
+		assert_int_equal(LESSON(FOREIGN_MAC, false, 1999), LESSON_SPOOF);
+		assert_int_equal(LESSON(FOREIGN_MAC, false, 2000), count == 3 ? LESSON_SUCCEED : LESSON_SPOOF);
+		assert_int_equal(LESSON(FOREIGN_MAC, false, 4499), count == 3 ? LESSON_SUCCEED : LESSON_SPOOF);
+		assert_int_equal(LESSON(FOREIGN_MAC, false, 4500), LESSON_SPOOF);
+	}
+	assert_int_equal(LESSON(FOREIGN_MAC, true, 60000), LESSON_NONE); /* the lock is over, and the question too old */
+#undef LESSON
+}
+
 /* --- IPv6 --------------------------------------------------------------------------------------------------------- */
 
 static struct address numbered(uint64_t i)
@@ -279,10 +313,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(request_ids),     cmocka_unit_test(answered_request_ids),
 		cmocka_unit_test(served_clients),  cmocka_unit_test(client_identifiers),
-		cmocka_unit_test(static_bindings), cmocka_unit_test(lost_addresses),
-		cmocka_unit_test(request_ids6),    cmocka_unit_test(resolvers),
-		cmocka_unit_test(named_routers),   cmocka_unit_test(buckets),
-		cmocka_unit_test(held_frames),
+		cmocka_unit_test(static_bindings), cmocka_unit_test(lessons),
+		cmocka_unit_test(lost_addresses),  cmocka_unit_test(request_ids6),
+		cmocka_unit_test(resolvers),       cmocka_unit_test(named_routers),
+		cmocka_unit_test(buckets),         cmocka_unit_test(held_frames),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,6 +58,13 @@ static void cut_headers(void **state)
 	static const char *const begun[] = { "", "01", "0100", "010000" };
 	static const char *const records[] = { "160301000101", "16030100020100", "1603010003010000",
 					       "160301000101160301000100" };
+	static const char *const cut[] = { "1603010040", "160301004001", "16030100400100", "1603010040010000",
+					   "16030100400100003c" };
+	for (int i = 0; i < 5; i++) {
+		o.length = 0;
+		put_hex(&o, cut[i]);
+		assert_int_equal(read_records(), READING_NEEDS_MORE);
+	}
 	for (int i = 0; i < 4; i++) {
 		o.length = 0;
 		put_hex(&o, begun[i]);
