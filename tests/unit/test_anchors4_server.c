@@ -135,9 +135,12 @@ void checksums_of_questions(void **state)
 	for (int odd = 0; odd < 2; odd++)
 		for (uint32_t error = 0; error < 3; error++) {
 			start_learning(36000);
-			struct dhcp_spec spec = {
-				.type = 1, .xid = 50, .extra = odd ? odd_name : name, .extra_octets = odd ? 5 : 4
-			};
+			struct dhcp_spec spec = { .type = 3,
+						  .xid = 50,
+						  .ciaddr = GUEST_IP,
+						  .ip_from = GUEST_IP,
+						  .extra = odd ? odd_name : name,
+						  .extra_octets = odd ? 5 : 4 };
 			put_client_message(&w, &spec);
 			uint32_t octets = w.length - 34, sum = 17 + octets;
 			for (uint32_t i = 26; i < w.length; i++)

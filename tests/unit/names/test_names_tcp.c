@@ -161,6 +161,11 @@ static void urgent_octets(void **state)
 	struct tcp_segment s = { .flags = ACK | SEGMENT_URGENT, .data = o.bytes, .octets = o.length };
 	assert_int_equal(move_segment(&nw, &s), DROP_HELLO_MALFORMED);
 	assert_int_equal(nw.sent.count, 0);
+	for (s.octets = 0; s.octets < 2; s.octets++) { /* a single one is enough to end it */
+		start();
+		assert_int_equal(move_segment(&nw, &s), DROP_HELLO_MALFORMED);
+		assert_int_equal(send_at(&nw, 0, o.bytes, o.length), s.octets == 0 ? PASS : DROP_HELLO_MALFORMED);
+	}
 }
 
 static void begins(void **state)

@@ -256,6 +256,7 @@ static void next_records(void **state)
 		{ "160303000101", NEXT_HELLO, 6 }, /* the rest in the next record */
 		{ "160303000401", NEXT_UNKNOWN, 0 },
 		{ "16030300040100", NEXT_UNKNOWN, 0 },
+		{ "1603030004010000", NEXT_UNKNOWN, 0 },
 		{ "160303000401000010", NEXT_HELLO, 9 },
 		{ "160303000401010000", NEXT_HELLO, 9 }, /* 64 KiB: some servers take it */
 		{ "16030300040104ffff", NEXT_HANDSHAKE, 9 },
