@@ -119,6 +119,10 @@ static void static_bindings(void **state)
 		assert_true(find_lease(&w.state, address_of_ipv4(GUEST_IP + i)) &&
 			    owns_address4(&w.state, address_of_ipv4(GUEST_IP + i), UINT64_MAX - 1));
 	assert_null(find_lease(&w.state, address_of_ipv4(GUEST_IP + BINDINGS4_MAX)));
+	memset(w.state.ipv4, 0, (BINDINGS4_MAX - 1) * sizeof w.state.ipv4[0]); /* the last place alone */
+	assert_true(has_lease4(&w.state, w.now_ms));
+	memset(w.state.ipv4, 0, sizeof w.state.ipv4);
+	assert_false(has_lease4(&w.state, w.now_ms));
 }
 
 /* What an ARP frame in a router's name tells, at the first and the last moment of each. */
