@@ -65,6 +65,18 @@ explore: build/build.ninja
 	ninja -C build tests/test_explore
 	EXPLORE=$(EXPLORE) build/tests/test_explore
 
+# What Frama-C proves of the judge; with FAULTS=1 that it finds planted faults as well. Debian: frama-c-base z3 cvc4
+prove:
+	tests/prove/prove.py $(if $(FAULTS),--faults)
+
+# Faults in core that the unit tests must notice.
+mutate:
+	tests/mutate.py $(MUTATE)
+
+# The lines of core that unit tests and corpora reach.
+coverage:
+	tests/coverage.py
+
 # What rules and flows cost, and frames, round trips and guards that rest, beside bare relays and other NATs. With PAGE=docs/relay.md
 # the tables of that page and its picture are written anew.
 bench: program
@@ -103,4 +115,4 @@ uninstall:
 dist:
 	packaging/dist.py build/dist
 
-.PHONY: all program check check-long macos-doubles macos-check demo vm fuzz explore bench bench-attach test lint format clean install uninstall dist
+.PHONY: all program check check-long macos-doubles macos-check demo vm fuzz explore prove mutate coverage bench bench-attach test lint format clean install uninstall dist

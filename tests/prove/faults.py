@@ -4,7 +4,7 @@ import collections
 
 Fault = collections.namedtuple("Fault", "what file was now")
 
-FRAME, TRUST, JUDGE = "core/wire/frame.h", "core/judge/trust.h", "core/judge/judge.h"
+FRAME, JUDGE = "core/wire/frame.h", "core/judge/judge.h"
 FAULTS = [
     Fault("a read that begins behind the frame", FRAME, """uint8_t *to, uint32_t n)
 {

@@ -1,4 +1,4 @@
-/* Two servers, one of which is not to be believed, and a client that asks in every way (P18, P27 to P33, P37 to P40, P63). */
+/* Two servers, one of which is not to be believed, and a client that asks in every way (P18, P27 to P33, P38 to P40, P63). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* DAD and router advertisements, honest and forged (P29, P40, P53 to P57, P60, P61, P63). */
+/* DAD and router advertisements, honest and forged (P29, P40, P55 to P57, P60, P61, P63). */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
