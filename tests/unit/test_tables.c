@@ -125,6 +125,63 @@ static void static_bindings(void **state)
 	assert_false(has_lease4(&w.state, w.now_ms));
 }
 
+/* A copy has the prefixes and their rules, whatever was there before. */
+static void copied_policy(void **state)
+{
+	static struct policy from, to;
+	struct rule rule = { address_of_ipv4(0x0a000000), 104, .class = CLASS_ALLOWED, .directions = OUTWARD };
+	(void)state;
+	memset(&to, 0xff, sizeof to);
+	assert_true(compile_policy(&from, &rule, 1));
+	copy_policy(&to, &from);
+	assert_true(from.node_count > 0 && to.node_count == from.node_count);
+	assert_memory_equal(to.node, from.node, from.node_count * sizeof from.node[0]);
+}
+
+/* Full: the one nearest to its deadline goes, wherever it stands. */
+static void transactions(void **state)
+{
+	(void)state;
+	for (uint32_t gone = 0; gone < TRANSACTIONS_MAX; gone++) {
+		begin();
+		for (uint32_t i = 0; i < TRANSACTIONS_MAX; i++)
+			open_transaction(&w.state, i, TRANSACTION_INFORM, i, w.now_ms + (i == gone ? 0 : 10));
+		open_transaction(&w.state, 100, TRANSACTION_INFORM, 100, w.now_ms + 20);
+		for (uint32_t i = 0; i < TRANSACTIONS_MAX; i++)
+			assert_int_equal(find_transaction(&w.state, i, w.now_ms) != NULL, i != gone);
+		assert_non_null(find_transaction(&w.state, 100, w.now_ms));
+	}
+}
+
+/* Full: the lease that was used least recently goes, wherever it stands. */
+static void leases(void **state)
+{
+	(void)state;
+	for (uint32_t gone = 0; gone < BINDINGS4_MAX; gone++) {
+		begin();
+		for (uint32_t i = 0; i <= BINDINGS4_MAX; i++) {
+			struct dhcp ack = { .yiaddr = address_of_ipv4(GUEST_IP + i), .has_lease = true, .lease_s = 600 };
+			struct transaction t = { .client_id = i + 1, .requested_ms = w.now_ms };
+			bind_lease(&w.guard, &ack, &t, GATEWAY_MAC, w.now_ms);
+			find_lease(&w.state, ack.yiaddr)->used_ms = w.now_ms + (i == gone ? 0 : 10);
+		}
+		for (uint32_t i = 0; i <= BINDINGS4_MAX; i++)
+			assert_int_equal(owns_address4(&w.state, address_of_ipv4(GUEST_IP + i), w.now_ms), i != gone);
+	}
+}
+
+/* Questions that lie two minutes apart are not of one attempt. */
+static void questions_for_a_router(void **state)
+{
+	struct router4 r = { .rounds = 0 };
+	(void)state;
+	note_router_question(&r, 1000000);
+	note_router_question(&r, 1000000 + 119999);
+	assert_true(r.asked.count == 2 && r.asked.since_ms == 1000000);
+	note_router_question(&r, 1000000 + 119999 + 120000);
+	assert_true(r.asked.count == 1 && r.asked.since_ms == 1000000 + 119999 + 120000);
+}
+
 /* What an ARP frame in a router's name tells, at the first and the last moment of each. */
 static void lessons(void **state)
 {
@@ -315,12 +372,22 @@ static void held_frames(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(request_ids),     cmocka_unit_test(answered_request_ids),
-		cmocka_unit_test(served_clients),  cmocka_unit_test(client_identifiers),
-		cmocka_unit_test(static_bindings), cmocka_unit_test(lessons),
-		cmocka_unit_test(lost_addresses),  cmocka_unit_test(request_ids6),
-		cmocka_unit_test(resolvers),       cmocka_unit_test(named_routers),
-		cmocka_unit_test(buckets),         cmocka_unit_test(held_frames),
+		cmocka_unit_test(request_ids),
+		cmocka_unit_test(answered_request_ids),
+		cmocka_unit_test(served_clients),
+		cmocka_unit_test(client_identifiers),
+		cmocka_unit_test(static_bindings),
+		cmocka_unit_test(copied_policy),
+		cmocka_unit_test(transactions),
+		cmocka_unit_test(leases),
+		cmocka_unit_test(questions_for_a_router),
+		cmocka_unit_test(lessons),
+		cmocka_unit_test(lost_addresses),
+		cmocka_unit_test(request_ids6),
+		cmocka_unit_test(resolvers),
+		cmocka_unit_test(named_routers),
+		cmocka_unit_test(buckets),
+		cmocka_unit_test(held_frames),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
