@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "softnet/libvirt/keeper.h"
+#include "softnet/libvirt/nwfilter.h"
 #include "softnet/libvirt/record.h"
 #include "softnet/libvirt/tap.h"
 #include "system/files/whole_file.h"
@@ -65,15 +66,33 @@ static bool is_operation(char **words, const char *operation, const char *part)
 	return strcmp(words[2], operation) == 0 && strcmp(words[3], part) == 0;
 }
 
+/* For the administrator: the domain's nwfilter, as metadata. */
+static int convert(void)
+{
+	static struct domain domain;
+	struct error error;
+	size_t octets;
+	char *xml = read_whole(STDIN_FILENO, XML_MAX, &octets);
+	bool is_done = xml ? open_domain(&domain, xml, octets, &error) && convert_filters(&domain, stdout, &error)
+			   : report_failure(&error, "the domain's XML is too long");
+	free(xml);
+	close_domain(&domain);
+	if (!is_done)
+		warning("%s", error.text);
+	return is_done ? EXIT_OK : EXIT_RUNTIME;
+}
+
 int main(int count, char **words)
 {
 	static struct domain domain;
 	struct error error;
 	size_t octets;
 	sanitize_process();
+	if (count == 2 && strcmp(words[1], "--convert") == 0)
+		return convert();
 	if (count < 4)
 		die_usage("libvirt starts this program, with the name of a domain, an operation and its part; see "
-			  "softnet-libvirt-hook(8)");
+			  "softnet-libvirt-hook(8). --convert turns the <filterref> of a domain into metadata");
 	char *xml = read_whole(STDIN_FILENO, XML_MAX, &octets); /* for any operation: libvirt writes into a pipe */
 	bool starts = is_operation(words, "start", "begin"), ends = is_operation(words, "release", "end");
 	bool comes_back = is_operation(words, "reconnect", "begin");
