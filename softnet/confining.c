@@ -8,7 +8,6 @@
 #include "system/descriptors.h"
 #include "softnet/methods/control_methods.h"
 #include "system/log.h"
-#include "system/platform.h"
 #include "system/process/process.h"
 
 static struct sandbox_wish wish;
@@ -98,8 +97,7 @@ static void close_others(const struct options *options)
 void confine_guard(struct relay *r, const char *entry)
 {
 	int children = 0;
-	start_aside(r);              /* the last process that it may start */
-	platform_take_short_turns(); /* not those that it has started */
+	start_aside(r); /* the last process that it may start */
 	if (r->options->sandbox_off) {
 		warning("--sandbox off: whoever gets code to run in this guard has all the rights of its user");
 		return;

@@ -59,11 +59,11 @@ int platform_watch_addresses(void);
 bool platform_peer_user(int fd, uid_t *);
 
 /*
- * From now on this process runs for a short while at a time, where the system lets a process say so. One that wakes up may
- * have to wait until the one that runs has had its turn, milliseconds, unless its own turns are shorter. Nobody gets more time
+ * From now on this process runs for a long while at a time, where the system lets a process say so. One that wakes up is let in
+ * at once if its own turns are shorter; else it may have to wait for the end of the turn, milliseconds. Nobody gets more time
  * than before.
  */
-void platform_take_short_turns(void);
+void platform_take_long_turns(void);
 
 /* Sets real, effective and saved ids. 0 or -errno. */
 int platform_set_group(gid_t);

@@ -175,7 +175,7 @@ void platform_log(enum log_level level, const char *line)
 	os_log_with_type(log, types[level], "%{public}s", line);
 }
 
-void platform_take_short_turns(void)
+void platform_take_long_turns(void)
 {
 	/* no such wish here */
 }

@@ -20,12 +20,13 @@
 #include "softnet/guard/rules_in_force.h"
 #include "softnet/methods/control_methods.h"
 #include "system/log.h"
+#include "system/platform.h"
 #include "system/sandbox/sandbox.h"
 
 enum {
 	METHODS_MAX = 16,
 	ASIDE_FD = 3,
-	NICENESS = 19,        /* frames come first; of a processor that is busy it still gets a seventieth */
+	NICENESS = 5,         /* frames come first */
 	ANSWER_MAX = 2 << 20, /* of as many rules as there may be, each as long as can be */
 	SAMPLE = 2048         /* octets, beyond what qsort(3) sorts without asking the system for its memory */
 };
@@ -136,13 +137,14 @@ static void sort_once(void)
 }
 
 /*
- * Its turns are as long as usual, and the guard's are short (confine_guard()). With short ones of its own it was let in while the
- * guard had work, and then the guard waited for the end of it, up to three milliseconds.
+ * A process that wakes up is let in before the turn of this process is over: the guard, and those that it carries frames for. With turns
+ * of the usual length they waited for the end of it, two or three milliseconds; with short ones it was let in before them.
  */
 static void give_way(void)
 {
 	if (nice(NICENESS) == -1)
 		errno = 0; /* it does without */
+	platform_take_long_turns();
 }
 
 static _Noreturn void work_aside(struct relay *r, int fd, int parent)
