@@ -143,7 +143,37 @@ static bool is_listed(const struct vm_addresses *list, const struct vm_address *
 	return false;
 }
 
-static void tell_difference(const struct vm_addresses *before, const struct vm_addresses *now)
+/* With isolation a neighbor is reached on a subnet of the VM's, and --vm-ip without a length has none. */
+static bool is_off_subnet(const struct options *options, struct address a)
+{
+	bool has_subnet = false;
+	for (uint32_t i = 0; i < options->static_count && is_ipv4(a); i++) {
+		const struct static_address *own = &options->statics[i];
+		uint32_t length = 96 + own->prefix_length;
+		if (!is_ipv4(own->address))
+			continue;
+		has_subnet = true;
+		if (same_address(mask_address(own->address, length), mask_address(a, length)))
+			return false;
+	}
+	return has_subnet && wants_isolation(options);
+}
+
+static void tell_new(const struct options *options, const struct vm_address *one)
+{
+	char text[ADDRESS_TEXT];
+	format_address(one->address, text);
+	if (is_off_subnet(options, one->address))
+		warning("vm:%s is %s, which is on no subnet of this VM and cannot be reached: give --vm-ip the length "
+			"of the "
+			"subnet, as in ADDRESS/24",
+			one->vm, text);
+	else
+		info("vm:%s is %s", one->vm, text);
+}
+
+static void tell_difference(const struct options *options, const struct vm_addresses *before,
+			    const struct vm_addresses *now)
 {
 	char text[ADDRESS_TEXT];
 	for (uint32_t i = 0; i < before->count; i++)
@@ -151,7 +181,7 @@ static void tell_difference(const struct vm_addresses *before, const struct vm_a
 			info("vm:%s is %s no more", before->item[i].vm, format_address(before->item[i].address, text));
 	for (uint32_t i = 0; i < now->count; i++)
 		if (!is_listed(before, &now->item[i]))
-			info("vm:%s is %s", now->item[i].vm, format_address(now->item[i].address, text));
+			tell_new(options, &now->item[i]);
 	if (now->is_full && !before->is_full)
 		warning("the VMs that rules name have more than %d addresses: the others are not opened",
 			VM_ADDRESSES_MAX);
@@ -176,7 +206,7 @@ static bool look_for_vms(struct relay *r)
 	qsort(found.item, found.count, sizeof *found.item, compare);
 	if (is_same(&r->vms, &found))
 		return false;
-	tell_difference(&r->vms, &found);
+	tell_difference(r->options, &r->vms, &found);
 	r->vms = found;
 	return true;
 }

@@ -157,6 +157,14 @@ def test_a_name_that_two_have(hosted):
         assert connects(web, db.address)
 
 
+def test_an_address_on_no_subnet(hosted):
+    """--vm-ip without a length has none, so no neighbor could be reached."""
+    db = begin(hosted, Guest, "db", *DB_RULES)
+    for number, (length, said) in enumerate((("", f"vm:db is {db.address}, which is on no subnet of this VM"), ("/24", f"vm:db is {db.address}$"))):
+        web = Guest(hosted, f"web{number}", "--no-dhcp", "--vm-ip", f"192.168.77.20{number}{length}", *WEB_RULES)
+        web.guard.wait_line(said)
+
+
 def test_where_no_other_vm_can_be(network, softnet):
     guard = network.start([softnet, "--vm-mac-address", "52:54:00:00:00:0a", "--guest", "tap:alone", "--uplink", "slirp", "--allow",
                            "vm:db"], kind=services.Softnet)
