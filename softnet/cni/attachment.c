@@ -139,15 +139,15 @@ static bool is_valid(const json_t *valid, const struct cni_call *call)
 	return false;
 }
 
-/* All are tried; the fault is the last one's. */
-bool undo_others(struct cni_call *call, const json_t *valid, struct fault *fault)
+/* Calls for each record of the network until it says false; `call` is about that one meanwhile. */
+static bool visit_records(struct cni_call *call, bool (*visit)(struct cni_call *, void *), void *context)
 {
 	char path[PATH_MAX], name[NAME_MAX + 1];
-	bool is_undone = true;
+	bool goes_on = true;
 	const struct dirent *entry;
 	snprintf(path, sizeof path, "%s/%s", top, call->network);
 	DIR *folder = opendir(path);
-	while (folder && (entry = readdir(folder))) {
+	while (folder && goes_on && (entry = readdir(folder))) {
 		copy_text(name, sizeof name, entry->d_name);
 		char *colon = strchr(name, ':');
 		if (!colon)
@@ -155,10 +155,68 @@ bool undo_others(struct cni_call *call, const json_t *valid, struct fault *fault
 		*colon = '\0';
 		call->container = name;
 		call->interface = colon + 1;
-		if (!is_valid(valid, call))
-			is_undone = undo_attachment(call, fault) && is_undone;
+		goes_on = visit(call, context);
 	}
 	if (folder)
 		closedir(folder);
-	return is_undone;
+	return goes_on;
+}
+
+struct claimant {
+	const struct cni_call *own;
+	const struct place *place;
+	struct fault *fault;
+};
+
+static bool does_stand(const struct place *place, const char *netns)
+{
+	int own = open_own_netspace();
+	bool stands = enter_place(place, netns) && is_left_standing(place->number);
+	return_to_netspace(own);
+	return stands;
+}
+
+/* A record may be older than its port: then no guard stands there. */
+static bool leaves_it(struct cni_call *other, void *context)
+{
+	const struct claimant *c = context;
+	json_t *record = read_attachment(other);
+	const struct place place = place_of(record);
+	bool is_own = strcmp(other->container, c->own->container) == 0 &&
+		      strcmp(other->interface, c->own->interface) == 0;
+	bool is_same = record && !is_own && place.number == c->place->number && place.netspace == c->place->netspace;
+	bool is_theirs = is_same && does_stand(&place, text_of(record, "netns"));
+	json_decref(record);
+	return !is_theirs || fail(c->fault, CNI_CONFIGURATION,
+				  "%s: it is guarded for the container %.64s; expected DEL for that first",
+				  c->place->interface, other->container);
+}
+
+bool is_nobody_elses(const struct cni_call *call, const struct place *place, struct fault *fault)
+{
+	struct cni_call other = *call;
+	struct claimant claimant = { call, place, fault };
+	return visit_records(&other, leaves_it, &claimant);
+}
+
+struct undoing {
+	const json_t *valid;
+	struct fault *fault;
+	bool is_undone;
+};
+
+static bool undo_unless_valid(struct cni_call *call, void *context)
+{
+	struct undoing *u = context;
+	if (!is_valid(u->valid, call))
+		u->is_undone = undo_attachment(call, u->fault) && u->is_undone;
+	return true;
+}
+
+/* All are tried; the fault is the last one's. */
+bool undo_others(struct cni_call *call, const json_t *valid, struct fault *fault)
+{
+	struct undoing undoing = { valid, fault, true };
+	visit_records(call, undo_unless_valid, &undoing);
+	return undoing.is_undone;
 }

@@ -14,6 +14,9 @@ bool write_attachment(const struct cni_call *, const struct place *, json_t *add
 json_t *read_attachment(const struct cni_call *);
 struct place place_of(const json_t *attachment);
 
+/* False: a guard stands at the port that ADD has made for another container, and the fault says for which. */
+bool is_nobody_elses(const struct cni_call *, const struct place *, struct fault *);
+
 /* Takes the guard away, and the record. What has gone by itself need not be taken away. False: the fault says why the guard stays. */
 bool undo_attachment(const struct cni_call *, struct fault *);
 /* The same with all of the network that `valid` does not list: an array of objects with containerID and ifname. */

@@ -57,7 +57,8 @@ static bool add(struct cni_call *call, json_t **answer, struct fault *fault)
 	static struct cni_result result;
 	struct fault unused;
 	struct place place;
-	if (!prepare_add(call, &result, &place, fault) || !enter_calls_alone(fault) || !undo_attachment(call, fault))
+	if (!prepare_add(call, &result, &place, fault) || !enter_calls_alone(fault) ||
+	    !is_nobody_elses(call, &place, fault) || !undo_attachment(call, fault))
 		return false;
 	json_t *addresses = list_addresses(&result);
 	bool is_added = write_attachment(call, &place, addresses, fault) &&

@@ -312,6 +312,17 @@ def test_an_address_that_is_used_again(pods):
     assert is_unguarded(pods)
 
 
+def test_a_port_of_another_container(pods):
+    """A runtime's mistake must not cost the first one its guard."""
+    pods.pods.add(pods.a)
+    config = pods.pods.config(pods.pods.plugins[-1], pods.pods.results["a", "eth0"])
+    with pytest.raises(CniError, match="it is guarded for the container a; expected DEL for that first"):
+        call("softnet-cni", "ADD", config, "other", "/run/netns/a", "eth0")
+    assert call("softnet-cni", "DEL", config, "other", "/run/netns/a", "eth0") is None
+    pods.pods.check(pods.a)
+    assert can_reach(pods.a, GATEWAY)
+
+
 def test_gc_takes_away_what_nobody_knows(host):
     pods = CniNetwork("pods", bridge(*SUBNETS), softnet(**HOST_ONLY), version="1.1.0")
     other = CniNetwork("others", bridge("10.7.0.0/24", name="cni1"), softnet(), version="1.1.0")
