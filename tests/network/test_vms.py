@@ -14,7 +14,7 @@ import services
 import test_attach
 from dhcp_peers import Guest
 from netns import run, wait_for
-from test_claims import CLAIMS
+from test_claims import hosted      # noqa: F401 (a fixture)
 
 PORT, OTHER_PORT = 5432, 5433
 DB_RULES = "--inbound", "established", "--allow", f"in vm:web:tcp/{PORT}"
@@ -28,14 +28,6 @@ class Attached(Guest):
         self.guard = services.attach(self.network, self.namespace, self.mac, "br0", *self.options, *more,
                                      name=f"softnet-{len(self.network.processes)}")
         return self.guard
-
-
-@pytest.fixture
-def hosted(network, softnet):
-    dhcp_peers.hosted(network)
-    dhcp_peers.serve(network, "dnsmasq", 600, 300, 400)
-    yield network
-    run("rm", "-rf", CLAIMS)
 
 
 @pytest.fixture(params=["relay", "attach"])
