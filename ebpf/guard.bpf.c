@@ -7,6 +7,7 @@
  * socket of its own, which is known by its cookie: towards the guest it then passes; from the guest it is turned round
  * into the port, with a mark that no guest can give a frame.
  */
+#include "ebpf/attended.h"
 #include "ebpf/memory.h"
 #include "ebpf/offload.h"
 #include "ebpf/recall.h"
@@ -366,12 +367,22 @@ INLINE uint32_t judge(struct __sk_buff *skb, const struct kernel_memory *memory,
 	return judged;
 }
 
+/* Nobody knows who has the peer's address now. */
+SUBPROGRAM bool is_lost_sight_of(struct __sk_buff *skb, const struct config *config, uint32_t to_guest)
+{
+	struct frame frame = frame_of(skb);
+	return is_given(config) && has_followed_peer(config, &frame, to_guest != 0);
+}
+
 INLINE int guard(struct __sk_buff *skb, struct kernel_memory *memory, bool to_guest)
 {
 	uint64_t now_ms = read_clock(memory), copies = copies_of(memory);
 	uint64_t answer = find_answer(skb, memory, copies, to_guest, now_ms);
 	uint32_t judged = (uint32_t)answer;
 	struct decision d = decision_of(judged != NOTHING_RECALLED ? judged : judge(skb, memory, copies, to_guest, now_ms));
+	if (may_pass(d) && lacks_attendant(memory, now_ms) &&
+	    is_lost_sight_of(skb, find_config(skb, (uint32_t)(copies >> 32)), to_guest))
+		d = drop(DROP_UNATTENDED);
 	if (d.flow != 0 && !find_facts(skb, to_guest))
 		d.flow = 0;
 	if (needs_tables(d))

@@ -73,6 +73,9 @@ struct kernel_memory {
 	uint64_t setup_hash;          /* of the options that the state was learned under */
 	uint32_t has_other_flows;     /* they may be of other rules than those that the next process begins with */
 	uint32_t is_left;             /* no process will come: what only one could decide is dropped */
+	uint32_t follows;             /* the config may have other VMs' addresses, which somebody must follow: attended.h */
+	uint32_t attendant;           /* the thread that does; the kernel marks it when that ends */
+	uint64_t attended_ms;         /* when it last did */
 	struct state state[STATE_COPIES];
 
 	/* Of the programs. */

@@ -33,6 +33,17 @@ struct exposed_set {
 	uint32_t count, reserved;
 };
 
+/*
+ * Addresses that are open because another VM has them now (docs/policy.md, Other VMs by name). Somebody must follow who has them.
+ * Where nobody does, nothing goes to them, and nothing comes from them: ebpf/followed.h.
+ */
+enum { FOLLOWED_MAX = 256 };
+
+struct followed_set {
+	struct address item[FOLLOWED_MAX];
+	uint32_t count, reserved;
+};
+
 /* Zero it before filling: it is hashed and copied to the kernel as bytes. */
 struct config {
 	uint64_t vm_mac;
@@ -65,4 +76,5 @@ struct config {
 	struct address_set resident; /* the host's own addresses of both families where it is no router: @host, ... */
 	uint64_t resident_mac;       /* ... and the MAC address that it has on the segment */
 	struct exposed_set exposed;
+	struct followed_set followed; /* the policy opens them, too */
 };

@@ -139,7 +139,7 @@
 	X(RATE_MULTICAST,        "rate-mcast",             "too much multicast or broadcast from the guest") \
 	X(RATE_UPLINK,           "rate-uplink",            "too much broadcast, multicast, DHCP or router advertisement from the network") \
 	X(RATE_SLOW_PATH,        "rate-slowpath",          "more messages than the snooper takes") \
-	X(UNATTENDED,            "unattended",             "only the guard's process could decide, and --leave has ended it") \
+	X(UNATTENDED,            "unattended",             "only the guard's process could decide, and there is none") \
 	X(OVERRUN,               "overrun",                "the kernel's queue in front of softnet was full") \
 	X(QUEUE_FULL,            "queue-full",             "the receiver's queue was full") \
 	X(WRITE_ERROR,           "write-error",            "the port refused the frame")

@@ -2,6 +2,7 @@
 #include "port/kernel/kernel_guard.h"
 #include <errno.h>
 #include <linux/bpf.h>
+#include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -84,8 +85,39 @@ void publish_config(struct kernel_guard *guard, const struct config *config, boo
 	if (guard->new_configs >= CONFIG_COPIES - 1)
 		wait_for_programs(guard);
 	copy_config(&guard->configs[next % CONFIG_COPIES], config);
+	if (config->followed.count > 0)
+		__atomic_store_n(&memory->follows, 1,
+				 __ATOMIC_RELEASE); /* and stays, as the process may end at any moment */
 	__atomic_store_n(&memory->config_at, next, __ATOMIC_RELEASE);
 	guard->new_configs++;
+}
+
+/*
+ * A list of one robust futex, the attendant. It is ours and not pthread's: nobody may lock it, and where it stands in a mutex of
+ * pthread's is nobody's business.
+ */
+static void leave_word(struct kernel_memory *memory)
+{
+	static struct robust_list_head head;
+	static struct robust_list entry;
+	entry.next = &head.list;
+	head.list.next = &entry;
+	head.futex_offset = (char *)&memory->attendant - (char *)&entry;
+	syscall(SYS_set_robust_list, &head, sizeof head);
+}
+
+void attend_kernel_guard(struct kernel_guard *guard, uint64_t now_ms)
+{
+	struct kernel_memory *memory = guard->memory;
+	uint32_t thread = (uint32_t)syscall(SYS_gettid);
+	if (!is_still_ours(guard))
+		return;
+	__atomic_store_n(&memory->attended_ms, now_ms, __ATOMIC_RELAXED);
+	if (guard->attends)
+		return;
+	leave_word(memory);
+	__atomic_store_n(&memory->attendant, thread, __ATOMIC_RELEASE);
+	guard->attends = true;
 }
 
 void forget_kernel_flows(struct kernel_guard *guard)

@@ -21,6 +21,7 @@ struct kernel_guard {
 	int socket[DIRECTIONS];           /* frames of that direction are given back by it */
 	uint32_t new_states, new_configs; /* copies since programs were waited for */
 	uint64_t owner;                   /* as in the memory, as long as we are it */
+	bool attends;
 };
 
 /* Else copies could not be written again. */
@@ -36,6 +37,8 @@ void publish_config(struct kernel_guard *, const struct config *, bool is_policy
 void wait_for_programs(struct kernel_guard *);
 void forget_kernel_flows(struct kernel_guard *);
 void open_kernel_guard(struct kernel_guard *);
+/* From now on this thread follows what other VMs have, and each call says that it still does. Its end the kernel itself notes. */
+void attend_kernel_guard(struct kernel_guard *, uint64_t now_ms);
 /* Another process has taken it over, or it was detached. */
 bool is_still_ours(const struct kernel_guard *);
 

@@ -83,6 +83,8 @@ void start_kernel_relay(struct relay *r)
 	if (r->kernel->is_taken_over && memory->has_other_flows)
 		end_flows(r);
 	memory->has_other_flows = 0;
+	if (!r->options->leaves)
+		attend_kernel_guard(r->kernel, r->now_ms);
 	open_kernel_guard(r->kernel);
 	keep_state(r, true);
 }
@@ -232,6 +234,7 @@ static void follow_losses(struct relay *r)
 
 enum relay_end follow_kernel(struct relay *r)
 {
+	attend_kernel_guard(r->kernel, r->now_ms);
 	take_stamps(r);
 	take_news(r);
 	follow_losses(r);

@@ -159,7 +159,17 @@ void take_rules(struct guard_memory *memory, const struct rule_list *rules, cons
 {
 	take_ready(&memory->config, ready);
 	put_names_in_force(memory, rules, ready->name_hosts, now_ms);
+	memory->config.followed.count = 0;
 	forget_flows(&memory->flows);
+}
+
+/* They are in the policy, too. */
+static void note_followed(struct followed_set *set, const struct vm_addresses *vms)
+{
+	_Static_assert((int)VM_ADDRESSES_MAX <= (int)FOLLOWED_MAX, "each has room");
+	set->count = vms ? vms->count : 0;
+	for (uint32_t i = 0; i < set->count; i++)
+		set->item[i] = vms->item[i].address;
 }
 
 bool change_rules(struct guard_memory *memory, const struct options *options, const struct rule_list *rules,
@@ -168,6 +178,7 @@ bool change_rules(struct guard_memory *memory, const struct options *options, co
 	if (!make_ready(options, rules, vms, &spare, error))
 		return false;
 	take_rules(memory, rules, &spare, now_ms);
+	note_followed(&memory->config.followed, vms);
 	return true;
 }
 

@@ -108,6 +108,51 @@ def test_whoever_has_the_address_next_is_not_open(hosted, kind):
         assert not connects(web, db.address)
 
 
+@pytest.fixture
+def attached(request):
+    if test_attach.why_not():
+        pytest.skip(test_attach.why_not())
+    request.getfixturevalue("loaded")
+
+
+def test_nobody_is_left_to_follow(hosted, attached):
+    """A VM that gets the address behind the back of a guard that was killed is not open. The next process follows again."""
+    web, db = begin(hosted, Attached, "web", *WEB_RULES), begin(hosted, Attached, "db", *DB_RULES)
+    web.guard.wait_line(f"vm:db is {db.address}$")
+    with listening(db, PORT):
+        web.guard.signal(signal.SIGKILL)
+        web.guard.wait()
+        assert not connects(web, db.address)
+        web.namespace.run("ping", "-c1", "-W2", "192.168.77.1")     # what no name has opened stays open
+        web.start_guard()
+        web.guard.wait_line(f"vm:db is {db.address}$")
+        assert connects(web, db.address)
+        assert web.guard.counters().dropped("guest", "unattended") > 1
+        web.guard.signal(signal.SIGKILL)
+        web.guard.wait()
+    db.guard.signal(signal.SIGKILL)
+    db.guard.wait()
+    evil = Attached(hosted, "evil", "--name", "evil", "--vm-ip", db.address, "--inbound", "any", "--allow", "192.168.77.0/24")
+    evil.namespace.ip(f"address add {db.address}/24 dev eth0")
+    db.namespace.ip("link set eth0 down")
+    for place in hosted.host, web.namespace:
+        place.ip("neighbor flush all")
+    with listening(evil, PORT):
+        assert calls(hosted.host, db.address)     # it is there
+        assert not connects(web, db.address)
+
+
+@pytest.mark.long
+def test_a_process_that_stands_still_does_not_follow(hosted, attached):
+    web, db = begin(hosted, Attached, "web", *WEB_RULES), begin(hosted, Attached, "db", *DB_RULES)
+    web.guard.wait_line(f"vm:db is {db.address}$")
+    with listening(db, PORT):
+        web.guard.signal(signal.SIGSTOP)
+        wait_for(lambda: not connects(web, db.address), 15, "the rule to be closed")
+        web.guard.signal(signal.SIGCONT)
+        wait_for(lambda: connects(web, db.address), 5, "the rule to be open again")
+
+
 def test_it_is_followed_to_another_address(hosted, kind):
     web, db = begin(hosted, kind, "web", *WEB_RULES), begin(hosted, kind, "db", *DB_RULES)
     first = db.address
