@@ -14,9 +14,11 @@ import services
 import test_attach
 from dhcp_peers import Guest
 from netns import run, wait_for
-from test_claims import hosted      # noqa: F401 (a fixture)
+from conftest import needs_others
+from test_claims import as_user, give_folder, give_tap, hosted, raw      # noqa: F401 (two fixtures)
 
 PORT, OTHER_PORT = 5432, 5433
+LIAR, THEIRS = "52:54:00:00:00:0a", "52:54:00:00:00:0b"
 DB_RULES = "--inbound", "established", "--allow", f"in vm:web:tcp/{PORT}"
 WEB_RULES = "--allow", f"vm:db:tcp/{PORT}"
 
@@ -164,6 +166,24 @@ def test_it_is_followed_to_another_address(hosted, kind):
     web.guard.wait_line(f"vm:db is {db.address}$", since=web.guard.mark() - 1 if db.address == first else 0)
     with listening(db, PORT):
         wait_for(lambda: connects(web, db.address), 10, "the rule to follow")
+
+
+@needs_others
+def test_a_user_who_takes_the_name(hosted, as_user):
+    """The name that another user gives a VM opens nothing of root's; root's name is one for everybody."""
+    give_folder()
+    web = begin(hosted, Guest, "web", *WEB_RULES)
+    raw(hosted, "db", LIAR, "--no-dhcp", "--vm-ip", "192.168.77.250/24", program=as_user,
+        uplink=give_tap(hosted, "u-liar"))
+    theirs = raw(hosted, "theirs", THEIRS, *WEB_RULES, program=as_user, uplink=give_tap(hosted, "u-theirs"))
+    db = begin(hosted, Guest, "db", *DB_RULES)
+    web.guard.wait_line(f"vm:db is {db.address}$")
+    theirs.guard.wait_line(f"vm:db is {db.address}$")
+    theirs.guard.wait_line("vm:db is 192.168.77.250$")     # of the same user
+    assert "192.168.77.250" not in "\n".join(web.guard.output())
+    with listening(db, PORT):
+        assert connects(web, db.address)
+        assert not connects(web, "192.168.77.250")
 
 
 def test_a_label_and_a_rule_of_later(hosted, kind):
