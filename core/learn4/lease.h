@@ -76,5 +76,7 @@ struct dhcp_frame {
 	struct dhcp message;
 };
 
+/* RESYNC: this address may be the guest's, though the guard does not know it. Only an ACK gives the right to it. */
+bool may_resync4(const struct guard *guard, struct address a, uint64_t now_ms);
 enum verdict snoop_dhcp4_client(struct guard *guard, const struct dhcp_frame *f, uint64_t now_ms);
 enum verdict snoop_dhcp4_server(struct guard *guard, const struct dhcp_frame *f, uint64_t now_ms);

@@ -116,7 +116,7 @@ static bool holds_a_lease(const struct guard *s, uint64_t now_ms)
  * restarted while the guest kept its lease, or the guest slept for longer than its lease. Once a lease was seen, only that
  * one can be meant. It gives no right before a matching ACK, and a guest that holds a lease has no need of it.
  */
-static bool may_resync(const struct guard *s, struct address a, uint64_t now_ms)
+bool may_resync4(const struct guard *s, struct address a, uint64_t now_ms)
 {
 	struct state *state = s->state;
 	const struct binding *old = find_lease(state, a);
@@ -192,7 +192,7 @@ static enum verdict renew(struct guard *s, const struct request *q, uint64_t now
 		return DROP_DHCP4_FORM;
 	uint32_t index = find_binding4(s->state, m->ciaddr, now_ms);
 	bool resync = index == NO_BINDING;
-	if (resync && !may_resync(s, m->ciaddr, now_ms))
+	if (resync && !may_resync4(s, m->ciaddr, now_ms))
 		return DROP_DHCP4_NOT_OWNER;
 	if (m->has_server && ((q->broadcast && resync) || !is_dhcp_server4(view_of(s, now_ms), m->server)))
 		return DROP_DHCP4_FORM;

@@ -40,6 +40,8 @@ void follow_event(void *context, const struct event *event)
 	if (may_take_a_right(event, r->now_ms))
 		keep_state(r, true);
 	r->file.has_changed = true; /* there may be more to it */
+	if (event->kind == EVENT_LEASE_NEW)
+		note_lease(&r->lease_questions);
 	tell_event(event, r->now_ms);
 	announce_learned(&r->announcer, event, r->now_ms);
 }

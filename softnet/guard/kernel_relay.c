@@ -28,6 +28,7 @@ void open_kernel_relay(struct relay *r, const struct options *options, struct po
 	*guest = &ports[FROM_GUEST].port;
 	*uplink = &ports[TO_GUEST].port;
 	r->kernel = &guard;
+	r->lease_questions.is_free = true;
 }
 
 void take_kernel_state(struct relay *r, struct state *state, uint64_t setup_hash)
@@ -210,6 +211,8 @@ static void follow_drops(struct relay *r, enum direction direction, unsigned ver
 	*last = r->kernel->memory->last[direction][verdict];
 	struct frame frame = { .bytes = last->bytes, .length = last->kept % (SPECIMEN_MAX + 1) };
 	look_for_gateway(&r->gateway, &trust, direction, &frame, verdict);
+	if (direction == FROM_GUEST)
+		ask_for_lease(r, &frame, verdict);
 	if (known == 0)
 		announce_first_drop(&r->drop_events, &r->announcer, &r->counters, direction, verdict, r->now_ms);
 }

@@ -80,11 +80,26 @@ struct trust trust_of(const struct relay *r)
 	return (struct trust){ view_of(&r->guard, r->now_ms), r->options };
 }
 
+void ask_for_lease(struct relay *r, const struct frame *frame, unsigned verdict)
+{
+	uint8_t bytes[LEASE_QUESTION_MAX];
+	struct frame question = { .bytes = bytes };
+	question.length = make_due_lease_question(&r->lease_questions, &r->guard, frame, verdict, r->now_ms, bytes);
+	if (question.length == 0)
+		return;
+	if (r->kernel)
+		keep_kernel(r); /* before its answer comes */
+	capture_frame(&r->capture, FROM_GUEST, &question, PASS, r->now_ms);
+	send_question(&r->questions, bytes, question.length);
+}
+
 static void account_for_drop(struct relay *r, enum direction direction, const struct frame *frame, enum verdict verdict)
 {
 	bool is_first = r->counters.verdicts[direction][verdict] == 0;
 	count_drop(&r->counters, direction, verdict, 1, r->now_ms);
 	keep_specimen(&r->counters, direction, verdict, frame, r->now_ms);
+	if (direction == FROM_GUEST)
+		ask_for_lease(r, frame, verdict);
 	if (is_first)
 		announce_first_drop(&r->drop_events, &r->announcer, &r->counters, direction, verdict, r->now_ms);
 }

@@ -13,6 +13,7 @@
 #include "softnet/hints/gateway_watch.h"
 #include "softnet/options/options.h"
 #include "softnet/counts/metrics_file.h"
+#include "softnet/own/lease_questions.h"
 #include "softnet/own/questions.h"
 #include "softnet/own/rejections.h"
 #include "softnet/setup/sites.h"
@@ -47,6 +48,7 @@ struct relay {
 	struct exposes exposes;
 	struct rejections rejections;
 	struct questions questions;
+	struct lease_questions lease_questions;
 	struct state_file file;
 	struct metrics_file metrics;
 	struct capture capture;
@@ -84,6 +86,9 @@ enum relay_end run_relay(struct relay *);
 
 /* What became of a frame, as far as the guard has a say in it: one that passes is counted when it was sent. */
 void account_for(struct relay *, enum direction, const struct packet *, enum verdict);
+
+/* A frame of the guest was dropped: it may have a lease that nobody here has seen. */
+void ask_for_lease(struct relay *, const struct frame *, unsigned verdict);
 
 /* The same for a frame that has waited, when it is dropped. */
 void account_for_held(struct relay *, const struct packet *, enum verdict);
