@@ -122,6 +122,16 @@ class Console:
         return output
 
 
+def write_users(folder):
+    """The files passwd and group with the user of libvirt's package, without which it does not start."""
+    for name, lines in (("passwd", [f"libvirt-qemu:x:{USER}:{USER}::/:/bin/sh\n"]),
+                        ("group", [f"libvirt-qemu:x:{USER}:\n", f"kvm:x:{USER + 1}:\n"])):
+        text = pathlib.Path(f"/etc/{name}").read_text()
+        known = {line.partition(":")[0] for line in text.splitlines()}
+        (folder / name).write_text(text + "".join(line for line in lines if line.partition(":")[0] not in known))
+        (folder / name).chmod(0o644)
+
+
 class Libvirt:
     """libvirtd, whose folders are empty and vanish with it."""
 
@@ -144,16 +154,9 @@ class Libvirt:
         self.mounted.append(where)
 
     def _add_user(self):
-        """libvirt does not start without the user of its package."""
-        for path, lines in (("/etc/passwd", [f"libvirt-qemu:x:{USER}:{USER}::/:/bin/sh\n"]),
-                            ("/etc/group", [f"libvirt-qemu:x:{USER}:\n", f"kvm:x:{USER + 1}:\n"])):
-            text = pathlib.Path(path).read_text()
-            known = {line.partition(":")[0] for line in text.splitlines()}
-            more = "".join(line for line in lines if line.partition(":")[0] not in known)
-            changed = pathlib.Path(f"/run/libvirt-{path.rpartition('/')[2]}")
-            changed.write_text(text + more)
-            changed.chmod(0o644)
-            self.mount(path, "--bind", changed)
+        write_users(pathlib.Path("/run"))
+        for name in "passwd", "group":
+            self.mount(f"/etc/{name}", "--bind", f"/run/{name}")
 
     def start(self):
         path = f"{services.softnet_path().parent}:{os.environ['PATH']}"
