@@ -24,7 +24,7 @@ check: build-check/build.ninja
 
 # Without a sanitizer files are closed, too: what honest guards open is tried again.
 CONFINED = test_sandbox or test_slirp or test_expose or test_relay or test_control or test_policy or test_events or \
-	test_capture or test_state or test_claims or test_metrics or test_status or test_names or test_ground
+	test_capture or test_state or test_systemd or test_claims or test_metrics or test_status or test_names or test_ground
 
 # The same, with the tests that take long, the sandbox as it is without a sanitizer, and a minute of random input for each
 # fuzz target.
