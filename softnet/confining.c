@@ -99,7 +99,8 @@ void confine_guard(struct relay *r, const char *entry)
 	int children = 0;
 	start_aside(r); /* the last process that it may start */
 	if (r->options->sandbox_off) {
-		warning("--sandbox off: whoever gets code to run in this guard has all the rights of its user");
+		if (r->options->gives_sandbox)
+			warning("--sandbox off: whoever gets code to run in this guard has all the rights of its user");
 		return;
 	}
 	for (int side = 0; side < DIRECTIONS; side++)

@@ -15,6 +15,9 @@ void platform_restart_getopt(void);
 /* The --uplink that is used where none is given. */
 extern const char platform_uplink[];
 
+/* What --sandbox is where nobody gives it. */
+extern const bool platform_has_sandbox;
+
 /* The folder of sockets of running programs; and that of a folder for each user, "" where there is none. */
 extern const char platform_run[], platform_user_run[];
 /* Where the system's log takes datagrams. */

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 const char platform_uplink[] = "slirp";
+const bool platform_has_sandbox = true;
 const char platform_run[] = "/run", platform_user_run[] = "/run/user";
 const char platform_log_socket[] = "/dev/log";
 const char platform_firewall[] = "nftables or iptables";

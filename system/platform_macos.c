@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 const char platform_uplink[] = "vmnet";
+const bool platform_has_sandbox = false; /* it was never tried on a Mac */
 const char platform_run[] = "/var/run", platform_user_run[] = "";
 const char platform_log_socket[] = "/var/run/syslog";
 const char platform_firewall[] = "the application firewall of macOS, or pf";

@@ -421,6 +421,7 @@ bool take_state(struct options *options, const char *value, struct error *error)
 
 bool take_sandbox(struct options *options, const char *value, struct error *error)
 {
+	options->gives_sandbox = true;
 	return choose(value, "off", "on", &options->sandbox_off, error);
 }
 

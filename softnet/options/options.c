@@ -73,8 +73,8 @@ const struct option_line option_lines[] = {
 	{ "control", "PATH", 0, GIVE_ONCE, NULL, "listen there for live control", take_control },
 	{ "user", "NAME|NUMBER", 0, GIVE_ONCE, NULL, "when started as root: user to become", take_user },
 	{ "group", "NAME|NUMBER", 0, GIVE_ONCE, NULL, "when started as root: group to become", take_group },
-	{ "sandbox", "on|off", 0, GIVE_ONCE, NULL, "off: for debugging; processes keep all system calls (on)",
-	  take_sandbox },
+	{ "sandbox", "on|off", 0, GIVE_ONCE, NULL,
+	  "off: for debugging; processes keep all system calls (on; macOS: off)", take_sandbox },
 	{ "verbose", NULL, 'v', GIVE_OFTEN, NULL, "tell about leases and drops, and sum up at the end", take_verbose },
 	{ "help", NULL, 'h', GIVE_OFTEN, NULL, "print this text", take_help },
 	{ "version", NULL, 'V', GIVE_OFTEN, NULL, "print the version", take_version },
@@ -369,6 +369,7 @@ static void set_defaults(struct options *options)
 	options->vm_fd = -1;
 	options->control_fd = -1;
 	options->mtu = 1500;
+	options->sandbox_off = !platform_has_sandbox;
 	options->lease_time_s = LEASE_TIME_S;
 	options->pcap_size = 64 << 20;
 	options->pcap_files = 2;

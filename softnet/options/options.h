@@ -73,11 +73,11 @@ struct options {
 	const char *segment;    /* "none", or a name; NULL: the uplink knows */
 	const char *state_file; /* NULL: none */
 	const char *user, *group;
-	bool leaves; /* --leave */
-	bool sandbox_off;
-	bool host_only;        /* --vm-net-type host */
-	bool escalated;        /* by sudo: stdin is the channel of escalation.h */
-	uint32_t lease_time_s; /* --bootpd-lease-time */
+	bool leaves;                     /* --leave */
+	bool sandbox_off, gives_sandbox; /* --sandbox */
+	bool host_only;                  /* --vm-net-type host */
+	bool escalated;                  /* by sudo: stdin is the channel of escalation.h */
+	uint32_t lease_time_s;           /* --bootpd-lease-time */
 	bool strict_anchors, dhcp_off, no_resync, arp_conflicts_pass, strict_client_id;
 	bool isolation_given, isolation;
 	bool hears_vms; /* --isolation vms */

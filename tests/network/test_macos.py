@@ -3,15 +3,19 @@
     raw guest (a socket) -- softnet for macOS -- double of vmnet -- tap u-mac -- br0 192.168.64.1 (the Mac: dnsmasq)
 """
 
+import json
+import pathlib
 import signal
 import struct
 import subprocess
+import tempfile
 
 import pytest
 
 import rawguest
 import services
 from macos import MAC
+from netns import wait_for
 from test_relay import ends_in_a_second, status_of
 
 HOST = "192.168.64.1"
@@ -196,3 +200,57 @@ def test_guard_sets_bootpd(mac, options, faults, seconds, words):
     told = [line for line in guest.guard.output("err") if "lease time" in line]
     assert len(told) == bool(words) and (not words or words in told[0])
     ends_well(mac, guest)
+
+
+@pytest.fixture
+def reachable():
+    """A folder that every user can reach."""
+    with tempfile.TemporaryDirectory(dir="/run") as folder:
+        pathlib.Path(folder).chmod(0o755)
+        yield pathlib.Path(folder)
+
+
+def sandbox_of(guest):
+    done = subprocess.run([guest.guard.popen.args[0], "status", "--json", "--vm", str(guest.guard.pid)], capture_output=True,
+                          text=True, check=True)
+    return json.loads(done.stdout)[0]["sandbox"]
+
+
+def test_no_sandbox_unless_asked_for(shared):
+    guest = shared.guest()
+    assert guest.take_lease()
+    assert sandbox_of(guest)["mode"] == "off" and not shared.logged("^sandbox ")
+    assert not any("--sandbox" in line for line in guest.guard.output())
+    ends_well(shared, guest)
+
+
+def test_the_profile(shared, reachable):
+    """What it says is seen. That macOS does so, nobody has seen yet."""
+    folder, link = reachable / 'a "quoted" folder', reachable / "link"
+    folder.mkdir()
+    folder.chmod(0o777)
+    link.symlink_to(folder)
+    guest = shared.guest("--sandbox", "on", "--state", str(link / "state"))
+    assert guest.take_lease()
+    rules = [line.removeprefix("sandbox ") for line in shared.log() if line.startswith("sandbox ")]
+    assert rules[:2] == ["(version 1)", "(allow default)"]
+    quoted = str(folder).replace('"', '\\"')
+    assert f'(allow file-read-data file-write* (subpath "{quoted}"))' in rules
+    assert {"(deny process-exec*)", "(deny process-fork)", "(deny file-write*)", "(deny network-outbound)", "(deny signal)",
+            "(allow signal (target self))"} < set(rules)
+    assert '(allow file-write-unlink (subpath "/run/softnet"))' in rules      # its entry there
+    # The last rule counts: what is allowed stands behind what is denied.
+    assert rules.index("(deny file-write*)") < min(n for n, rule in enumerate(rules) if "(allow file-read-data" in rule)
+    assert "(allow network-outbound (remote unix-socket))" not in rules
+    sandbox = sandbox_of(guest)
+    assert (sandbox["mode"], sandbox["missing"]) == ("on", "in force by sandbox_init, not yet run on a Mac")
+    wait_for(lambda: (folder / "state").exists(), 5, "the state")
+    ends_well(shared, guest)
+
+
+def test_a_profile_that_is_refused(shared):
+    shared.fault("sandbox")
+    guest = shared.guest("--sandbox", "on")
+    guest.guard.wait_line("sandbox: not in force: as the test wants it")
+    assert guest.take_lease()
+    ends_well(shared, guest)

@@ -8,6 +8,7 @@
 #define CLOCK_MONOTONIC_RAW_APPROX ((clockid_t)5)
 uint64_t clock_gettime_nsec_np(clockid_t);
 
+#define F_GETPATH 50
 extern int optreset;
 int issetugid(void);
 int getpeereid(int fd, uid_t *, gid_t *);
