@@ -268,17 +268,19 @@ static void learn_prefix(struct guard *s, const struct announced_prefix *news, u
 		s->event(s->context, &event);
 }
 
+/* One that has run out keeps its place, and comes to life in it: a second entry behind it would not be found. */
 static void learn_translator(struct state6 *state, const struct translator *news, uint64_t end_ms, uint64_t now_ms)
 {
 	struct translator *slot = NULL;
 	for (uint32_t i = 0; i < TRANSLATORS_MAX; i++) {
 		struct translator *t = &state->translators[i];
-		bool live = now_ms < t->expires_ms;
-		if (live && t->nat64.length == news->nat64.length && same_address(t->nat64.prefix, news->nat64.prefix)) {
+		bool is_known = t->expires_ms != 0 && t->nat64.length == news->nat64.length &&
+				same_address(t->nat64.prefix, news->nat64.prefix);
+		if (is_known) {
 			slot = t;
 			break;
 		}
-		if (!live && (!slot || t->expires_ms < slot->expires_ms))
+		if (now_ms >= t->expires_ms && (!slot || t->expires_ms < slot->expires_ms))
 			slot = t;
 	}
 	if (slot)

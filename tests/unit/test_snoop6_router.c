@@ -372,6 +372,8 @@ void translators_open_while_they_last(void **state)
 	assert_int_equal(ask_resolver(behind), PASS);
 	w.now_ms += SECONDS(81);
 	assert_int_equal(ask_resolver(behind), DROP_DST_PRIVATE);
+	assert_int_equal(hear(ra), PASS); /* and opens again when it is announced again */
+	assert_int_equal(ask_resolver(behind), PASS);
 	ra.nat64 = ADDRESS6(LINK_LOCAL_PREFIX, 0);
 	ra.nat64_bits = 64;
 	assert_int_equal(hear(ra), PASS);
