@@ -155,14 +155,23 @@ INLINE struct permission may_contact4(struct view view, const struct contact *c)
 	return permission_of(reach_of4(view.config, view.state, c, view.now_ms));
 }
 
+/* Sources that no host on any network has (RFC 1122 3.2.1.3). 0.0.0.0 is left to IGMP queries (RFC 4541 2.1.1). */
+INLINE bool is_impossible_source4(struct address a, uint8_t protocol)
+{
+	uint32_t source = ipv4_of_address(a);
+	return source >> 24 == 127 || !is_unicast4(a) || (source >> 24 == 0 && protocol != PROTOCOL_IGMP);
+}
+
 /* Could the guest talk to the peer in any way, or the peer call the guest? Else nobody needs to know its MAC. */
 APART bool has_business_with4(struct view view, struct address peer)
 {
 	struct contact c = { .peer = peer, .ports = PORTS_ANY };
 	if ((uint8_t)reach_of4(view.config, view.state, &c, view.now_ms) == PASS)
 		return true;
+	if (!view.config->stateful || is_impossible_source4(peer, 0))
+		return false;
 	c.inward = 1;
-	return view.config->stateful && (uint8_t)reach_of4(view.config, view.state, &c, view.now_ms) == PASS;
+	return (uint8_t)reach_of4(view.config, view.state, &c, view.now_ms) == PASS;
 }
 
 /* What part of its datagram a packet is. Ports are in the first. */

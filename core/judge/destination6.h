@@ -171,6 +171,8 @@ APART bool has_business_with6(struct view view, struct address peer)
 	struct contact c = { .peer = peer, .ports = PORTS_ANY };
 	if ((uint8_t)reach_with_translators(view.config, view.state, &c, view.now_ms) == PASS)
 		return true;
+	if (!view.config->stateful || is_ipv4(peer) || (peer.high == 0 && peer.low >> 32 == 0)) /* nobody calls from there */
+		return false;
 	c.inward = 1;
-	return view.config->stateful && (uint8_t)reach_with_translators(view.config, view.state, &c, view.now_ms) == PASS;
+	return (uint8_t)reach_with_translators(view.config, view.state, &c, view.now_ms) == PASS;
 }

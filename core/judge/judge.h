@@ -229,13 +229,6 @@ INLINE struct decision judge_from_guest(struct view view, const struct frame *fr
 
 /* --- uplink to guest --------------------------------------------------------------------------------------------- */
 
-/* Sources that no host on any network has (RFC 1122 3.2.1.3). 0.0.0.0 is left to IGMP queries (RFC 4541 2.1.1). */
-INLINE bool is_impossible_source4(struct address a, uint8_t protocol)
-{
-	uint32_t source = ipv4_of_address(a);
-	return source >> 24 == 127 || !is_unicast4(a) || (source >> 24 == 0 && protocol != PROTOCOL_IGMP);
-}
-
 /*
  * Not one of the trusted, but the snooper has to look: those are silent; the server knows an id that no other knows; or a
  * second relay brings a copy of the answer, which is no answer any more and no sign of a rogue.

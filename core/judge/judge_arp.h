@@ -70,9 +70,9 @@ INLINE struct decision judge_arp_from_guest(struct view view, const struct frame
 		return drop(DROP_ARP_SPA_SPOOF);
 	if (arp.operation == ARP_REQUEST && !may_ask_for(view, arp.target))
 		return drop(DROP_ARP_TARGET_DENIED);
-	if (arp.operation == ARP_REQUEST && is_learnable_router4(view, arp.target))
-		return punt(PUNT_GATEWAY_ARP, bucket);
-	return pass(bucket, binding);
+	uint8_t verdict = arp.operation == ARP_REQUEST && is_learnable_router4(view, arp.target) ? PUNT_GATEWAY_ARP
+												 : PASS;
+	return (struct decision){ verdict, bucket, (uint8_t)binding, 0 };
 }
 
 /* Behind a migration: the hypervisor's own frame, or the guest's. It must reach the switches, so it goes to all. */

@@ -129,6 +129,15 @@ void solicitations_of_neighbors(void **state)
 	start_world6(&w, false); /* no router is known: it has to be found */
 	put_nd(&w, &(struct nd_spec){ .type = NS, .from = GUEST_LL, .target = VICTIM_LL });
 	GUEST_SENDS(PASS);
+	bound6();
+	w.config.stateful = 1; /* what may call the guest may be asked for; from ::/96 nobody calls */
+	put_nd(&w, &(struct nd_spec){ .type = NS, .from = GUEST_LL, .target = VICTIM_LL });
+	GUEST_SENDS(PASS);
+	const struct address nobodys[] = { ADDRESS6(0, 5), address_of_ipv4(VICTIM_IP) };
+	for (uint32_t i = 0; i < 2; i++) {
+		put_nd(&w, &(struct nd_spec){ .type = NS, .from = GUEST_LL, .target = nobodys[i] });
+		GUEST_SENDS(DROP_ND_TARGET_DENIED);
+	}
 }
 
 /* N17, N18 */

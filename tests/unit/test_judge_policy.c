@@ -191,3 +191,19 @@ void errors_come_in_one_piece(void **state)
 	put_zeros(&w, 32);
 	GUEST_GETS(DROP_UNSOLICITED);
 }
+
+/* A8: what may call the guest may be asked for, and only what some machine can have calls. */
+void nobody_calls_from_odd_addresses(void **state)
+{
+	(void)state;
+	static const uint32_t odd[] = { 0, 5, 0x7f000001, 0xe00000fb, 0xf0000001, 0xffffffff };
+	start(NULL, 0, INBOUND_ANY);
+	for (uint32_t i = 0; i < sizeof odd / sizeof odd[0]; i++) {
+		put_ethernet(&w, MAC_BROADCAST, GUEST_MAC, 0x0806);
+		put_arp(&w, 1, GUEST_MAC, GUEST_IP, odd[i]);
+		GUEST_SENDS(DROP_ARP_TARGET_DENIED);
+	}
+	put_ethernet(&w, MAC_BROADCAST, GUEST_MAC, 0x0806);
+	put_arp(&w, 1, GUEST_MAC, GUEST_IP, VICTIM_IP);
+	GUEST_SENDS(PASS);
+}

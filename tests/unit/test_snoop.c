@@ -270,6 +270,24 @@ static void address_change_leaves_a_grace(void **state)
 	assert_true(owns(OTHER_IP));
 }
 
+/* The first frame from the new address ends it, a question for a router whose MAC is learned as well as any other. */
+static void grace_ends_with_the_first_frame(void **state)
+{
+	(void)state;
+	for (int is_named = 0; is_named < 2; is_named++) {
+		start_world(&w, true);
+		w.config.gateway_macs.count = (uint32_t)is_named;
+		lease(&w, GUEST_IP, 600);
+		lease(&w, OTHER_IP, 600);
+		assert_true(owns(GUEST_IP) && owns(OTHER_IP));
+		put_ethernet(&w, MAC_BROADCAST, GUEST_MAC, 0x0806);
+		put_arp(&w, 1, GUEST_MAC, OTHER_IP, GATEWAY_IP);
+		assert_int_equal(from_guest(&w), PASS);
+		assert_false(owns(GUEST_IP));
+		assert_true(owns(OTHER_IP));
+	}
+}
+
 static void inform_never_binds(void **state)
 {
 	(void)state;
@@ -353,6 +371,7 @@ int main(void)
 		cmocka_unit_test(rapid_commit_needs_both_sides),
 		cmocka_unit_test(resync_binds_through_an_ack_only),
 		cmocka_unit_test(address_change_leaves_a_grace),
+		cmocka_unit_test(grace_ends_with_the_first_frame),
 		cmocka_unit_test(inform_never_binds),
 		cmocka_unit_test(static_address_is_for_ever),
 		cmocka_unit_test(random_messages_grant_nothing),
