@@ -65,6 +65,11 @@ explore: build/build.ninja
 	ninja -C build tests/test_explore
 	EXPLORE=$(EXPLORE) build/tests/test_explore
 
+# A model that was made from the documents alone against the guard and the judge of the kernel, over so many frames.
+MODEL = 1e7
+model: all
+	tests/model/model.py build/tests/model/model_guard build/ebpf/judge.bpf.o --frames $(MODEL)
+
 # What Frama-C proves of the judge; with FAULTS=1 that it finds planted faults as well. Debian: frama-c-base z3 cvc4
 prove:
 	tests/prove/prove.py $(if $(FAULTS),--faults)
@@ -115,4 +120,4 @@ uninstall:
 dist:
 	packaging/dist.py build/dist
 
-.PHONY: all program check check-long macos-doubles macos-check demo vm fuzz explore prove mutate coverage bench bench-attach test lint format clean install uninstall dist
+.PHONY: all program check check-long macos-doubles macos-check demo vm fuzz explore model prove mutate coverage bench bench-attach test lint format clean install uninstall dist
