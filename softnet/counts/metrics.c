@@ -166,6 +166,17 @@ static void walk_info(struct writer *w, json_t *version, const char *member)
 	put_sample(w, &labels, "1");
 }
 
+/* One sample a guard: another policy has another digest, and only the operator sets one. */
+static void walk_digest(struct writer *w, json_t *digest, const char *member)
+{
+	struct labels labels;
+	(void)member;
+	if (!json_is_string(digest) || !start_labels(&labels, w->guard))
+		return;
+	add_label(&labels, "digest", json_string_value(digest));
+	put_sample(w, &labels, "1");
+}
+
 /* format_time() backwards; to the second, which is what anybody wants to know. */
 static void walk_time(struct writer *w, json_t *time, const char *member)
 {
@@ -264,6 +275,7 @@ static const struct metric metrics[] = {
 	{ "softnet_addresses", GAUGE, NULL, "addresses", NULL, walk_addresses, "Addresses that the VM has." },
 	{ "softnet_lease_seconds", GAUGE, "seconds", "addresses", "seconds", walk_leases,
 	  "What is left of a DHCP lease." },
+	{ "softnet_policy", INFO, NULL, "policy_digest", NULL, walk_digest, "Which policy is in force." },
 	{ "softnet_rules", GAUGE, NULL, "policy", "action", walk_keys, "Rules of the policy in force." },
 	{ "softnet_rejections", COUNTER, NULL, "rejections", NULL, walk_one, "Answers that --reject sent to the VM." },
 	{ "softnet_questions", COUNTER, NULL, "questions", NULL, walk_one,

@@ -1,10 +1,13 @@
 /* guard.status: all that somebody asks who wonders why a VM has no network. docs/observability.md has the keys. */
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "softnet/setup/anchors_json.h"
 #include "softnet/methods/control_methods.h"
 #include "softnet/guard/rules_in_force.h"
 #include "softnet/hints/deciding.h"
+#include "softnet/names/sha256.h"
+#include "softnet/rules/rules_json.h"
 #include "softnet/counts/drops_json.h"
 #include "softnet/counts/names_json.h"
 #include "softnet/counts/state_json.h"
@@ -61,6 +64,17 @@ static json_t *json_policy(const struct rule_list *rules)
 	return json_pack("{s:i, s:i}", "allow", allowing, "block", (int)rules->count - allowing);
 }
 
+/* Of what `softnet policy show` prints, so that two policies can be compared without reading them. null: unknown. */
+static json_t *json_digest(const struct rule_list *rules)
+{
+	char digest[SHA256_TEXT];
+	size_t octets = 0;
+	char *text = write_rules(rules, &octets);
+	json_t *told = text && format_sha256(text, octets, digest) ? json_text(digest) : json_null();
+	free(text);
+	return told;
+}
+
 /* In one second, to the nearest whole number. */
 static json_t *json_rate(uint64_t before, uint64_t now, uint64_t ms)
 {
@@ -110,9 +124,9 @@ static json_t *json_identity(const struct relay *r)
 static json_t *json_settings(const struct relay *r)
 {
 	const struct config *config = r->guard.config;
-	return json_pack("{s:s, s:b, s:s, s:b, s:b, s:o, s:o, s:o, s:o}", "ipv6", config->ipv6_off ? "off" : "guard",
+	return json_pack("{s:s, s:b, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "ipv6", config->ipv6_off ? "off" : "guard",
 			 "isolation", config->isolation, "inbound", inbound_names[config->inbound], "stateful",
-			 config->stateful, "reject", r->options->reject, "policy", json_policy(r->rules), "vms",
+			 config->stateful, "reject", r->options->reject, "policy", json_policy(r->rules), "policy_digest", json_digest(r->rules), "vms",
 			 json_vms(r), "anchors", json_anchors(r->options, &r->anchors, r->guard.config), "exposes",
 			 json_exposes(&r->exposes));
 }

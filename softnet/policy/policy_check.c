@@ -4,6 +4,7 @@
  */
 #include "softnet/policy/policy_check.h"
 #include "softnet/policy/policy_check_names.h"
+#include "softnet/rules/rules_json.h"
 #include <netinet/in.h>
 #include <string.h>
 #include "core/guard.h"
@@ -87,12 +88,6 @@ static struct answer answer_for_all(struct view view, const struct rule_text *tu
 			common.decided_by = BY_SEVERAL;
 	}
 	return common;
-}
-
-static void print_rule(const struct written_rule *rule, FILE *to)
-{
-	char text[RULE_TEXT];
-	fprintf(to, "%s %s\n", rule->class == CLASS_ALLOWED ? "allow" : "block", format_rule(&rule->text, text));
 }
 
 /* The tuple is written as a rule is, without the length of the prefix. */

@@ -1,5 +1,24 @@
 /* For the guard that answers, and for the client that asks. */
 #include "softnet/rules/rules_json.h"
+#include <stdlib.h>
+
+void print_rule(const struct written_rule *rule, FILE *to)
+{
+	char text[RULE_TEXT];
+	fprintf(to, "%s %s\n", rule->class == CLASS_ALLOWED ? "allow" : "block", format_rule(&rule->text, text));
+}
+
+char *write_rules(const struct rule_list *rules, size_t *octets)
+{
+	char *text = NULL;
+	FILE *to = open_memstream(&text, octets);
+	for (uint32_t i = 0; to && i < rules->count; i++)
+		print_rule(&rules->rule[i], to);
+	if (to && fclose(to) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
 
 json_t *json_rules(const struct rule_list *rules, enum destination_class class)
 {

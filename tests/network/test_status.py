@@ -1,5 +1,6 @@
 """softnet status: how running guards are found, and what is said about them; status_peers.py has the picture."""
 
+import hashlib
 import json
 import os
 import pathlib
@@ -59,6 +60,9 @@ def test_the_keys_are_those_of_the_contract(guards):
     [one] = json.loads(out)
     assert set(one) == keys_of_contract()
     assert one["policy"] == {"allow": 1, "block": 2} and one["pid"] == guard.process.pid and one["mac"] == guard.mac
+    shown = softnet("policy", "show", "--vm", "status-keys")[1]
+    checked = softnet("policy", "check", "--block", "1.1.1.2,1.1.1.1/32", "--allow", "10.1.2.3/16")[1]
+    assert shown == checked and one["policy_digest"] == hashlib.sha256(shown.encode()).hexdigest()
     [drop] = one["drops"]
     assert (drop["side"], drop["reason"], drop["count"]) == ("guest", "dst-private", 3)
     assert [address["address"] for address in one["addresses"]] == [ADDRESS]
