@@ -20,6 +20,7 @@ static bool take_uuid(struct domain *domain, struct error *error)
 	const char *uuid = text ? (const char *)text : "";
 	bool is_uuid = strlen(uuid) == UUID_TEXT - 1 && uuid[strspn(uuid, "0123456789abcdefABCDEF-")] == '\0';
 	copy_text(domain->uuid, sizeof domain->uuid, is_uuid ? uuid : "");
+	copy_text(domain->record, sizeof domain->record, domain->uuid);
 	xmlFree(text);
 	return is_uuid || refuse(error, "the domain on standard input has no UUID");
 }
@@ -141,11 +142,36 @@ bool find_ports(struct domain *domain, const char *name, struct error *error)
 	return is_found;
 }
 
+const char *find_name(const struct domain *domain, char name[DOMAIN_NAME])
+{
+	const struct _xmlNode *node = find_element(root_of(domain), "name");
+	xmlChar *text = node ? xmlNodeGetContent(node) : NULL;
+	copy_text(name, DOMAIN_NAME, text ? (const char *)text : "");
+	xmlFree(text);
+	return name;
+}
+
+static void forget_port(struct port_wanted *port)
+{
+	for (uint32_t i = 0; i < port->count; i++)
+		free(port->words[i]);
+}
+
+void keep_new_ports(struct domain *domain, bool (*is_known)(const char *uuid, const char *interface))
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < domain->port_count; i++)
+		if (is_known(domain->uuid, domain->ports[i].interface))
+			forget_port(&domain->ports[i]);
+		else
+			domain->ports[count++] = domain->ports[i];
+	domain->port_count = count;
+}
+
 void close_domain(struct domain *domain)
 {
 	for (uint32_t i = 0; i < domain->port_count; i++)
-		for (uint32_t j = 0; j < domain->ports[i].count; j++)
-			free(domain->ports[i].words[j]);
+		forget_port(&domain->ports[i]);
 	xmlFreeDoc(domain->document);
 	memset(domain, 0, sizeof *domain);
 }

@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "softnet/libvirt/closed.h"
 #include "softnet/libvirt/guard.h"
 #include "softnet/libvirt/record.h"
 #include "softnet/libvirt/tap.h"
@@ -90,7 +91,7 @@ static bool finish_port(const struct guard *guard, int record, struct error *err
 	if (!record_port(record, guard->port->interface, guard->number))
 		return report_failure(error, "%s: cannot be written to /run/softnet/libvirt: %s",
 				      guard->port->interface, strerror(errno));
-	return empty_tap(guard->port->interface, error);
+	return empty_tap(guard->port->interface, error) && open_port(guard->port->interface, guard->number, error);
 }
 
 /* One after the other. False: the last one does not stand. Those that do are in the record. */
@@ -148,7 +149,7 @@ static _Noreturn void keep(const struct domain *domain, bool is_fatal, int repor
 {
 	struct error error = { 0 };
 	leave_caller(report);
-	int signals = claim_signals_here(), record = open_record(domain->uuid, &error);
+	int signals = claim_signals_here(), record = open_record(domain->record, &error);
 	bool stands = record >= 0 && (!is_fatal || start_all(domain, signals, record, &error));
 	for (uint32_t i = 0; i < domain->port_count && stands && !is_fatal; i++)
 		add_guard(&domain->ports[i]);

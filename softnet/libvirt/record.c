@@ -1,5 +1,6 @@
 /* The record of a domain: who keeps its guards, and where they stand. */
 #include "softnet/libvirt/record.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -10,15 +11,39 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "softnet/libvirt/closed.h"
+#include "softnet/libvirt/domain.h"
 #include "system/clock.h"
+#include "system/descriptors.h"
 #include "system/files/alone.h"
 #include "system/log.h"
 
-enum { RECORD_PATH = 64, END_MS = 5000, LOOK_MS = 10 };
+enum { RECORD_PATH = 96, END_MS = 5000, LOOK_MS = 10 };
 
-static void make_path(const char *uuid, char path[RECORD_PATH])
+static const char folder_path[] = "/run/softnet/libvirt";
+
+static void make_path(const char *name, char path[RECORD_PATH])
 {
-	snprintf(path, RECORD_PATH, "/run/softnet/libvirt/%s", uuid);
+	snprintf(path, RECORD_PATH, "%s/%.60s", folder_path, name);
+}
+
+/* The domain's own, or one of cards that were plugged in: UUID.NUMBER. */
+static bool is_of_domain(const char *name, const char *uuid)
+{
+	size_t length = strlen(uuid);
+	return strncmp(name, uuid, length) == 0 && (name[length] == '\0' || name[length] == '.');
+}
+
+/* Those of a domain, one after the other; of `record` the name is kept. */
+static bool next_record(DIR *folder, const char *uuid, char record[RECORD_TEXT])
+{
+	const struct dirent *entry;
+	while ((entry = readdir(folder)))
+		if (is_of_domain(entry->d_name, uuid)) {
+			copy_text(record, RECORD_TEXT, entry->d_name);
+			return true;
+		}
+	return false;
 }
 
 /* The first folder is the one of root's guards: everybody may look into it. The umask leaves nothing for others here. */
@@ -37,16 +62,19 @@ bool enter_hooks_alone(struct error *error)
 
 bool has_record(const char *uuid)
 {
-	char path[RECORD_PATH];
-	make_path(uuid, path);
-	return access(path, F_OK) == 0;
+	char name[RECORD_TEXT];
+	DIR *folder = opendir(folder_path);
+	bool is_there = folder && next_record(folder, uuid, name);
+	if (folder)
+		closedir(folder);
+	return is_there;
 }
 
-int open_record(const char *uuid, struct error *error)
+int open_record(const char *name, struct error *error)
 {
 	char path[RECORD_PATH];
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	make_path(uuid, path);
+	make_path(name, path);
 	int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd >= 0 && fcntl(fd, F_SETLK, &lock) == 0)
 		return fd;
@@ -63,11 +91,11 @@ bool record_port(int record, const char *interface, unsigned number)
 	return write(record, line, (size_t)length) == length;
 }
 
-pid_t keeper_of(const char *uuid)
+pid_t keeper_of(const char *name)
 {
 	char path[RECORD_PATH];
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	make_path(uuid, path);
+	make_path(name, path);
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	bool is_asked = fd >= 0 && fcntl(fd, F_GETLK, &lock) == 0;
 	if (fd >= 0)
@@ -75,11 +103,11 @@ pid_t keeper_of(const char *uuid)
 	return is_asked && lock.l_type != F_UNLCK ? lock.l_pid : 0;
 }
 
-static void end_keeper(const char *uuid)
+static void end_keeper(const char *name)
 {
 	uint64_t deadline_ms = clock_ms() + END_MS;
 	pid_t keeper;
-	while ((keeper = keeper_of(uuid)) > 0) {
+	while ((keeper = keeper_of(name)) > 0) {
 		kill(keeper, clock_ms() < deadline_ms ? SIGTERM : SIGKILL);
 		nanosleep(&(struct timespec){ .tv_nsec = LOOK_MS * 1000000L }, NULL);
 	}
@@ -106,16 +134,18 @@ static void undo_ports(FILE *record)
 	char interface[IF_NAMESIZE];
 	unsigned number;
 	_Static_assert(IF_NAMESIZE == 16, "the width below is one less");
-	while (fscanf(record, "%15s %u", interface, &number) == 2)
+	while (fscanf(record, "%15s %u", interface, &number) == 2) {
+		close_port(number);
 		if (if_nametoindex(interface) == number)
 			detach(interface);
+	}
 }
 
-void undo_record(const char *uuid)
+static void undo_one(const char *name)
 {
 	char path[RECORD_PATH];
-	make_path(uuid, path);
-	end_keeper(uuid);
+	make_path(name, path);
+	end_keeper(name);
 	FILE *record = fopen(path, "re");
 	if (!record)
 		return;
@@ -123,4 +153,51 @@ void undo_record(const char *uuid)
 	fclose(record);
 	if (unlink(path) < 0)
 		warning("%s: %s", path, strerror(errno));
+}
+
+void undo_records(const char *uuid)
+{
+	char name[RECORD_TEXT];
+	DIR *folder = opendir(folder_path);
+	while (folder && next_record(folder, uuid, name))
+		undo_one(name);
+	if (folder)
+		closedir(folder);
+}
+
+static bool has_port(const char *name, const char *interface)
+{
+	char path[RECORD_PATH], other[IF_NAMESIZE];
+	unsigned number;
+	bool is_there = false;
+	make_path(name, path);
+	FILE *record = fopen(path, "re");
+	while (record && fscanf(record, "%15s %u", other, &number) == 2)
+		is_there |= strcmp(other, interface) == 0 && if_nametoindex(interface) == number;
+	if (record)
+		fclose(record);
+	return is_there;
+}
+
+/* In any record, or in one that somebody keeps. */
+static bool find_port(const char *uuid, const char *interface, bool is_to_be_kept)
+{
+	char name[RECORD_TEXT];
+	bool is_there = false;
+	DIR *folder = opendir(folder_path);
+	while (folder && !is_there && next_record(folder, uuid, name))
+		is_there = has_port(name, interface) && (!is_to_be_kept || keeper_of(name) > 0);
+	if (folder)
+		closedir(folder);
+	return is_there;
+}
+
+bool is_recorded(const char *uuid, const char *interface)
+{
+	return find_port(uuid, interface, false);
+}
+
+bool is_kept(const char *uuid, const char *interface)
+{
+	return find_port(uuid, interface, true);
 }

@@ -9,12 +9,16 @@
 /* Until the process ends, hooks of other domains wait: the kernel's tables are changed by one after the other. */
 bool enter_hooks_alone(struct error *);
 
+/* Of the domain's. */
 bool has_record(const char *uuid);
-/* Made if it is not there; the caller is its keeper from now on. -1: the error says why. */
-int open_record(const char *uuid, struct error *);
+/* Of a domain, or UUID.NUMBER for cards that were plugged in. Made if it is not there; the caller is its keeper from now on. -1: the error says why. */
+int open_record(const char *name, struct error *);
 /* False: errno says why. */
 bool record_port(int record, const char *interface, unsigned number);
-/* 0: nobody keeps guards of the domain. */
-pid_t keeper_of(const char *uuid);
-/* Ends the keeper, and takes the guards away that are still at ports of the record, and the record. */
-void undo_record(const char *uuid);
+/* One of the domain's records has this port as it is now; and somebody keeps its guard. */
+bool is_recorded(const char *uuid, const char *interface);
+bool is_kept(const char *uuid, const char *interface);
+/* 0: nobody keeps guards of the record. */
+pid_t keeper_of(const char *name);
+/* Ends all keepers of the domain, and takes the guards away that are still at ports of its records, and these. */
+void undo_records(const char *uuid);

@@ -50,7 +50,7 @@ class Host:
         self.power_on()
 
     def power_on(self):
-        self.starts += 1
+        self.starts, self.second = self.starts + 1, None        # libvirtd of a second start
         self.namespace = self.network.namespace(f"{self.name}-{self.starts}")
         port = f"{self.name}-up{self.starts}"
         self.namespace.ip("link add br0 type bridge stp_state 0 mcast_snooping 0\nlink set br0 up\n")
@@ -61,11 +61,19 @@ class Host:
         self.start()
 
     def start(self):
-        path = f"{services.softnet_path().parent}:{os.environ['PATH']}"
-        script = SCRIPT.format(name=self.name, folders=" ".join(libvirt_peers.FOLDERS), disk=self.disk, reaper=libvirt_peers.REAPER, path=path)
+        script = SCRIPT.format(name=self.name, folders=" ".join(libvirt_peers.FOLDERS), disk=self.disk, reaper=libvirt_peers.REAPER, path=search_path())
         self.daemon = self.network.start(["unshare", "--mount", "--uts", "sh", "-ec", script], self.namespace,
                                          name=f"libvirtd-{len(self.network.processes)}")
         self.pid = int(self.daemon.wait_line(r"^started (\d+)").group(1))
+        self._await()
+
+    def restart_libvirt(self):
+        """The daemon alone; its domains and their guards go on."""
+        os.kill(self.pid, signal.SIGTERM)
+        self.daemon.wait_line(r"^ended (\d+)", 30)
+        again = self.network.start(self.command(libvirt_peers.REAPER, "env", f"PATH={search_path()}", "libvirtd", "--listen"),
+                                   name=f"libvirtd-{len(self.network.processes)}")
+        self.pid, self.second = int(again.wait_line(r"^started (\d+)").group(1)), again
         self._await()
 
     def _await(self):
@@ -98,7 +106,7 @@ class Host:
 
     def daemon_root(self):
         """A process in its namespaces: the one that waits for libvirtd and its orphans."""
-        return self.daemon.pid
+        return (self.second or self.daemon).pid
 
     def run(self, *words, check=True, timeout=120, text=""):
         done = subprocess.run(self.command(*words), input=text, text=True, capture_output=True, timeout=timeout, check=False)
@@ -141,7 +149,12 @@ class Host:
         for name in self.names():
             self.try_virsh("destroy", name)
         os.kill(self.pid, signal.SIGTERM)
-        self.daemon.wait_line(r"^ended (\d+)", 30)
+        (self.second or self.daemon).wait_line(r"^ended (\d+)", 30)
+
+
+def search_path():
+    """Where the hook finds softnet."""
+    return f"{services.softnet_path().parent}:{os.environ['PATH']}"
 
 
 class Guest:
@@ -198,8 +211,8 @@ def serve(network):
     return services.dnsmasq(network, network.gateway, "192.168.77.10", "192.168.77.50", "600s", router=GATEWAY)
 
 
-def two_hosts(network):
-    """The wire, the gateway, the neighbor, host1 and host2."""
+def hosts_of(network, count):
+    """The wire, the gateway, the neighbor, host1 and so on."""
     network.bridge("wire")
     network.bridge("cable")
     network.gateway = network.namespace("gateway")
@@ -208,5 +221,13 @@ def two_hosts(network):
     network.dhcp_server = serve(network)
     network.neighbor = network.namespace("neighbor")
     network.join(network.neighbor, "eth0", "wire", f"{NEIGHBOR}/24")
-    network.hosts = [Host(network, f"host{number}", number) for number in (1, 2)]
+    network.hosts = [Host(network, f"host{number}", number) for number in range(1, count + 1)]
     return network.hosts
+
+
+def one_host(network):
+    return hosts_of(network, 1)[0]
+
+
+def two_hosts(network):
+    return hosts_of(network, 2)

@@ -70,7 +70,7 @@ def domain(name, interfaces, metadata="", image=None):
   <name>{name}</name><memory unit='MiB'>192</memory><vcpu>1</vcpu>
   <metadata>{metadata}</metadata>
   <os><type arch='x86_64' machine='pc'>hvm</type>{system}</os>
-  <cpu mode='maximum'/>
+  <features><acpi/></features><cpu mode='maximum'/>
   <on_reboot>destroy</on_reboot>
   <devices>
     <emulator>{vm.qemu_path()}</emulator>

@@ -17,12 +17,14 @@ import libvirt_hosts
 import libvirt_peers
 import netns
 import services
+from conftest import needs
 from libvirt_hosts import FAR, GATEWAY
 from libvirt_peers import domain, guard, interface
 from netns import wait_for
 
 MAC, FORGED = "52:54:00:00:00:0a", "192.168.77.66"
 MARK = b"this was forged"
+FORGED_FRAME = bytes(Ether(src=MAC, dst="ff:ff:ff:ff:ff:ff") / IP(src=FORGED, dst=FAR) / UDP(sport=4000, dport=9) / MARK)
 DRIVES = {1: "qemu+tcp://10.0.0.1/system", 2: "qemu+tcp://10.0.0.2/system"}
 
 pytestmark = [pytest.mark.together("libvirt"), pytest.mark.long,
@@ -50,10 +52,9 @@ def guest(hosts):
 @contextlib.contextmanager
 def forging(guest, network):
     """Meanwhile the guest sends frames of an address that is not its own, and of a MAC that is not. None must come out."""
-    forged = [Ether(src=source, dst="ff:ff:ff:ff:ff:ff") / IP(src=FORGED, dst=FAR) / UDP(sport=4000, dport=9) / MARK
-              for source in (MAC, "52:54:00:00:00:99")]
+    forged = [FORGED_FRAME, FORGED_FRAME[:6] + bytes.fromhex("525400000099") + FORGED_FRAME[12:]]
     wire = network.neighbor.wire("eth0")
-    guest.run(f"(rawframe send eth0 -c 100000 -i 20 {' '.join(bytes(one).hex() for one in forged)} >/dev/null 2>&1 &)")
+    guest.run(f"(rawframe send eth0 -c 100000 -i 20 {' '.join(one.hex() for one in forged)} >/dev/null 2>&1 &)")
     yield
     guest.run("killall rawframe")
     assert [frame for frame in wire.frames() if MARK in frame] == []
@@ -227,6 +228,36 @@ def test_saved_and_restored(hosts, network, guest):
     with forging(guest, network):
         wait_for(lambda: guest.try_run(f"ping -c1 -W1 {FAR}")[0] == 0, 10, "the guest to be known again")
         is_guarded(host)
+
+
+@needs("qemu-img")
+def test_set_back_to_a_snapshot(hosts, network, guest):
+    """With its memory, while it runs: it goes on with the lease of then, and is guarded all the while."""
+    host = hosts[0]
+    host.virsh("destroy", "db1")
+    host.run("qemu-img", "create", "-q", "-f", "qcow2", "/run/db3.qcow2", "1M")
+    disk = "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='/run/db3.qcow2'/><target dev='hda' bus='ide'/></disk>"
+    other = libvirt_hosts.boot(host, "db3", [interface(MAC), disk], guard(""))
+    host.virsh("snapshot-create-as", "db3", "then")
+    other.run(f"ping -c1 -W2 {FAR}")
+    with forging(other, network):
+        other.run("touch /tmp/later")
+    for _ in range(2):
+        wire = network.neighbor.wire("eth0")
+        other.run(f"(rawframe send eth0 -c 100000 -i 20 {FORGED_FRAME.hex()} >/dev/null 2>&1 &)")
+        host.virsh("snapshot-revert", "db3", "then", "--running")
+        other.reconnect(host)
+        assert "later" not in other.run("ls /tmp")
+        assert host.guards() == {host.tap("db3")}
+        wait_for(lambda: other.try_run(f"ping -c1 -W1 {FAR}")[0] == 0, 10, "the guest to be known again")
+        assert [frame for frame in wire.frames() if MARK in frame] == []
+        wire.close()
+    host.virsh("snapshot-delete", "db3", "then")
+    host.virsh("destroy", "db3")
+    host.virsh("undefine", "db3")
+    is_clean(host)
+    host.virsh("start", "db1")
+    guest.wait_boot(host)
 
 
 def test_the_whole_host_is_started_again(hosts, network, guest):
