@@ -94,6 +94,12 @@ bench: program
 bench-attach: program
 	tests/bench/attach.py build/bench-attach 15 $(PAGE)
 
+# What a host pays for each of many ports: memory, starts, new rules, status; as root. With PAGE=docs/scale.md its table is written
+# anew.
+PORTS = 500
+bench-scale: program
+	tests/bench/scale.py build/bench-scale $(PORTS) $(PAGE)
+
 # One test of any kind: make test T=NAME. tests/one.py says what may be named.
 test: build/build.ninja
 	@tests/one.py "$(T)"
@@ -120,4 +126,4 @@ uninstall:
 dist:
 	packaging/dist.py build/dist
 
-.PHONY: all program check check-long macos-doubles macos-check demo vm fuzz explore model prove mutate coverage bench bench-attach test lint format clean install uninstall dist
+.PHONY: all program check check-long macos-doubles macos-check demo vm fuzz explore model prove mutate coverage bench bench-attach bench-scale test lint format clean install uninstall dist

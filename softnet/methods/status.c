@@ -126,9 +126,9 @@ static json_t *json_settings(const struct relay *r)
 	const struct config *config = r->guard.config;
 	return json_pack("{s:s, s:b, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "ipv6", config->ipv6_off ? "off" : "guard",
 			 "isolation", config->isolation, "inbound", inbound_names[config->inbound], "stateful",
-			 config->stateful, "reject", r->options->reject, "policy", json_policy(r->rules), "policy_digest", json_digest(r->rules), "vms",
-			 json_vms(r), "anchors", json_anchors(r->options, &r->anchors, r->guard.config), "exposes",
-			 json_exposes(&r->exposes));
+			 config->stateful, "reject", r->options->reject, "policy", json_policy(r->rules),
+			 "policy_digest", json_digest(r->rules), "vms", json_vms(r), "anchors",
+			 json_anchors(r->options, &r->anchors, r->guard.config), "exposes", json_exposes(&r->exposes));
 }
 
 static json_t *json_metrics_file(const struct metrics_file *file)

@@ -4,6 +4,7 @@
 """
 
 import pathlib
+import re
 import socket
 
 import pytest
@@ -70,6 +71,24 @@ def by_prometheus(text, **of):
 def still(samples):
     """Without those that move by themselves: with the clock, and with what the gateway's kernel sends unasked."""
     return {key: value for key, value in samples.items() if key[0] != "softnet_lease_seconds" and "uplink" not in key}
+
+
+LABELS = {"vm", "mac", "version", "guest", "uplink", "side", "reason", "class", "family", "origin", "address", "action", "digest"}
+
+
+def test_no_label_is_the_guests_to_choose(segment, folder, softnet):
+    """Whatever it calls itself, asks and sends: names of labels are fixed, and so is how many samples there can be."""
+    vm = segment.namespace("vm", ipv6=False)
+    services.guard(segment, vm, MAC, "br0", "--name", "web.1", "--control", CONTROL, "--ipv6", "off")
+    services.udhcpc(segment, vm, "-x", "hostname:chosen-by-the-guest").stop()
+    wire = vm.wire("eth0")
+    before = ask()
+    for number in range(200):
+        wire.send(rawguest.udp(MAC, GATEWAY_MAC, f"10.1.{number}.66", f"10.2.{number}.1", 4000 + number, 4001, b"chosen-by-the-guest"))
+    after = ask()
+    assert "chosen-by-the-guest" not in after and "10.1." not in after
+    assert set(re.findall(r'[{,](\w+)="', after)) <= LABELS
+    assert len(after.splitlines()) <= len(before.splitlines()) + 2 * 3      # some reasons more
 
 
 def test_counts_are_what_was_sent(segment, folder, softnet, clock):

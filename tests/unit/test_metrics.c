@@ -76,7 +76,8 @@ static void what_each_key_becomes(void **unused)
 	(void)unused;
 	SHOW("\"passed\":{\"guest\":{\"frames\":1,\"octets\":2},\"uplink\":{\"frames\":3,\"octets\":4}},"
 	     "\"drops\":[{\"side\":\"guest\",\"reason\":\"dst-private\",\"count\":5}],\"flows\":{\"datagram\":6},"
-	     "\"policy\":{\"allow\":7,\"block\":8},\"policy_digest\":\"c0ffee\",\"asking\":{\"seconds\":9},\"gateway\":{\"seconds\":19},\"events\":{"
+	     "\"policy\":{\"allow\":7,\"block\":8},\"policy_digest\":\"c0ffee\",\"asking\":{\"seconds\":9},\"gateway\":"
+	     "{\"seconds\":19},\"events\":{"
 	     "\"told\":10,\"lost\":11},"
 	     "\"capture\":{\"lost\":12},\"metrics\":{\"failed\":13},\"state_file\":{\"failed\":18},\"addresses\":["
 	     "{\"address\":\"10.0.0.1\",\"origin\":\"dhcp\",\"seconds\":14},"
