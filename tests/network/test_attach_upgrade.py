@@ -14,7 +14,7 @@ import test_attach
 from netns import wait_for
 from test_attach import FAR, MAC, can_reach
 
-pytestmark = test_attach.pytestmark
+pytestmark = [*test_attach.pytestmark, pytest.mark.long]        # the kernel checks the programs of the other version
 OTHER_MAC = "52:54:00:00:00:0c"
 
 
