@@ -310,7 +310,7 @@ class Ipv6Packet(Datagram):
             return None
         source, to, kind, at = number(inner, 8, 16), number(inner, 24, 16), inner[6], 40
         for _ in range(HEADERS_MAX):
-            if kind not in (HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION, 135, 139, 140):
+            if kind not in (HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION):
                 break
             if at + 8 > len(inner) or kind == FRAGMENT and u16(inner, at + 2) & 0xFFF8:
                 return None
