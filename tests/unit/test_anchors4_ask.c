@@ -118,10 +118,16 @@ void the_guard_seeks_a_router_that_it_does_not_know(void **state)
 	assert_true(asked.count == 1 && asked.to_all == 1);
 	EXPECT(sends_by(ROUTER_MAC), DROP_L2_NEXT_HOP);
 	assert_int_equal(asked.count, 1); /* once in a second */
+	w.now_ms += 999;
+	EXPECT(sends_by(ROUTER_MAC), DROP_L2_NEXT_HOP);
+	assert_int_equal(asked.count, 1);
+	w.now_ms += 1;
+	EXPECT(sends_by(ROUTER_MAC), DROP_L2_NEXT_HOP);
+	assert_int_equal(asked.count, 2);
 	EXPECT(says(2, ROUTER_IP, ROUTER_MAC), PASS);
 	EXPECT(sends_by(ROUTER_MAC), PASS);
 	EXPECT(sends_by(VICTIM_MAC), DROP_L2_NEXT_HOP);
-	assert_int_equal(asked.count, 1); /* there is nothing to find out */
+	assert_int_equal(asked.count, 2); /* there is nothing to find out */
 	/* The operator says that the network has changed: the next packet finds the router again. */
 	relearn(&w.state);
 	EXPECT(sends_by(ROUTER_MAC), DROP_L2_NEXT_HOP);

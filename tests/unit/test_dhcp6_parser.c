@@ -213,11 +213,26 @@ void what_decides_stands_once(void **state)
 	assert_false(parses());
 }
 
+/* RFC 3646 3: of fifteen resolvers eight are kept, and none is read past the option. */
+void many_resolvers_are_read(void **state)
+{
+	(void)state;
+	for (uint32_t octets = 15 * 16; octets <= 15 * 16 + 1; octets++) {
+		begin_message(REPLY);
+		put_header(23, octets);
+		for (uint32_t i = 0; i < 15; i++)
+			put_address6(&w, ADDRESS6(LOCAL_PREFIX, 1 + i));
+		put_zeros(&w, octets % 16);
+		assert_int_equal(parses(), octets % 16 == 0);
+		assert_int_equal(m.resolvers.count, ADDRESS_SET_MAX);
+	}
+}
+
 /* RFC 8415 21.22: lifetimes, length, prefix. */
 void prefixes_are_read(void **state)
 {
 	(void)state;
-	for (uint32_t length = 0; length < 256; length += 4) {
+	for (uint32_t length = 0; length < 256; length++) {
 		begin_message(REPLY);
 		put_header(25, 12 + 4 + 25);
 		put_number(&w, 7, 4);

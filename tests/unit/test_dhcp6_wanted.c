@@ -191,6 +191,45 @@ void places_come_back(void **state)
 	assert_int_equal(request(5), DROP_DHCP6_IDENTITY_LIMIT);
 }
 
+static bool is_wanted(struct address a)
+{
+	for (uint32_t i = 0; i < WANTED6_MAX; i++)
+		if (w.now_ms < w.state.ipv6.wanted[i].until_ms && same_address(w.state.ipv6.wanted[i].address, a))
+			return true;
+	return false;
+}
+
+/* The place goes that was used least recently, and a frame from the address is a use. */
+void places_in_use_stay(void **state)
+{
+	(void)state;
+	begin(true);
+	w.config.rates[RATE_OF_NEW_LEASE6].burst = 0;
+	for (uint32_t i = 1; i <= 4; i++) {
+		lease6(&w, A(i), 6000, i);
+		w.now_ms += 1000;
+	}
+	w.now_ms += 60000;
+	put_udp6(&w, A(1), GLOBAL_IP6, 4000, 443, 4);
+	assert_int_equal(from_guest(&w), PASS);
+	assert_int_equal(request(5), PASS);
+	assert_true(is_wanted(A(1)) && !is_wanted(A(2)));
+}
+
+/* Two messages of one id: the one answer may be to either, so no place is free by it. The id is the first that was ever used. */
+void an_answer_to_one_of_two_frees_nothing(void **state)
+{
+	(void)state;
+	begin(true);
+	w.config.rates[RATE_OF_NEW_LEASE6].burst = 0;
+	memset(w.state.ipv6.request_ids, 0, sizeof w.state.ipv6.request_ids);
+	ASKS(PASS, .type = REQUEST, .id = 1, .ia = { { .iaid = 1 } });
+	ASKS(PASS, .type = RENEW, .id = 1, .ia = { { .iaid = 2 } });
+	ANSWERS(PASS, .type = REPLY, .id = 1, .no_ia = true);
+	for (uint32_t i = 3; i <= 5; i++)
+		assert_int_equal(request(i), i < 5 ? PASS : DROP_DHCP6_IDENTITY_LIMIT);
+}
+
 /* Questions themselves cost a token of their own, for what no table can know. */
 void new_leases_are_limited(void **state)
 {

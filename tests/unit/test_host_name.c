@@ -132,6 +132,20 @@ static void random_options(void **state)
 	}
 }
 
+/* How a name is shown: letters, digits, dash, underscore and dot, and nothing else. */
+static void names_are_spelled(void **state)
+{
+	(void)state;
+	struct host_name name;
+	const struct name_option plain = OPTION("Web-1_a.example9"),
+				 odd[] = { OPTION("web 1"), OPTION("web/1"), OPTION("{"),
+					   OPTION("`"),     OPTION(":"),     OPTION("") };
+	assert_true(spell_name4(&plain, false, &name));
+	assert_memory_equal(name.text, "web-1_a.example9", name.octets);
+	for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++)
+		assert_false(spell_name4(&odd[i], false, &name));
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -145,10 +159,8 @@ static int set_up(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(option_12),
-		cmocka_unit_test(option_81),
-		cmocka_unit_test(option_39),
-		cmocka_unit_test(random_options),
+		cmocka_unit_test(option_12),         cmocka_unit_test(option_81),      cmocka_unit_test(option_39),
+		cmocka_unit_test(names_are_spelled), cmocka_unit_test(random_options),
 	};
 	return cmocka_run_group_tests(tests, set_up, NULL);
 }

@@ -401,6 +401,7 @@ int main(void)
 		cmocka_unit_test(storms_from_the_network),
 		cmocka_unit_test(answers_come_in_and_calls_do_not),
 		cmocka_unit_test(nobody_calls_from_odd_addresses),
+		cmocka_unit_test(questions_for_named_routers),
 		cmocka_unit_test(a_blocked_peer_may_only_answer),
 		cmocka_unit_test(established_flows_make_no_room),
 		cmocka_unit_test(callers_leave_room_for_the_guest),

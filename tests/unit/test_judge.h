@@ -22,3 +22,4 @@ void callers_leave_room_for_the_guest(void **state);
 void errors_come_in_one_piece(void **state);
 void later_fragments_follow_their_first(void **state);
 void nobody_calls_from_odd_addresses(void **state);
+void questions_for_named_routers(void **state);

@@ -192,6 +192,22 @@ void errors_come_in_one_piece(void **state)
 	GUEST_GETS(DROP_UNSOLICITED);
 }
 
+/* A9: a question for a router whose MAC is named teaches nothing, so the judge alone lets it pass. */
+void questions_for_named_routers(void **state)
+{
+	(void)state;
+	for (int is_named = 0; is_named < 2; is_named++) {
+		start(NULL, 0, INBOUND_ANY);
+		w.config.gateway_macs.count = (uint32_t)is_named;
+		put_ethernet(&w, MAC_BROADCAST, GUEST_MAC, 0x0806);
+		put_arp(&w, 1, GUEST_MAC, GUEST_IP, GATEWAY_IP);
+		struct frame frame = { .bytes = w.frame, .length = w.length };
+		struct decision d = judge_frame(&w.config, &w.state, FROM_GUEST, &frame, w.now_ms);
+		assert_int_equal(d.verdict, is_named ? PASS : PUNT_GATEWAY_ARP);
+		GUEST_SENDS(PASS);
+	}
+}
+
 /* A8: what may call the guest may be asked for, and only what some machine can have calls. */
 void nobody_calls_from_odd_addresses(void **state)
 {

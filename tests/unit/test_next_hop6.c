@@ -93,6 +93,30 @@ static void unlearned_is_closed(void **state)
 	assert_int_equal(send_by(RIVAL_MAC), DROP_L2_NEXT_HOP);
 }
 
+/* Five are named, and four have a place: of the fifth nothing is learned, and the others stay. */
+static void more_routers_than_places(void **state)
+{
+	(void)state;
+	start_unlearned(false, false);
+	for (uint32_t i = 0; i < 5; i++)
+		set_add(&w.config.host6, ADDRESS6(LINK_LOCAL_PREFIX, 0x10 + i));
+	for (uint32_t i = 0; i < 5; i++) {
+		const struct address router = ADDRESS6(LINK_LOCAL_PREFIX, 0x10 + i);
+		w.now_ms += 1000;
+		assert_int_equal(send_by(FOREIGN_MAC), DROP_L2_NEXT_HOP);
+		put_nd_to_guest(&w, &(struct nd_spec){ .type = NA,
+						       .mac_from = RIVAL_MAC + i,
+						       .from = router,
+						       .to = GUEST_LL,
+						       .target = router,
+						       .flags = NA_ROUTER | NA_SOLICITED | NA_OVERRIDE,
+						       .target_lla = RIVAL_MAC + i });
+		GUEST_GETS(PASS);
+		assert_int_equal(send_by(RIVAL_MAC + i), i < 4 ? PASS : DROP_L2_NEXT_HOP);
+	}
+	assert_int_equal(send_by(RIVAL_MAC), PASS);
+}
+
 /* The router that was learned so is replaced as any other, however late. */
 static void a_named_router_gives_way(void **state)
 {
@@ -178,11 +202,9 @@ static void questions_end(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(unlearned_is_closed),
-		cmocka_unit_test(questions_end),
-		cmocka_unit_test(a_named_router_gives_way),
-		cmocka_unit_test(a_lease_waits_for_a_router),
-		cmocka_unit_test(both_named_routers_are_learned),
+		cmocka_unit_test(unlearned_is_closed),        cmocka_unit_test(questions_end),
+		cmocka_unit_test(a_named_router_gives_way),   cmocka_unit_test(more_routers_than_places),
+		cmocka_unit_test(a_lease_waits_for_a_router), cmocka_unit_test(both_named_routers_are_learned),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

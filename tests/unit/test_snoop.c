@@ -270,6 +270,62 @@ static void address_change_leaves_a_grace(void **state)
 	assert_true(owns(OTHER_IP));
 }
 
+/* Four client identifiers are free, whatever else is remembered; from the fifth on each costs a token. */
+static void four_client_ids_are_free(void **state)
+{
+	(void)state;
+	start_world(&w, true);
+	empty_bucket(&w, RATE_OF_NEW_CLIENT);
+	w.config.rates[RATE_OF_NEW_CLIENT].refill = 0;
+	for (uint8_t i = 0; i < 5; i++) {
+		const uint8_t id[] = { 61, 3, 0, 7, i };
+		enum verdict verdict = client((struct dhcp_spec){ .type = 3,
+								  .xid = 20u + i,
+								  .requested = GUEST_IP,
+								  .server = GATEWAY_IP,
+								  .extra = id,
+								  .extra_octets = sizeof id });
+		assert_int_equal(verdict, i < 4 ? PASS : DROP_DHCP4_CLIENT_ID_LIMIT);
+	}
+}
+
+/* After a NAK the guest may ask a server by unicast, by a next hop that is known: here that of the one router that was learned. */
+static void resync_goes_by_a_known_next_hop(void **state)
+{
+	(void)state;
+	start_world(&w, false);
+	assert_int_equal(select_offer(XID, GUEST_IP), PASS);
+	struct dhcp_spec reply = {
+		.type = 5, .yiaddr = GUEST_IP, .server = GATEWAY_IP, .lease_s = 600, .router = GATEWAY_IP
+	};
+	assert_int_equal(server(reply), PASS);
+	assert_int_equal(renew(7), PASS);
+	assert_int_equal(server((struct dhcp_spec){ .type = 6, .xid = 7, .server = GATEWAY_IP }), PASS);
+	assert_false(owns(GUEST_IP));
+	struct dhcp_spec ask = { .type = 3, .xid = 8, .ciaddr = GUEST_IP, .ip_from = GUEST_IP, .ip_to = OTHER_IP };
+	for (int is_known = 0; is_known < 2; is_known++) {
+		ask.mac_to = is_known ? GATEWAY_MAC : VICTIM_MAC;
+		assert_int_equal(client(ask), is_known ? PASS : DROP_DHCP4_ADDRESSING);
+	}
+}
+
+/* What was just acknowledged may be declined, whether it is bound still or not; what was not may not. */
+static void what_was_acknowledged_may_be_declined(void **state)
+{
+	(void)state;
+	start_world(&w, true);
+	lease(&w, GUEST_IP, 600);
+	struct dhcp_spec spec = { .type = 4, .xid = 9, .requested = GUEST_IP, .server = GATEWAY_IP };
+	assert_int_equal(client(spec), PASS);
+	assert_false(owns(GUEST_IP));
+	assert_int_equal(client(spec), PASS);
+	spec.requested = VICTIM_IP;
+	assert_int_equal(client(spec), DROP_DHCP4_NOT_OWNER);
+	w.now_ms += 10000;
+	spec.requested = GUEST_IP;
+	assert_int_equal(client(spec), DROP_DHCP4_NOT_OWNER);
+}
+
 /* The first frame from the new address ends it, a question for a router whose MAC is learned as well as any other. */
 static void grace_ends_with_the_first_frame(void **state)
 {
@@ -372,6 +428,9 @@ int main(void)
 		cmocka_unit_test(resync_binds_through_an_ack_only),
 		cmocka_unit_test(address_change_leaves_a_grace),
 		cmocka_unit_test(grace_ends_with_the_first_frame),
+		cmocka_unit_test(what_was_acknowledged_may_be_declined),
+		cmocka_unit_test(four_client_ids_are_free),
+		cmocka_unit_test(resync_goes_by_a_known_next_hop),
 		cmocka_unit_test(inform_never_binds),
 		cmocka_unit_test(static_address_is_for_ever),
 		cmocka_unit_test(random_messages_grant_nothing),

@@ -368,6 +368,16 @@ static void a_living_server_keeps_its_place(void **state)
 		w.now_ms += 2500;
 		assert_int_equal(offer_of_rival(8), DROP_DHCP6_ROGUE_SERVER);
 	}
+	/* A server that knows nothing of the link leaves a Confirm unanswered (RFC 8415 18.3.3). */
+	start();
+	lease6(&w, GUEST_LEASED, 86400, 7);
+	for (uint32_t i = 0; i < 3; i++, w.now_ms += 2500) {
+		put_client_message6(&w, &(struct dhcp6_spec){ .type = CONFIRM, .id = 12, .address = GUEST_LEASED });
+		put_checksum_of_udp();
+		assert_int_equal(from_guest(&w), PASS);
+	}
+	assert_int_equal(solicit(8, WELL_FORMED), PASS);
+	assert_int_equal(offer_of_rival(8), DROP_DHCP6_ROGUE_SERVER);
 	/* Named servers: every gateway's MAC is good for each of them. */
 	start();
 	set_add(&w.config.servers6, ROUTER_LL);

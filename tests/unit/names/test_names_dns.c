@@ -387,6 +387,13 @@ static void what_teaches_nothing(void **state)
 	put_record("example", 6, 60, "00000000000000000000000000000000000000000000");
 	assert_true(parse_answer());
 	assert_true(answer.has_question && answer.address_count == 0);
+	start(0x8180, 1, 1, 0, 0); /* it would be a server's, were it of type SRV */
+	put_question("_http._tcp.example.com", DNS_SRV);
+	put_record(NULL, DNS_SRV - 1, 300,
+		   "0000000001bb"
+		   "0161076578616d706c6500");
+	assert_true(parse_answer());
+	assert_int_equal(answer.alias_count, 0);
 	start(0x8180, 1, 0, 1, 1); /* addresses in other sections are hearsay */
 	put_question("a.example", DNS_A);
 	put_record("a.example", DNS_A, 60, "01010101");

@@ -275,6 +275,8 @@ static void all_addresses(void **state)
 	assert_int_equal(answer(&nw, "x.e.example", 60, (uint32_t[]){ CDN_IP }, 1), DROP_NAMES_FULL);
 	assert_int_equal(ask(&nw, "x.a.example", DNS_A), PASS); /* one that is there is only made to last longer */
 	assert_int_equal(answer(&nw, "x.a.example", 60, (uint32_t[]){ 0x08000000 }, 1), PASS);
+	change_rules(&nw, two_names); /* which allow none of them: all are forgotten */
+	assert_int_equal(nw.names->book.bound_count, 0);
 }
 
 /* More questions at a time than are remembered: the oldest teach nothing, and the guest hurts itself alone. */
@@ -297,6 +299,7 @@ static void live_changes(void **state)
 {
 	(void)state;
 	static const struct named_rule wider[] = { { .name = "*.example.com" }, { .name = NULL } },
+				       another[] = { { .name = "a.org" }, { .name = "*.example.com" }, { .name = NULL } },
 				       none[] = { { .name = NULL } };
 	start_names_world(&nw, two_names);
 	resolve(&nw, "api.example.com", CDN_IP);
@@ -305,6 +308,12 @@ static void live_changes(void **state)
 	assert_int_equal(call(CDN_IP, 443), PASS); /* what covers it opens it */
 	assert_int_equal(call(OTHER_CDN_IP, 443), DROP_NAME_UNBOUND);
 	assert_int_equal(nw.names->book.bound_count, 1);
+	/* What a name was said to stand for stays, too, as long as its rule does. */
+	assert_int_equal(ask(&nw, "api.example.com", DNS_A), PASS);
+	assert_int_equal(
+	    answer_in_hex("api.example.com", DNS_A, 1, "c00c000500010000003c000d0363646e076578616d706c6500"), PASS);
+	change_rules(&nw, another);
+	assert_int_equal(ask(&nw, "cdn.example", DNS_A), PASS);
 	change_rules(&nw, none);
 	assert_int_equal(call(CDN_IP, 443), DROP_DST_BLOCKED);
 	change_rules(&nw, wider);
@@ -387,10 +396,53 @@ static void questions_over_tcp(void **state)
 	assert_int_equal(nw.sent.count, 0);
 }
 
+/* A question over TCP has left; its answer comes octet by octet, or begins with a length that no message has. */
+static void answers_in_pieces(void **state)
+{
+	(void)state;
+	struct octets o = { .length = 0 }, q;
+	put_question(&q, "api.example.com", DNS_A);
+	put_value(&o, q.length, 2);
+	put_octets(&o, q.bytes, q.length);
+	for (int is_odd = 0; is_odd < 2; is_odd++) {
+		start_names_world(&nw, two_names);
+		connect_to(&nw, RESOLVER_IP, 53);
+		struct tcp_segment s = { .peer = RESOLVER_IP, .port = 53, .data = o.bytes, .octets = o.length };
+		assert_int_equal(move_segment(&nw, &s), PASS);
+		s = (struct tcp_segment){ .to_guest = true, .peer = RESOLVER_IP, .port = 53, .acknowledged = o.length };
+		s.data = is_odd ? "\xff\xff" : "\x3f";
+		s.octets = is_odd ? 2 : 1;
+		if (is_odd)
+			assert_int_equal(move_segment(&nw, &s), DROP_DNS_MALFORMED);
+		for (; !is_odd && s.sequence < NAMES_HELD_MAX; s.sequence++)
+			assert_int_equal(move_segment(&nw, &s), PASS);
+		if (!is_odd)
+			assert_int_equal(move_segment(&nw, &s), DROP_HELLO_ORDER); /* more pieces than are kept */
+	}
+}
+
+/* Names are in the first piece of a datagram, and UDP has no other way to a resolver; TCP is followed by its octets. */
+static void pieces_for_a_resolver(void **state)
+{
+	(void)state;
+	start_names_world(&nw, two_names);
+	for (int is_udp = 0; is_udp < 2; is_udp++)
+		for (uint16_t flags = 0x2000; flags > 0; flags = flags == 0x2000 ? 5 : 0) {
+			put_ethernet(&nw.w, GATEWAY_MAC, GUEST_MAC, 0x0800);
+			put_ipv4(&nw.w, GUEST_IP, RESOLVER_IP, is_udp ? 17 : 6, flags, 40);
+			put_number(&nw.w, 0x9c400035, 4);
+			put_number(&nw.w, is_udp ? 40 << 16 : 1, 4);
+			put_number(&nw.w, 0x0000000150100000, 8);
+			put_zeros(&nw.w, 24);
+			assert_int_equal(send_frame(&nw), is_udp ? DROP_NAME_FRAGMENT : PASS);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(questions),           cmocka_unit_test(messages_that_are_none),
+		cmocka_unit_test(answers_in_pieces),   cmocka_unit_test(pieces_for_a_resolver),
 		cmocka_unit_test(addresses_open),      cmocka_unit_test(answers_that_do_not_match),
 		cmocka_unit_test(private_answers),     cmocka_unit_test(translated_answers),
 		cmocka_unit_test(chains_and_services), cmocka_unit_test(many_names_one_address),

@@ -98,10 +98,14 @@ static void many_flows(void **state)
 	}
 	struct tcp_segment s = { .flags = SYN, .port = 22, .guest_port = 50000 };
 	assert_int_equal(move_segment(&nw, &s), DROP_FLOW_LIMIT);
-	s = (struct tcp_segment){ .flags = FIN | ACK, .port = 22, .guest_port = 77 };
-	assert_int_equal(move_segment(&nw, &s), PASS);
-	s = (struct tcp_segment){ .flags = SYN, .port = 22, .guest_port = 50000 };
-	assert_int_equal(move_segment(&nw, &s), PASS);
+	for (uint16_t i = 0; i < 3; i++) {
+		s = (struct tcp_segment){ .flags = FIN | ACK, .port = 22, .guest_port = (uint16_t)(77 + i) };
+		assert_int_equal(move_segment(&nw, &s), PASS);
+	}
+	for (uint16_t i = 0; i <= 3; i++) { /* each place that was given back is taken once */
+		s = (struct tcp_segment){ .flags = SYN, .port = 22, .guest_port = (uint16_t)(50000 + i) };
+		assert_int_equal(move_segment(&nw, &s), i < 3 ? PASS : DROP_FLOW_LIMIT);
+	}
 }
 
 static void live_changes(void **state)
