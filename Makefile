@@ -33,6 +33,7 @@ check-long:
 	$(MAKE) program
 	SOFTNET=build/softnet SOFTNET_LONG=1 SOFTNET_TESTS_PARTS=8 tests/network/run -k "$(CONFINED)"
 	$(MAKE) fuzz
+	tests/fuzz/cluster.sh
 
 # The macOS program with doubles of Apple's frameworks, for the network tests.
 macos-doubles: build-check/build.ninja
