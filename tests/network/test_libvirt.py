@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -270,10 +271,14 @@ UUID = "48169978-85d2-4153-a79b-3433a62465d1"
 
 
 def call_hook(operation, part, port):
+    return run_hook(port, "called", operation, part, "-")
+
+
+def run_hook(port, *words):
     xml = f"<domain type='kvm'><name>called</name><uuid>{UUID}</uuid><metadata>{guard('')}</metadata><devices>" \
           f"{interface(MAC, more=f'<target dev={port!r}/>')}</devices></domain>"
     environment = dict(os.environ, PATH=f"{services.softnet_path().parent}:{os.environ['PATH']}")
-    return subprocess.run([libvirt_peers.hook_path(), "called", operation, part, "-"], input=xml, text=True, env=environment,
+    return subprocess.run([libvirt_peers.hook_path(), *words], input=xml, text=True, env=environment,
                           capture_output=True, timeout=120, check=False)
 
 
@@ -300,6 +305,24 @@ def test_what_waits_in_the_tap_is_thrown_away(host, called):
     wire.send(forged)
     wait_for(lambda: "ethertype" in " ".join(dropped("called", "uplink")), 10, "the drop")
     assert [frame for frame in iter(tap.read, None) if forged in frame] == []
+    assert call_hook("release", "end", "waits0").returncode == 0
+    nothing_is_left(host, "called")
+    os.close(tap.fd)
+
+
+def test_a_card_that_was_plugged_in(host, called):
+    """Here as a tap of a domain of which the hook knows nothing yet; test_libvirt_plug.py plugs one into a real one."""
+    tap, wire = Tap("waits0"), host.neighbor.wire("eth0")
+    host.host.ip("link set waits0 master br0 up")
+    done = run_hook("waits0", "--plug")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert status("called")["guest"] == "attach:waits0" and [entry.name for entry in records()] == [f"{UUID}.{socket.if_nametoindex('waits0')}"]
+    os.write(tap.fd, bytes(Ether(src=OTHER_MAC, dst="ff:ff:ff:ff:ff:ff", type=0x88b5)) + b"forged by the guest")
+    wait_for(lambda: dropped("called", "guest").get("eth-src-spoof"), 10, "the drop")
+    assert [frame for frame in wire.frames() if b"forged by the guest" in frame] == []
+    again = run_hook("waits0", "--plug")
+    assert again.returncode == 1 and again.stderr == "softnet: no interface of the domain wants a guard and has none\n"
+    assert run_hook("no-such0", "--plug").stderr == "softnet: no-such0: there is no such interface\n"
     assert call_hook("release", "end", "waits0").returncode == 0
     nothing_is_left(host, "called")
     os.close(tap.fd)
