@@ -68,6 +68,8 @@ check?          passt                 -           an uplink that other people wr
 check?          libvirt-daemon        -           domains with the hook of softnet
 check?          libvirt-daemon-driver-qemu -
 check?          libvirt-clients       -
+check?          nftables              -           ports that are closed until their guard stands
+check?          qemu-utils            -           the disk of a domain with snapshots
 check?          containernetworking-plugins - containers with the plug-in of softnet
 check?          podman                -
 check?          crun                  -
