@@ -205,6 +205,11 @@ void questions_for_named_routers(void **state)
 		struct decision d = judge_frame(&w.config, &w.state, FROM_GUEST, &frame, w.now_ms);
 		assert_int_equal(d.verdict, is_named ? PASS : PUNT_GATEWAY_ARP);
 		GUEST_SENDS(PASS);
+		put_tcp(true, 4000, 443, SYN); /* and a packet that finds no next hop makes nobody ask for it */
+		w.frame[5] ^= 0x40;
+		frame.length = w.length;
+		d = judge_frame(&w.config, &w.state, FROM_GUEST, &frame, w.now_ms);
+		assert_int_equal(d.verdict, is_named ? DROP_L2_NEXT_HOP : PUNT_NEXT_HOP);
 	}
 }
 

@@ -115,6 +115,8 @@ static void more_routers_than_places(void **state)
 		assert_int_equal(send_by(RIVAL_MAC + i), i < 4 ? PASS : DROP_L2_NEXT_HOP);
 	}
 	assert_int_equal(send_by(RIVAL_MAC), PASS);
+	const struct resolver6 none[RESOLVERS6_MAX] = { 0 }; /* which stand behind them */
+	assert_memory_equal(w.state.ipv6.resolvers, none, sizeof none);
 }
 
 /* The router that was learned so is replaced as any other, however late. */

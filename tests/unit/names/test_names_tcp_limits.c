@@ -106,6 +106,11 @@ static void many_flows(void **state)
 		s = (struct tcp_segment){ .flags = SYN, .port = 22, .guest_port = (uint16_t)(50000 + i) };
 		assert_int_equal(move_segment(&nw, &s), i < 3 ? PASS : DROP_FLOW_LIMIT);
 	}
+	for (uint32_t i = 0; i < NAME_FLOWS_MAX; i++) { /* and all the others go on */
+		s = (struct tcp_segment){ .port = 22, .guest_port = (uint16_t)(1 + i) };
+		nw.sent.count = 0;
+		assert_true(move_segment(&nw, &s) == PASS || (1 + i >= 77 && 1 + i <= 79));
+	}
 }
 
 static void live_changes(void **state)
