@@ -75,10 +75,10 @@ bool read_link(unsigned index, const char *name, struct link *link)
 		.header = { .nlmsg_len = NLMSG_LENGTH(sizeof request.link), .nlmsg_type = RTM_GETLINK },
 		.link = { .ifi_family = AF_UNSPEC, .ifi_index = (int)index },
 	};
-	if (index == 0)
+	if (index == 0 && name)
 		put_attribute(&request, IFLA_IFNAME, name, strlen(name) + 1);
 	memset(link, 0, sizeof *link);
-	int error = ask_kernel(&request, read_link_message, link);
+	int error = index == 0 && !name ? ENODEV : ask_kernel(&request, read_link_message, link);
 	errno = error != 0 ? error : ENODEV;
 	return error == 0 && link->index != 0;
 }

@@ -1,5 +1,7 @@
 /* Where a tap stands: its bridge, the addresses and routes there, and what changes. */
 #include "taps.h"
+#include "port/linux/ground.h"
+#include <errno.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -264,6 +266,29 @@ static void a_plain_tap_with_an_address_is_a_gateway_too(void **state)
 	run("ip link del t4");
 }
 
+/* Between its opening and the first look, or before its number was read. */
+static void a_tap_that_vanishes_is_not_here(void **state)
+{
+	(void)state;
+	struct anchors a;
+	struct ground_watch watch;
+	struct link link;
+	init_ground(&watch, "t6", "", false);
+	survey_ground(&watch, &ground, &a);
+	assert_false(ground.is_here);
+	assert_string_equal(ground.interface, "t6");
+	assert_int_equal(a.host.count + a.gateway_macs.count, 0);
+	close_ground(&watch);
+	assert_false(read_link(0, NULL, &link));
+	assert_int_equal(errno, ENODEV);
+
+	struct port *port = open_port("tap:t6", &uplink);
+	run("ip link del t6");
+	survey(port, &a);
+	assert_false(ground.is_here);
+	port->kind->close(port);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -274,6 +299,7 @@ int main(void)
 		IN_TIME(the_ground_moves),
 		IN_TIME(a_feed_that_overflows),
 		IN_TIME(a_plain_tap_with_an_address_is_a_gateway_too),
+		IN_TIME(a_tap_that_vanishes_is_not_here),
 	};
 	if (!can_make_taps())
 		return 77; /* meson: skipped */
