@@ -117,11 +117,12 @@ static bool undo_place(const struct place *place, const char *netns, struct faul
 bool undo_attachment(const struct cni_call *call, struct fault *fault)
 {
 	char path[PATH_MAX];
+	make_path(call, path);
+	remove_torn(path);
 	json_t *record = read_attachment(call);
 	const struct place place = place_of(record);
 	bool is_undone = !record || undo_place(&place, text_of(record, "netns"), fault);
 	json_decref(record);
-	make_path(call, path);
 	return is_undone &&
 	       (unlink(path) == 0 || errno == ENOENT || fail(fault, CNI_INPUT_OUTPUT, "%s: %s", path, strerror(errno)));
 }

@@ -25,7 +25,10 @@ static bool write_metrics_file(struct metrics_file *file, uint64_t now_ms)
 
 const char *start_metrics_file(struct metrics_file *file, uint64_t now_ms)
 {
-	return !file->path || write_metrics_file(file, now_ms) ? NULL : strerror(errno);
+	if (!file->path)
+		return NULL;
+	remove_torn(file->path);
+	return write_metrics_file(file, now_ms) ? NULL : strerror(errno);
 }
 
 void follow_metrics_file(struct metrics_file *file, uint64_t now_ms)

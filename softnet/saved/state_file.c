@@ -65,6 +65,7 @@ const char *load_state_file(struct state_file *file, const struct config *config
 			    struct moment moment)
 {
 	size_t length;
+	remove_torn(file->path);
 	/* O_NONBLOCK: a FIFO in its place must not hold us up. */
 	int fd = open(file->path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)

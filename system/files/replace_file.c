@@ -1,9 +1,13 @@
 /* Replaces a file as a whole. */
 #include "system/files/replace_file.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -65,4 +69,30 @@ bool replace_file(const char *path, const char *text, size_t length, mode_t mode
 		close(fd);
 	errno = cause;
 	return is_written;
+}
+
+/* NAME.NUMBER.new, of a process that is gone. */
+static bool is_torn(const char *entry, const char *name)
+{
+	size_t length = strlen(name);
+	char *end;
+	if (strncmp(entry, name, length) != 0 || entry[length] != '.')
+		return false;
+	long number = strtol(entry + length + 1, &end, 10);
+	return number > 0 && number <= INT_MAX && strcmp(end, ".new") == 0 && kill((pid_t)number, 0) < 0 &&
+	       errno == ESRCH;
+}
+
+void remove_torn(const char *path)
+{
+	char folder[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	const struct dirent *entry;
+	snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+	DIR *list = opendir(folder);
+	while (list && (entry = readdir(list)))
+		if (is_torn(entry->d_name, slash ? slash + 1 : path))
+			unlinkat(dirfd(list), entry->d_name, 0);
+	if (list)
+		closedir(list);
 }

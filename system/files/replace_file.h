@@ -12,3 +12,6 @@ bool replace_file(const char *path, const char *text, size_t length, mode_t mode
 
 /* False: errno says why; some of it may be written. */
 bool write_all(int fd, const char *text, size_t length);
+
+/* What processes have left beside the file that were killed while they replaced it. For a start: it reads the folder. */
+void remove_torn(const char *path);

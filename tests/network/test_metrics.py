@@ -93,6 +93,7 @@ def test_no_label_is_the_guests_to_choose(segment, folder, softnet):
 
 def test_counts_are_what_was_sent(segment, folder, softnet, clock):
     vm = segment.namespace("vm", ipv6=False)
+    (FOLDER / "vm.prom.999999999.new").touch()      # of a guard that was killed: no process has that number
     guard = services.guard(segment, vm, MAC, "br0", "--name", "web.1", "--control", CONTROL, "--metrics", FILE, "--ipv6",
                            "off", "--allow", "10.9.0.0/16", "--block", "10.9.9.9,10.9.9.10", "--reject")
     at_start = by_prometheus(FILE.read_text())

@@ -245,6 +245,30 @@ static void a_link_is_replaced_not_followed(void **unused)
 	assert_int_equal(access(elsewhere, F_OK), -1);
 }
 
+static void what_a_killed_guard_left_beside_it_goes(void **unused)
+{
+	static const char *const stay[] = {
+		"", ".1.new", ".0.new", ".999999999.old", ".999999999.new.1", "x.999999999.new"
+	};
+	char name[300], of_us[300];
+	(void)unused;
+	for (size_t i = 0; i < sizeof stay / sizeof *stay; i++) {
+		snprintf(name, sizeof name, "%s%s", path, stay[i]);
+		assert_int_equal(close(open(name, O_CREAT | O_WRONLY, 0600)), 0);
+	}
+	snprintf(of_us, sizeof of_us, "%s.%d.new", path, (int)getpid());
+	assert_int_equal(close(open(of_us, O_CREAT | O_WRONLY, 0600)), 0);
+	snprintf(name, sizeof name, "%s.%d.new", path, 999999999); /* greater than any process's number */
+	assert_int_equal(close(open(name, O_CREAT | O_WRONLY, 0600)), 0);
+	load_at(start.now_ms, start.wall_ms);
+	assert_int_equal(access(name, F_OK), -1);
+	assert_int_equal(unlink(of_us), 0);
+	for (size_t i = 0; i < sizeof stay / sizeof *stay; i++) {
+		snprintf(name, sizeof name, "%s%s", path, stay[i]);
+		assert_int_equal(unlink(name), 0);
+	}
+}
+
 static void what_is_no_file_stays(void **unused)
 {
 	struct stat status;
@@ -453,6 +477,7 @@ int main(void)
 		cmocka_unit_test_setup(written_on_change_and_at_most_once_a_second, set_up),
 		cmocka_unit_test_setup(a_lost_right_is_written_at_once, set_up),
 		cmocka_unit_test_setup(a_link_is_replaced_not_followed, set_up),
+		cmocka_unit_test_setup(what_a_killed_guard_left_beside_it_goes, set_up),
 		cmocka_unit_test_setup(what_is_no_file_stays, set_up),
 		cmocka_unit_test_setup(a_folder_that_takes_no_file, set_up),
 		cmocka_unit_test_setup(a_disk_without_room, set_up),
