@@ -113,6 +113,36 @@ static void many_flows(void **state)
 	}
 }
 
+static struct flow_key key_of_port(uint32_t port)
+{
+	return (struct flow_key){ .guest_port = (uint16_t)port, .peer_port = 443, .protocol = 6 };
+}
+
+/* At the table itself: the guard gives back a place when it needs it, so at most one is free there. */
+static void places_that_were_given_back(void **state)
+{
+	enum { GIVEN_BACK = 5 };
+	static const uint64_t hash_key[2] = { 1, 2 };
+	static struct name_flows flows;
+	(void)state;
+	for (uint32_t port = 0; port <= NAME_FLOWS_MAX; port++) {
+		struct flow_key key = key_of_port(port);
+		assert_true(!make_name_flow(&flows, hash_key, &key, 0) == (port == NAME_FLOWS_MAX));
+	}
+	for (uint32_t port = 0; port < GIVEN_BACK; port++) {
+		struct flow_key key = key_of_port(port);
+		remove_name_flow(&flows, hash_key, find_name_flow(&flows, hash_key, &key));
+	}
+	for (uint32_t port = 0; port <= GIVEN_BACK; port++) {
+		struct flow_key key = key_of_port(NAME_FLOWS_MAX + port);
+		assert_true(!make_name_flow(&flows, hash_key, &key, 0) == (port == GIVEN_BACK));
+	}
+	for (uint32_t port = 0; port < NAME_FLOWS_MAX + GIVEN_BACK; port++) {
+		struct flow_key key = key_of_port(port);
+		assert_true(!find_name_flow(&flows, hash_key, &key) == (port < GIVEN_BACK));
+	}
+}
+
 static void live_changes(void **state)
 {
 	(void)state;
@@ -233,6 +263,7 @@ int main(void)
 		cmocka_unit_test(long_hellos),
 		cmocka_unit_test(many_that_wait),
 		cmocka_unit_test(many_flows),
+		cmocka_unit_test(places_that_were_given_back),
 		cmocka_unit_test(live_changes),
 		cmocka_unit_test(changes_before_a_name),
 		cmocka_unit_test(octets_follow_their_pattern),
