@@ -85,35 +85,40 @@ static bool take_object(struct narrowing *n, const char *source, const json_t *o
 	return true;
 }
 
-static bool take_arguments(struct narrowing *n, const struct cni_call *call, struct fault *fault)
+/* NAME=VALUE; others' arguments are nothing to us. */
+static bool take_argument(struct narrowing *n, const char *argument, size_t octets, struct fault *fault)
 {
 	static const struct {
-		const char *argument, *key;
-	} known[] = { { "SOFTNET_BLOCK", "block" },
-		      { "SOFTNET_INBOUND", "inbound" },
-		      { "SOFTNET_ISOLATION", "isolation" },
-		      { "SOFTNET_IPV6", "ipv6" } };
-	static char value[4096];
-	for (const char *at = call->arguments; *at != '\0'; at += strcspn(at, ";"), at += strspn(at, ";")) {
-		bool is_known = strncmp(at, "SOFTNET_", 8) != 0;
-		for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-			size_t length = strlen(known[i].argument);
-			is_known |= strncmp(at, known[i].argument, length) == 0 && at[length] == '=';
-		}
-		if (!is_known)
-			return fail(
-			    fault,
-			    CNI_ENVIRONMENT, "CNI_ARGS: \"%.*s\": a pod may only narrow, by SOFTNET_BLOCK, SOFTNET_INBOUND, SOFTNET_ISOLATION and SOFTNET_IPV6",
-			    (int)strcspn(at, ";=") % 40, at);
-	}
+		const char *name, *key;
+	} known[] = { { "SOFTNET_BLOCK=", "block" },
+		      { "SOFTNET_INBOUND=", "inbound" },
+		      { "SOFTNET_ISOLATION=", "isolation" },
+		      { "SOFTNET_IPV6=", "ipv6" } };
+	int name_length = (int)strcspn(argument, ";=");
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-		if (!find_argument(call, known[i].argument, value, sizeof value))
+		size_t length = strlen(known[i].name);
+		if (octets < length || strncmp(argument, known[i].name, length) != 0)
 			continue;
-		json_t *text = json_string(value);
-		bool is_taken = text && take_key(n, known[i].key, text, fault);
+		json_t *text = json_stringn(argument + length, octets - length);
+		bool is_taken = text ? take_key(n, known[i].key, text, fault)
+				     : fail(fault, CNI_ENVIRONMENT, "%s: not in UTF-8", known[i].key);
 		json_decref(text);
-		if (!is_taken)
-			return name_source("CNI_ARGS", fault);
+		return is_taken || name_source("CNI_ARGS", fault);
+	}
+	return strncmp(argument, "SOFTNET_", 8) != 0 ||
+	       fail(fault,
+		    CNI_ENVIRONMENT, "CNI_ARGS: \"%.*s\": a pod may only narrow, by SOFTNET_BLOCK, SOFTNET_INBOUND, SOFTNET_ISOLATION and SOFTNET_IPV6",
+		    name_length < 40 ? name_length : 40, argument);
+}
+
+/* All of them count: what is said twice, or at length, is not said in vain. */
+static bool take_arguments(struct narrowing *n, const struct cni_call *call, struct fault *fault)
+{
+	size_t octets;
+	for (const char *at = call->arguments; *at != '\0'; at += octets, at += strspn(at, ";")) {
+		octets = strcspn(at, ";");
+		if (!take_argument(n, at, octets, fault))
+			return false;
 	}
 	return true;
 }

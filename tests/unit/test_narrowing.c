@@ -185,6 +185,51 @@ static void the_strictest_counts(void **unused)
 	assert_false(wants_ipv6(&narrowed, NULL));
 }
 
+static void narrow_by_arguments(const char *arguments)
+{
+	struct fault fault;
+	struct cni_call call = { .arguments = arguments };
+	if (!read_narrowing(&call, &narrowing, &fault))
+		fail_msg("%.100s: %s", arguments, fault.error.text);
+}
+
+static void arguments_all_count(void **unused)
+{
+	static char arguments[8000] = "SOFTNET_BLOCK=";
+	(void)unused;
+	while (strlen(arguments) < 7000)
+		strcat(arguments, "10.0.0.0/8,@lan:22,");
+	strcat(arguments, "any");
+	narrow_by_arguments(arguments);
+	assert_int_equal(narrowing.blocks.rule[narrowing.blocks.count - 1].text.target, TARGET_ANY);
+	narrow_by_arguments(";SOFTNET_BLOCK=@lan;;SOFTNET_INBOUND=none;SOFTNET_BLOCK=any;SOFTNET_INBOUND=any;");
+	assert_int_equal(narrowing.blocks.count, 2);
+	assert_int_equal(narrowing.inbound, INBOUND_NONE);
+	narrow_by_arguments("SOFTNET_BLOCK=@lan;K8S_POD_NAME=\xc6;SOFTNETBLOCK=x");
+	assert_int_equal(narrowing.blocks.count, 1);
+}
+
+static void wrong_arguments(void **unused)
+{
+	static const char *const rows[][2] = {
+		{ "SOFTNET_BLOCK=@lan\xc6", "CNI_ARGS: block: not in UTF-8" },
+		{ "SOFTNET_BLOCK",
+		  "CNI_ARGS: \"SOFTNET_BLOCK\": a pod may only narrow, by SOFTNET_BLOCK, SOFTNET_INBOUND, "
+		  "SOFTNET_ISOLATION and SOFTNET_IPV6" },
+		{ "SOFTNET_BLOCK=any;SOFTNET_BLOCKS=any",
+		  "CNI_ARGS: \"SOFTNET_BLOCKS\": a pod may only narrow, by SOFTNET_BLOCK, SOFTNET_INBOUND, "
+		  "SOFTNET_ISOLATION and SOFTNET_IPV6" },
+		{ "SOFTNET_IPV6=;", "CNI_ARGS: ipv6: \"\": a pod may say off and nothing else" },
+	};
+	(void)unused;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct fault fault = { .code = 0 };
+		struct cni_call call = { .arguments = rows[i][0] };
+		assert_false(read_narrowing(&call, &narrowing, &fault));
+		assert_string_equal(fault.error.text, rows[i][1]);
+	}
+}
+
 static void a_network_of_vms(void **unused)
 {
 	(void)unused;
@@ -249,9 +294,13 @@ static void what_two_rules_are_about(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_pod_closes_and_opens_nothing), cmocka_unit_test(a_block_rule_opens_no_family),
-		cmocka_unit_test(the_strictest_counts),           cmocka_unit_test(a_network_of_vms),
+		cmocka_unit_test(a_pod_closes_and_opens_nothing),
+		cmocka_unit_test(a_block_rule_opens_no_family),
+		cmocka_unit_test(the_strictest_counts),
+		cmocka_unit_test(a_network_of_vms),
 		cmocka_unit_test(what_two_rules_are_about),
+		cmocka_unit_test(arguments_all_count),
+		cmocka_unit_test(wrong_arguments),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
