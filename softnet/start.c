@@ -5,6 +5,7 @@
  */
 #include "softnet/start.h"
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,7 +15,6 @@
 #include "system/clock.h"
 #include "softnet/launch/bootpd.h"
 #include "softnet/launch/command.h"
-#include "softnet/capture/capture_options.h"
 #include "softnet/methods/control_methods.h"
 #include "softnet/launch/escalation.h"
 #include "softnet/events/events.h"
@@ -24,6 +24,7 @@
 #include "softnet/leaving.h"
 #include "system/log.h"
 #include "softnet/guard/loop.h"
+#include "softnet/opening.h"
 #include "softnet/options/options.h"
 #include "system/platform.h"
 #include "system/process/privileges.h"
@@ -43,6 +44,7 @@ static struct guard_memory memory;
 static struct registry registry;
 static struct command command;
 static struct relay relay = { .memory = &memory };
+static pid_t own_number;
 
 static void on_port_report(const struct port *port, const char *sentence)
 {
@@ -313,40 +315,14 @@ static void prepare_relay(void)
 	relay.started_wall_ms = wall_clock_ms();
 }
 
-static json_t *own_status(const void *context)
+static void open_files(void)
 {
-	return json_status(context);
-}
-
-static void start_metrics(void)
-{
-	relay.metrics = (struct metrics_file){ .path = options->metrics, .status = own_status, .context = &relay };
-	const char *cause = start_metrics_file(&relay.metrics, relay.now_ms);
-	if (cause)
-		die_of_file("--metrics: %s: cannot write: %s", options->metrics, cause);
-}
-
-static size_t describe_section(const void *context, char *text, size_t room)
-{
-	const struct relay *r = context;
-	return format_capture_options(&(struct in_force){ r->options, r->guard.config, r->rules, &r->vms, &r->exposes },
-				      text, room);
-}
-
-static void open_capture(void)
-{
-	relay.capture.path = options->pcap;
-	relay.capture.wants_all = options->frames == FRAMES_ALL;
-	relay.capture.size_max = options->pcap_size;
-	relay.capture.files = options->pcap_files;
-	relay.capture.describe = describe_section;
-	relay.capture.context = &relay;
-	for (int side = 0; side < DIRECTIONS; side++)
-		relay.capture.ports[side] = relay.port[side]->name;
-	relay.capture.wall_offset_ms = relay.started_wall_ms - relay.started_ms;
-	const char *cause = start_capture(&relay.capture, relay.now_ms);
+	const char *cause = prepare_capture(&relay);
 	if (cause)
 		die_of_file("--pcap: %s: cannot write: %s", options->pcap, cause);
+	cause = prepare_metrics(&relay);
+	if (cause)
+		die_of_file("--metrics: %s: cannot write: %s", options->metrics, cause);
 }
 
 /* --- the order --- */
@@ -390,6 +366,19 @@ static bool prepare_guard(struct error *error)
 	return true;
 }
 
+/* However it ends, so a start that fails leaves no socket and no tap. Not in a child: they are its parent's. */
+static void leave(void)
+{
+	if (getpid() != own_number)
+		return;
+	for (int side = 0; side < DIRECTIONS; side++)
+		if (relay.port[side])
+			relay.port[side]->kind->close(relay.port[side]);
+	leave_registry(&registry);
+	close_announcer(&relay.announcer);
+	close_control(&relay.control);
+}
+
 /* Everything up to the first frame. EXIT_OK, or the status to end with. */
 static int prepare(struct error *error)
 {
@@ -398,6 +387,8 @@ static int prepare(struct error *error)
 		ask_for_root("vmnet wants root");
 	if (!open_control_fd(error) || !choose_identities(options->user, options->group, &identities, error))
 		return EXIT_USAGE;
+	own_number = getpid();
+	atexit(leave);
 	make_plan();
 	open_all(WITH_ROOT);
 	if (options->wanted == WANT_RUN)
@@ -418,8 +409,7 @@ static int prepare(struct error *error)
 	prepare_relay();
 	join_claims(&relay);
 	join_other_vms(&relay);
-	open_capture();
-	start_metrics();
+	open_files();
 	if (options->leaves)
 		note_leaving(&relay);
 	if (relay.kernel)
@@ -488,11 +478,5 @@ int run_guard(struct options *from, int word_count, char **first_word)
 		die_usage("%s", error.text);
 	if (status == EXIT_OK && !options->leaves)
 		status = finish(run_relay(&relay));
-	for (int side = 0; side < DIRECTIONS; side++)
-		if (relay.port[side])
-			relay.port[side]->kind->close(relay.port[side]);
-	leave_registry(&registry);
-	close_announcer(&relay.announcer);
-	close_control(&relay.control);
 	return status;
 }

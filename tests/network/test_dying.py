@@ -166,6 +166,14 @@ def test_streams_go_on_when_the_hypervisor_connects_again(start, place):       #
     vm.close()
 
 
+@pytest.mark.parametrize("kind", ["stream", "unixgram"])
+def test_a_start_that_fails_leaves_no_socket(start, place, kind):       # noqa: F811
+    """Its ports and the control socket are open by then; only the file for metrics cannot be written."""
+    guard = start(f"failing-{kind}", "--control", place / "control", "--metrics", place / "absent/file", guest=f"{kind}:{place}/guard")
+    assert guard.wait(10) == 1 and "absent/file: cannot write: No such file or directory" in guard.said()
+    assert [path.name for path in place.iterdir()] == [f"failing-{kind}.log"] and f"failing-{kind}" not in softnet("status")[1]
+
+
 # --- SIGHUP -------------------------------------------------------------------------------------------------------------
 
 def rules(name):
