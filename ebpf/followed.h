@@ -3,7 +3,7 @@
  * ask this when their process is gone. The judge has found the frame well-formed.
  */
 #pragma once
-#include "core/judge/config.h"
+#include "core/judge/destination6.h"
 #include "core/wire/ethernet.h"
 #include "core/wire/ipv6.h"
 
@@ -30,15 +30,22 @@ INLINE struct address peer6(const struct frame *frame, bool to_guest)
 	return read_address6(&r);
 }
 
-INLINE bool has_followed_peer(const struct config *config, const struct frame *frame, bool to_guest)
+/* By itself, or behind a translator, where the policy of IPv4 has decided. */
+INLINE bool is_followed6(struct view view, struct address peer)
+{
+	uint64_t ipv4 = translated_ipv4(view.config, &view.state->ipv6, peer.high, peer.low, view.now_ms);
+	struct address behind = address_of_ipv4((uint32_t)ipv4);
+	return is_followed(view.config, peer.high, peer.low) ||
+	       (ipv4 != NOT_TRANSLATED && is_followed(view.config, behind.high, behind.low));
+}
+
+INLINE bool has_followed_peer(struct view view, const struct frame *frame, bool to_guest)
 {
 	struct ethernet eth;
-	struct address peer = { 0, 0 };
-	if (config->followed.count == 0 || !parse_ethernet(frame, &eth))
+	if (view.config->followed.count == 0 || !parse_ethernet(frame, &eth))
 		return false;
-	if (eth.type == ETHERTYPE_IPV4)
-		peer = peer4(frame, to_guest);
-	else if (eth.type == ETHERTYPE_IPV6)
-		peer = peer6(frame, to_guest);
-	return is_followed(config, peer.high, peer.low);
+	if (eth.type == ETHERTYPE_IPV6)
+		return is_followed6(view, peer6(frame, to_guest));
+	struct address peer = peer4(frame, to_guest);
+	return eth.type == ETHERTYPE_IPV4 && is_followed(view.config, peer.high, peer.low);
 }

@@ -368,10 +368,13 @@ INLINE uint32_t judge(struct __sk_buff *skb, const struct kernel_memory *memory,
 }
 
 /* Nobody knows who has the peer's address now. */
-SUBPROGRAM bool is_lost_sight_of(struct __sk_buff *skb, const struct config *config, uint32_t to_guest)
+SUBPROGRAM bool is_lost_sight_of(struct __sk_buff *skb, const struct config *config, const struct state *state,
+				 uint64_t now_ms, uint32_t to_guest)
 {
 	struct frame frame = frame_of(skb);
-	return is_given(config) && has_followed_peer(config, &frame, to_guest != 0);
+	if (!is_given(config) || !is_given(state))
+		return true;
+	return has_followed_peer((struct view){ config, state, now_ms }, &frame, to_guest != 0);
 }
 
 INLINE int guard(struct __sk_buff *skb, struct kernel_memory *memory, bool to_guest)
@@ -381,7 +384,8 @@ INLINE int guard(struct __sk_buff *skb, struct kernel_memory *memory, bool to_gu
 	uint32_t judged = (uint32_t)answer;
 	struct decision d = decision_of(judged != NOTHING_RECALLED ? judged : judge(skb, memory, copies, to_guest, now_ms));
 	if (may_pass(d) && lacks_attendant(memory, now_ms) &&
-	    is_lost_sight_of(skb, find_config(skb, (uint32_t)(copies >> 32)), to_guest))
+	    is_lost_sight_of(skb, find_config(skb, (uint32_t)(copies >> 32)), &memory->state[copies % STATE_COPIES],
+			     now_ms, to_guest))
 		d = drop(DROP_UNATTENDED);
 	if (d.flow != 0 && !find_facts(skb, to_guest))
 		d.flow = 0;

@@ -372,12 +372,13 @@ const struct claim_conflict *enter_claims(struct claims *c, const struct config 
 	return hold_all(c, now_ms);
 }
 
-void move_claims(struct claims *c, uint64_t now_ms)
+bool move_claims(struct claims *c, uint64_t now_ms)
 {
 	if (!c->uplink || !read_segment(c, c->uplink))
-		return;
+		return false;
 	put_header(c);
 	hold_all(c, now_ms);
+	return true;
 }
 
 /* --- once a second --- */

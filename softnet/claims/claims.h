@@ -73,8 +73,8 @@ void watch_others(struct claims *);
 const struct claim_conflict *enter_claims(struct claims *, const struct config *, const struct state *,
 					  const struct port *uplink, uint64_t now_ms);
 
-/* The port may be on another network now. */
-void move_claims(struct claims *, uint64_t now_ms);
+/* True: the port is on another network now. */
+bool move_claims(struct claims *, uint64_t now_ms);
 
 /* False: another guard has it, and this one does not get it. */
 bool claim_address(struct claims *, struct address, uint64_t now_ms);

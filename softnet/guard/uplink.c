@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "softnet/setup/anchors_json.h"
+#include "softnet/guard/claiming.h"
 #include "softnet/guard/keeping.h"
 #include "softnet/guard/kernel_relay.h"
 #include "system/log.h"
@@ -106,8 +107,8 @@ void follow_uplink(struct relay *r, bool is_told)
 		return;
 	port->kind->survey(port, &w->ground, &anchors);
 	w->read_ms = now_ms;
-	if (r->has_claims)
-		move_claims(&r->claims, now_ms); /* another bridge is another network */
+	if (r->has_claims && move_claims(&r->claims, now_ms)) /* another bridge is another network, with other VMs */
+		follow_other_vms(r);
 	if (!must_wait(w, &r->anchors, &anchors, now_ms) && memcmp(&anchors, &r->anchors, sizeof anchors) != 0)
 		put_in_force(r, &anchors);
 	tell_uplink(r);

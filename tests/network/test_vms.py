@@ -155,6 +155,29 @@ def test_a_process_that_stands_still_does_not_follow(hosted, attached):
         wait_for(lambda: connects(web, db.address), 5, "the rule to be open again")
 
 
+def test_a_port_that_is_moved(hosted, kind):
+    """Names mean VMs of the bridge that the port is in: a machine of another one with the same address is not open."""
+    web, db = begin(hosted, kind, "web", *WEB_RULES), begin(hosted, kind, "db", *DB_RULES)
+    web.guard.wait_line(f"vm:db is {db.address}$")
+    hosted.bridge("br1")
+    stranger = hosted.namespace("stranger", ipv6=False)
+    hosted.join(stranger, "eth0", "br1", f"{db.address}/24", mac="52:54:00:00:66:66")
+    port = f"p-{web.name}" if kind is Attached else f"u-{web.name}"
+
+    def move(bridge, said):
+        mark = web.guard.mark()
+        hosted.host.ip(f"link set {port} master {bridge}")
+        web.guard.wait_line(said, 5, since=mark)
+        web.namespace.ip("neighbor flush all")
+    with stranger.entered():
+        listener = socket.create_server(("", PORT))
+    with listener, listening(db, PORT):
+        move("br1", f"vm:db is {db.address} no more")
+        assert not connects(web, db.address)
+        move("br0", f"vm:db is {db.address}$")
+        wait_for(lambda: connects(web, db.address), 5, "the VM to be open again")
+
+
 def test_it_is_followed_to_another_address(hosted, kind):
     web, db = begin(hosted, kind, "web", *WEB_RULES), begin(hosted, kind, "db", *DB_RULES)
     first = db.address

@@ -13,7 +13,7 @@ static struct world w;
 static bool is_with_followed(bool to_guest)
 {
 	struct frame frame = { .bytes = w.frame, .length = w.length };
-	return has_followed_peer(&w.config, &frame, to_guest);
+	return has_followed_peer((struct view){ &w.config, &w.state, w.now_ms }, &frame, to_guest);
 }
 
 static void follow(uint32_t at, struct address a)
@@ -50,6 +50,28 @@ static void the_peer_is_found(void **state)
 		}
 }
 
+/* The well-known prefix (RFC 6052), one that a router announces, and one that has run out, which still closes. */
+static void the_peer_behind_a_translator_is_found(void **state)
+{
+	struct translator *announced = &w.state.ipv6.translators[0];
+	(void)state;
+	struct call c = { .v6 = true, .protocol = UDP, .guest_port = 1, .peer_port = 2 };
+	start_flow_world(&w, true, INBOUND_ANY);
+	follow(0, address_of_ipv4(VICTIM_IP));
+	*announced = (struct translator){ .nat64 = { .prefix = ADDRESS6(0x2a00000000640000, 0), .length = 96 },
+					  .expires_ms = w.now_ms + 1000 };
+	for (int which = 0; which < 3; which++) {
+		c.peer = which == 0 ? ADDRESS6(0x0064ff9b00000000, VICTIM_IP) : ADDRESS6(0x2a00000000640000, VICTIM_IP);
+		if (which == 2)
+			w.now_ms += 2000;
+		put_call(&w, &c);
+		assert_true(is_with_followed(false));
+		c.peer.low++;
+		put_call(&w, &c);
+		assert_false(is_with_followed(false));
+	}
+}
+
 /* The judge has refused these already; nothing is read behind their end. */
 static void short_frames_have_none(void **state)
 {
@@ -70,6 +92,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_peer_is_found),
+		cmocka_unit_test(the_peer_behind_a_translator_is_found),
 		cmocka_unit_test(short_frames_have_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
