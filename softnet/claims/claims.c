@@ -118,11 +118,7 @@ static bool is_stranger(const struct claims *c, const struct other_guard *other)
 	return other->user != 0 && other->user != c->folder.user;
 }
 
-/*
- * Where the kernel knows ports, its word counts: a guard that was taken over is on no network but its own, and another
- * user's guard where the port is that user's. Where it knows none, another user's word is nothing.
- */
-static bool is_there(const struct claims *c, const struct other_guard *other)
+bool is_there(const struct claims *c, const struct other_guard *other)
 {
 	bool is_strange = is_stranger(c, other);
 	if (c->named || !c->uplink->kind->is_port_of)
@@ -432,41 +428,27 @@ bool drain_bell(const struct claims *c)
 	return has_changed;
 }
 
-/* --- which addresses other VMs have --- */
-
-struct vm_look {
-	struct claims *c;
-	const struct vm_search *search;
-};
-
-static void tell_addresses(const struct vm_search *s, const char *name, const struct claims_page *page)
+/* 0: it has none. */
+static uint32_t end_of(const struct state *state, struct address a, uint64_t now_ms)
 {
-	if (name[0] == '\0' || !s->wants(s->context, name))
-		return;
-	for (int i = 0; i < CLAIMS_MAX; i++)
-		if (page->item[i].kind == CLAIM_HELD && page->item[i].prefix_length == 128)
-			s->found(s->context, name, page->item[i].address);
+	uint64_t end_ms = 0;
+	for (int i = 0; i < BINDINGS4_MAX; i++)
+		if (is_live(&state->ipv4[i], now_ms) && same_address(state->ipv4[i].address, a))
+			end_ms = state->ipv4[i].expires_ms;
+	for (int i = 0; i < BINDINGS6_MAX; i++)
+		if (same_address(state->ipv6.bindings[i].address, a))
+			end_ms = state->ipv6.bindings[i].expires_ms;
+	return end_ms / 1000 < UINT32_MAX ? (uint32_t)(end_ms / 1000) : 0;
 }
 
-/* A guard that was taken over could change the name in its own file, but not in that of the operator's word. */
-static bool look_for_vm(void *context, const struct other_guard *other)
+void tell_ends(struct claims *c, const struct state *state, uint64_t now_ms)
 {
-	const struct vm_look *look = context;
-	struct given_page given;
-	if (strcmp(other->page.segment, look->c->page.segment) != 0 ||
-	    !read_given_file(&look->c->folder, other, &given) || !is_alive(other) || !is_there(look->c, other))
-		return true;
-	tell_addresses(look->search, given.page.vm, &other->page);
-	for (int i = 0; i < LABELS_MAX; i++)
-		tell_addresses(look->search, given.labels[i], &other->page);
-	return true;
-}
-
-void find_vms(struct claims *c, const struct vm_search *search)
-{
-	struct vm_look look = { c, search };
-	if (c->uplink && c->page.segment[0] != '\0')
-		visit_claims(&c->folder, look_for_vm, &look);
+	for (int i = 0; i < CLAIMS_MAX; i++) {
+		struct claim claim = c->page.item[i];
+		claim.end_s = claim.kind == CLAIM_NONE || c->is_given[i] ? 0 : end_of(state, claim.address, now_ms);
+		if (claim.end_s != c->page.item[i].end_s)
+			put_item(c, i, claim);
+	}
 }
 
 bool claims_may_rest(const struct claims *c)

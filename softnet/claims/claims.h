@@ -92,10 +92,23 @@ bool drain_bell(const struct claims *);
  */
 struct vm_search {
 	bool (*wants)(void *context, const char *vm);
-	void (*found)(void *context, const char *vm, struct address);
+	/* It is that VM's until then; UINT64_MAX: no end is known. */
+	void (*found)(void *context, const char *vm, struct address, uint64_t until_ms);
 	void *context;
 };
-void find_vms(struct claims *, const struct vm_search *);
+void find_vms(struct claims *, const struct vm_search *, uint64_t now_ms);
+
+/*
+ * Where the kernel knows ports, its word counts: a guard that was taken over is on no network but its own, and another
+ * user's guard where the port is that user's. Where it knows none, another user's word is nothing.
+ */
+bool is_there(const struct claims *, const struct other_guard *);
+
+/*
+ * Until when our VM has what we claim. A guard that stands still goes on claiming, and cannot say that a lease has ended: so it has
+ * said before when that will be.
+ */
+void tell_ends(struct claims *, const struct state *, uint64_t now_ms);
 /* Nothing of it needs the clock now. */
 bool claims_may_rest(const struct claims *);
 

@@ -22,6 +22,7 @@ void write_claim(const struct claim *claim, uint8_t octets[CLAIM_OCTETS])
 	memset(octets, 0, CLAIM_OCTETS);
 	octets[0] = claim->kind;
 	octets[1] = claim->prefix_length;
+	put_number(octets + 4, claim->end_s, 4); /* older versions wrote 0, and do not read it */
 	put_number(octets + 8, claim->address.high, 8);
 	put_number(octets + 16, claim->address.low, 8);
 }
@@ -59,7 +60,8 @@ static void read_claim(struct reader *r, struct claim *claim)
 		return;
 	}
 	claim->prefix_length = read_u8(r);
-	skip_bytes(r, 6);
+	skip_bytes(r, 2);
+	claim->end_s = read_be32(r);
 	claim->address.high = read_be64(r);
 	claim->address.low = read_be64(r);
 	if (claim->kind > CLAIM_WANTED || claim->prefix_length > 128)

@@ -30,6 +30,7 @@ struct claim {
 	struct address address;
 	uint8_t kind;          /* enum claim_kind */
 	uint8_t prefix_length; /* of 128 bits; a single address has 128 */
+	uint32_t end_s; /* of the right to it, in seconds of the clock that counts suspend; 0: not known, or none */
 };
 
 struct claims_page {

@@ -65,7 +65,7 @@ void prepare_claims(struct relay *r, const struct options *options, const struct
 		return;
 	for (uint32_t i = 0; i < options->static_count; i++)
 		given[i] = (struct claim){ options->statics[i].address,
-					   options->statics[i].is_shared ? CLAIM_SHARED : CLAIM_HELD, 128 };
+					   options->statics[i].is_shared ? CLAIM_SHARED : CLAIM_HELD, 128, 0 };
 	r->has_claims = true;
 	const char *vm = options->name ? options->name : format_mac(options->vm_mac, mac);
 	const struct operators_word word = { vm, options->labels, options->label_count, given, options->static_count };
@@ -115,9 +115,11 @@ static bool is_wanted(void *context, const char *vm)
 
 static struct vm_addresses found;
 
-static void note(void *context, const char *vm, struct address a)
+static void note(void *context, const char *vm, struct address a, uint64_t until_ms)
 {
-	(void)context;
+	struct relay *r = context;
+	if (until_ms < r->vms_until_ms)
+		r->vms_until_ms = until_ms;
 	found.is_full |= found.count == VM_ADDRESSES_MAX;
 	if (found.is_full)
 		return;
@@ -201,8 +203,9 @@ static bool look_for_vms(struct relay *r)
 	found.count = 0;
 	found.is_full = false;
 	r->vms_looked_ms = r->now_ms;
+	r->vms_until_ms = UINT64_MAX;
 	if (r->has_claims && has_vms(r->rules))
-		find_vms(&r->claims, &(struct vm_search){ is_wanted, note, r });
+		find_vms(&r->claims, &(struct vm_search){ is_wanted, note, r }, r->now_ms);
 	qsort(found.item, found.count, sizeof *found.item, compare);
 	if (is_same(&r->vms, &found))
 		return false;

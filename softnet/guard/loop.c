@@ -242,8 +242,10 @@ static enum relay_end tick(struct relay *r)
 	tell_of_gateway(r);
 	take_sample(&r->counters, r->now_ms);
 	tell_uplink(r);
-	if (r->has_claims)
+	if (r->has_claims) {
 		follow_claims(&r->claims, r->now_ms);
+		tell_ends(&r->claims, r->guard.state, r->now_ms);
+	}
 	tick_other_vms(r);
 	follow_capture(&r->capture, r->now_ms);
 	follow_metrics_file(&r->metrics, r->now_ms);
@@ -271,6 +273,8 @@ static int time_to_sleep(struct relay *r)
 	r->sleeps_for_tick = false;
 	if (r->expires_ms < until)
 		until = r->expires_ms;
+	if (r->vms_until_ms < until)
+		until = r->vms_until_ms;
 	if (control_ms < until)
 		until = control_ms;
 	if (uplink_ms < until)
@@ -344,7 +348,7 @@ static enum relay_end turn(struct relay *r)
 	if (r->now_ms - r->tick_ms >= 2 * TICK_MS)
 		end_rest(r, r->tick_ms);
 	enum relay_end end = handle_signals(r);
-	if (r->has_news_of_vms)
+	if (r->has_news_of_vms || r->now_ms >= r->vms_until_ms)
 		follow_other_vms(r); /* before frames, which may go to whom has the address next */
 	for (int side = 0; side < DIRECTIONS && end == RELAY_GOES_ON; side++)
 		if (!r->port[side]->kind->service(r->port[side], r->now_ms))

@@ -60,12 +60,12 @@ struct relay {
 	struct asking asking;
 	struct gateway_watch gateway;
 	struct claims claims;
-	bool has_claims;         /* others may be on the uplink's network */
-	struct vm_addresses vms; /* that the rules in force name; the policy knows them */
-	uint64_t vms_looked_ms;
-	struct command *command; /* NULL: somebody else has started us */
-	pid_t parent;            /* 0: it does not matter whether it lives */
-	int channel;             /* of escalation.h; -1: none */
+	bool has_claims;                      /* others may be on the uplink's network */
+	struct vm_addresses vms;              /* that the rules in force name; the policy knows them */
+	uint64_t vms_looked_ms, vms_until_ms; /* then the first of these ends, if its guard says nothing else before */
+	struct command *command;              /* NULL: somebody else has started us */
+	pid_t parent;                         /* 0: it does not matter whether it lives */
+	int channel;                          /* of escalation.h; -1: none */
 	struct sandbox sandbox;
 	const struct sandbox *aside; /* of the process that reads rules; NULL: there is none */
 

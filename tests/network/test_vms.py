@@ -6,6 +6,7 @@
 import contextlib
 import signal
 import socket
+import time
 
 import pytest
 
@@ -14,7 +15,7 @@ import services
 import test_attach
 from dhcp_peers import Guest
 from netns import run, wait_for
-from conftest import needs_others
+from conftest import needs, needs_others
 from test_claims import as_user, give_folder, give_tap, hosted, raw      # noqa: F401 (two fixtures)
 
 PORT, OTHER_PORT = 5432, 5433
@@ -153,6 +154,34 @@ def test_a_process_that_stands_still_does_not_follow(hosted, attached):
         wait_for(lambda: not connects(web, db.address), 15, "the rule to be closed")
         web.guard.signal(signal.SIGCONT)
         wait_for(lambda: connects(web, db.address), 5, "the rule to be open again")
+
+
+@pytest.mark.long
+@needs("kea-dhcp4")
+def test_a_guard_that_stands_still_holds_no_name(network, softnet, kind):
+    """It cannot say that a lease has ended, so it has said before when that will be."""
+    dhcp_peers.hosted(network)
+    dhcp_peers.serve(network, "kea", 30, 10, 20)
+    web, db = begin(network, kind, "web", *WEB_RULES), begin(network, kind, "db", *DB_RULES)
+    web.guard.wait_line(f"vm:db is {db.address}$")
+    mark = web.guard.mark()
+    time.sleep(32)      # renewed meanwhile: it stays open
+    with listening(db, PORT):
+        assert connects(web, db.address)
+    assert not any("no more" in text for _, text in web.guard.since(mark))
+    db.client.signal(signal.SIGKILL)
+    db.guard.signal(signal.SIGSTOP)
+    web.guard.wait_line(f"vm:db is {db.address} no more", 35, since=mark)
+    stranger = network.namespace("stranger", ipv6=False)
+    network.join(stranger, "eth0", "br0", f"{db.address}/24", mac="52:54:00:00:66:66")
+    for place in network.host, web.namespace:
+        place.ip("neighbor flush all")
+    with stranger.entered():
+        listener = socket.create_server(("", PORT))
+    with listener:
+        assert calls(network.host, db.address)      # it is there
+        assert not connects(web, db.address)
+    db.guard.signal(signal.SIGCONT)
 
 
 def test_a_port_that_is_moved(hosted, kind):

@@ -59,7 +59,7 @@ static void on_lose(void *context, struct address a, const char *why)
 static const struct claim_conflict *start(struct claims *c, const char *vm, const struct state *state, uint32_t given)
 {
 	static struct config config;
-	struct claim statics[1] = { { address(given), given < FIRST_SHARED ? CLAIM_HELD : CLAIM_SHARED, 128 } };
+	struct claim statics[1] = { { address(given), given < FIRST_SHARED ? CLAIM_HELD : CLAIM_SHARED, 128, 0 } };
 	config.shared = (struct address_set){ .count = 0 };
 	if (given >= FIRST_SHARED)
 		set_add(&config.shared, address(given));
@@ -297,7 +297,7 @@ static void given_to_be_shared(void **unused)
 	assert_int_equal(tells, 0);
 	close_claims(&claims);
 	struct config none = { .vm_mac = 0 };
-	struct claim sole = { address(FIRST_SHARED), CLAIM_HELD, 128 };
+	struct claim sole = { address(FIRST_SHARED), CLAIM_HELD, 128, 0 };
 	const struct operators_word word = { .vm = "here", .given = &sole, .given_count = 1 };
 	assert_null(open_claims(&claims, &word, &uplink, NULL));
 	const struct claim_conflict *conflict = enter_claims(&claims, &none, &shared, &uplink, NOW);
@@ -417,7 +417,7 @@ static bool make_other(uint32_t n)
 	uint8_t octets[PAGE_OCTETS];
 	struct claims_page page = { .pid = n, .segment = "bridge 1:7", .vm = "there" };
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
-	page.item[0] = (struct claim){ address(n), CLAIM_HELD, 128 };
+	page.item[0] = (struct claim){ address(n), CLAIM_HELD, 128, 0 };
 	write_claims_page(&page, octets);
 	snprintf(path, sizeof path, "%s/%x-1-3", own_folder(), n);
 	int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);

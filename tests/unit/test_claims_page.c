@@ -19,13 +19,14 @@ static void pages_of_any_octets(void **unused)
 	static uint8_t octets[PAGE_OCTETS];
 	struct claims_page page = { .pid = 77, .segment = "bridge 1:7", .vm = "a\nb" }, back;
 	(void)unused;
-	page.item[3] = (struct claim){ address(8), CLAIM_HELD, 128 };
+	page.item[3] = (struct claim){ address(8), CLAIM_HELD, 128, 0x12345678 };
 	write_claims_page(&page, octets);
 	assert_true(read_claims_page(octets, sizeof octets, &back));
 	assert_int_equal(back.pid, 77);
 	assert_string_equal(back.segment, "bridge 1:7");
 	assert_string_equal(back.vm, "a?b");
 	assert_true(same_address(back.item[3].address, address(8)) && back.item[3].kind == CLAIM_HELD);
+	assert_int_equal(back.item[3].end_s, 0x12345678);
 	for (size_t length = 0; length < sizeof octets; length++)
 		assert_false(read_claims_page(octets, length, &back));
 	srand(1);
@@ -74,9 +75,9 @@ static void what_the_operator_gave(void **unused)
 static void which_claims_exclude_each_other(void **unused)
 {
 	const struct address prefix6 = { 0x20010db800000000ULL, 0 }, inside = { 0x20010db8000000ffULL, 1 };
-	const struct claim held = { inside, CLAIM_HELD, 128 }, shared = { inside, CLAIM_SHARED, 128 };
-	const struct claim wanted = { inside, CLAIM_WANTED, 128 }, none = { inside, CLAIM_NONE, 128 };
-	const struct claim network = { prefix6, CLAIM_HELD, 56 }, longer = { prefix6, CLAIM_HELD, 64 };
+	const struct claim held = { inside, CLAIM_HELD, 128, 0 }, shared = { inside, CLAIM_SHARED, 128, 0 };
+	const struct claim wanted = { inside, CLAIM_WANTED, 128, 0 }, none = { inside, CLAIM_NONE, 128, 0 };
+	const struct claim network = { prefix6, CLAIM_HELD, 56, 0 }, longer = { prefix6, CLAIM_HELD, 64, 0 };
 	(void)unused;
 	assert_true(excludes(&held, &held) && excludes(&held, &shared) && excludes(&shared, &held));
 	assert_false(excludes(&shared, &shared) || excludes(&held, &wanted) || excludes(&wanted, &held));

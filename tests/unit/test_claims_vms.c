@@ -20,8 +20,9 @@ static bool wants_vm(void *context, const char *vm)
 	return strcmp(vm, wanted_vm) == 0;
 }
 
-static void note_vm(void *context, const char *vm, struct address a)
+static void note_vm(void *context, const char *vm, struct address a, uint64_t until_ms)
 {
+	assert_true(until_ms > NOW);
 	(void)context;
 	assert_string_equal(vm, wanted_vm);
 	found_count++;
@@ -33,7 +34,7 @@ static uint32_t addresses_of(const char *vm)
 	const struct vm_search search = { wants_vm, note_vm, NULL };
 	wanted_vm = vm;
 	found_count = 0;
-	find_vms(&claims, &search);
+	find_vms(&claims, &search, NOW);
 	return found_count;
 }
 
