@@ -214,7 +214,8 @@ void enter_registry(struct registry *registry, struct control *control)
 		const char *why = enter_folder(registry, control, which, path);
 		if (!why)
 			return;
-		info("not listed in %s: %s", path, why);
+		if (which == REGISTRY_FOLDERS - 1)
+			info("not listed in %s: %s", path, why);
 	}
 }
 

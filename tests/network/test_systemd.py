@@ -111,6 +111,8 @@ def test_the_unit(start, dropins, options):
     sandbox = wait_for(manager.sandbox, 15, "the guard, and what its processes have")
     assert (sandbox["mode"], sandbox["system_calls"], sandbox["missing"]) == ("on", True, None), sandbox
     assert sandbox["namespaces"] is True
+    # Guards of other users see there what its VM has.
+    assert manager.run("stat", "-c", "%u", f"/run/softnet/claims/{manager.user}").strip() == str(manager.user)
     pids = manager.run("pgrep", "-f", manager.program).split()
     spaces = {manager.run("readlink", f"/proc/{pid}/ns/pid") for pid in pids}
     assert len(pids) >= 3 and len(spaces) >= 2, (pids, spaces)     # the guard; apart from it the keeper of slirp and libslirp
