@@ -64,3 +64,22 @@ for name, seeds in {
     "bits": [rule_seed(0x87, 128, 1)] + [rule_seed(NEAR | 7 - n % 2, 128 - n % 64, n) for n in range(128)],
 }.items():
     (folder / name).write_bytes(b"".join(seeds))
+
+folder = pathlib.Path(sys.argv[4])      # fuzz_claims: pages, and what was given behind them
+folder.mkdir(parents=True, exist_ok=True)
+HELD, SHARED, WANTED = 1, 2, 3
+PAGE_HEADER, PAGE, LABELS = 192, 192 + 48 * 24, 8 * 64
+
+
+def claim(kind, length, address):
+    return bytes([kind, length, 0, 0]) + (600).to_bytes(4, "big") + address.to_bytes(16, "big")
+
+
+PAGE_OF = b"softnet-claims 1" + (4711).to_bytes(4, "big") + bytes(4) + b"bridge 1:7"
+for name, claims, labels in (
+        ("empty", [], b""),
+        ("claims", [claim(HELD, 128, 0xFFFF0A000005), claim(SHARED, 56, 0xFD << 120), claim(WANTED, 128, 1)], b""),
+        ("given", [claim(HELD, 128, 0xFFFF0A000005)], b"db\0".ljust(64, b"\0") + b"sql"),
+        ("strange", [claim(9, 200, 1), claim(HELD, 129, 2)], b"\xff\n\x1b")):
+    page = (PAGE_OF.ljust(PAGE_HEADER, b"\0") + b"".join(claims)).ljust(PAGE, b"\0")
+    (folder / name).write_bytes(page + (labels.ljust(LABELS, b"\0") if labels else b""))
