@@ -319,7 +319,7 @@ static void sleep_until_event(struct relay *r, bool is_awake[DIRECTIONS])
 	int awake = poll(fds, (nfds_t)first[DIRECTIONS] + (nfds_t)controls, timeout_ms);
 	bool has_slept = awake >= 0;
 	r->has_stirred = awake != 0 || !r->sleeps_for_tick;
-	if (!has_slept && errno != EINTR && errno != EAGAIN)
+	if (!has_slept && errno != EINTR && errno != EAGAIN && errno != ENOMEM)
 		die("cannot wait for frames: %s", strerror(errno));
 	if (has_slept && fds[1].revents != 0)
 		follow_host(r);

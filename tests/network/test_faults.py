@@ -1,0 +1,86 @@
+"""A system call of a guard at work fails once, as under memory pressure: that ends nothing, and no forged frame passes.
+
+    this program -- softnet -- this program       two pairs of sockets
+"""
+
+import contextlib
+import socket
+import subprocess
+
+import pytest
+
+import faults
+import services
+from netns import wait_for
+from status_peers import softnet
+from test_relay import DATA, MAC, SPOOFED, STATIC
+
+pytestmark = pytest.mark.skipif(not faults.IS_POSSIBLE, reason="needs root, and a processor of x86-64")
+
+# What each call can fail with that is over in a moment.
+OF_FRAMES = {
+    "poll": ["EINTR", "EAGAIN", "ENOMEM"],
+    "recvmmsg": ["EINTR", "EAGAIN", "ENOMEM"],
+    "sendmmsg": ["EINTR", "EAGAIN", "ENOBUFS"],
+}
+OF_STATUS = {"accept": ["EINTR", "ECONNABORTED", "EMFILE", "ENOMEM"]}
+
+
+class Guarded:
+    def __init__(self, supervisor, log):
+        self.guest, guests = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.uplink, uplinks = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.uplink.setblocking(False)
+        self.supervisor, self.log = supervisor, log
+        with guests, uplinks, open(log, "w") as lines:
+            self.process = subprocess.Popen(
+                [services.softnet_path(), "--vm-mac-address", MAC, "--name", "failing", "--guest", f"fd:{guests.fileno()}",
+                 "--uplink", f"fd:{uplinks.fileno()}", *STATIC],
+                pass_fds=[guests.fileno(), uplinks.fileno()], stdin=subprocess.DEVNULL, stderr=lines, preexec_fn=supervisor.install)
+
+    def passes(self):
+        """Whether an honest frame does. A forged one, which goes first, must not."""
+        assert self.process.poll() is None, self.log.read_text()
+        with contextlib.suppress(ConnectionRefusedError):       # it has ended, and the next look tells why
+            self.guest.send(SPOOFED)
+            self.guest.send(DATA)
+        return self.arrived() > 0
+
+    def arrived(self):
+        count = 0
+        with contextlib.suppress(BlockingIOError):
+            while frame := self.uplink.recv(2000):
+                assert frame == DATA
+                count += 1
+        return count
+
+    def fail(self, call, error, stimulus):
+        self.supervisor.arm("softnet", call, error)
+        wait_for(lambda: stimulus() and self.supervisor.has_fired(), 10, f"{call} that fails with {error}")
+        self.arrived()          # what went before it
+        wait_for(self.passes, 10, f"a frame after {error} of {call}")
+
+
+@pytest.fixture
+def guarded(network, tmp_path):
+    supervisor = faults.Supervisor([*OF_FRAMES, *OF_STATUS])
+    one = Guarded(supervisor, tmp_path / "said")
+    wait_for(one.passes, 20, "the guard to stand")
+    yield one
+    one.process.terminate()
+    assert one.process.wait(10) == 0 and one.log.read_text() == ""
+    supervisor.close()
+    one.guest.close()
+    one.uplink.close()
+
+
+def test_while_it_carries_frames(guarded):
+    for call, errors in OF_FRAMES.items():
+        for error in errors:
+            guarded.fail(call, error, lambda: guarded.passes() or True)
+
+
+def test_while_it_tells_its_status(guarded):
+    for call, errors in OF_STATUS.items():
+        for error in errors:
+            guarded.fail(call, error, lambda: "failing" in softnet("status")[1])
