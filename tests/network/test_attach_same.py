@@ -55,7 +55,8 @@ CONFIGS = {
 def seeds_of_the_fuzzer(folder, chance):
     """Runs of (side, frame): what makes a state, then an attack."""
     here = pathlib.Path(__file__).parents[2]
-    subprocess.run([here / "tests/fuzz/corpus.py", folder / "decide", folder / "describe", folder / "policy"], cwd=here, check=True)
+    subprocess.run([here / "tests/fuzz/corpus.py", *(folder / name for name in ("decide", "describe", "policy", "claims"))],
+                   cwd=here, check=True)
     for path in chance.sample(sorted((folder / "decide").glob("*-0")), 20):
         data, at = path.read_bytes(), 2
         while at < len(data):
