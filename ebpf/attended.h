@@ -12,8 +12,6 @@ enum { ATTENDED_MS = 10000 };
 INLINE bool lacks_attendant(const struct kernel_memory *memory, uint64_t now_ms)
 {
 	uint32_t thread = memory->attendant;
-	if (memory->follows == 0)
-		return false;
 	return (thread & FUTEX_TID_MASK) == 0 || (thread & FUTEX_OWNER_DIED) != 0 ||
 	       now_ms >= memory->attended_ms + ATTENDED_MS;
 }

@@ -368,25 +368,33 @@ INLINE uint32_t judge(struct __sk_buff *skb, const struct kernel_memory *memory,
 }
 
 /* Nobody knows who has the peer's address now. */
-SUBPROGRAM bool is_lost_sight_of(struct __sk_buff *skb, const struct config *config, const struct state *state,
-				 uint64_t now_ms, uint32_t to_guest)
+SUBPROGRAM bool is_lost_sight_of(struct __sk_buff *skb, const struct kernel_memory *memory, uint64_t copies, uint64_t now_ms,
+				 uint32_t to_guest)
 {
-	struct frame frame = frame_of(skb);
-	if (!is_given(config) || !is_given(state))
+	if (!is_given(memory))
 		return true;
-	return has_followed_peer((struct view){ config, state, now_ms }, &frame, to_guest != 0);
+	struct frame frame = frame_of(skb);
+	const struct config *config = find_config(skb, (uint32_t)(copies >> 32));
+	const struct state *state = &memory->state[copies % STATE_COPIES];
+	return lacks_attendant(memory, now_ms) && config &&
+	       has_followed_peer((struct view){ config, state, now_ms }, &frame, to_guest != 0);
+}
+
+/* What needs no judge, as find_answer() gives it. A part of its own, because guard() has no stack left. */
+PART uint64_t answer_at_once(struct __sk_buff *skb, const struct kernel_memory *memory, uint64_t copies, uint32_t to_guest,
+			     uint64_t now_ms)
+{
+	if (memory->follows != 0 && is_lost_sight_of(skb, memory, copies, now_ms, to_guest))
+		return number_of(drop(DROP_UNATTENDED));
+	return find_answer(skb, memory, copies, to_guest, now_ms);
 }
 
 INLINE int guard(struct __sk_buff *skb, struct kernel_memory *memory, bool to_guest)
 {
 	uint64_t now_ms = read_clock(memory), copies = copies_of(memory);
-	uint64_t answer = find_answer(skb, memory, copies, to_guest, now_ms);
+	uint64_t answer = answer_at_once(skb, memory, copies, to_guest, now_ms);
 	uint32_t judged = (uint32_t)answer;
 	struct decision d = decision_of(judged != NOTHING_RECALLED ? judged : judge(skb, memory, copies, to_guest, now_ms));
-	if (may_pass(d) && lacks_attendant(memory, now_ms) &&
-	    is_lost_sight_of(skb, find_config(skb, (uint32_t)(copies >> 32)), &memory->state[copies % STATE_COPIES],
-			     now_ms, to_guest))
-		d = drop(DROP_UNATTENDED);
 	if (d.flow != 0 && !find_facts(skb, to_guest))
 		d.flow = 0;
 	if (needs_tables(d))
