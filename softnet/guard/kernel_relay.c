@@ -1,6 +1,7 @@
 /* Frames come from the ring here, and not from ports; what passes is given back to the kernel. */
 #include "softnet/guard/kernel_relay.h"
 #include <string.h>
+#include <sys/prctl.h>
 #include "core/learn4/snoop_anchors4.h"
 #include "port/kernel/kernel_inject.h"
 #include "port/kernel/kernel_port.h"
@@ -87,6 +88,7 @@ void start_kernel_relay(struct relay *r)
 	if (!r->options->leaves)
 		attend_kernel_guard(r->kernel, r->now_ms);
 	open_kernel_guard(r->kernel);
+	prctl(PR_SET_PDEATHSIG, 0); /* of softnet-libvirt-hook, where no other user took it away: guards outlive it */
 	keep_state(r, true);
 }
 

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -31,11 +32,14 @@ static void close_quietly(int *fd)
 }
 
 /* In the child. The descriptors that it gets are standard error and the socket of live control. */
-static _Noreturn void become_guard(const struct port_wanted *port, int control, int lines)
+static _Noreturn void become_guard(const struct port_wanted *port, int control, int lines, pid_t keeper)
 {
 	char *words[WORDS_MAX + 2], option[32];
 	sigset_t none;
 	uint32_t count = port->count;
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* until it stands, and can be taken away: kernel_relay.c */
+	if (getppid() != keeper)
+		_exit(EXIT_RUNTIME);
 	memcpy(words, port->words, count * sizeof *words);
 	snprintf(option, sizeof option, "--control-fd=%d", CONTROL_FD);
 	words[count] = option;
@@ -78,9 +82,10 @@ void start_guard(struct guard *guard)
 		close(control[1]);
 		return;
 	}
+	pid_t keeper = getpid();
 	guard->pid = fork();
 	if (guard->pid == 0)
-		become_guard(guard->port, control[1], lines[1]);
+		become_guard(guard->port, control[1], lines[1], keeper);
 	close(control[1]);
 	close(lines[1]);
 	guard->control = control[0];

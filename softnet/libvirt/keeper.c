@@ -82,25 +82,35 @@ static void add_guard(const struct port_wanted *port)
 	start_guard(guard);
 }
 
+static bool note_port(const struct port_wanted *port, int record, bool is_guarded, struct error *error)
+{
+	return record_port(record, port->interface, if_nametoindex(port->interface), is_guarded) ||
+	       report_failure(error, "%s: cannot be written to /run/softnet/libvirt: %s", port->interface,
+			      strerror(errno));
+}
+
 /* What came before it was judged by nobody, and must not reach the guest. */
 static bool finish_port(const struct guard *guard, int record, struct error *error)
 {
 	if (!guard->is_ready)
 		return report_failure(error, "%s: %s", guard->port->interface,
 				      guard->pid > 0 ? "its guard does not answer" : guard->last);
-	if (!record_port(record, guard->port->interface, guard->number))
-		return report_failure(error, "%s: cannot be written to /run/softnet/libvirt: %s",
-				      guard->port->interface, strerror(errno));
-	return empty_tap(guard->port->interface, error) && open_port(guard->port->interface, guard->number, error);
+	return note_port(guard->port, record, true, error) && empty_tap(guard->port->interface, error) &&
+	       open_port(guard->port->interface, guard->number, error);
 }
 
-/* One after the other. False: the last one does not stand. Those that do are in the record. */
+/*
+ * One after the other. False: the last one does not stand. Each is in the record before its guard starts: when this process
+ * is killed, the next call of the hook finds what there is.
+ */
 static bool start_all(const struct domain *domain, int signals, int record, struct error *error)
 {
 	bool stands = true;
 	for (uint32_t i = 0; i < domain->port_count && stands; i++) {
 		const struct guard *guard = &guards[guard_count];
 		uint64_t deadline_ms = clock_ms() + PATIENCE_MS;
+		if (!note_port(&domain->ports[i], record, false, error))
+			return false;
 		add_guard(&domain->ports[i]);
 		while (guard->pid > 0 && !guard->is_ready && clock_ms() < deadline_ms && take_turn(signals, deadline_ms))
 			;
@@ -138,11 +148,18 @@ static int claim_signals_here(void)
 	return signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static void say(int report, const char *text)
+/* False: nobody hears it, because the hook was killed. */
+static bool say(int report, const char *text)
 {
-	if (write(report, text, strlen(text)) < 0)
-		_exit(EXIT_RUNTIME);
+	bool is_heard = write(report, text, strlen(text)) > 0;
 	close(report);
+	return is_heard;
+}
+
+/* A domain that starts was refused then, and its end was told already, perhaps when it had no record yet. */
+static bool is_refused(const struct domain *domain, bool is_fatal, bool is_heard)
+{
+	return is_fatal && !is_heard && strcmp(domain->record, domain->uuid) == 0;
 }
 
 static _Noreturn void keep(const struct domain *domain, bool is_fatal, int report)
@@ -153,7 +170,10 @@ static _Noreturn void keep(const struct domain *domain, bool is_fatal, int repor
 	bool stands = record >= 0 && (!is_fatal || start_all(domain, signals, record, &error));
 	for (uint32_t i = 0; i < domain->port_count && stands && !is_fatal; i++)
 		add_guard(&domain->ports[i]);
-	say(report, stands ? "." : error.text);
+	if (is_refused(domain, is_fatal, say(report, stands ? "." : error.text))) {
+		undo_own_record(domain->record, record);
+		_exit(EXIT_RUNTIME);
+	}
 	starts_again = true;
 	while (stands && !are_all_gone() && take_turn(signals, NEVER_MS))
 		;
@@ -188,5 +208,7 @@ bool start_keeper(const struct domain *domain, bool is_fatal, struct error *erro
 	close(report[1]);
 	bool stands = hear_keeper(report[0], error);
 	close(report[0]);
+	while (!stands && waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		; /* a guard of its that starts has its signal then */
 	return stands;
 }

@@ -18,7 +18,7 @@
 #include "system/files/alone.h"
 #include "system/log.h"
 
-enum { RECORD_PATH = 96, END_MS = 5000, LOOK_MS = 10 };
+enum { RECORD_PATH = 96, PORT_LINE = IF_NAMESIZE + 24, END_MS = 5000, LOOK_MS = 10 };
 
 static const char folder_path[] = "/run/softnet/libvirt";
 
@@ -84,10 +84,10 @@ int open_record(const char *name, struct error *error)
 	return -1;
 }
 
-bool record_port(int record, const char *interface, unsigned number)
+bool record_port(int record, const char *interface, unsigned number, bool is_guarded)
 {
-	char line[IF_NAMESIZE + 16];
-	int length = snprintf(line, sizeof line, "%s %u\n", interface, number);
+	char line[PORT_LINE];
+	int length = snprintf(line, sizeof line, "%s %u%s\n", interface, number, is_guarded ? "" : " starts");
 	return write(record, line, (size_t)length) == length;
 }
 
@@ -128,17 +128,42 @@ static void detach(const char *interface)
 		;
 }
 
+struct noted {
+	char interface[IF_NAMESIZE];
+	unsigned number;
+	bool is_guarded;
+};
+
+static bool next_port(FILE *record, struct noted *port)
+{
+	char line[PORT_LINE], word[8];
+	_Static_assert(IF_NAMESIZE == 16, "the width below is one less");
+	int count = fgets(line, sizeof line, record) ? sscanf(line, "%15s %u %7s", port->interface, &port->number, word)
+						     : 0;
+	port->is_guarded = count == 2;
+	return count >= 2;
+}
+
 /* A number is never used twice: an interface of this name with another one is somebody else's. */
 static void undo_ports(FILE *record)
 {
-	char interface[IF_NAMESIZE];
-	unsigned number;
-	_Static_assert(IF_NAMESIZE == 16, "the width below is one less");
-	while (fscanf(record, "%15s %u", interface, &number) == 2) {
-		close_port(number);
-		if (if_nametoindex(interface) == number)
-			detach(interface);
+	struct noted port;
+	unsigned last = 0; /* it is there twice, one behind the other, when its guard stands */
+	for (; next_port(record, &port); last = port.number) {
+		if (port.number == last)
+			continue;
+		close_port(port.number);
+		if (if_nametoindex(port.interface) == port.number)
+			detach(port.interface);
 	}
+}
+
+static void undo_file(FILE *record, const char *path)
+{
+	undo_ports(record);
+	if (unlink(path) < 0)
+		warning("%s: %s", path, strerror(errno));
+	fclose(record); /* last: its lock goes with it */
 }
 
 static void undo_one(const char *name)
@@ -147,12 +172,17 @@ static void undo_one(const char *name)
 	make_path(name, path);
 	end_keeper(name);
 	FILE *record = fopen(path, "re");
-	if (!record)
-		return;
-	undo_ports(record);
-	fclose(record);
-	if (unlink(path) < 0)
-		warning("%s: %s", path, strerror(errno));
+	if (record)
+		undo_file(record, path);
+}
+
+void undo_own_record(const char *name, int record)
+{
+	char path[RECORD_PATH];
+	make_path(name, path);
+	FILE *file = record >= 0 && lseek(record, 0, SEEK_SET) == 0 ? fdopen(record, "r") : NULL;
+	if (file)
+		undo_file(file, path);
 }
 
 void undo_records(const char *uuid)
@@ -167,13 +197,14 @@ void undo_records(const char *uuid)
 
 static bool has_port(const char *name, const char *interface)
 {
-	char path[RECORD_PATH], other[IF_NAMESIZE];
-	unsigned number;
+	char path[RECORD_PATH];
+	struct noted port;
 	bool is_there = false;
 	make_path(name, path);
 	FILE *record = fopen(path, "re");
-	while (record && fscanf(record, "%15s %u", other, &number) == 2)
-		is_there |= strcmp(other, interface) == 0 && if_nametoindex(interface) == number;
+	while (record && next_port(record, &port))
+		is_there |= port.is_guarded && strcmp(port.interface, interface) == 0 &&
+			    if_nametoindex(interface) == port.number;
 	if (record)
 		fclose(record);
 	return is_there;

@@ -275,11 +275,22 @@ def call_hook(operation, part, port):
 
 
 def run_hook(port, *words):
+    hook = begin_hook(port, services.softnet_path().parent, *words)
+    said = hook.communicate(timeout=120)
+    return subprocess.CompletedProcess(hook.args, hook.returncode, *said)
+
+
+def begin_hook(port, folder, *words):
+    """With the softnet of this folder. It has its input, and is not waited for."""
     xml = f"<domain type='kvm'><name>called</name><uuid>{UUID}</uuid><metadata>{guard('')}</metadata><devices>" \
           f"{interface(MAC, more=f'<target dev={port!r}/>')}</devices></domain>"
-    environment = dict(os.environ, PATH=f"{services.softnet_path().parent}:{os.environ['PATH']}")
-    return subprocess.run([libvirt_peers.hook_path(), *words], input=xml, text=True, env=environment,
-                          capture_output=True, timeout=120, check=False)
+    environment = dict(os.environ, PATH=f"{folder}:{os.environ['PATH']}")
+    hook = subprocess.Popen([libvirt_peers.hook_path(), *words], env=environment, text=True, stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    hook.stdin.write(xml)
+    hook.stdin.close()
+    hook.stdin = None
+    return hook
 
 
 @pytest.fixture
@@ -348,3 +359,96 @@ def test_a_tap_that_stays_has_no_guard_afterwards(host, defined):
     nothing_is_left(host, "stays")
     assert not is_guarded("stays0") and "stays0" in host.host.links()
     host.host.ip("link delete stays0")
+
+
+# --- killed -------------------------------------------------------------------------------------------------------------
+
+class Slow:
+    """A start of a domain whose guard has been forked, and stands when it is let go."""
+
+    def __init__(self, folder, *words):
+        self.folder, program = folder, folder / "softnet"
+        program.write_text(f"""#!/bin/sh
+if [ "$1" = attach ]; then
+    : >{folder}/reached
+    until [ -e {folder}/go ]; do sleep 0.02; done
+fi
+exec {services.softnet_path()} "$@"
+""")
+        program.chmod(0o755)
+        self.hook = begin_hook("waits0", folder, *words)
+        wait_for((folder / "reached").exists, 20, "the guard to be forked")
+        [self.keeper] = set(keepers("called") + list(processes("--plug"))) - {self.hook.pid}
+
+    def kill(self, *numbers):
+        for number in numbers:
+            os.kill(number, signal.SIGKILL)
+        said = self.hook.communicate(timeout=60)[1]
+        return self.hook.returncode, said
+
+    def go_on(self):
+        (self.folder / "go").touch()
+
+
+@pytest.fixture
+def slow(host, called, tmp_path):
+    host.host.ip("tuntap add dev waits0 mode tap\nlink set waits0 master br0 up\n")
+    yield lambda *words: Slow(tmp_path, *words)
+    host.host.ip("link delete waits0")
+
+
+def nothing_of_it_is_left(host):
+    nothing_is_left(host, "called")
+    wait_for(lambda: not [words for words in processes("attach").values() if "waits0" in words], 10, "what was to be the guard to end")
+    assert not is_guarded("waits0")
+    # And the next start stands.
+    assert call_hook("start", "begin", "waits0").returncode == 0 and set(guards()) == {"waits0"}
+    assert call_hook("release", "end", "waits0").returncode == 0
+    nothing_is_left(host, "called")
+
+
+@pytest.mark.parametrize("is_told", [True, False], ids=["told-meanwhile", "told-before"])
+def test_the_hook_is_killed(host, slow, is_told):
+    """libvirt refuses the domain then. It may tell its end while the guard starts, or has done so before there was a record."""
+    start = slow("called", "start", "begin", "-")
+    assert start.kill(start.hook.pid)[0] == -signal.SIGKILL
+    if is_told:
+        assert call_hook("release", "end", "waits0").returncode == 0
+    start.go_on()
+    nothing_of_it_is_left(host)
+
+
+def test_the_keeper_is_killed(host, slow):
+    start = slow("called", "start", "begin", "-")
+    assert start.kill(start.keeper) == (1, "softnet: the process that was to keep its guards has died\n")
+    start.go_on()
+    nothing_of_it_is_left(host)
+
+
+def test_both_are_killed(host, slow):
+    start = slow("called", "start", "begin", "-")
+    start.kill(start.hook.pid, start.keeper)
+    start.go_on()
+    assert call_hook("release", "end", "waits0").returncode == 0
+    nothing_of_it_is_left(host)
+
+
+def test_a_plug_is_killed(host, slow):
+    """The guest has the card, and nobody tells its end: its guard stays."""
+    plug = slow("--plug")
+    plug.kill(plug.hook.pid)
+    plug.go_on()
+    wait_for(lambda: set(guards()) == {"waits0"} and status_of("waits0"), 20, "the guard to stand")
+    wait_for(lambda: run_hook("waits0", "--plug").stderr == "softnet: no interface of the domain wants a guard and has none\n", 10, "its record")
+    assert call_hook("release", "end", "waits0").returncode == 0
+    nothing_of_it_is_left(host)
+
+
+def test_the_keeper_of_a_plug_is_killed(host, slow):
+    """A port that was noted is not guarded yet."""
+    plug = slow("--plug")
+    assert plug.kill(plug.keeper) == (1, "softnet: the process that was to keep its guards has died\n")
+    plug.go_on()
+    assert run_hook("waits0", "--plug").returncode == 0 and set(guards()) == {"waits0"}
+    assert call_hook("release", "end", "waits0").returncode == 0
+    nothing_of_it_is_left(host)
