@@ -7,6 +7,7 @@
 #include <time.h>
 #include "system/descriptors.h"
 #include "softnet/methods/control_methods.h"
+#include "softnet/methods/files_aside.h"
 #include "system/log.h"
 #include "system/process/process.h"
 
@@ -43,18 +44,31 @@ static void add_policies(const struct options *options)
 	}
 }
 
-static void add_files(const struct options *options)
+static void add_kept_files(const struct options *options)
 {
 	const char *const kept[] = { options->state_file, options->pcap, options->metrics };
 	for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
 		if (kept[i])
 			add_folder_of(kept[i], SANDBOX_KEEP);
 	for (uint32_t i = 0; i < options->event_count; i++)
-		if (strcmp(options->events[i], "syslog") == 0)
-			wish.connects = true; /* a log that was started again */
-		else if (strcmp(options->events[i], "stderr") != 0)
+		if (strcmp(options->events[i], "syslog") != 0 && strcmp(options->events[i], "stderr") != 0)
 			add_folder_of(options->events[i], SANDBOX_KEEP);
+}
+
+static void add_files(const struct options *options)
+{
+	add_kept_files(options);
+	for (uint32_t i = 0; i < options->event_count; i++)
+		wish.connects |= strcmp(options->events[i], "syslog") == 0; /* a log that was started again */
 	add_policies(options);
+}
+
+/* In the processes that write files, and read those of --policy. They have nothing else. */
+static const struct sandbox_wish *wish_for_files(const struct options *options)
+{
+	add_kept_files(options);
+	add_policies(options);
+	return &wish;
 }
 
 /* Sockets of ours are removed at the end. A port's name begins with its kind; behind a path there may be options. */
@@ -97,6 +111,7 @@ static void close_others(const struct options *options)
 void confine_guard(struct relay *r, const char *entry)
 {
 	int children = 0;
+	start_files_aside(r, wish_for_files);
 	start_aside(r); /* the last process that it may start */
 	if (r->options->sandbox_off) {
 		if (r->options->gives_sandbox)

@@ -13,16 +13,17 @@ static size_t describe_section(const void *context, char *text, size_t room)
 const char *prepare_capture(struct relay *r)
 {
 	const struct options *options = r->options;
-	r->capture.path = options->pcap;
-	r->capture.wants_all = options->frames == FRAMES_ALL;
-	r->capture.size_max = options->pcap_size;
-	r->capture.files = options->pcap_files;
-	r->capture.describe = describe_section;
-	r->capture.context = r;
+	r->capture = share_or_die(sizeof *r->capture);
+	r->capture->path = options->pcap;
+	r->capture->wants_all = options->frames == FRAMES_ALL;
+	r->capture->size_max = options->pcap_size;
+	r->capture->files = options->pcap_files;
+	r->capture->describe = describe_section;
+	r->capture->context = r;
 	for (int side = 0; side < DIRECTIONS; side++)
-		r->capture.ports[side] = r->port[side]->name;
-	r->capture.wall_offset_ms = r->started_wall_ms - r->started_ms;
-	return start_capture(&r->capture, r->now_ms);
+		r->capture->ports[side] = r->port[side]->name;
+	r->capture->wall_offset_ms = r->started_wall_ms - r->started_ms;
+	return start_capture(r->capture, r->now_ms);
 }
 
 static json_t *own_status(const void *context)
@@ -32,6 +33,7 @@ static json_t *own_status(const void *context)
 
 const char *prepare_metrics(struct relay *r)
 {
-	r->metrics = (struct metrics_file){ .path = r->options->metrics, .status = own_status, .context = r };
-	return start_metrics_file(&r->metrics, r->now_ms);
+	r->metrics = share_or_die(sizeof *r->metrics);
+	*r->metrics = (struct metrics_file){ .path = r->options->metrics, .status = own_status, .context = r };
+	return start_metrics_file(r->metrics, r->now_ms);
 }

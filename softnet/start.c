@@ -24,6 +24,7 @@
 #include "softnet/leaving.h"
 #include "system/log.h"
 #include "softnet/guard/loop.h"
+#include "softnet/guard/rules_in_force.h"
 #include "softnet/opening.h"
 #include "softnet/options/options.h"
 #include "system/platform.h"
@@ -310,6 +311,7 @@ static void prepare_relay(void)
 					  .tell = on_expose_failure,
 					  .context = &relay };
 	memcpy(relay.exposes.items, options->exposes, sizeof options->exposes);
+	prepare_reading(&relay);
 	relay.command = options->wanted == WANT_RUN ? &command : NULL;
 	relay.now_ms = relay.started_ms = clock_ms();
 	relay.started_wall_ms = wall_clock_ms();

@@ -26,8 +26,9 @@ tests/network/test_sandbox.py puts other calls into running processes, and none 
 
 The processes are the guard; softnet-run, which keeps the command of `softnet run`; softnet-rules,
 which reads long lists of rules and has the same few calls; softnet-keeper, which keeps the worker
-of slirp; and softnet-slirp, that worker. A worker starts with its keeper's rights, so the keeper
-has both. Calls with a star are looked at more closely:
+of slirp; softnet-slirp, that worker; and softnet-files, which writes the guard's files. A worker
+starts with its keeper's rights, so the keeper has both. Calls with a star are looked at more
+closely:
 
 - `connect`, and `socket` for AF_UNIX: only a guard that has a path as a port, or sends its events
   to syslog, because the program at the other end may be started again.
@@ -45,12 +46,12 @@ has both. Calls with a star are looked at more closely:
 
 Some calls have several names, because processors and versions of libc differ.
 
-| call | guard | softnet-run | softnet-keeper | softnet-slirp |
-|---|---|---|---|---|
+| call | guard | softnet-run | softnet-keeper | softnet-slirp | softnet-files |
+|---|---|---|---|---|---|
 END
     calls | awk -F '\t' 'function yes(letter) { return index($2, letter) ? "yes" : "" }
         { star = $1 ~ /^(socket|connect|sendto|sendmsg|sendmmsg|mmap2?|mprotect|ioctl|kill|tgkill|clone)$/ ? " \\*" : ""
-          line = "| `" $1 "`" star " | " yes("G") " | " yes("C") " | " yes("K") " | " yes("W") " |"
+          line = "| `" $1 "`" star " | " yes("G") " | " yes("C") " | " yes("K") " | " yes("W") " | " yes("F") " |"
           gsub(/\|  \|/, "| |", line); gsub(/\|  \|/, "| |", line); print line }'
 }
 

@@ -16,7 +16,25 @@ enum { RETRY_MS = 5000, SMALLEST_FILE = 1 << 20 };
 _Static_assert(SECTION_OCTETS_MAX + FRAME_BLOCK_OCTETS_MAX < CAPTURE_BUFFER, "both fit into an empty buffer");
 _Static_assert(SECTION_OCTETS_MAX + FRAME_BLOCK_OCTETS_MAX < SMALLEST_FILE, "a new file takes any frame");
 
-/* What was not written is lost, the section too, if it was there: the next frame must not stand under an older one. */
+/* What the process of the queue is asked to do. */
+struct job {
+	enum { JOB_SECTION, JOB_FRAME, JOB_FOLLOW, JOB_FINISH } kind;
+	enum direction direction;
+	unsigned verdict;
+	uint64_t now_ms;
+};
+
+/* The section too, if it was there: the next frame must not stand under an older one. */
+static void lose_buffer(struct capture *c)
+{
+	add_shared(&c->lost, c->buffered_frames);
+	c->frames -= c->buffered_frames;
+	c->octets -= c->buffered;
+	c->buffered = c->buffered_frames = 0;
+	c->needs_section = true;
+}
+
+/* What was not written is lost. */
 static bool give_up_for_now(struct capture *c, uint64_t now_ms)
 {
 	if (!c->has_warned)
@@ -24,11 +42,7 @@ static bool give_up_for_now(struct capture *c, uint64_t now_ms)
 			strerror(errno));
 	c->has_warned = true;
 	c->retry_ms = now_ms + RETRY_MS;
-	c->lost += c->buffered_frames;
-	c->frames -= c->buffered_frames;
-	c->octets -= c->buffered;
-	c->buffered = c->buffered_frames = 0;
-	c->needs_section = true;
+	lose_buffer(c);
 	return false;
 }
 
@@ -63,9 +77,8 @@ static bool flush(struct capture *c, uint64_t now_ms)
 /* Into a buffer with room for it. */
 static void buffer_section(struct capture *c)
 {
-	static char comment[CAPTURE_COMMENT_MAX];
 	char names[DIRECTIONS][CAPTURE_NAME_MAX];
-	struct capture_section section = { comment, c->describe(c->context, comment, sizeof comment), { NULL } };
+	struct capture_section section = { c->comment, c->comment_octets, { NULL } };
 	for (int side = 0; side < DIRECTIONS; side++) {
 		snprintf(names[side], sizeof names[side], "%s", c->ports[side]);
 		make_printable(names[side]);
@@ -109,28 +122,24 @@ static bool make_room(struct capture *c, size_t octets, uint64_t now_ms)
 	return c->buffered + octets <= sizeof c->buffer || flush(c, now_ms);
 }
 
-void begin_capture_section(struct capture *c, uint64_t now_ms)
+static void begin_section(struct capture *c, uint64_t now_ms)
 {
-	if (!c->path)
-		return;
 	c->needs_section = true;
 	if (make_room(c, SECTION_OCTETS_MAX, now_ms) && c->needs_section)
 		buffer_section(c);
 }
 
-void capture_frame(struct capture *c, enum direction direction, const struct frame *frame, unsigned verdict,
-		   uint64_t now_ms)
+static void take_frame(struct capture *c, const struct job *job, const struct frame *frame)
 {
-	if (!c->path || (verdict < FIRST_DROP && !c->wants_all))
-		return;
-	size_t octets = frame_block_octets(frame->length, verdict);
+	size_t octets = frame_block_octets(frame->length, job->verdict);
 	if (c->needs_section)
-		begin_capture_section(c, now_ms);
-	if (c->needs_section || !make_room(c, octets, now_ms)) {
-		c->lost++;
+		begin_section(c, job->now_ms);
+	if (c->needs_section || !make_room(c, octets, job->now_ms)) {
+		add_shared(&c->lost, 1);
 		return;
 	}
-	c->buffered += put_frame(direction, frame, verdict, now_ms + c->wall_offset_ms, c->buffer + c->buffered);
+	c->buffered +=
+	    put_frame(job->direction, frame, job->verdict, job->now_ms + c->wall_offset_ms, c->buffer + c->buffered);
 	c->buffered_frames++;
 	c->octets += octets;
 	c->frames++;
@@ -144,15 +153,89 @@ static bool is_in_place(const struct capture *c)
 	       ours.st_ino == named.st_ino;
 }
 
-void follow_capture(struct capture *c, uint64_t now_ms)
+static void follow(struct capture *c, uint64_t now_ms)
 {
-	if (!c->path || c->fd < 0)
+	if (c->fd < 0)
 		return;
 	bool is_written = flush(c, now_ms);
 	if (!is_written || is_in_place(c))
 		return;
 	close_file(c);
-	begin_capture_section(c, now_ms);
+	begin_section(c, now_ms);
+}
+
+static void finish(struct capture *c, uint64_t now_ms)
+{
+	if (c->fd >= 0)
+		flush(c, now_ms);
+	close_file(c);
+}
+
+static void take_comment(struct capture *c, const uint8_t *text, size_t octets)
+{
+	memcpy(c->comment, text, octets);
+	c->comment_octets = octets;
+}
+
+static void do_job(void *object, const uint8_t *octets, size_t count)
+{
+	struct capture *c = object;
+	struct job job;
+	memcpy(&job, octets, sizeof job);
+	octets += sizeof job;
+	count -= sizeof job;
+	switch (job.kind) {
+	case JOB_SECTION:
+		take_comment(c, octets, count);
+		begin_section(c, job.now_ms);
+		break;
+	case JOB_FRAME:
+		take_frame(c, &job, &(struct frame){ .bytes = octets, .length = (uint32_t)count });
+		break;
+	case JOB_FOLLOW:
+		follow(c, job.now_ms);
+		break;
+	case JOB_FINISH:
+		finish(c, job.now_ms);
+		break;
+	}
+}
+
+static bool give(struct capture *c, const struct job *job, const void *octets, size_t count)
+{
+	return defer(c->queue, &(struct deferred){ .run = do_job,
+						   .object = c,
+						   .name = c->path,
+						   .may_wait = job->kind == JOB_FRAME,
+						   .parts = { { job, sizeof *job }, { octets, count } } });
+}
+
+/* One that finds no room is made up for before the next frame. */
+void begin_capture_section(struct capture *c, uint64_t now_ms)
+{
+	static char comment[CAPTURE_COMMENT_MAX];
+	if (!c->path)
+		return;
+	size_t octets = c->describe(c->context, comment, sizeof comment);
+	c->owes_section = !give(c, &(struct job){ .kind = JOB_SECTION, .now_ms = now_ms }, comment, octets);
+}
+
+void capture_frame(struct capture *c, enum direction direction, const struct frame *frame, unsigned verdict,
+		   uint64_t now_ms)
+{
+	if (!c->path || (verdict < FIRST_DROP && !c->wants_all))
+		return;
+	if (c->owes_section)
+		begin_capture_section(c, now_ms);
+	if (c->owes_section ||
+	    !give(c, &(struct job){ JOB_FRAME, direction, verdict, now_ms }, frame->bytes, frame->length))
+		add_shared(&c->lost, 1);
+}
+
+void follow_capture(struct capture *c, uint64_t now_ms)
+{
+	if (c->path)
+		give(c, &(struct job){ .kind = JOB_FOLLOW, .now_ms = now_ms }, NULL, 0);
 }
 
 /* NULL: there is nothing, or an older capture, or one that never began. */
@@ -196,6 +279,7 @@ const char *start_capture(struct capture *c, uint64_t now_ms)
 	c->fd = -1;
 	if (!c->path)
 		return NULL;
+	c->comment_octets = c->describe(c->context, c->comment, sizeof c->comment);
 	c->has_warned = true; /* the caller says it */
 	const char *cause = check_older_files(c);
 	if (!cause && (!open_next(c, now_ms) || !flush(c, now_ms)))
@@ -206,8 +290,12 @@ const char *start_capture(struct capture *c, uint64_t now_ms)
 
 void finish_capture(struct capture *c, uint64_t now_ms)
 {
-	if (c->path && c->fd >= 0)
-		flush(c, now_ms);
 	if (c->path)
-		close_file(c);
+		give(c, &(struct job){ .kind = JOB_FINISH, .now_ms = now_ms }, NULL, 0);
+}
+
+void forget_capture(struct capture *c)
+{
+	lose_buffer(c);
+	c->fd = -1;
 }

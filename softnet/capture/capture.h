@@ -1,9 +1,11 @@
 /*
  * --pcap FILE: frames with their verdicts, as pcapng. Frames go into a buffer of fixed size, and from there to the file when
- * it is full and once a second. What cannot be written is counted as lost; the file is valid all the same.
+ * it is full and once a second. What cannot be written is counted as lost; the file is valid all the same. All of that is done by
+ * the process of `queue`, so everything below `queue` is that process's.
  */
 #pragma once
 #include "softnet/capture/capture_blocks.h"
+#include "system/files/deferred.h"
 
 enum { CAPTURE_BUFFER = 256 * 1024 };
 
@@ -17,6 +19,8 @@ struct capture {
 	const void *context;
 	const char *ports[DIRECTIONS]; /* their names */
 	uint64_t wall_offset_ms;       /* what to add to now_ms to have the time of day */
+	struct deferred_queue *queue;  /* NULL: it is written at once */
+	bool owes_section;             /* it has not come into the queue yet */
 
 	uint64_t frames, octets; /* taken into the capture */
 	uint64_t lost;           /* frames that it should have, and has not */
@@ -27,7 +31,9 @@ struct capture {
 	bool needs_section;   /* the last one is not in the file */
 	bool has_warned;
 	uint32_t buffered_frames;
-	size_t buffered; /* octets */
+	size_t buffered;       /* octets */
+	size_t comment_octets; /* of the section */
+	char comment[CAPTURE_COMMENT_MAX];
 	uint8_t buffer[CAPTURE_BUFFER];
 };
 
@@ -39,3 +45,5 @@ void begin_capture_section(struct capture *, uint64_t now_ms);
 /* Called about once a second. */
 void follow_capture(struct capture *, uint64_t now_ms);
 void finish_capture(struct capture *, uint64_t now_ms);
+/* The file was another process's, which has died. What it had not written is lost. */
+void forget_capture(struct capture *);

@@ -23,6 +23,8 @@ bool start_announcer(struct announcer *a, struct control *control, const struct 
 				 .port_bucket = { port_rate.burst * 1000, now_ms },
 				 .name_bucket = { name_rate.burst * 1000, now_ms } };
 	snprintf(a->vm, sizeof a->vm, "%s", options->name ? options->name : format_mac(options->vm_mac, mac));
+	if (options->event_count > 0 && !(a->sinks = share_memory(options->event_count * sizeof *a->sinks)))
+		return report_failure(error, "out of memory");
 	for (; a->sink_count < options->event_count; a->sink_count++)
 		if (!open_event_sink(&a->sinks[a->sink_count], options->events[a->sink_count], error))
 			return false;

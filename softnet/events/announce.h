@@ -12,7 +12,7 @@
 
 struct announcer {
 	char vm[VM_NAME_MAX + 1]; /* its name, or its MAC address */
-	struct event_sink sinks[EVENT_FILES_MAX];
+	struct event_sink *sinks; /* as many as options name, in memory of share_memory() */
 	uint32_t sink_count;
 	struct control *control; /* whose clients may subscribe; NULL: none */
 	struct bucket bucket, port_bucket, name_bucket;

@@ -203,9 +203,17 @@ bool open_event_sink(struct event_sink *sink, const char *name, struct error *er
 		      errno == ELOOP ? "it is a symbolic link" : strerror(errno));
 }
 
+/* One that another process has open is closed there. */
 void close_event_sink(struct event_sink *sink)
 {
-	close_file(sink);
+	if (!sink->queue)
+		close_file(sink);
+}
+
+void forget_event_sink(struct event_sink *sink)
+{
+	if (sink->kind == SINK_FILE)
+		sink->fd = -1;
 }
 
 static bool write_somewhere(struct event_sink *sink, const char *line, size_t octets, bool is_warning)
@@ -221,13 +229,29 @@ static bool write_somewhere(struct event_sink *sink, const char *line, size_t oc
 	return sink->kind == SINK_STDERR ? write_stderr(sink, line, octets) : write_file(sink, line, octets);
 }
 
+static void lose_line(struct event_sink *sink, const char *why)
+{
+	add_shared(&sink->lost, 1);
+	if (!sink->has_warned && sink->kind != SINK_STDERR)
+		warning("--events: %s: an event is lost: %s; more may be, and guard.status counts them", sink->path, why);
+	sink->has_warned = true;
+}
+
+static void take_line(void *object, const uint8_t *line, size_t octets)
+{
+	if (!write_somewhere(object, (const char *)line, octets, false))
+		lose_line(object, strerror(errno));
+}
+
 void write_event(struct event_sink *sink, const char *line, size_t octets, bool is_warning)
 {
-	if (octets < EVENT_LINE_MAX && write_somewhere(sink, line, octets, is_warning))
-		return;
-	sink->lost++;
-	if (!sink->has_warned && sink->kind != SINK_STDERR)
-		warning("--events: %s: an event is lost: %s; more may be, and guard.status counts them", sink->path,
-			octets < EVENT_LINE_MAX ? strerror(errno) : "it is too long");
-	sink->has_warned = true;
+	if (octets >= EVENT_LINE_MAX)
+		lose_line(sink, "it is too long");
+	else if (sink->kind != SINK_FILE && !write_somewhere(sink, line, octets, is_warning))
+		lose_line(sink, strerror(errno));
+	else if (sink->kind == SINK_FILE &&
+		 !defer(sink->queue,
+			&(struct deferred){
+			    .run = take_line, .object = sink, .name = sink->path, .parts = { { line, octets } } }))
+		lose_line(sink, "its disk does not keep pace, or does not answer");
 }

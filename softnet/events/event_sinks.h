@@ -1,6 +1,7 @@
 /* Where lines of events go: files, standard error, the system's log. Nothing here waits, and no failure is an end. */
 #pragma once
 #include <stddef.h>
+#include "system/files/deferred.h"
 #include "system/text.h"
 
 enum {
@@ -13,9 +14,10 @@ enum event_sink_kind { SINK_FILE, SINK_STDERR, SINK_SYSLOG };
 
 struct event_sink {
 	enum event_sink_kind kind;
-	const char *path; /* of the file or the log's socket */
-	int fd;           /* -1: it is tried again with the next line */
-	bool is_torn;     /* the last line was cut off in the middle, and its part is still there */
+	const char *path;             /* of the file or the log's socket */
+	struct deferred_queue *queue; /* whose process writes a file; NULL: it is written at once */
+	int fd;                       /* -1: it is tried again with the next line */
+	bool is_torn;                 /* the last line was cut off in the middle, and its part is still there */
 	bool has_warned;
 	uint64_t lost; /* lines */
 };
@@ -26,6 +28,8 @@ struct event_sink {
  */
 bool open_event_sink(struct event_sink *, const char *name, struct error *);
 void close_event_sink(struct event_sink *);
+/* The file was another process's, which has died. */
+void forget_event_sink(struct event_sink *);
 
 /* The line ends in a newline. What cannot be written now is counted in `lost`. */
 void write_event(struct event_sink *, const char *line, size_t octets, bool is_warning);

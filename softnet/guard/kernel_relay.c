@@ -75,8 +75,8 @@ void start_kernel_relay(struct relay *r)
 		fill_buckets(r->guard.config, &memory->buckets, r->now_ms);
 	r->guard.buckets = &memory->buckets;
 	r->guard.flows = &memory->flows; /* to be looked at: only programs write it */
-	memory->wants = (r->rejections.wanted ? WANTS_REJECTED : 0) | (r->capture.path ? WANTS_DROPS : 0) |
-			(r->capture.path && r->capture.wants_all ? WANTS_PASSED : 0);
+	memory->wants = (r->rejections.wanted ? WANTS_REJECTED : 0) | (r->capture->path ? WANTS_DROPS : 0) |
+			(r->capture->path && r->capture->wants_all ? WANTS_PASSED : 0);
 	memory->is_left = r->options->leaves;
 	take_counters(r);
 	lost = memory->lost;
@@ -174,7 +174,7 @@ static void decide_waiting(struct relay *r, enum direction direction, const stru
 /* The programs have dropped it, or let it pass, and counted it. */
 static void show_decided(struct relay *r, enum direction direction, const struct frame *frame, enum verdict verdict)
 {
-	capture_frame(&r->capture, direction, frame, verdict, r->now_ms);
+	capture_frame(r->capture, direction, frame, verdict, r->now_ms);
 	if (verdict != PASS)
 		keep_specimen(&r->counters, direction, verdict, frame, r->now_ms);
 	if (verdict != PASS && direction == FROM_GUEST)
@@ -232,8 +232,8 @@ static void follow_counters(struct relay *r, enum direction direction)
 static void follow_losses(struct relay *r)
 {
 	uint64_t now = __atomic_load_n(&r->kernel->memory->lost, __ATOMIC_RELAXED);
-	if (r->capture.path)
-		r->capture.lost += now - lost;
+	if (r->capture->path)
+		add_shared(&r->capture->lost, now - lost);
 	lost = now;
 }
 

@@ -19,7 +19,7 @@
 #include "softnet/guard/rules_in_force.h"
 #include "system/log.h"
 
-enum { TICK_MS = 1000 };
+enum { TICK_MS = 1000, DISK_PATIENCE_MS = 5000, LAST_WRITES_MS = 2000 };
 
 static struct port *source_of(const struct relay *r, enum direction direction)
 {
@@ -89,7 +89,7 @@ void ask_for_lease(struct relay *r, const struct frame *frame, unsigned verdict)
 		return;
 	if (r->kernel)
 		keep_kernel(r); /* before its answer comes */
-	capture_frame(&r->capture, FROM_GUEST, &question, PASS, r->now_ms);
+	capture_frame(r->capture, FROM_GUEST, &question, PASS, r->now_ms);
 	send_question(&r->questions, bytes, question.length);
 }
 
@@ -108,7 +108,7 @@ void account_for(struct relay *r, enum direction direction, const struct packet 
 {
 	struct trust trust = trust_of(r);
 	struct frame frame = { .bytes = packet->bytes, .length = packet->length };
-	capture_frame(&r->capture, direction, &frame, verdict, r->now_ms);
+	capture_frame(r->capture, direction, &frame, verdict, r->now_ms);
 	look_for_gateway(&r->gateway, &trust, direction, &frame, verdict);
 	if (is_drop(verdict))
 		account_for_drop(r, direction, &frame, verdict);
@@ -118,8 +118,8 @@ void account_for(struct relay *r, enum direction direction, const struct packet 
 void account_for_held(struct relay *r, const struct packet *packet, enum verdict verdict)
 {
 	struct frame frame = { .bytes = packet->bytes, .length = packet->length };
-	if (!r->capture.wants_all)
-		capture_frame(&r->capture, FROM_GUEST, &frame, verdict, r->now_ms);
+	if (!r->capture->wants_all)
+		capture_frame(r->capture, FROM_GUEST, &frame, verdict, r->now_ms);
 	account_for_drop(r, FROM_GUEST, &frame, verdict);
 }
 
@@ -228,13 +228,23 @@ static void count_lost(struct relay *r)
 			count_drop(&r->counters, from, DROP_OVERRUN, r->port[from]->kind->lost(r->port[from]), r->now_ms);
 }
 
+static void tell_of_disk(const struct relay *r, struct deferred_queue *queue)
+{
+	const char *file = hanging_file(queue, r->now_ms, DISK_PATIENCE_MS);
+	if (file)
+		warning(
+		    "%s: its disk has not answered for %d s; what is to be written waits, and is lost where it has no "
+		    "room; frames go on",
+		    file, DISK_PATIENCE_MS / 1000);
+}
+
 /* What needs no precision. */
 static enum relay_end tick(struct relay *r)
 {
 	if (r->now_ms - r->tick_ms < TICK_MS)
 		return RELAY_GOES_ON;
 	r->tick_ms = r->now_ms;
-	r->file.has_changed = true; /* events do not tell of client identifiers: look once a second */
+	r->file->has_changed = true; /* events do not tell of client identifiers: look once a second */
 	count_lost(r);
 	tell_drops(&r->counters, r->now_ms);
 	announce_drops(&r->drop_events, &r->announcer, &r->counters, false, r->now_ms);
@@ -247,8 +257,12 @@ static enum relay_end tick(struct relay *r)
 		tell_ends(&r->claims, r->guard.state, r->now_ms);
 	}
 	tick_other_vms(r);
-	follow_capture(&r->capture, r->now_ms);
-	follow_metrics_file(&r->metrics, r->now_ms);
+	tell_of_state_file(r);
+	follow_reading(r);
+	follow_capture(r->capture, r->now_ms);
+	follow_metrics_file(r->metrics, r->now_ms);
+	tell_of_disk(r, r->queue);
+	tell_of_disk(r, r->state_queue);
 	return r->parent != 0 && getppid() != r->parent ? RELAY_PARENT_GONE : RELAY_GOES_ON;
 }
 
@@ -259,7 +273,7 @@ static void follow_state(struct relay *r)
 	if (hold_ms < r->expires_ms)
 		r->expires_ms = hold_ms;
 	follow_address(&r->exposes, r->guard.config, r->guard.state, r->now_ms);
-	if (is_due(&r->file, r->now_ms))
+	if (is_due(r->file, r->now_ms))
 		keep_state(r, false);
 }
 
@@ -297,7 +311,7 @@ static int time_to_sleep(struct relay *r)
 static void follow_host(struct relay *r)
 {
 	if (follow_sites(&r->sites))
-		begin_capture_section(&r->capture, r->now_ms);
+		begin_capture_section(r->capture, r->now_ms);
 }
 
 /* Sleeps until something happens; sets in `is_awake` which sides have something to tell. */
@@ -390,11 +404,13 @@ void finish_relay(struct relay *r, const char *why)
 	keep_state(r, true);
 	if (r->guard.config->has_names)
 		finish_learning(r->guard.names, r->now_ms);
-	finish_capture(&r->capture, r->now_ms);
-	remove_metrics_file(&r->metrics);
+	finish_capture(r->capture, r->now_ms);
+	remove_metrics_file(r->metrics);
 	tell_drops(&r->counters, r->now_ms + TICK_MS); /* what the last second held back */
 	announce_drops(&r->drop_events, &r->announcer, &r->counters, true, r->now_ms);
 	announce_stop(&r->announcer, why, r->now_ms);
+	if (!await_deferred(r->queue, LAST_WRITES_MS) || !await_deferred(r->state_queue, LAST_WRITES_MS))
+		warning("a disk does not answer: what was to be written there at the end is lost");
 	if (is_verbose())
 		print_summary(&r->counters, r->questions.sent, r->guard.state, r->now_ms);
 }

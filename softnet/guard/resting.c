@@ -7,10 +7,11 @@
 
 enum { SETTLE_MS = 3000 };
 
-/* Files that are written by the clock, a parent that may end, and programs in the kernel, which wake nobody. */
+/* Files that are written by the clock, or wait for a disk, a parent that may end, and programs in the kernel, which wake nobody. */
 static bool needs_clock(const struct relay *r)
 {
-	return r->capture.path || r->metrics.path || r->parent != 0 || r->kernel;
+	return r->capture->path || r->metrics->path || r->parent != 0 || r->kernel || has_deferred(r->queue) ||
+	       has_deferred(r->state_queue);
 }
 
 bool may_rest(const struct relay *r)

@@ -1,5 +1,6 @@
 /* Rules are built aside and swapped between two frames, for every caller. */
 #include "softnet/guard/rules_in_force.h"
+#include <string.h>
 #include "softnet/guard/hold_relay.h"
 #include "softnet/guard/kernel_relay.h"
 #include "softnet/guard/claiming.h"
@@ -31,7 +32,7 @@ static void follow_new_config(struct relay *r)
 {
 	leave_hold(r);
 	note_new_policy(r);
-	begin_capture_section(&r->capture, r->now_ms);
+	begin_capture_section(r->capture, r->now_ms);
 }
 
 /* They were compiled as if no VM had an address. */
@@ -83,13 +84,74 @@ void put_ready_in_force(struct relay *r, const struct rule_list *rules, const st
 	follow_new_rules(r, rules, ready->name_hosts, ready->allowing, who);
 }
 
+/* Shared with the process that reads. */
+struct policy_reading {
+	const struct options *options;
+	enum { NOTHING_TO_READ, BEING_READ, HAS_BEEN_READ } step;
+	bool is_wanted, is_right; /* wanted: once more */
+	struct error error;
+	struct rule_list rules;
+};
+
+void prepare_reading(struct relay *r)
+{
+	if (r->options->policy_file_count == 0)
+		return;
+	r->reading = share_or_die(sizeof *r->reading);
+	r->reading->options = r->options;
+}
+
+static void read_files(void *object, const uint8_t *unused, size_t none)
+{
+	struct policy_reading *reading = object;
+	(void)unused;
+	(void)none;
+	reading->is_right = reread_rules(reading->options, &reading->rules, &reading->error);
+	__atomic_store_n(&reading->step, HAS_BEEN_READ, __ATOMIC_RELEASE);
+}
+
+static void take_read(struct relay *r)
+{
+	struct policy_reading *reading = r->reading;
+	struct error error = reading->error;
+	struct rule_list *rules = next_rules(r);
+	bool is_right = reading->is_right;
+	memcpy(rules, &reading->rules, offsetof(struct rule_list, rule) + reading->rules.count * sizeof *rules->rule);
+	if (is_right && same_rules(rules, r->rules))
+		info("--policy: the rules are the same");
+	else if (!is_right || !put_in_force(r, rules, "--policy", &error))
+		warning("--policy: %s; the rules stay as they were", error.text);
+}
+
+void forget_reading(struct relay *r)
+{
+	if (!r->reading || r->reading->step != BEING_READ)
+		return;
+	r->reading->step = NOTHING_TO_READ;
+	r->reading->is_wanted = true;
+}
+
+void follow_reading(struct relay *r)
+{
+	struct policy_reading *reading = r->reading;
+	if (!reading)
+		return;
+	if (reading->step == NOTHING_TO_READ && reading->is_wanted) {
+		reading->is_wanted = false;
+		reading->step = BEING_READ;
+		if (!defer(r->queue, &(struct deferred){
+					 .run = read_files, .object = reading, .name = r->options->policy_files[0] }))
+			forget_reading(r);
+		await_deferred(r->queue, DEFERRED_PATIENCE_MS);
+	}
+	if (__atomic_load_n(&reading->step, __ATOMIC_ACQUIRE) == HAS_BEEN_READ) {
+		take_read(r);
+		reading->step = NOTHING_TO_READ;
+	}
+}
+
 void reload_policy(struct relay *r)
 {
-	struct error error;
-	struct rule_list *rules = next_rules(r);
-	bool is_read = reread_rules(r->options, rules, &error);
-	if (is_read && same_rules(rules, r->rules))
-		info("--policy: the rules are the same");
-	else if (!is_read || !put_in_force(r, rules, "--policy", &error))
-		warning("--policy: %s; the rules stay as they were", error.text);
+	r->reading->is_wanted = true;
+	follow_reading(r);
 }

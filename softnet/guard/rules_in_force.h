@@ -15,5 +15,12 @@ void compile_vms(struct relay *);
 void put_vms_in_force(struct relay *);
 /* False: a guard in the kernel cannot look for names. */
 bool may_name_hosts(bool is_in_kernel, const struct rule_list *, struct error *);
-/* SIGHUP: what the files of --policy hold now. Where one is wrong the rules stay, and one line says why. */
+/*
+ * SIGHUP: what the files of --policy hold now. Where one is wrong the rules stay, and one line says why. Another process reads them,
+ * and frames wait no longer for it than for any file: follow_reading() puts in force what comes later.
+ */
+void prepare_reading(struct relay *);
 void reload_policy(struct relay *);
+void follow_reading(struct relay *);
+/* The process has died: what it was to read is read again. */
+void forget_reading(struct relay *);

@@ -69,10 +69,10 @@ static void put_in_force(struct relay *r, const struct anchors *anchors)
 	}
 	r->anchors = *anchors;
 	change_anchors(r->memory, r->options, anchors);
-	r->file.owner.config_hash = hash_setup(r->options, config);
-	note_new_setup(r, r->file.owner.config_hash);
+	r->file->owner.config_hash = hash_setup(r->options, config);
+	note_new_setup(r, r->file->owner.config_hash);
 	keep_state(r, true); /* rights went with those who gave them */
-	begin_capture_section(&r->capture, r->now_ms);
+	begin_capture_section(r->capture, r->now_ms);
 	tell_anchors(r->options, anchors, config);
 }
 

@@ -45,7 +45,7 @@ static void tell_judge(struct relay *r)
 	struct exposed_set *to = &r->memory->config.exposed;
 	memset(to, 0, sizeof *to);
 	to->count = exposed_ports(&r->exposes, to->item, EXPOSED_MAX);
-	begin_capture_section(&r->capture, r->now_ms);
+	begin_capture_section(r->capture, r->now_ms);
 }
 
 static json_t *refuse_expose(struct rpc_call *call, const char *text)

@@ -10,7 +10,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,6 +20,7 @@
 #include "softnet/methods/control_methods.h"
 #include "system/log.h"
 #include "system/platform.h"
+#include "system/process/signals.h"
 #include "system/sandbox/sandbox.h"
 
 enum {
@@ -102,15 +102,6 @@ static void answer_aside(struct relay *r)
 	free(answer);
 }
 
-/* The keys that end the guard reach the whole process group; the end of the guard ends this one. */
-static void settle_signals(void)
-{
-	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE };
-	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
-		signal(ignored[i], SIG_IGN);
-	signal(SIGCHLD, SIG_DFL);
-}
-
 static void keep_only(int fd)
 {
 	log_by_stderr(); /* its own number is about to be ours */
@@ -155,7 +146,7 @@ static _Noreturn void work_aside(struct relay *r, int fd, int parent)
 	end_with_parent();
 	if (getppid() != parent && getppid() != 0) /* 0: it is in another namespace */
 		_exit(1);
-	settle_signals();
+	leave_signals_to_parent();
 	keep_only(fd);
 	name_process("softnet-rules");
 	give_up_privileges_for_good();

@@ -207,7 +207,7 @@ static json_t *json_network(const struct relay *r)
 			 "passed", passed, "rates", json_rates(&r->counters, r->now_ms), "drops",
 			 json_drops(&r->counters, r->now_ms, find_rule, r), "flows", json_flows(r->guard.flows),
 			 "rejections", json_number(r->rejections.sent), "questions", json_number(r->questions.sent),
-			 "metrics", json_metrics_file(&r->metrics));
+			 "metrics", json_metrics_file(r->metrics));
 }
 
 /* null: nothing is asked, or all is answered. */
@@ -244,9 +244,9 @@ json_t *json_status(const struct relay *r)
 			json_object_set_new(status, "asking", json_asking(r)) == 0 &&
 			json_object_set_new(status, "names", json_names(r->guard.names, r->now_ms)) == 0 &&
 			json_object_set_new(status, "gateway", json_gateway(r)) == 0 &&
-			json_object_set_new(status, "capture", json_capture(&r->capture)) == 0 &&
+			json_object_set_new(status, "capture", json_capture(r->capture)) == 0 &&
 			json_object_set_new(status, "claims", json_claims(r)) == 0 &&
-			json_object_set_new(status, "state_file", json_state_file(&r->file)) == 0 &&
+			json_object_set_new(status, "state_file", json_state_file(r->file)) == 0 &&
 			json_object_set_new(status, "sandbox", json_sandbox(&r->sandbox, r->aside)) == 0 &&
 			json_object_set_new(status, "left", json_null()) == 0 && /* this process is here */
 			json_object_set_new(status, "events", json_events(&r->announcer)) == 0;

@@ -152,33 +152,72 @@ const char *describe_kept(enum state_kept kept)
 	return "";
 }
 
-static void tell_failure(struct state_file *file, int cause)
+static void tell_failure(struct state_file *file, const char *cause)
 {
+	add_shared(&file->failed, 1);
 	if (!file->has_warned)
-		warning("--state: %s: %s: %s", file->path, describe_kept(file->kept), strerror(cause));
+		warning("--state: %s: %s: %s", file->path, describe_kept(file->kept), cause);
 	file->has_warned = true;
 }
 
-bool save_state_file(struct state_file *file, const struct state *state, struct moment moment, bool at_once)
+static void take_text(void *object, const uint8_t *text, size_t length)
+{
+	struct state_file *file = object;
+	errno = EFBIG;
+	bool is_kept = length > 0 && put_in_place(file, (const char *)text, length);
+	int cause = errno;
+	__atomic_store_n(&file->kept,
+			 is_kept           ? STATE_KEPT
+			 : make_void(file) ? STATE_VOID
+					   : STATE_STALE,
+			 __ATOMIC_RELAXED);
+	if (is_kept)
+		return;
+	__atomic_store_n(&file->saved_hash, 0, __ATOMIC_RELAXED); /* to be tried again */
+	tell_failure(file, strerror(cause));
+}
+
+/* What takes a right from the guest: until it is written, the file gives the right back. */
+static void hand_over(struct state_file *file, size_t length, bool at_once)
+{
+	if (at_once)
+		__atomic_store_n(&file->kept, STATE_STALE, __ATOMIC_RELAXED);
+	bool is_taken = defer(
+	    file->queue,
+	    &(struct deferred){ .run = take_text, .object = file, .name = file->path, .parts = { { buffer, length } } });
+	if (!is_taken) { /* the queue is full of older ones */
+		file->kept = STATE_STALE;
+		file->saved_hash = 0;
+	}
+	if (!is_taken || (at_once && !await_deferred(file->queue, DEFERRED_PATIENCE_MS)))
+		tell_failure(file, "its disk does not answer");
+}
+
+void save_state_file(struct state_file *file, const struct state *state, struct moment moment, bool at_once)
 {
 	if (!file->path || (!at_once && !is_due(file, moment.now_ms)))
-		return false;
+		return;
 	file->has_changed = false;
 	struct moment timeless = { moment.now_ms, 0 };
-	enum state_kept before = file->kept;
 	size_t length = write_state_text(state, &file->owner, timeless, buffer, sizeof buffer);
 	uint64_t hash = hash_bytes(0, buffer, length);
 	if (hash == file->saved_hash)
-		return false;
+		return;
 	length = write_state_text(state, &file->owner, moment, buffer, sizeof buffer);
 	file->saved_ms = moment.now_ms;
-	errno = EFBIG;
-	bool is_kept = length > 0 && put_in_place(file, buffer, length);
-	int cause = errno;
-	file->saved_hash = is_kept ? hash : 0;
-	file->failed += !is_kept;
-	file->kept = is_kept ? STATE_KEPT : make_void(file) ? STATE_VOID : STATE_STALE;
-	if (!is_kept)
-		tell_failure(file, cause);
-	return file->kept != before;
+	file->saved_hash = hash;
+	hand_over(file, length, at_once);
+}
+
+bool has_news_of_kept(struct state_file *file)
+{
+	enum state_kept told = file->told_kept;
+	file->told_kept = __atomic_load_n(&file->kept, __ATOMIC_RELAXED);
+	return file->told_kept != told;
+}
+
+void forget_state_file(struct state_file *file)
+{
+	file->fd = -1;
+	file->saved_hash = 0;
 }

@@ -4,6 +4,7 @@
  */
 #pragma once
 #include "softnet/saved/state_text.h"
+#include "system/files/deferred.h"
 
 enum { SAVE_INTERVAL_MS = 1000 };
 
@@ -17,10 +18,11 @@ enum state_kept {
 struct state_file {
 	const char *path; /* NULL: none */
 	struct state_owner owner;
+	struct deferred_queue *queue; /* whose process writes it; NULL: it is written at once */
 	int fd; /* of what stands there; -1: none. With it no full disk and no folder keeps us from emptying it */
 	uint64_t saved_hash, saved_ms;
 	uint64_t failed; /* how often it could not be written */
-	enum state_kept kept;
+	enum state_kept kept, told_kept;
 	bool has_changed; /* the state, since it was written */
 	bool has_warned;
 };
@@ -32,10 +34,14 @@ bool is_due(const struct state_file *, uint64_t now_ms);
 const char *load_state_file(struct state_file *, const struct config *, struct state *, struct moment);
 
 /*
- * Writes the file if the state differs from what it holds; at most once a second, unless `at_once`. Warns once.
- * True: `kept` is another now.
+ * Writes the file if the state differs from what it holds; at most once a second, unless `at_once`. Then it is there before this
+ * comes back, or `kept` says that it is not: frames do not wait for a disk that does not answer. Warns once.
  */
-bool save_state_file(struct state_file *, const struct state *, struct moment, bool at_once);
+void save_state_file(struct state_file *, const struct state *, struct moment, bool at_once);
+/* True, once: `kept` is another than it was. */
+bool has_news_of_kept(struct state_file *);
+/* The file was another process's, which has died. */
+void forget_state_file(struct state_file *);
 
 /* In a word, and in a sentence. */
 const char *kept_name(enum state_kept);

@@ -16,3 +16,6 @@ int signal_fd(void);
 bool next_signal(struct arrived_signal *);
 /* For a child before it starts a program: as if the parent had never changed them. */
 void restore_signals(void);
+
+/* For a child that ends with its parent: the keys that end the parent reach the whole process group. */
+void leave_signals_to_parent(void);

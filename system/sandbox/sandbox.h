@@ -14,6 +14,7 @@ enum sandbox_purpose {
 	    2, /* of `softnet run`: hands signals on; and who reads long lists of rules, which needs no more */
 	FOR_SLIRP_KEEPER = 4, /* starts the worker again; a worker starts with its rights, so they hold both */
 	FOR_SLIRP_WORKER = 8, /* libslirp, and the guest's connections */
+	FOR_FILES = 16,       /* writes a guard's files, and nothing else */
 };
 
 enum { SANDBOX_CHILDREN_MAX = 2, SANDBOX_PATHS_MAX = 192, SANDBOX_MISSING_TEXT = 120 };

@@ -27,7 +27,7 @@ static void leave_what_is_of_others(enum sandbox_purpose purpose, const struct s
 	const char *cause;
 	if (purpose == FOR_SLIRP_WORKER)
 		return;
-	if (purpose != FOR_GUARD) {
+	if (purpose != FOR_GUARD && purpose != FOR_FILES) {
 		cause = leave_host(purpose, wish);
 		sandbox->has_namespaces = !cause;
 		say_what_is_missing(sandbox, "no namespaces of its own", cause);

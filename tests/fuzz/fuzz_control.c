@@ -14,7 +14,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static struct options options;
 static struct guard_memory memory;
-static struct relay relay = { .options = &options, .memory = &memory, .rules = &options.rules };
+static struct capture no_capture;
+static struct state_file file;
+static struct metrics_file metrics;
+static struct relay relay = { .capture = &no_capture,
+			      .file = &file,
+			      .metrics = &metrics,
+			      .options = &options,
+			      .memory = &memory,
+			      .rules = &options.rules };
 static const struct rpc_method methods[] = {
 	{ "softnet.policy.get", false, policy_get },
 	{ "softnet.policy.set", false, policy_set },

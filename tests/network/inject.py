@@ -13,7 +13,7 @@ CALLS = {
     "ptrace": 101, "chroot": 161, "mount": 165, "setuid": 105, "setns": 308, "unshare": 272, "process_vm_readv": 310,
     "process_vm_writev": 311, "memfd_create": 319, "execveat": 322, "bpf": 321, "userfaultfd": 323, "perf_event_open": 298,
     "keyctl": 250, "add_key": 248, "io_uring_setup": 425, "pidfd_open": 434, "pidfd_send_signal": 424, "pidfd_getfd": 438, "clone3": 435,
-    "tkill": 200, "tgkill": 234, "rt_sigqueueinfo": 129, "symlink": 88, "chmod": 90, "mkdir": 83, "link": 86, "getppid": 110,
+    "tkill": 200, "tgkill": 234, "rt_sigqueueinfo": 129, "symlink": 88, "chmod": 90, "mkdir": 83, "link": 86, "getpid": 39,
     "prctl": 157, "seccomp": 317, "rt_sigaction": 13, "shmget": 29, "init_module": 175, "kexec_load": 246, "personality": 135,
     "unlink": 87, "rename": 82, "close": 3, "sendto": 44, "sendmsg": 46, "sendmmsg": 307,
 }

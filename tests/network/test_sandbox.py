@@ -42,14 +42,10 @@ pytestmark = [pytest.mark.skipif(not inject.IS_POSSIBLE, reason="needs a process
               pytest.mark.skipif(os.geteuid() != 0 or not netns.has_other_users(), reason="needs root")]
 
 
-def name_of(pid):
-    return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-
-
 def family_of(pid):
     """{name: pid} of a process and its children and theirs."""
     children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    found = {name_of(pid): pid}
+    found = {pathlib.Path(f"/proc/{pid}/comm").read_text().strip(): pid}
     for child in map(int, children):
         found.update(family_of(child))
     return found
@@ -62,7 +58,7 @@ def is_confined(pid):
 @pytest.fixture
 def start(network, guards):  # noqa: F811
     """A guard in one of its forms: {name: pid} of its processes."""
-    sockets, started, folder = [], [], tempfile.TemporaryDirectory()
+    sockets, started, folder = [], [], tempfile.TemporaryDirectory(prefix="softnet-")
     leaked = os.memfd_create("leaked")
     os.chmod(folder.name, 0o777)
 
@@ -90,14 +86,15 @@ def start(network, guards):  # noqa: F811
             return expect(guards("fd").process.pid, "softnet", "softnet-rules")
         if form == "fd of a user":
             return expect(guards("user", user=USER).process.pid, "softnet")
-        if form == "slirp":
-            return expect(popen("--vm-fd", "FD"), "softnet", "softnet-keeper", "softnet-slirp")
-        if form == "slirp of a user":
-            return expect(popen("--vm-fd", "FD", user=USER), "softnet", "softnet-keeper", "softnet-slirp")
+        if form.startswith("slirp"):
+            return expect(popen("--vm-fd", "FD", user=USER if "user" in form else None), "softnet", "softnet-keeper", "softnet-slirp")
         if form == "path":
             return expect(popen("--guest", f"unixgram:{folder.name}/guest", "--uplink", "fd:FD"), "softnet")
         if form == "tap":
             return expect(popen("--guest", "tap:sand0", "--uplink", "tap:sand1"), "softnet")
+        if form == "files":
+            kept = [word for name in ("state", "pcap", "metrics", "events") for word in (f"--{name}", f"{folder.name}/{name}")]
+            return expect(popen("--guest", "fd:FD", "--uplink", "tap:sand1", *kept), "softnet", "softnet-files")
         if form == "run":
             return expect(popen("run", "--vm-mac-address", MAC, "--uplink", "tap:sand1", "--", "sh", "-c", "exec sleep 60 {fd}"),
                           "softnet", "softnet-run")
@@ -132,7 +129,7 @@ def check_descriptors(form, family):
         assert any("leaked" in what for what in descriptors_of(command).values())
 
 
-FORMS = ["fd", "fd of a user", "slirp", "slirp of a user", "path", "tap", "run",
+FORMS = ["fd", "fd of a user", "slirp", "slirp of a user", "path", "tap", "files", "run",
          pytest.param("attach", marks=pytest.mark.skipif(not shutil.which("bpftool"), reason="not installed: bpftool"))]
 
 
@@ -144,7 +141,7 @@ def may_connect(name, form):
 def sockets_of(name, form):
     """The families that it may open."""
     of_guard = {AF_NETLINK} | ({AF_UNIX} if form == "path" else set())
-    return {"softnet": of_guard, "softnet-run": set(), "softnet-rules": set()}.get(name, {AF_INET, AF_INET6, AF_UNIX})
+    return {"softnet": of_guard, "softnet-run": set(), "softnet-rules": set(), "softnet-files": set()}.get(name, {AF_INET, AF_INET6, AF_UNIX})
 
 
 def descriptors_of(pid):
@@ -189,7 +186,7 @@ def test_no_call_that_is_not_listed(start, form):
                     given["kill"] = code.call("kill", neighbor.pid, signal.SIGKILL)
                     given["kill all"] = code.call("kill", -1, signal.SIGKILL)
                     given["tgkill"] = code.call("tgkill", neighbor.pid, neighbor.pid, signal.SIGKILL)
-                assert code.call("getppid") >= 0        # else nothing of this would have been asked
+                assert code.call("getpid") > 0          # else nothing of this would have been asked
             passed = {call: value for call, value in given.items() if value is not REFUSED}
             assert not passed, f"{name} in the form \"{form}\""
             assert neighbor.poll() is None
@@ -223,14 +220,14 @@ def test_no_file_of_others(start, form, state_file):
                 given["write"] = code.call("open", str(state_file), write)
                 given["make"] = code.call("open", str(state_file.with_name("other")), made, 0o600)
                 given["a device"] = code.call("open", "/dev/null", os.O_RDWR)
-                if name == "softnet":
+                if name in ("softnet", "softnet-files"):
                     given["accounts"] = code.call("open", "/etc/passwd", os.O_RDONLY)
                     given["take away"] = code.call("unlink", str(state_file))
                 if name == "softnet-keeper" and landlock_version() >= 6:
                     assert code.call("kill", neighbor.pid, signal.SIGKILL) in (-errno.EPERM, -errno.ESRCH)
                 if name == "softnet-slirp":
                     assert code.call("open", "/etc/resolv.conf", os.O_RDONLY) >= 0
-            wanted = {-errno.EACCES} if name == "softnet" else {-errno.EACCES, -errno.ENOENT}
+            wanted = {-errno.EACCES} if name in ("softnet", "softnet-files") else {-errno.EACCES, -errno.ENOENT}
             assert set(given.values()) <= wanted, f"{name} in the form \"{form}\": {given}"
         assert state_file.read_text() == "a neighbor's" and neighbor.poll() is None
     finally:
@@ -250,7 +247,7 @@ NAMESPACES = {"softnet-keeper": ["user", "mnt", "ipc", "pid"], "softnet-slirp": 
 @pytest.mark.skipif(not has_user_namespaces(), reason="users may make no namespaces here, or a sanitizer")
 @pytest.mark.parametrize("form", [form for form in FORMS if isinstance(form, str)])     # attach has what "fd" has, and takes seconds
 def test_namespaces_of_its_own(start, form):
-    """All but the guard: no process, no file and, where none is needed, no network of the host is there at all. What a
+    """All but the guard, and who writes its files: no process, no file and, where none is needed, no network of the host is there at all. What a
     namespace of users gives is over that namespace alone, and is given up as well."""
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as neighbor:
         neighbor.bind(f"{folder}/log")
@@ -260,7 +257,7 @@ def test_namespaces_of_its_own(start, form):
         for name, pid in start(form).items():
             for kind in NAMESPACES.get(name, []):
                 assert os.readlink(f"/proc/{pid}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}"), f"{name}: {kind}"
-            if name == "softnet":
+            if name in ("softnet", "softnet-files"):
                 continue
             assert set(os.listdir(f"/proc/{pid}/root")) <= ({"etc", "dev", "run"} if name in ("softnet-keeper", "softnet-slirp") else set())
             assert os.readlink(f"/proc/{pid}/cwd") == "/"

@@ -26,7 +26,7 @@ static struct options options;
 static struct config config;
 static struct relay relay;
 static struct port guest = { .name = "fd:0" }, uplink = { .name = "tap:v\n1,bridge=br0" };
-static struct capture *const capture = &relay.capture;
+static struct capture own_capture, *const capture = &own_capture;
 static uint8_t frame[FRAME];
 
 static size_t describe(const void *context, char *text, size_t room)

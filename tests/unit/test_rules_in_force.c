@@ -23,7 +23,9 @@ static void start(const char *const *words, int count)
 	for (int i = 0; i < count; i++)
 		line[5 + i] = words[i];
 	memset(&memory, 0, sizeof memory);
+	static struct capture no_capture;
 	memset(&relay, 0, sizeof relay);
+	relay.capture = &no_capture;
 	assert_true(parse_options(5 + count, (char **)(uintptr_t)line, &options, &error));
 	static const struct anchors nobody;
 	assert_true(make_guard(&relay.guard, &memory, &options, &nobody, 1000, &error));

@@ -222,7 +222,8 @@ static void a_lost_right_is_written_at_once(void **unused)
 	state.ipv4[0].expires_ms = 0;
 	file.has_changed = true;
 	assert_false(is_due(&file, soon.now_ms));
-	assert_false(save_state_file(&file, &state, soon, true));
+	save_state_file(&file, &state, soon, true);
+	assert_false(has_news_of_kept(&file));
 	assert_null(load_at(soon.now_ms, soon.wall_ms));
 	assert_false(owns_address4(&loaded, address_of_ipv4(GUEST), soon.now_ms));
 	assert_false(is_due(&file, soon.now_ms)); /* and only once */
@@ -350,10 +351,12 @@ static void with_room_for(rlim_t octets)
 	setrlimit(RLIMIT_FSIZE, &before);
 	assert_int_equal(kept, STATE_VOID);
 	assert_int_equal(file.failed, 1);
+	assert_true(has_news_of_kept(&file));
 	assert_false(comes_back());
 	assert_false(others_come_back());
 	file.has_changed = true;
-	assert_true(save_state_file(&file, &state, start, true)); /* as soon as there is room again */
+	save_state_file(&file, &state, start, true); /* as soon as there is room again */
+	assert_true(has_news_of_kept(&file));
 	assert_int_equal(file.kept, STATE_KEPT);
 	assert_true(others_come_back());
 	assert_false(comes_back());

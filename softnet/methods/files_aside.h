@@ -1,0 +1,9 @@
+/* Files of a guard are written by processes of their own, since a disk may hang: one for the state, and one for all others. */
+#pragma once
+#include "softnet/guard/loop.h"
+
+/* What they may do with files; asked in each of them. */
+typedef const struct sandbox_wish *wish_maker(const struct options *);
+
+/* When all files are open, and privileges are gone. Where there can be no such process, the guard writes them itself. */
+void start_files_aside(struct relay *, wish_maker *);
