@@ -19,7 +19,6 @@ import re
 import select
 import selectors
 import socket
-import struct
 import subprocess
 import threading
 import time
@@ -430,56 +429,6 @@ def tcp(source_port, port, flags="S", data=b"", **fields):
 
 def udp(source_port, port, data=b"datagram"):
     return UDP(sport=source_port, dport=port) / data
-
-
-# --- the clock --------------------------------------------------------------------------------------------------------
-
-CLOCK = r"""
-#define _GNU_SOURCE
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
-static volatile long *seconds;
-__attribute__((constructor)) static void begin(void)
-{
-	int file = open(getenv("SECONDS_FILE"), O_RDONLY);
-	seconds = mmap(0, sizeof *seconds, PROT_READ, MAP_SHARED, file, 0);
-	close(file);
-}
-int clock_gettime(clockid_t clock, struct timespec *now)
-{
-	int result = (int)syscall(SYS_clock_gettime, clock, now);
-	if (result == 0 && seconds && seconds != MAP_FAILED)
-		now->tv_sec += *seconds;
-	return result;
-}
-"""
-
-
-class LaterClock:
-    """Softnet with a clock that can be set forward: `program` is the command, pass(seconds) lets time go by."""
-
-    def __init__(self, directory):
-        (directory / "later.c").write_text(CLOCK)
-        subprocess.run(["cc", "-shared", "-fPIC", "-o", directory / "later.so", directory / "later.c"], check=True)
-        self.path = directory / "seconds"
-        self.path.write_bytes(bytes(8))
-        self.program = directory / "softnet"
-        # A sanitizer's library wants to be loaded first, unless told.
-        self.program.write_text(f"#!/bin/sh\nexport SECONDS_FILE='{self.path}' LD_PRELOAD='{directory}/later.so'\n"
-                                "export ASAN_OPTIONS=\"${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0\"\n"
-                                f"exec '{services.softnet_path()}' \"$@\"\n")
-        self.program.chmod(0o755)
-
-    def pass_seconds(self, seconds):
-        with open(self.path, "r+b") as file:
-            now, = struct.unpack("l", file.read(8))
-            file.seek(0)
-            file.write(struct.pack("l", now + seconds))
-        time.sleep(0.01)
 
 
 # --- softnet policy check -----------------------------------------------------------------------------------------------

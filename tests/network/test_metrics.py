@@ -9,8 +9,8 @@ import socket
 
 import pytest
 
+import clocks
 import netns
-import policy_peers
 import rawguest
 import services
 from conftest import needs_others
@@ -35,7 +35,7 @@ def folder():
 
 @pytest.fixture
 def clock(tmp_path, monkeypatch):
-    clock = policy_peers.LaterClock(tmp_path)
+    clock = clocks.LaterClock(tmp_path)
     monkeypatch.setenv("SOFTNET", str(clock.program))
     return clock
 

@@ -3,6 +3,7 @@
 import pytest
 from scapy.all import IP, UDP, IPv6, IPv6ExtHdrFragment, Raw
 
+import clocks
 import netns
 import policy_peers
 from policy_peers import (FOUR, LAN4, LAN6, ONE4, ONE6, PRINTER4, PRINTER6, SIX, Bench, peer, reaches, udp)
@@ -198,7 +199,7 @@ def test_how_many_are_remembered(bench_with, family):
 
 @families
 def test_how_long_they_are_remembered(bench_with, tmp_path, family):
-    clock, one = policy_peers.LaterClock(tmp_path), family.prefix(family.one)
+    clock, one = clocks.LaterClock(tmp_path), family.prefix(family.one)
     bench = bench_with("--block=any", f"--allow={one}:udp/5000", program=clock.program)
     first, second, third = out_pieces(family, family.one, 5000)
     assert bench.out(first) == "pass"

@@ -6,6 +6,7 @@ The network is policy_peers.Bench, which tells of each frame whether it passed, 
 import pytest
 from scapy.all import ICMP, Ether, ICMPv6ND_Redirect
 
+import clocks
 import policy_peers
 from policy_peers import FOUR, GATEWAY_MAC, SIX, Bench, tcp, udp
 
@@ -27,7 +28,7 @@ def bench_with(network, softnet):
 
 @pytest.fixture
 def clock(tmp_path, softnet):
-    return policy_peers.LaterClock(tmp_path)
+    return clocks.LaterClock(tmp_path)
 
 
 def server(bench_with, family, *more, **options):

@@ -8,6 +8,7 @@ import time
 import pytest
 from scapy.all import ICMP, IP, TCP, Ether, ICMPv6DestUnreach, IPv6, IPv6ExtHdrFragment, Raw
 
+import clocks
 import netns
 import policy_peers
 import services
@@ -222,7 +223,7 @@ def test_the_network_hears_nothing(bench_with, family):
 
 
 def test_so_many_a_second(bench_with, tmp_path):
-    clock = policy_peers.LaterClock(tmp_path)
+    clock = clocks.LaterClock(tmp_path)
     bench = bench_with("--reject", f"--block={FOUR.nine}", program=clock.program)
     syns = [FOUR.to(FOUR.nine, tcp(port, 443)) for port in range(2000, 2600)]
     begin = time.monotonic()
