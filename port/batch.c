@@ -53,6 +53,13 @@ bool means_refused(int error)
 	return error == EACCES || error == EPERM;
 }
 
+bool is_borne(unsigned *errors_in_a_row, int error)
+{
+	enum { BORNE = 100 };
+	*errors_in_a_row = error == 0 ? 0 : *errors_in_a_row + 1;
+	return !means_away(error) && *errors_in_a_row <= BORNE;
+}
+
 int batch_receive(struct batch *batch, int fd, struct packet *packets, uint32_t max, uint32_t *got)
 {
 	*got = 0;

@@ -76,7 +76,8 @@ static bool fd_receive(struct port *port, struct packet *packets, uint32_t max, 
 {
 	struct datagram *d = datagram_of(port);
 	int error = batch_receive(&d->batch, d->fd, packets, max, got);
-	return error == 0 || port_gone(port, "the other end of the socket is gone: %s", strerror(error));
+	return is_borne(&port->errors, error) ||
+	       port_gone(port, "the other end of the socket is gone: %s", strerror(error));
 }
 
 static bool fd_send(struct port *port, const struct packet *packets, uint32_t n, struct send_result *result)
@@ -253,7 +254,7 @@ static bool guest_receive(struct port *port, struct packet *packets, uint32_t ma
 
 	*got = 0;
 	int error = batch_receive(&d->batch, d->fd, packets, max, &received);
-	if (error && !means_away(error))
+	if (!is_borne(&port->errors, error) && !means_away(error))
 		return port_gone(port, "cannot receive: %s", strerror(error));
 	for (uint32_t i = 0; i < received; i++)
 		if (from_our_guest(d, &d->batch.sources[i], d->batch.source_lengths[i], &asked))
@@ -351,9 +352,9 @@ static bool uplink_receive(struct port *port, struct packet *packets, uint32_t m
 {
 	struct datagram *d = datagram_of(port);
 	int error = batch_receive(&d->batch, d->fd, packets, max, got);
-	if (error && !means_away(error))
+	if (!is_borne(&port->errors, error) && !means_away(error))
 		return port_gone(port, "cannot receive: %s", strerror(error));
-	if (error)
+	if (means_away(error))
 		uplink_lost(d, error);
 	return true;
 }

@@ -78,6 +78,8 @@ bool means_full(int error);
 bool means_away(int error);
 /* ... or about rights: it may not be sent to. */
 bool means_refused(int error);
+/* Any other may be over at the next try. False when it is not, many times in a row; 0 ends the row. Never of a peer that is away. */
+bool is_borne(unsigned *errors_in_a_row, int error);
 
 /* Gives 0 and *got frames, or an errno that is not about an empty queue (then *got is 0). */
 int batch_receive(struct batch *, int fd, struct packet *, uint32_t max, uint32_t *got);

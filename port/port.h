@@ -181,7 +181,8 @@ struct port {
 	char name[224]; /* as the user wrote it */
 	char gone[160]; /* why service/receive/send said false */
 	char away[240]; /* why no frame can pass now, though they may again; "": nothing is known to stand in the way */
-	pid_t child;    /* a process of its own, which it ends when it is closed; 0: none */
+	unsigned errors; /* in a row, for is_borne() */
+	pid_t child;     /* a process of its own, which it ends when it is closed; 0: none */
 };
 
 /*

@@ -142,9 +142,9 @@ static bool fill(struct stream *s, const char **over)
 	while (n < 0 && errno == EINTR);
 	if (n > 0)
 		s->in_end += (uint32_t)n;
-	else if (n == 0)
+	if (n == 0)
 		*over = "the other end closed the stream";
-	else if (!means_full(errno))
+	else if (!is_borne(&s->port.errors, n > 0 || means_full(errno) ? 0 : errno))
 		*over = strerror(errno);
 	return n > 0;
 }

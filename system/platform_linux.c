@@ -108,7 +108,11 @@ void platform_boot_id(char text[BOOT_ID_TEXT])
 
 bool platform_random(void *to, size_t octets)
 {
-	return getrandom(to, octets, 0) == (ssize_t)octets;
+	ssize_t got;
+	do
+		got = getrandom(to, octets, 0);
+	while (got < 0 && errno == EINTR);
+	return got == (ssize_t)octets;
 }
 
 bool platform_is_set_id(void)

@@ -42,7 +42,7 @@ bool is_port_gone(const struct kernel_guard *guard)
 {
 	struct sockaddr_ll at = { .sll_ifindex = 0 };
 	socklen_t octets = sizeof at;
-	return getsockname(guard->socket[TO_GUEST], (struct sockaddr *)(void *)&at, &octets) < 0 ||
+	return getsockname(guard->socket[TO_GUEST], (struct sockaddr *)(void *)&at, &octets) == 0 &&
 	       at.sll_ifindex != (int)guard->index;
 }
 

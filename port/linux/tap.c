@@ -84,9 +84,11 @@ static bool tap_receive(struct port *port, struct packet *packets, uint32_t max,
 	}
 	*got = n;
 	if (n > 0 || means_full(error))
-		return true;
+		error = 0;
 	/* EBADFD: the interface was deleted. One that is down, or on its way to another namespace, says EAGAIN. */
-	return port_gone(port, "the tap was deleted: %s", strerror(error));
+	if (error == EBADFD)
+		return port_gone(port, "the tap was deleted: %s", strerror(error));
+	return is_borne(&port->errors, error) || port_gone(port, "cannot receive: %s", strerror(error));
 }
 
 static ssize_t write_frame(const struct tap *t, const struct packet *packet)

@@ -33,6 +33,7 @@ struct slirp {
 	int frames, control;
 	pid_t keeper;
 	struct batch batch;
+	unsigned control_errors; /* in a row */
 	bool ipv6, host_only, has_notes, leaves_cut;
 
 	uint32_t generation;                                    /* of the worker that runs; 0 before the first hello */
@@ -198,10 +199,10 @@ static bool read_control(struct slirp *s)
 		ssize_t n = read(s->control, (char *)&s->inbox + s->inbox_octets, sizeof s->inbox - s->inbox_octets);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && means_full(errno))
-			return true;
-		if (n <= 0)
+		if (n == 0 || !is_borne(&s->control_errors, n > 0 || means_full(errno) ? 0 : errno))
 			return port_gone(&s->port, "the processes of slirp are gone");
+		if (n < 0)
+			return true;
 		s->inbox_octets += (size_t)n;
 		if (s->inbox_octets < sizeof s->inbox)
 			continue;
@@ -235,7 +236,7 @@ static bool slirp_receive(struct port *port, struct packet *packets, uint32_t ma
 {
 	struct slirp *s = slirp_of(port);
 	int error = batch_receive(&s->batch, s->frames, packets, max, got);
-	return error == 0 || port_gone(port, "the processes of slirp are gone: %s", strerror(error));
+	return is_borne(&port->errors, error) || port_gone(port, "the processes of slirp are gone: %s", strerror(error));
 }
 
 static bool slirp_send(struct port *port, const struct packet *packets, uint32_t n, struct send_result *result)
@@ -244,7 +245,7 @@ static bool slirp_send(struct port *port, const struct packet *packets, uint32_t
 	*result = (struct send_result){ 0 };
 	int error = s->has_notes ? batch_send_noted(s->frames, packets, n, result)
 				 : batch_send(s->frames, packets, n, NULL, 0, result);
-	return error == 0 || port_gone(port, "the processes of slirp are gone: %s", strerror(error));
+	return !means_away(error) || port_gone(port, "the processes of slirp are gone: %s", strerror(error));
 }
 
 static void slirp_anchors(const struct port *port, struct anchors *anchors)
@@ -347,7 +348,9 @@ static bool await_hello(struct slirp *s, struct error *error)
 		if (s->generation)
 			return true;
 	}
-	report_failure(error, "slirp does not start%s%.120s", s->cause[0] != '\0' ? ": " : "", s->cause);
+	if (s->cause[0] == '\0')
+		copy_text(s->cause, sizeof s->cause, s->port.gone[0] != '\0' ? s->port.gone : "nobody answers for 5 s");
+	report_failure(error, "slirp does not start: %.120s", s->cause);
 	return false;
 }
 

@@ -24,6 +24,15 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+/* No worker writes meanwhile. Where it does not fit, the next hello says the same. */
+static void tell_end(int control, const char *cause)
+{
+	struct slirp_message m = { .word = SLIRP_ENDED };
+	copy_text(m.cause, sizeof m.cause, cause);
+	struct iovec part = { &m, sizeof m };
+	(void)!stream_write(control, &part, 1);
+}
+
 /* Nothing of the judge's but its standard error and our two sockets. */
 static struct slirp_child keep_only_ours(const struct slirp_child *given)
 {
@@ -31,12 +40,11 @@ static struct slirp_child keep_only_ours(const struct slirp_child *given)
 	log_by_stderr(); /* its own number is about to be ours */
 	int frames = fcntl(given->frames, F_DUPFD, 16), control = fcntl(given->control, F_DUPFD, 16);
 	int null = open("/dev/null", O_RDWR);
-	if (frames < 0 || control < 0 || null < 0)
+	if (frames < 0 || control < 0 || null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 ||
+	    dup2(frames, FRAMES_FD) < 0 || dup2(control, CONTROL_FD) < 0) {
+		tell_end(control < 0 ? given->control : control, strerror(errno));
 		_exit(1);
-	dup2(null, 0);
-	dup2(null, 1);
-	dup2(frames, FRAMES_FD);
-	dup2(control, CONTROL_FD);
+	}
 	close_from(FIRST_OTHER_FD);
 	child.frames = FRAMES_FD;
 	child.control = CONTROL_FD;
@@ -115,15 +123,6 @@ static void describe_end(int status, const struct last_words *words, char *cause
 {
 	snprintf(cause, size, "%s %d%s%s", WIFSIGNALED(status) ? "signal" : "status",
 		 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), words->length ? ": " : "", words->line);
-}
-
-/* No worker writes meanwhile. Where it does not fit, the next hello says the same. */
-static void tell_end(int control, const char *cause)
-{
-	struct slirp_message m = { .word = SLIRP_ENDED };
-	copy_text(m.cause, sizeof m.cause, cause);
-	struct iovec part = { &m, sizeof m };
-	(void)!stream_write(control, &part, 1);
 }
 
 /* Runs one worker to its end. */

@@ -11,6 +11,7 @@
 #include "port/slirp/slirp_join.h"
 #include "port/slirp/slirp_library.h"
 #include "port/slirp/slirp_udp.h"
+#include "system/log.h"
 
 enum {
 	FRAMES,
@@ -32,6 +33,7 @@ struct worker {
 	const struct slirp_child *child;
 	Slirp *slirp;
 	struct batch batch, gathered;     /* from the judge, and to it */
+	unsigned errors;                  /* in a row, of reading from it */
 	struct packet packets[BATCH_MAX]; /* those that were gathered */
 	uint32_t count_gathered;
 	bool joins; /* segments of TCP, to fewer frames */
@@ -212,10 +214,21 @@ static Slirp *start_slirp(struct worker *w)
 
 /* The judge */
 
-static void reply(const struct worker *w, const struct slirp_message *message)
+/* The judge reads its control socket after every poll, so a full one means that it hangs. */
+static bool reply(const struct worker *w, const struct slirp_message *message)
 {
-	/* The judge reads its control socket after every poll, so a full one means that it hangs: nobody to tell. */
-	(void)send(w->child->control, message, sizeof *message, MSG_DONTWAIT);
+	ssize_t sent;
+	do
+		sent = send(w->child->control, message, sizeof *message, MSG_DONTWAIT);
+	while (sent < 0 && errno == EINTR);
+	return sent == (ssize_t)sizeof *message;
+}
+
+/* The keeper hears it, and starts another worker. */
+static _Noreturn void give_up(const char *why)
+{
+	print_line("%s", why);
+	_exit(1);
 }
 
 /* 0 or an errno. For both families: a socket for :: takes no IPv4, so that 0.0.0.0 may have the same port. */
@@ -277,7 +290,7 @@ static void obey(struct worker *w, struct slirp_message *m)
 		return;
 	}
 	open_ports(w, m);
-	reply(w, m);
+	(void)reply(w, m); /* nobody to tell */
 }
 
 static void read_control(struct worker *w)
@@ -306,7 +319,7 @@ static void read_frames(struct worker *w)
 {
 	struct packet packets[BATCH_MAX];
 	uint32_t got;
-	if (batch_receive(&w->batch, w->child->frames, packets, BATCH_MAX, &got) != 0)
+	if (!is_borne(&w->errors, batch_receive(&w->batch, w->child->frames, packets, BATCH_MAX, &got)))
 		_exit(0);
 	for (uint32_t i = 0; i < got; i++)
 		if (is_complete(w, i, &packets[i]) &&
@@ -396,14 +409,15 @@ void slirp_work(const struct slirp_child *child, int errors, uint32_t generation
 	w.udp.context = &w;
 	w.joins = child->cuts;
 	if (!batch_new(&w.batch, child->longest, child->cuts ? WITH_NOTES : FRAMES_ALONE) ||
-	    !batch_new(&w.gathered, child->longest, FRAMES_ALONE))
-		_exit(1);
+	    !batch_new(&w.gathered, child->longest, FRAMES_ALONE) || !udp_begin(&w.udp, child->guest_mac, child->mtu))
+		give_up("out of memory");
 	w.slirp = start_slirp(&w);
-	if (!w.slirp || !udp_begin(&w.udp, child->guest_mac, child->mtu))
-		_exit(1);
+	if (!w.slirp)
+		give_up("libslirp has no network to give");
 	slirp_enter_sandbox(child, FOR_SLIRP_WORKER);
 	copy_text(hello.cause, sizeof hello.cause, cause);
-	reply(&w, &hello);
+	if (!reply(&w, &hello))
+		give_up("the guard could not be told that it runs");
 	for (;;)
 		one_round(&w);
 }

@@ -138,11 +138,20 @@ static void give_way(void)
 	platform_take_long_turns();
 }
 
+static bool is_asked(void)
+{
+	char octet;
+	ssize_t n;
+	do
+		n = read(ASIDE_FD, &octet, 1);
+	while (n < 0 && errno == EINTR);
+	return n == 1;
+}
+
 static _Noreturn void work_aside(struct relay *r, int fd, int parent)
 {
 	static const struct sandbox_wish nothing;
 	struct sandbox sandbox = { .is_on = false };
-	char octet;
 	end_with_parent();
 	if (getppid() != parent && getppid() != 0) /* 0: it is in another namespace */
 		_exit(1);
@@ -156,9 +165,9 @@ static _Noreturn void work_aside(struct relay *r, int fd, int parent)
 	if (!r->options->sandbox_off)
 		enter_sandbox(FOR_COMMAND_KEEPER, &nothing, &sandbox);
 	desk->sandbox = sandbox;
-	while (read(ASIDE_FD, &octet, 1) == 1) {
+	while (is_asked()) {
 		answer_aside(r);
-		if (write(ASIDE_FD, &octet, 1) != 1)
+		if (write(ASIDE_FD, "", 1) != 1)
 			break;
 	}
 	_exit(0);
@@ -182,9 +191,11 @@ static bool begin(void *context, const struct client *c, const char *line, size_
 	desk->rules = next_rules(r);
 	desk->octets = octets;
 	memcpy(desk->line, line, octets);
-	if (send(r->control.aside.fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
+	ssize_t sent = send(r->control.aside.fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent == 1)
 		r->rules_aside = desk->rules;
-	else
+	else if (sent >= 0 ||
+		 !(means_full(errno) || errno == EINTR)) /* else this one time the guard reads the rules itself */
 		lose_aside(r);
 	return r->rules_aside != NULL;
 }

@@ -127,6 +127,36 @@ static void a_guest_that_hung_up_is_gone(void **state)
 }
 
 /* As Tart does it: frames are sent before we start, and the descriptor may be 0. */
+/* Whatever the kernel says of its socket for a moment; of another file it says it for good. */
+static void a_port_bears_errors_that_end(void **state)
+{
+	(void)state;
+	struct packet packets[BATCH_MAX];
+	struct pollfd watched[PORT_POLL_MAX];
+	int peer, other = open("/dev/null", O_RDONLY);
+	uint32_t got, failed = 0;
+	struct port *port = pair_port(&peer);
+	assert_int_equal(port->kind->watch(port, watched), 1);
+	int own = dup(watched[0].fd);
+	for (int round = 0; round < 3; round++) {
+		assert_int_equal(dup2(other, watched[0].fd), watched[0].fd);
+		for (int i = 0; i < 60; i++)
+			assert_true(port->kind->receive(port, packets, BATCH_MAX, &got));
+		assert_int_equal(dup2(own, watched[0].fd), watched[0].fd);
+		assert_int_equal(send(peer, "frame", 5, 0), 5);
+		assert_int_equal(receive_now(port, packets, BATCH_MAX), 1);
+	}
+	assert_int_equal(dup2(other, watched[0].fd), watched[0].fd);
+	while (failed < 1000 && port->kind->receive(port, packets, BATCH_MAX, &got))
+		failed++;
+	assert_in_range(failed, 60, 200);
+	assert_non_null(strstr(port->gone, strerror(ENOTSOCK)));
+	port->kind->close(port);
+	close(peer);
+	close(own);
+	close(other);
+}
+
 static void an_inherited_descriptor_keeps_its_queue(void **state)
 {
 	(void)state;
@@ -364,6 +394,7 @@ int main(void)
 		IN_TIME(a_full_queue_is_counted_and_forgotten),
 		IN_TIME(a_frame_that_the_socket_refuses_is_failed),
 		IN_TIME(a_guest_that_hung_up_is_gone),
+		IN_TIME(a_port_bears_errors_that_end),
 		IN_TIME(an_inherited_descriptor_keeps_its_queue),
 		IN_TIME(what_is_wrong_with_a_descriptor_is_said),
 		IN_TIME(an_unknown_kind_names_the_known_ones),
