@@ -79,6 +79,10 @@ prove:
 mutate:
 	tests/mutate.py $(MUTATE)
 
+# Each system call of a guard fails once in each way that it can: minutes; as root.
+faults: program
+	SOFTNET=$(SOFTNET) SOFTNET_LONG=1 tests/network/run -s -k "test_fault"
+
 # The lines of core that unit tests and corpora reach.
 coverage:
 	tests/coverage.py
@@ -127,4 +131,4 @@ uninstall:
 dist:
 	packaging/dist.py build/dist
 
-.PHONY: all program check check-long macos-doubles macos-check demo vm fuzz explore model prove mutate coverage bench bench-attach bench-scale test lint format clean install uninstall dist
+.PHONY: all program check check-long macos-doubles macos-check demo vm fuzz explore model prove mutate faults coverage bench bench-attach bench-scale test lint format clean install uninstall dist

@@ -1,6 +1,8 @@
-"""A system call of a guard at work fails once, as under memory pressure: that ends nothing, and no forged frame passes.
+"""A system call of a guard at work fails once, as under memory pressure: that ends nothing, and no forged frame passes. Those that a
+relay makes most; test_fault_sweep.py has all.
 
     this program -- softnet -- this program       two pairs of sockets
+    this program -- softnet -- slirp              a pair of sockets, and a port of the host
 """
 
 import contextlib
@@ -11,6 +13,8 @@ import pytest
 
 import faults
 import services
+from fault_scenes import Slirp
+from fault_ways import NEVER_FAIL, WAYS, listed
 from netns import wait_for
 from status_peers import softnet
 from test_relay import DATA, MAC, SPOOFED, STATIC
@@ -32,6 +36,7 @@ class Guarded:
         self.uplink, uplinks = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.uplink.setblocking(False)
         self.supervisor, self.log = supervisor, log
+        supervisor.start()
         with guests, uplinks, open(log, "w") as lines:
             self.process = subprocess.Popen(
                 [services.softnet_path(), "--vm-mac-address", MAC, "--name", "failing", "--guest", f"fd:{guests.fileno()}",
@@ -55,7 +60,7 @@ class Guarded:
         return count
 
     def fail(self, call, error, stimulus):
-        self.supervisor.arm("softnet", call, error)
+        self.supervisor.arm(faults.Fault("softnet", call, error))
         wait_for(lambda: stimulus() and self.supervisor.has_fired(), 10, f"{call} that fails with {error}")
         self.arrived()          # what went before it
         wait_for(self.passes, 10, f"a frame after {error} of {call}")
@@ -84,3 +89,28 @@ def test_while_it_tells_its_status(guarded):
     for call, errors in OF_STATUS.items():
         for error in errors:
             guarded.fail(call, error, lambda: "failing" in softnet("status")[1])
+
+
+def test_every_call_has_its_ways():
+    assert [call for call in listed() if call not in NEVER_FAIL and call not in WAYS] == []
+
+
+@pytest.fixture
+def by_slirp(network):
+    """The first worker cannot say that it runs."""
+    supervisor = faults.Supervisor(["read", "sendmmsg", "sendto"])
+    supervisor.arm(faults.Fault("softnet-slirp", "sendto", "ENOBUFS"))
+    scene = Slirp(network, supervisor=supervisor)
+    yield scene, supervisor
+    scene.close()
+
+
+def test_slirp(by_slirp):
+    scene, supervisor = by_slirp
+    assert scene.stand() and supervisor.has_fired(), scene.said()
+    for fault in faults.Fault("softnet", "read", "EIO"), faults.Fault("softnet", "sendmmsg", "EPERM"):
+        supervisor.arm(fault)
+        scene.traffic()
+        assert supervisor.has_fired() and scene.stand() and scene.traffic() == 3, (fault, scene.said())
+    assert scene.forged == 0 and scene.wrong_counts() is None
+    assert scene.end() == 0
