@@ -71,6 +71,12 @@ MODEL = 1e7
 model: all
 	tests/model/model.py build/tests/model/model_guard build/ebpf/judge.bpf.o --frames $(MODEL)
 
+# kill -9 at random moments, of each process that softnet has, for KILL_MINUTES; as root.
+KILL_MINUTES = 60
+kills: build-check/build.ninja
+	meson compile -C build-check
+	SOFTNET=build-check/softnet SOFTNET_KILL_SECONDS=$$(($(KILL_MINUTES) * 60)) tests/network/run -s -k test_killed_at_random
+
 # What Frama-C proves of the judge; with FAULTS=1 that it finds planted faults as well. Debian: frama-c-base z3 cvc4
 prove:
 	tests/prove/prove.py $(if $(FAULTS),--faults)
@@ -131,4 +137,4 @@ uninstall:
 dist:
 	packaging/dist.py build/dist
 
-.PHONY: all program check check-long macos-doubles macos-check demo vm fuzz explore model prove mutate faults coverage bench bench-attach bench-scale test lint format clean install uninstall dist
+.PHONY: all program check check-long macos-doubles macos-check demo vm fuzz explore model kills prove mutate faults coverage bench bench-attach bench-scale test lint format clean install uninstall dist
