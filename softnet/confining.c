@@ -113,6 +113,7 @@ void confine_guard(struct relay *r, const char *entry)
 	int children = 0;
 	start_files_aside(r, wish_for_files);
 	start_aside(r); /* the last process that it may start */
+	log_aside(r);
 	if (r->options->sandbox_off) {
 		if (r->options->gives_sandbox)
 			warning("--sandbox off: whoever gets code to run in this guard has all the rights of its user");

@@ -47,6 +47,8 @@ static struct command command;
 static struct relay relay = { .memory = &memory };
 static pid_t own_number;
 
+enum { LAST_EVENTS_MS = 200 };
+
 static void on_port_report(const struct port *port, const char *sentence)
 {
 	tell_port_report(port, sentence);
@@ -377,6 +379,7 @@ static void leave(void)
 		if (relay.port[side])
 			relay.port[side]->kind->close(relay.port[side]);
 	leave_registry(&registry);
+	await_deferred(relay.queue, LAST_EVENTS_MS);
 	close_announcer(&relay.announcer);
 	close_control(&relay.control);
 }

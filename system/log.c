@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "system/descriptors.h"
 #include "system/platform.h"
@@ -16,6 +17,7 @@ static int verbosity;
 static unsigned long lost_lines;
 static bool is_torn; /* a part of a line was written */
 static int fd = STDERR_FILENO;
+static log_taker *taker;
 
 void open_log(void)
 {
@@ -32,8 +34,20 @@ int log_fd(void)
 /* What was open before stays open: the events to stderr have it. */
 void log_by_stderr(void)
 {
+	taker = NULL;
 	if (fd != STDERR_FILENO && dup2(fd, STDERR_FILENO) == STDERR_FILENO)
 		fd = STDERR_FILENO;
+}
+
+bool log_is_file(void)
+{
+	struct stat status;
+	return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+void hand_log_to(log_taker *new_taker)
+{
+	taker = new_taker;
 }
 
 void set_verbosity(int level)
@@ -54,12 +68,19 @@ bool is_verbose(void)
  */
 static bool write_line(const char *line, size_t length, int patience_ms)
 {
+	if (taker)
+		return taker(line, length, patience_ms);
 	struct pollfd stderr_poll = { .fd = fd, .events = POLLOUT };
 	if (poll(&stderr_poll, 1, patience_ms) != 1 || (stderr_poll.revents & (POLLOUT | POLLNVAL)) == 0)
 		return false;
 	ssize_t written = write(fd, line, length);
 	is_torn = written > 0 ? written < (ssize_t)length : is_torn;
 	return written == (ssize_t)length;
+}
+
+bool write_log_line(const char *line, size_t octets)
+{
+	return write_line(line, octets, 0);
 }
 
 /* How a line goes out. */

@@ -3,6 +3,7 @@
 #include "system/error.h"
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #define PRINTF_LIKE __attribute__((format(printf, 1, 2)))
 
@@ -12,6 +13,13 @@ void open_log(void);
 int log_fd(void);
 /* From now on it is 2, and nothing can be read there: for processes that keep few descriptors. */
 void log_by_stderr(void);
+/* Lines are written to a file. Its disk may hang although it says that there is room. */
+bool log_is_file(void);
+/* From now on lines go there, and it waits so long at most until they are written; false: they are lost. NULL: they are written. */
+typedef bool log_taker(const char *line, size_t octets, int patience_ms);
+void hand_log_to(log_taker *);
+/* For the process that writes what was taken: one whole line. False: there was no room. */
+bool write_log_line(const char *line, size_t octets);
 
 /* 0: faults only; 1: also what was learned, and drops. */
 void set_verbosity(int);

@@ -247,9 +247,9 @@ void write_event(struct event_sink *sink, const char *line, size_t octets, bool 
 {
 	if (octets >= EVENT_LINE_MAX)
 		lose_line(sink, "it is too long");
-	else if (sink->kind != SINK_FILE && !write_somewhere(sink, line, octets, is_warning))
+	else if (!sink->queue && !write_somewhere(sink, line, octets, is_warning))
 		lose_line(sink, strerror(errno));
-	else if (sink->kind == SINK_FILE &&
+	else if (sink->queue &&
 		 !defer(sink->queue,
 			&(struct deferred){
 			    .run = take_line, .object = sink, .name = sink->path, .parts = { { line, octets } } }))

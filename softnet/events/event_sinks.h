@@ -15,7 +15,7 @@ enum event_sink_kind { SINK_FILE, SINK_STDERR, SINK_SYSLOG };
 struct event_sink {
 	enum event_sink_kind kind;
 	const char *path;             /* of the file or the log's socket */
-	struct deferred_queue *queue; /* whose process writes a file; NULL: it is written at once */
+	struct deferred_queue *queue; /* whose process writes it; NULL: it is written at once */
 	int fd;                       /* -1: it is tried again with the next line */
 	bool is_torn;                 /* the last line was cut off in the middle, and its part is still there */
 	bool has_warned;

@@ -413,4 +413,6 @@ void finish_relay(struct relay *r, const char *why)
 		warning("a disk does not answer: what was to be written there at the end is lost");
 	if (is_verbose())
 		print_summary(&r->counters, r->questions.sent, r->guard.state, r->now_ms);
+	if (await_deferred(r->log_queue, LAST_WRITES_MS))
+		hand_log_to(NULL); /* what comes now need not wait */
 }

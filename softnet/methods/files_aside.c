@@ -1,5 +1,5 @@
 /*
- * The two processes have what they write to, one socket to the guard, and standard error. The guard keeps its right to the files: if
+ * The processes have what they write to, one socket to the guard, and standard error. The guard keeps its right to the files: if
  * one of the processes dies, it goes on without.
  */
 #include "softnet/methods/files_aside.h"
@@ -112,6 +112,12 @@ static void forget_others(void *context)
 		forget_event_sink(&r->announcer.sinks[i]);
 }
 
+/* It is still open here. */
+static void forget_log(void *context)
+{
+	(void)context;
+}
+
 static void start_for_state(struct relay *r)
 {
 	struct open_files files = { .count = 0 };
@@ -135,7 +141,18 @@ static void start_for_others(struct relay *r)
 		return;
 	r->queue = r->capture->queue = r->metrics->queue = start(r, &files, forget_others);
 	for (uint32_t i = 0; i < r->announcer.sink_count; i++)
-		r->announcer.sinks[i].queue = r->queue;
+		if (r->announcer.sinks[i].kind == SINK_FILE)
+			r->announcer.sinks[i].queue = r->queue;
+}
+
+/* A log that hangs must not keep back what is said of other files, nor the other way round. */
+static void start_for_log(struct relay *r)
+{
+	static const struct open_files none;
+	r->log_queue = start(r, &none, forget_log);
+	for (uint32_t i = 0; i < r->announcer.sink_count; i++)
+		if (r->announcer.sinks[i].kind == SINK_STDERR)
+			r->announcer.sinks[i].queue = r->log_queue;
 }
 
 void start_files_aside(struct relay *r, wish_maker *wish)
@@ -144,4 +161,30 @@ void start_files_aside(struct relay *r, wish_maker *wish)
 	if (r->file->path)
 		start_for_state(r);
 	start_for_others(r);
+	if (log_is_file())
+		start_for_log(r);
+}
+
+/* Lines of the log */
+
+static struct deferred_queue *log_queue;
+
+static void write_taken_line(void *unused, const uint8_t *line, size_t octets)
+{
+	(void)unused;
+	write_log_line((const char *)line, octets);
+}
+
+static bool take_log_line(const char *line, size_t octets, int patience_ms)
+{
+	return defer(log_queue,
+		     &(struct deferred){ .run = write_taken_line, .name = "the log", .parts = { { line, octets } } }) &&
+	       (patience_ms == 0 || await_deferred(log_queue, patience_ms));
+}
+
+void log_aside(struct relay *r)
+{
+	log_queue = r->log_queue;
+	if (log_queue)
+		hand_log_to(take_log_line);
 }
