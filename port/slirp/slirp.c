@@ -371,6 +371,7 @@ static struct port *slirp_open(const char *argument, const struct port_settings 
 			     .ipv6 = settings->ipv6,
 			     .host_only = settings->host_only,
 			     .has_notes = settings->cuts != 0 };
+	copy_text(s->port.name, sizeof s->port.name, "slirp"); /* it may have something to tell before it is open */
 	if (!batch_new(&s->batch, longest_frame(settings), settings->cuts ? WITH_NOTES : FRAMES_ALONE))
 		report_failure(error, "out of memory");
 	else if (start_keeper(s, settings, error) && await_hello(s, error))

@@ -47,25 +47,27 @@ static void drop_front(struct queue *q, size_t octets)
 		empty(q);
 }
 
-/* What is left of a line, and its newline. False: no memory, or too much waits already. */
-static bool queue_rest(struct client *c, const char *rest, size_t length)
+/* What is left of a line, and its newline. NULL, or why not. */
+static const char *queue_rest(struct client *c, const char *rest, size_t length)
 {
-	if (octets_in(&c->out) + length + 1 > ANSWERS_MAX || !make_room(&c->out, length + 1))
-		return false;
+	if (octets_in(&c->out) + length + 1 > ANSWERS_MAX)
+		return "it does not read its answers";
+	if (!make_room(&c->out, length + 1))
+		return "out of memory";
 	memcpy(c->out.octets + c->out.end, rest, length);
 	c->out.octets[c->out.end + length] = '\n';
 	c->out.end += length + 1;
-	return true;
+	return NULL;
 }
 
-static bool queue_line(struct client *c, const char *line)
+static const char *queue_line(struct client *c, const char *line)
 {
 	return queue_rest(c, line, strlen(line));
 }
 
 void queue_event(struct client *c, const char *line)
 {
-	if (octets_in(&c->out) + strlen(line) < EVENTS_MAX && queue_line(c, line))
+	if (octets_in(&c->out) + strlen(line) < EVENTS_MAX && !queue_line(c, line))
 		c->missed = 0;
 	else
 		c->missed++;
@@ -199,10 +201,10 @@ static size_t write_at_once(struct client *c, const char *line, size_t length)
 bool give_answer(struct client *c, const char *answer, const char **why)
 {
 	size_t octets, length = strlen(answer), written = write_at_once(c, answer, length);
-	bool is_whole = find_line(c, &octets), is_queued = queue_rest(c, answer + written, length - written);
+	bool is_whole = find_line(c, &octets);
+	*why = queue_rest(c, answer + written, length - written);
 	take_line(c, octets, is_whole);
-	*why = is_queued ? NULL : "it does not read its answers";
-	return is_queued && flush(c);
+	return !*why && flush(c);
 }
 
 bool answer_request(struct client *c, const struct rpc_method *methods, const char **why)
@@ -211,9 +213,7 @@ bool answer_request(struct client *c, const struct rpc_method *methods, const ch
 	char *answer = c->call.request ? rpc_resume(&c->call) : answer_line(c, methods);
 	if (!answer && c->call.request)
 		return true;
-	bool is_queued = answer && queue_line(c, answer);
-	if (!is_queued)
-		*why = !answer ? "out of memory" : "it does not read its answers";
+	*why = answer ? queue_line(c, answer) : "out of memory";
 	free(answer);
-	return is_queued && flush(c);
+	return !*why && flush(c);
 }

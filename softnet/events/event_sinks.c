@@ -246,7 +246,7 @@ static void take_line(void *object, const uint8_t *line, size_t octets)
 void write_event(struct event_sink *sink, const char *line, size_t octets, bool is_warning)
 {
 	if (octets >= EVENT_LINE_MAX)
-		lose_line(sink, "it is too long");
+		lose_line(sink, "it is too long, or there is no memory for it");
 	else if (!sink->queue && !write_somewhere(sink, line, octets, is_warning))
 		lose_line(sink, strerror(errno));
 	else if (sink->queue &&

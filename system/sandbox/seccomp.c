@@ -2,20 +2,35 @@
 #include "system/sandbox/seccomp.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <linux/if_tun.h>
 #include <linux/netlink.h>
 #include "system/sandbox/calls.h"
 #include "system/sandbox/trap.h"
+
+enum {
+	PROGRAM_MAX = 4096, /* instructions, of the kernel */
+	TRIES = 3,
+	PATIENCE_MS = 2000, /* it takes some two milliseconds */
+};
+
+static pid_t confined; /* the process that gives up calls */
+static struct sock_filter program[PROGRAM_MAX];
 
 struct listed_call {
 	const char *name;
@@ -45,10 +60,12 @@ static bool is_looked_at(const char *name)
 static bool allow(scmp_filter_ctx filter, const char *name, unsigned count, const struct scmp_arg_cmp *arguments)
 {
 	int number = seccomp_syscall_resolve_name(name), error = 0;
+	errno = 0;
 	if (number != __NR_SCMP_ERROR) /* this processor or this library knows it */
 		error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, number, count, arguments);
-	errno = -error;
-	return error == 0 || error == -EEXIST;
+	if (error != 0 && error != -EEXIST)
+		errno = -error;
+	return errno != ENOMEM && (error == 0 || error == -EEXIST);
 }
 
 static bool allow_if(scmp_filter_ctx filter, const char *name, struct scmp_arg_cmp argument)
@@ -130,7 +147,7 @@ static bool allow_ioctls(scmp_filter_ctx filter, unsigned purpose)
 /* abort(3) and raise(3) signal the process itself. A keeper of slirp starts workers, whose numbers nobody knows before. */
 static bool allow_signals(scmp_filter_ctx filter, unsigned purpose, const struct sandbox_wish *wish)
 {
-	scmp_datum_t own = (scmp_datum_t)getpid();
+	scmp_datum_t own = (scmp_datum_t)confined;
 	if (purpose == FOR_SLIRP_WORKER)
 		return allow_if(filter, "tgkill", SCMP_A0(SCMP_CMP_EQ, own, 0));
 	bool is_slirp_keeper = (purpose & FOR_SLIRP_KEEPER) != 0;
@@ -176,23 +193,77 @@ static void name_calls(void)
 	}
 }
 
-const char *filter_calls(enum sandbox_purpose purpose, const struct sandbox_wish *wish)
+/*
+ * libseccomp that gets no memory may crash, loop, or give a filter that lacks calls and call that a success. So a process makes
+ * the filter that has no other use, and says by its status whether all of it is there: 0, or an errno.
+ */
+static _Noreturn void make_program(unsigned purpose, const struct sandbox_wish *wish, int to)
 {
+	int error = ENOMEM;
+	close(STDERR_FILENO); /* its status says it all */
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_TRAP);
 	if (!filter)
-		return "out of memory";
+		_exit(error);
 	/* Numbers of another architecture have no names that could be told. */
 	seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	bool is_made = add_rules(filter, purpose, wish);
-	if (is_made) {
-		name_calls();
-		catch_trapped_calls();
-		int error = seccomp_load(filter);
-		is_made = error == 0;
-		errno = -error;
+	if (!add_rules(filter, purpose, wish))
+		_exit(errno);
+	errno = 0;
+	error = -seccomp_export_bpf(filter, to);
+	_exit(errno == ENOMEM ? ENOMEM : error);
+}
+
+/* Gives its length in octets. */
+static size_t read_program(int from)
+{
+	struct pollfd waiting = { .fd = from, .events = POLLIN };
+	size_t length = 0;
+	ssize_t n = -1;
+	while (length < sizeof program && (n < 0 ? errno == EINTR || length == 0 : n > 0)) {
+		if (poll(&waiting, 1, PATIENCE_MS) == 0)
+			return 0; /* it hangs */
+		n = read(from, (char *)program + length, sizeof program - length);
+		length += n > 0 ? (size_t)n : 0;
 	}
-	const char *cause = is_made ? NULL : strerror(errno);
-	seccomp_release(filter);
-	return cause;
+	return n == 0 ? length : 0;
+}
+
+/* NULL, or why there is none. */
+static const char *have_program_made(unsigned purpose, const struct sandbox_wish *wish, size_t *length)
+{
+	int ends[2], status;
+	if (pipe(ends) < 0)
+		return strerror(errno);
+	pid_t maker = fork();
+	int cause = errno;
+	if (maker == 0)
+		make_program(purpose, wish, ends[1]);
+	close(ends[1]);
+	*length = maker > 0 ? read_program(ends[0]) : 0;
+	close(ends[0]);
+	if (maker < 0)
+		return strerror(cause);
+	if (*length == 0)
+		kill(maker, SIGKILL);
+	while (waitpid(maker, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
+		return strerror(WEXITSTATUS(status));
+	return WIFEXITED(status) && *length > 0 ? NULL : "libseccomp failed";
+}
+
+const char *filter_calls(enum sandbox_purpose purpose, const struct sandbox_wish *wish)
+{
+	size_t length;
+	confined = getpid();
+	const char *cause = have_program_made(purpose, wish, &length);
+	for (int tries = 1; cause && tries < TRIES; tries++) /* there may be memory again */
+		cause = have_program_made(purpose, wish, &length);
+	if (cause)
+		return cause;
+	struct sock_fprog whole = { .len = (unsigned short)(length / sizeof *program), .filter = program };
+	name_calls();
+	catch_trapped_calls();
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &whole) == 0 ? NULL : strerror(errno);
 }
