@@ -1,10 +1,9 @@
 """Clocks of softnet that a test sets: a library in the program answers in the place of libc."""
 
 import struct
-import subprocess
 import time
 
-import services
+import preload
 
 CLOCK = r"""
 #define _GNU_SOURCE
@@ -35,16 +34,9 @@ class LaterClock:
     """Softnet with clocks that can be set: `program` is the command, pass_seconds() lets time go by."""
 
     def __init__(self, directory):
-        (directory / "later.c").write_text(CLOCK)
-        subprocess.run(["cc", "-shared", "-fPIC", "-o", directory / "later.so", directory / "later.c"], check=True)
         self.path = directory / "seconds"
         self.path.write_bytes(bytes(24))
-        self.program = directory / "softnet"
-        # A sanitizer's library wants to be loaded first, unless told.
-        self.program.write_text(f"#!/bin/sh\nexport SECONDS_FILE='{self.path}' LD_PRELOAD='{directory}/later.so'\n"
-                                "export ASAN_OPTIONS=\"${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0\"\n"
-                                f"exec '{services.softnet_path()}' \"$@\"\n")
-        self.program.chmod(0o755)
+        self.program = preload.program_with(directory, "later", CLOCK, SECONDS_FILE=self.path)
 
     def _add(self, *more):
         with open(self.path, "r+b") as file:

@@ -28,7 +28,7 @@ HONEST, FOREIGN = b"an honest frame", b"a forged frame"
 class Scene:
     """One guard. `words` come behind the program; `files`: it keeps all that it can keep."""
 
-    def __init__(self, network, *, supervisor=None, more=(), folder=None):
+    def __init__(self, network, *, supervisor=None, more=(), folder=None, program=None):
         self.network, self.supervisor = network, supervisor
         self.place = pathlib.Path(tempfile.mkdtemp(prefix="fault-", dir="/run"))
         self.place.chmod(0o777)
@@ -38,7 +38,7 @@ class Scene:
         self.log = open(self.place / "stderr", "w+")
         self.open()
         files = ["--state", "state", "--pcap", "pcap", "--frames", "all", "--events", "events", "--metrics", "metrics"]
-        words = [services.softnet_path(), *self.words(), *more,
+        words = [program or services.softnet_path(), *self.words(), *more,
                  *(word if word.startswith("-") or word == "all" else (folder or self.place) / word for word in files)]
         if supervisor:
             supervisor.start()
@@ -123,6 +123,10 @@ class Scene:
         self.at_guest()
         return arrived
 
+    def serves(self):
+        """Whether honest frames pass; False: it has ended. On a machine that is busy they may take their time."""
+        return self.stand() and self.traffic(patience=10) >= 3
+
     def count_arrived(self):
         frames = self.at_network()
         self.forged += sum(FOREIGN in frame for frame in frames)
@@ -156,6 +160,16 @@ class Scene:
                     return one
         return None
 
+    def events(self):
+        """Somebody listens, and hears of new rules."""
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as listener:
+            listener.settimeout(1)
+            listener.connect(f"/run/softnet/{self.process.pid}.sock")
+            listener.sendall(b'{"jsonrpc": "2.0", "id": 1, "method": "guard.subscribe"}\n')
+            listener.recv(4096)
+            self.softnet("policy", "set", "--vm", self.process.pid, "--allow", "any", "--block", "10.0.0.0/8")
+            listener.recv(4096)
+
     def signals(self):
         self.process.send_signal(signal.SIGUSR1)
 
@@ -164,7 +178,8 @@ class Scene:
         time.sleep(1.2)
 
     def stimuli(self):
-        return {"traffic": self.traffic, "rules": self.rules, "status": self.status, "signals": self.signals, "ticks": self.ticks}
+        return {"traffic": self.traffic, "rules": self.rules, "status": self.status, "events": self.events,
+                "signals": self.signals, "ticks": self.ticks}
 
     def end(self):
         """By SIGTERM, and by force where that is not enough. Gives its status."""

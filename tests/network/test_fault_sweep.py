@@ -86,7 +86,7 @@ def at_start(form, network, key, way, after):
         stands = scene.stand()
         fired = supervisor.disarm()
         if stands:
-            assert scene.traffic() >= 3, (fault, scene.said())
+            assert scene.serves(), (fault, scene.said())
             ended = scene.end()
             assert ended == 0, (fault, ended, scene.said())
         else:
@@ -112,7 +112,7 @@ def while_it_works(form, network, stimulus, cases):
                 scene.stimuli()[stimulus]()
                 fired = supervisor.disarm()
                 done.append((fault, fired))
-                if scene.stand() and scene.traffic() >= 3:
+                if scene.serves():
                     counts = scene.wrong_counts()
                     assert counts is None, (fault, counts)
                 else:
@@ -160,7 +160,7 @@ class Tally:
         assert not self.faults, f"{len(self.faults)} of them:\n" + "\n".join(self.faults)
 
 
-STIMULI = ["traffic", "rules", "status", "signals", "ticks", "connect"]
+STIMULI = ["traffic", "rules", "status", "events", "signals", "ticks", "connect"]
 
 
 @pytest.fixture(scope="module")
@@ -180,8 +180,13 @@ def place(loaded, network):
     return network
 
 
-forms = pytest.mark.parametrize("form", [pytest.param(form, marks=pytest.mark.skipif(form == "attach" and test_attach.why_not() is not None,
-                                                                                    reason=str(test_attach.why_not()))) for form in FORMS])
+def forms_of(cases):
+    """Each begins with its form. That of the kernel is not for everybody."""
+    without = pytest.mark.skipif(test_attach.why_not() is not None, reason=str(test_attach.why_not()))
+    return [pytest.param(*case, marks=without if case[0] == "attach" else ()) for case in cases]
+
+
+forms = pytest.mark.parametrize("form", forms_of([form] for form in FORMS))
 
 
 @pytest.mark.long
