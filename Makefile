@@ -77,6 +77,11 @@ kills: build-check/build.ninja
 	meson compile -C build-check
 	SOFTNET=build-check/softnet SOFTNET_KILL_SECONDS=$$(($(KILL_MINUTES) * 60)) tests/network/run -s -k test_killed_at_random
 
+# Guards of each kind under mixed load for SOAK_MINUTES, judged by frames that came back, by counters and by memory; as root.
+SOAK_MINUTES = 30
+soak: program
+	SOFTNET_SOAK_MINUTES=$(SOAK_MINUTES) tests/network/run -s -k test_soak
+
 # What Frama-C proves of the judge; with FAULTS=1 that it finds planted faults as well. Debian: frama-c-base z3 cvc4
 prove:
 	tests/prove/prove.py $(if $(FAULTS),--faults)
@@ -137,4 +142,4 @@ uninstall:
 dist:
 	packaging/dist.py build/dist
 
-.PHONY: all program check check-long macos-doubles macos-check demo vm fuzz explore model kills prove mutate faults coverage bench bench-attach bench-scale test lint format clean install uninstall dist
+.PHONY: all program check check-long macos-doubles macos-check demo vm fuzz explore model kills soak prove mutate faults coverage bench bench-attach bench-scale test lint format clean install uninstall dist

@@ -39,7 +39,8 @@ struct deferred_queue {
 	int fd; /* -1: this process does the work itself */
 	void (*forget)(void *context);
 	void *context;
-	bool is_slow; /* we have waited in vain, and it has not come to its end since */
+	bool is_slow; /* we have waited for room in vain, and the ring is still more than half full */
+	bool is_late; /* we have waited for the end of it in vain, and it has not come to it since */
 	uint64_t told_ms;
 };
 
@@ -151,18 +152,28 @@ static void hear(struct deferred_queue *q, int patience_ms)
 		lose_process(q);
 }
 
-/* Until there is so much room, or all is done. */
-static bool await_room(struct deferred_queue *q, size_t octets, int patience_ms)
+static size_t octets_waiting(const struct ring *ring)
+{
+	return load(&ring->given) - load(&ring->done);
+}
+
+static void look_whether_it_goes_on(struct deferred_queue *q)
+{
+	size_t waiting = octets_waiting(q->ring);
+	q->is_slow &= waiting > DEFERRED_OCTETS / 2;
+	q->is_late &= waiting > 0;
+}
+
+/* Until there is so much room, or all is done; not at all where that was `in_vain` before. */
+static bool await_room(struct deferred_queue *q, size_t octets, int patience_ms, bool *in_vain)
 {
 	uint64_t end_ms = 0;
-	q->is_slow &= !is_empty(q->ring);
-	while (q->fd >= 0 && load(&q->ring->given) - load(&q->ring->done) + octets > DEFERRED_OCTETS) {
+	while (q->fd >= 0 && octets_waiting(q->ring) + octets > DEFERRED_OCTETS) {
 		uint64_t now_ms = clock_ms();
 		end_ms = end_ms == 0 ? now_ms + (uint64_t)patience_ms : end_ms;
-		if (q->is_slow || now_ms >= end_ms) {
-			q->is_slow = true;
+		*in_vain |= now_ms >= end_ms;
+		if (*in_vain)
 			return false;
-		}
 		wake(q);
 		if (q->fd >= 0)
 			hear(q, octets < DEFERRED_OCTETS ? 1 : (int)(end_ms - now_ms));
@@ -172,7 +183,10 @@ static bool await_room(struct deferred_queue *q, size_t octets, int patience_ms)
 
 bool await_deferred(struct deferred_queue *q, int patience_ms)
 {
-	return !q || q->fd < 0 || await_room(q, DEFERRED_OCTETS, patience_ms);
+	if (!q || q->fd < 0)
+		return true;
+	look_whether_it_goes_on(q);
+	return await_room(q, DEFERRED_OCTETS, patience_ms, &q->is_late);
 }
 
 static void put_entry(struct deferred_queue *q, const struct deferred *work, size_t octets, size_t count)
@@ -217,7 +231,8 @@ bool defer(struct deferred_queue *q, const struct deferred *work)
 	size_t at = q->ring->given % DEFERRED_OCTETS, rest = DEFERRED_OCTETS - at;
 	bool goes_to_front = rest < octets + sizeof(struct entry) || (at > FRONT && is_empty(q->ring));
 	size_t needed = octets + (goes_to_front ? rest : 0);
-	if (!await_room(q, needed, DEFERRED_PATIENCE_MS))
+	look_whether_it_goes_on(q);
+	if (!await_room(q, needed, DEFERRED_PATIENCE_MS, &q->is_slow))
 		return false;
 	if (q->fd < 0) {
 		run_now(work, count);
@@ -226,7 +241,7 @@ bool defer(struct deferred_queue *q, const struct deferred *work)
 	if (goes_to_front)
 		put_entry(q, NULL, rest, 0);
 	put_entry(q, work, octets, count);
-	if (!work->may_wait || q->ring->given - load(&q->ring->done) > MUCH)
+	if (!work->may_wait || octets_waiting(q->ring) > MUCH)
 		wake(q);
 	return true;
 }

@@ -43,7 +43,7 @@ void hand_deferred_to(struct deferred_queue *, int fd);
 
 /*
  * False: there is no room, because the disk does not keep pace or hangs. It waits for room, but never for longer than
- * DEFERRED_PATIENCE_MS, and not at all once that was in vain. A queue that is NULL has no process.
+ * DEFERRED_PATIENCE_MS, and once that was in vain, not at all until half of the ring is free. A queue that is NULL has no process.
  */
 bool defer(struct deferred_queue *, const struct deferred *);
 /* True: all of it is done. Waits at most so long, and not at all where that was in vain before. */

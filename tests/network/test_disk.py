@@ -4,6 +4,7 @@ where it has no room. What was written last is there when the disk answers again
     test_faults.py's guard between two sockets, with all files that a guard can keep
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -179,4 +180,43 @@ def test_a_frozen_file_system(network, disk):
         assert "policy" in (disk / "events").read_text()
     finally:
         subprocess.run(["fsfreeze", "-u", disk], capture_output=True)
+        scene.close()
+
+
+@pytest.fixture
+def small_disk():
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="disk-", dir="/run"))
+    run("mount", "-t", "tmpfs", "-o", "size=2M,mode=0777", "tmpfs", folder)
+    yield folder
+    run("umount", "--lazy", folder)
+    folder.rmdir()
+
+
+def fill(folder):
+    with contextlib.suppress(OSError), open(folder / "others", "ab", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
+def test_a_full_disk(network, small_disk):
+    """All files there. What finds no room is counted, and the rest is whole; with room again all goes on."""
+    scene = Scene(network, more=["--name", "full"], folder=small_disk)
+    try:
+        assert scene.stand(), scene.said()
+        scene.ticks()                           # what waited until now is written
+        fill(small_disk)
+        for _ in range(3):
+            scene.rules()
+            slowest(scene)
+            scene.ticks()
+        full = wait_for(lambda: (scene.status() or {}).get("capture", {}).get("lost") and scene.status(), 10, "frames that are lost to the capture")
+        assert full["passed"]["guest"]["frames"] >= 3 * FRAMES and scene.forged == 0
+        (small_disk / "others").unlink()
+        wait_for(lambda: scene.traffic(1, 1) and scene.status()["capture"]["frames"] > full["capture"]["frames"], 20, "the capture to go on")
+        scene.rules()
+        assert scene.traffic() >= 3 and scene.end() == 0, scene.said()
+        assert is_valid_capture(small_disk / "pcap")
+        events = [json.loads(line)["event"] for line in (small_disk / "events").read_text().splitlines()]
+        assert events[-1] == "stopped", events[-3:]
+    finally:
         scene.close()
