@@ -61,7 +61,11 @@ def leaks(request, monkeypatch):
     """Whether guards look for leaks when they end, which is more than half of what a short one costs: in ./check they do in one
     test of five, always the same; in make check-long and where a test is named, in all."""
     if parts.wanted() and "SOFTNET_LONG" not in os.environ and zlib.crc32(request.node.nodeid.encode()) % 5:
-        monkeypatch.setenv("ASAN_OPTIONS", ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), "detect_leaks=0"])))
+        tell_sanitizer(monkeypatch, "detect_leaks=0")
+
+
+def tell_sanitizer(monkeypatch, *words):
+    monkeypatch.setenv("ASAN_OPTIONS", ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), *words])))
 
 
 @pytest.fixture
