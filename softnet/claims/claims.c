@@ -12,7 +12,6 @@ enum {
 	TELL_MS = 60000, /* one conflict again */
 	FORGET_MS = 600000,
 	NOTE_MS = 60000,
-	BELL_MS = 3000, /* it is looked for once a second */
 	LOOK_MS = 2000, /* between two answers: anybody may ring */
 	PORTS_SEEN = 64
 };
@@ -196,19 +195,6 @@ static void settle_conflicts(struct claims *c, struct address a)
 			c->conflicts[i] = (struct claim_conflict){ .pid = 0 };
 }
 
-/* For BELL_MS, which follow_claims() ends. */
-static void ring(struct claims *c, const struct other_guard *other, uint64_t now_ms)
-{
-	int oldest = 0;
-	for (int i = 1; i < BELLS_MAX; i++)
-		if (c->bells[i].until_ms < c->bells[oldest].until_ms)
-			oldest = i;
-	if (c->bells[oldest].until_ms > 0 && c->bells[oldest].fd >= 0)
-		close(c->bells[oldest].fd);
-	c->bells[oldest].fd = ring_bell(other);
-	c->bells[oldest].until_ms = now_ms + BELL_MS;
-}
-
 /* --- claiming --- */
 
 static bool refuse_claim(struct search *s, const struct other_guard *other, int item, const struct claim *theirs)
@@ -218,7 +204,7 @@ static bool refuse_claim(struct search *s, const struct other_guard *other, int 
 	s->conflicts[item] = true;
 	note_wanted(s->c, a, s->now_ms);
 	note_conflict(s->c, a, false, other, s->now_ms);
-	ring(s->c, other, s->now_ms);
+	begin_ringing(&s->c->bells, other, s->now_ms);
 	return false;
 }
 
@@ -315,7 +301,7 @@ static bool find_at_start(struct search *s, const struct other_guard *other, int
 		s->given = conflict;
 	if (!c->is_given[item])
 		note_wanted(c, ours->address, s->now_ms);
-	ring(c, other, s->now_ms);
+	begin_ringing(&c->bells, other, s->now_ms);
 	return true;
 }
 
@@ -394,19 +380,9 @@ static bool answer_other(struct search *s, const struct other_guard *other, int 
 	return true;
 }
 
-static void follow_bells(struct claims *c, uint64_t now_ms)
-{
-	for (int i = 0; i < BELLS_MAX; i++)
-		if (c->bells[i].until_ms > 0 && now_ms >= c->bells[i].until_ms) {
-			if (c->bells[i].fd >= 0)
-				close(c->bells[i].fd);
-			c->bells[i].until_ms = 0;
-		}
-}
-
 void follow_claims(struct claims *c, uint64_t now_ms)
 {
-	follow_bells(c, now_ms);
+	follow_bells(&c->bells, now_ms);
 	for (int i = 0; i < CONFLICTS_MAX; i++)
 		if (c->conflicts[i].pid != 0 && now_ms - c->conflicts[i].last_ms >= FORGET_MS)
 			c->conflicts[i] = (struct claim_conflict){ .pid = 0 };
@@ -416,6 +392,8 @@ void follow_claims(struct claims *c, uint64_t now_ms)
 	if (!c->uplink || now_ms - c->looked_ms < LOOK_MS || !hears_bell(&c->folder))
 		return;
 	c->looked_ms = now_ms;
+	c->page.looks++; /* before the look: who rang earlier has written before */
+	put_header(c);
 	struct search s = { .c = c, .now_ms = now_ms, .end = CLAIMS_MAX, .with_notes = true, .found = answer_other };
 	search(&s);
 }
@@ -453,9 +431,7 @@ void tell_ends(struct claims *c, const struct state *state, uint64_t now_ms)
 
 bool claims_may_rest(const struct claims *c)
 {
-	bool is_silent = c->bell >= 0 || c->folder.file < 0;
-	for (int i = 0; i < BELLS_MAX; i++)
-		is_silent &= c->bells[i].until_ms == 0;
+	bool is_silent = (c->bell >= 0 || c->folder.file < 0) && are_silent(&c->bells);
 	for (int i = 0; i < CONFLICTS_MAX; i++)
 		is_silent &= c->conflicts[i].pid == 0;
 	for (int i = 0; i < NOTES_MAX; i++)
@@ -465,7 +441,7 @@ bool claims_may_rest(const struct claims *c)
 
 void close_claims(struct claims *c)
 {
-	follow_bells(c, UINT64_MAX);
+	end_ringing(&c->bells);
 	if (c->bell >= 0)
 		close(c->bell);
 	close_claims_folder(&c->folder);

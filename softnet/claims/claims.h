@@ -9,9 +9,9 @@
  */
 #pragma once
 #include "core/judge/state.h"
-#include "softnet/claims/claims_folder.h"
+#include "softnet/claims/claims_bells.h"
 
-enum { CONFLICTS_MAX = 8, BELLS_MAX = 4 };
+enum { CONFLICTS_MAX = 8 };
 
 /* Two guards wanted it. */
 struct claim_conflict {
@@ -31,10 +31,7 @@ struct claims {
 	struct claims_page page;   /* as it stands in our file */
 	bool is_given[CLAIMS_MAX]; /* by the operator: no conflict takes it */
 	struct claim_conflict conflicts[CONFLICTS_MAX];
-	struct {
-		int fd;
-		uint64_t until_ms;
-	} bells[BELLS_MAX]; /* that we ring */
+	struct claims_bells bells;
 	uint64_t looked_ms; /* when our own was answered */
 	int bell; /* readable when somebody opens our file, perhaps to ring; -1: it must be looked for by the clock */
 	bool watches_others; /* and when others' files change */

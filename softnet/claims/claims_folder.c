@@ -261,7 +261,6 @@ bool make_given_file(struct claims_folder *f, const struct given_page *given)
 
 /* --- others' files --- */
 
-/* Of this user, and nobody else can have written to it. */
 static size_t read_file(int file, uid_t user, uint8_t *octets, size_t most)
 {
 	struct stat status;
@@ -271,7 +270,7 @@ static size_t read_file(int file, uid_t user, uint8_t *octets, size_t most)
 	return length < 0 ? 0 : (size_t)length;
 }
 
-static bool read_page(int file, uid_t user, struct claims_page *page)
+bool read_claims_file(int file, uid_t user, struct claims_page *page)
 {
 	uint8_t octets[PAGE_OCTETS];
 	return read_claims_page(octets, read_file(file, user, octets, sizeof octets), page);
@@ -314,7 +313,7 @@ static bool visit_file(const struct walk *w, int folder, uid_t user, const char 
 	other.file = platform_open_beneath(folder, name, O_RDONLY);
 	if (other.file < 0)
 		return true;
-	if (read_page(other.file, user, &other.page))
+	if (read_claims_file(other.file, user, &other.page))
 		goes_on = w->visit(w->context, &other);
 	close(other.file);
 	return goes_on;

@@ -51,10 +51,12 @@ typedef bool (*claims_visitor)(void *context, const struct other_guard *);
 void visit_claims(const struct claims_folder *, claims_visitor, void *context);
 
 bool is_alive(const struct other_guard *);
+/* Of this user, and nobody else can have written to it. False: it is no such file, or -1. */
+bool read_claims_file(int file, uid_t, struct claims_page *);
 
 /*
  * Tells another guard that there is something to read for it, by a read lock that it looks for once a second. Gives the
- * descriptor that holds the lock until it is closed, or -1.
+ * descriptor that holds the lock until it is closed, or -1. It can be read, too: claims_bells.h
  */
 int ring_bell(const struct other_guard *);
 /* Adds to that watch (platform_watch_openings()) what changes in the folders of root and of our user. */

@@ -8,7 +8,13 @@
 
 static const char magic[] = "softnet-claims 1";
 
-enum { MAGIC = sizeof magic - 1, AT_PID = MAGIC, AT_SEGMENT = AT_PID + 8, AT_VM = AT_SEGMENT + SEGMENT_TEXT };
+enum {
+	MAGIC = sizeof magic - 1,
+	AT_PID = MAGIC,
+	AT_LOOKS = AT_PID + 4,
+	AT_SEGMENT = AT_LOOKS + 4,
+	AT_VM = AT_SEGMENT + SEGMENT_TEXT
+};
 _Static_assert(AT_VM + VM_NAME_MAX + 1 <= PAGE_HEADER, "the header is too short");
 
 static void put_number(uint8_t *to, uint64_t number, size_t octets)
@@ -32,6 +38,7 @@ void write_claims_page(const struct claims_page *page, uint8_t octets[PAGE_OCTET
 	memset(octets, 0, PAGE_HEADER);
 	memcpy(octets, magic, MAGIC);
 	put_number(octets + AT_PID, page->pid, 4);
+	put_number(octets + AT_LOOKS, page->looks, 4);
 	memcpy(octets + AT_SEGMENT, page->segment, strnlen(page->segment, SEGMENT_TEXT - 1));
 	memcpy(octets + AT_VM, page->vm, strnlen(page->vm, VM_NAME_MAX));
 	for (int i = 0; i < ITEMS_MAX; i++)
@@ -76,7 +83,7 @@ bool read_claims_page(const uint8_t *octets, size_t length, struct claims_page *
 		return false;
 	struct reader r = read_from(&file, AT_PID, PAGE_HEADER);
 	page->pid = read_be32(&r);
-	skip_bytes(&r, AT_SEGMENT - AT_PID - 4);
+	page->looks = read_be32(&r);
 	read_text(&r, page->segment, SEGMENT_TEXT);
 	read_text(&r, page->vm, VM_NAME_MAX + 1);
 	struct reader items = read_from(&file, PAGE_HEADER, PAGE_OCTETS);

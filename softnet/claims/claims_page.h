@@ -35,6 +35,7 @@ struct claim {
 
 struct claims_page {
 	uint32_t pid;
+	uint32_t looks; /* at what others have, because somebody rang: so many were begun; older versions wrote 0 */
 	char segment[SEGMENT_TEXT];
 	char vm[VM_NAME_MAX + 1];     /* printable */
 	struct claim item[ITEMS_MAX]; /* the notes stand behind the claims */

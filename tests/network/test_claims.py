@@ -414,7 +414,22 @@ def test_claims_move_with_the_tap(hosted):
     for guest, mac in (one, ONE), (two, TWO):
         guest.send(dad(mac, "fe80::77"))
         guest.guard.wait_line("address new: fe80::77")
+        # Its question has left, and does not come to the other bridge, where it would be another host's.
+        guest.guard.wait_counters(lambda c: c.passed["guest"] == 1)
     hosted.host.ip("link set u-two master br0")
     two.guard.wait_line("lease lost: fe80::77, held by another guard")
     one.guard.wait_line("fe80::77, which this VM has, is wanted by VM two too", 5)
     assert status_of(one)["claims"]["segment"] == status_of(two)["claims"]["segment"]
+
+
+def test_a_holder_that_stands_still_is_told_later(hosted):
+    """A bell rings until it is heard."""
+    one, two = raw(hosted, "one", ONE), raw(hosted, "two", TWO)
+    one.send(dad(ONE, "fe80::77"))
+    one.guard.wait_line("address new: fe80::77")
+    one.guard.signal(signal.SIGSTOP)
+    two.send(dad(TWO, "fe80::77"))
+    two.guard.wait_line("fe80::77 is not for this VM: VM one has it")
+    time.sleep(6)       # for so long it is too busy, or its processor is
+    one.guard.signal(signal.SIGCONT)
+    one.guard.wait_line("fe80::77, which this VM has, is wanted by VM two too", 5)

@@ -22,5 +22,8 @@ bool tell(const struct guard *g, char what, uint32_t n);
 void kill_guard(const struct guard *g);
 const char *own_folder(void);
 
+void a_bell_rings_until_it_is_heard(void **);
+void a_bell_that_nobody_hears_ends(void **);
+void each_guard_has_one_bell(void **);
 void a_vm_is_found_by_name_and_label(void **);
 void a_guard_cannot_change_its_name(void **);
