@@ -68,6 +68,13 @@ bool platform_peer_user(int fd, uid_t *);
  */
 void platform_take_long_turns(void);
 
+/*
+ * Linux. A guard that softnet-libvirt-hook starts ends with the hook's process until it stands, and outlives it from then on. The
+ * signal is one that nobody else takes for this, so what another starter has asked for stays.
+ */
+void platform_end_with_starter(void);
+void platform_outlive_starter(void);
+
 /* Sets real, effective and saved ids. 0 or -errno. */
 int platform_set_group(gid_t);
 int platform_set_user(uid_t);

@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/openat2.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -205,6 +206,18 @@ void platform_log(enum log_level level, const char *line)
 {
 	(void)level;
 	(void)line; /* the caller has the guard's stderr, and the journal takes that */
+}
+
+void platform_end_with_starter(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGRTMAX - 1);
+}
+
+void platform_outlive_starter(void)
+{
+	int number = 0;
+	if (prctl(PR_GET_PDEATHSIG, &number) == 0 && number == SIGRTMAX - 1)
+		prctl(PR_SET_PDEATHSIG, 0);
 }
 
 /* What sched_getattr(2) and sched_setattr(2) take; libc has neither these nor that. */

@@ -1,10 +1,10 @@
 /* Frames come from the ring here, and not from ports; what passes is given back to the kernel. */
 #include "softnet/guard/kernel_relay.h"
 #include <string.h>
-#include <sys/prctl.h>
 #include "core/learn4/snoop_anchors4.h"
 #include "port/kernel/kernel_inject.h"
 #include "port/kernel/kernel_port.h"
+#include "system/platform.h"
 #include "system/clock.h"
 #include "softnet/guard/keeping.h"
 #include "softnet/left/left.h"
@@ -88,7 +88,7 @@ void start_kernel_relay(struct relay *r)
 	if (!r->options->leaves)
 		attend_kernel_guard(r->kernel, r->now_ms);
 	open_kernel_guard(r->kernel);
-	prctl(PR_SET_PDEATHSIG, 0); /* of softnet-libvirt-hook, where no other user took it away: guards outlive it */
+	platform_outlive_starter();
 	keep_state(r, true);
 }
 

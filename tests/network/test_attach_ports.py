@@ -5,6 +5,8 @@
 
 import ctypes
 import itertools
+import os
+import pathlib
 import platform
 import signal
 import struct
@@ -207,3 +209,14 @@ def test_detach_while_its_process_runs_and_attach_again(loaded, network, softnet
         subprocess.run([softnet, "detach", "p0"], check=True)
         assert guard.wait(10) == 0
         wait_for(lambda: not has_ring(ring), 10, "its maps to go")
+
+
+def test_a_starter_that_takes_its_guards_along(loaded, network, softnet):
+    """PR_SET_PDEATHSIG, as supervisors set it: it is theirs to say whether a guard outlives them."""
+    make_port(network.host, "p0")
+    starter = network.start(["sh", "-c", f"setpriv --pdeathsig KILL {softnet} attach p0 --vm-mac-address {MAC} --user root -v & wait"], name="starter")
+    starter.wait_line("gateway MAC addresses", 120)
+    guard = int(pathlib.Path(f"/proc/{starter.pid}/task/{starter.pid}/children").read_text())
+    network.host.run(softnet, "status")             # it is at work
+    os.kill(starter.pid, signal.SIGKILL)
+    wait_for(lambda: not pathlib.Path(f"/proc/{guard}/exe").exists() or not os.path.lexists(f"/proc/{guard}/root"), 5, "the guard to end")
