@@ -283,7 +283,8 @@ class Soak:
                     one.vm.leased_at -= LEASE
 
     def release(self):
-        """The address goes back, and the next lease is asked for. A VM without an address sends nothing honest."""
+        """The address goes back, and the next lease is asked for. A VM without an address sends nothing honest.
+        Faster than one in 59 s the guard would not take new leases for long (newlease)."""
         one = self.kinds["tap"]
         with one.paused():
             services.release_udhcpc(one.vm.dhcp, one.vm.namespace)
@@ -313,7 +314,9 @@ class Soak:
         vm.guard = services.attach(self.network, vm.namespace, "52:54:00:00:00:0c", "br0", *self.files("attach"), name=f"attach-{self.starts}")
 
     def warm_up(self):
-        """The largest policy into each place that a guard has for one; what is compared comes behind that."""
+        """The largest policy into each place that a guard has for one, and a flood; what is compared comes behind that."""
+        for one in self.traffic:
+            one.flood.set()
         for one in self.traffic * 4:
             self.update(one.vm, 3000)
             self.update(one.vm, 2999)
@@ -344,7 +347,7 @@ class Soak:
                                Ether(src=own, dst=mac) / IP(src="192.168.77.1", dst="255.255.255.255") / UDP(sport=67, dport=68) / bytes(240))
 
     def run(self, minutes):
-        doings = [(2, self.update), (7, self.renew), (31, self.release), (43, self.restart_stream), (57, self.restart_attach),
+        doings = [(2, self.update), (7, self.renew), (61, self.release), (43, self.restart_stream), (57, self.restart_attach),
                   (SAMPLE_SECONDS, self.take_sample), (60, self.forget), (0.5, self.attack)]
         begin = time.monotonic()
         due = [(begin + every / 2, every, what) for every, what in doings]
