@@ -92,7 +92,7 @@ mutate:
 
 # Each system call of a guard fails once in each way that it can: minutes; as root.
 faults: program
-	SOFTNET=$(SOFTNET) SOFTNET_LONG=1 tests/network/run -s -k "test_fault"
+	SOFTNET=$(SOFTNET) SOFTNET_LONG=1 SOFTNET_TESTS_PARTS=6 tests/network/run -s -k test_fault
 
 # The lines of core that unit tests and corpora reach.
 coverage:

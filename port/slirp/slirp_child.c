@@ -147,7 +147,8 @@ static void run_worker(const struct slirp_child *child, uint32_t generation, cha
 		if (getppid() != keeper)
 			_exit(1);
 		close(errors[0]);
-		dup2(errors[1], 2);
+		if (dup2(errors[1], 2) < 0)
+			_exit(1);
 		close(errors[1]);
 		close(questions[0]);
 		ask_keeper_to_connect(questions[1]);

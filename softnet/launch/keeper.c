@@ -130,7 +130,8 @@ _Noreturn void keep_command(char **words, const struct keeper_wish *wish, int si
 	if (!wish->sandbox_off)
 		close_inherited(NULL, 0);
 	/* The guest's socket is one of those: as long as anybody holds it, the guard cannot see that it was closed. */
-	dup2(signal_fd, SIGNAL_FD);
+	while (dup2(signal_fd, SIGNAL_FD) < 0)
+		; /* EINTR and EBUSY: nothing else can be wrong */
 	close_from(SIGNAL_FD + 1);
 	if (!wish->sandbox_off)
 		give_up_calls(pid);

@@ -47,7 +47,8 @@ static void keep_only(const struct open_files *files, int socket)
 	highest = log_fd() > highest ? log_fd() : highest;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int fd = 0; fd <= 1 && null >= 0; fd++)
-		dup2(null, fd);
+		if (dup2(null, fd) < 0)
+			_exit(1);
 	for (int fd = 3; fd < highest; fd++)
 		if (!is_kept(fd, files, socket))
 			close(fd);

@@ -106,11 +106,8 @@ static void keep_only(int fd)
 {
 	log_by_stderr(); /* its own number is about to be ours */
 	int own = fcntl(fd, F_DUPFD, 16), null = open("/dev/null", O_RDWR);
-	if (own < 0 || null < 0)
-		_exit(1);
-	dup2(null, 0);
-	dup2(null, 1);
-	dup2(own, ASIDE_FD);
+	if (own < 0 || null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(own, ASIDE_FD) < 0)
+		_exit(1);            /* else a port may stand at this number */
 	fcntl(ASIDE_FD, F_SETFL, 0); /* it waits */
 	close_from(ASIDE_FD + 1);
 }
