@@ -284,6 +284,7 @@ class Rounds:
             guard = self.attach_well(words)
         guard.signal(signal.SIGTERM)
         assert guard.wait(20) == 0, guard.output()
+        wait_for(lambda: names_of_ours() == [], 15, "all of it to end")
         self.network.host.ip("link delete p-vm")
 
     def attach_killed(self, words, times):
