@@ -314,6 +314,15 @@ static void follow_host(struct relay *r)
 		begin_capture_section(r->capture, r->now_ms);
 }
 
+/* It takes some while to come, and nobody else gets any work done while we try without a pause. */
+static void wait_for_memory(int error)
+{
+	enum { PAUSE_MS = 10 };
+	if (error != EAGAIN && error != ENOMEM)
+		die("cannot wait for frames: %s", strerror(error));
+	poll(NULL, 0, PAUSE_MS); /* this takes none */
+}
+
 /* Sleeps until something happens; sets in `is_awake` which sides have something to tell. */
 static void sleep_until_event(struct relay *r, bool is_awake[DIRECTIONS])
 {
@@ -333,8 +342,8 @@ static void sleep_until_event(struct relay *r, bool is_awake[DIRECTIONS])
 	int awake = poll(fds, (nfds_t)first[DIRECTIONS] + (nfds_t)controls, timeout_ms);
 	bool has_slept = awake >= 0;
 	r->has_stirred = awake != 0 || !r->sleeps_for_tick;
-	if (!has_slept && errno != EINTR && errno != EAGAIN && errno != ENOMEM)
-		die("cannot wait for frames: %s", strerror(errno));
+	if (!has_slept && errno != EINTR)
+		wait_for_memory(errno);
 	if (has_slept && fds[1].revents != 0)
 		follow_host(r);
 	r->has_signal = !has_slept || fds[0].revents != 0;

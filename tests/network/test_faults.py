@@ -6,8 +6,12 @@ relay makes most; test_fault_sweep.py has all.
 """
 
 import contextlib
+import ctypes
+import errno
 import socket
+import struct
 import subprocess
+import time
 
 import pytest
 
@@ -17,6 +21,7 @@ from fault_scenes import Slirp
 from fault_ways import NEVER_FAIL, WAYS, listed
 from netns import wait_for
 from status_peers import softnet
+from test_ground import cpu_seconds
 from test_relay import DATA, MAC, SPOOFED, STATIC
 
 pytestmark = pytest.mark.skipif(not faults.IS_POSSIBLE, reason="needs root, and a processor of x86-64")
@@ -89,6 +94,31 @@ def test_while_it_tells_its_status(guarded):
     for call, errors in OF_STATUS.items():
         for error in errors:
             guarded.fail(call, error, lambda: "failing" in softnet("status")[1])
+
+
+def without_memory():
+    """poll(2) of more than two descriptors fails with ENOMEM in this process from now on."""
+    load, jump_if_equal, jump_if_more, give, fail, allow = 0x20, 0x15, 0x25, 0x06, 0x00050000, 0x7FFF0000
+    steps = [(load, 0, 0, 0), (jump_if_equal, 0, 3, faults.numbers_of_calls()["poll"]), (load, 0, 0, 24), (jump_if_more, 0, 1, 2),
+             (give, 0, 0, fail | errno.ENOMEM), (give, 0, 0, allow)]
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+    assert faults.libc.syscall(faults.NUMBERS["seccomp"], faults.SET_MODE_FILTER, 0, struct.pack("HxxxxxxP", len(steps), ctypes.addressof(code))) == 0
+
+
+def test_it_does_not_spin_without_memory(tmp_path):
+    """A turn every few milliseconds, and not as many as a processor can do."""
+    (guest, guests), (uplink, uplinks) = (socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2))
+    with guest, guests, uplink, uplinks, open(tmp_path / "said", "w") as said:
+        process = subprocess.Popen([services.softnet_path(), "--vm-mac-address", MAC, "--guest", f"fd:{guests.fileno()}", "--uplink",
+                                    f"fd:{uplinks.fileno()}", "-v"], pass_fds=[guests.fileno(), uplinks.fileno()],
+                                   stdin=subprocess.DEVNULL, stderr=said, preexec_fn=without_memory)
+        wait_for(lambda: "resolvers" in (tmp_path / "said").read_text(), 20, "the guard to stand")
+        before = cpu_seconds(process.pid)
+        time.sleep(1)
+        spent = cpu_seconds(process.pid) - before
+        assert process.poll() is None, (tmp_path / "said").read_text()
+        process.terminate()
+        assert process.wait(10) == 0 and spent < 0.2, spent
 
 
 def test_every_call_has_its_ways():
