@@ -214,19 +214,22 @@ static _Noreturn void make_program(unsigned purpose, const struct sandbox_wish *
 	_exit(errno == ENOMEM ? ENOMEM : error);
 }
 
-/* Gives its length in octets. */
+/* Gives its length in octets; 0: it did not come, or is longer than the kernel takes. */
 static size_t read_program(int from)
 {
 	struct pollfd waiting = { .fd = from, .events = POLLIN };
 	size_t length = 0;
-	ssize_t n = -1;
-	while (length < sizeof program && (n < 0 ? errno == EINTR || length == 0 : n > 0)) {
+	while (length < sizeof program) {
 		if (poll(&waiting, 1, PATIENCE_MS) == 0)
 			return 0; /* it hangs */
-		n = read(from, (char *)program + length, sizeof program - length);
+		ssize_t n = read(from, (char *)program + length, sizeof program - length);
+		if (n == 0)
+			return length;
+		if (n < 0 && errno != EINTR)
+			return 0;
 		length += n > 0 ? (size_t)n : 0;
 	}
-	return n == 0 ? length : 0;
+	return 0;
 }
 
 /* NULL, or why there is none. */
