@@ -8,6 +8,7 @@ mmap(2) of memory, in all that the program does itself and that libraries do for
 
 import mmap
 import struct
+import time
 
 import preload
 
@@ -113,6 +114,14 @@ void free(void *old)
 		is_looking_up--; \
 		return found; \
 	}
+/* The process that makes the filter of calls has another name here. */
+void *seccomp_init(unsigned action)
+{
+	void *(*real)(unsigned) = (void *(*)(unsigned))dlsym(RTLD_NEXT, "seccomp_init");
+	strcpy(own, "seccomp");
+	return real(action);
+}
+
 LOOKUP(struct passwd *, getpwnam, (const char *name), (name))
 LOOKUP(struct passwd *, getpwuid, (uid_t user), (user))
 LOOKUP(struct group *, getgrnam, (const char *name), (name))
@@ -158,6 +167,13 @@ class Memory:
 
     def arm(self, process, after, is_for_good):
         self._write(process, True, is_for_good, after)
+
+    def settle(self):
+        """Until nobody asks for memory any more, for a moment."""
+        before = -1
+        while self.made() != before:
+            before = self.made()
+            time.sleep(0.1)
 
     def made(self):
         return struct.unpack(ORDER, self.order[:])[4]

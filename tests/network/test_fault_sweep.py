@@ -9,6 +9,7 @@ fail. It takes minutes: make faults.
 import contextlib
 import re
 import signal
+import time
 
 import pytest
 
@@ -22,6 +23,9 @@ from faults import Fault, Supervisor
 
 # By this alone the kernel says of a socketpair that nobody can ever hear again. So the guard ends, and says so if it is the network.
 REFUSED = r"^$|^softnet: the network is gone: (fd:\d+: the other end of the socket is|slirp: the processes of slirp are) gone: .*\n$"
+
+# In which the processes beside a guard have started, too, which carries frames already.
+MOMENT = 0.5
 
 pytestmark = pytest.mark.skipif(not faults.IS_POSSIBLE or not netns.has_other_users(), reason="needs root, and a processor of x86-64")
 
@@ -51,6 +55,7 @@ def record(form, network):
                            if count > made.get(key, 0) and key[0].startswith("softnet")}
             made.update(supervisor.made)
         assert scene.stand(), scene.said()
+        time.sleep(MOMENT)
         note("start")
         for name, stimulus in scene.stimuli().items():
             stimulus()
@@ -79,14 +84,23 @@ def check_lines(scene, fault, ended):
         assert lines or "error while loading shared libraries" in said, (fault, ended, said)
 
 
+def check_counts(scene, fault):
+    counts = scene.wrong_counts()
+    assert counts is None, (fault, counts)
+
+
 def at_start(form, network, key, way, after):
     """It stands, or it has ended with a line, and nothing is left."""
     fault = Fault(*key, way, after)
     with scene_of(form, network, fault) as (scene, supervisor):
         stands = scene.stand()
+        end = time.monotonic() + MOMENT
+        while stands and not supervisor.has_fired() and time.monotonic() < end:
+            time.sleep(0.01)
         fired = supervisor.disarm()
         if stands:
             assert scene.serves(), (fault, scene.said())
+            check_counts(scene, fault)
             ended = scene.end()
             assert ended == 0, (fault, ended, scene.said())
         else:
@@ -113,11 +127,10 @@ def while_it_works(form, network, stimulus, cases):
                 fired = supervisor.disarm()
                 done.append((fault, fired))
                 if scene.serves():
-                    counts = scene.wrong_counts()
-                    assert counts is None, (fault, counts)
+                    check_counts(scene, fault)
                 else:
-                    assert not scene.alive, (fault, "frames pass no more", scene.said()[mark:])
-                    assert may_end(fault, scene.said()[mark:]), (fault, scene.process.poll(), scene.said()[mark:])
+                    said = scene.said()[mark:]
+                    assert not scene.alive and may_end(fault, said), (fault, "frames pass no more", scene.process.poll(), said)
                 assert scene.forged == 0, (fault, "a forged frame has passed")
             ended = scene.end()
             check_lines(scene, fault, ended)

@@ -140,7 +140,7 @@ def test_slirp(by_slirp):
     assert scene.stand() and supervisor.has_fired(), scene.said()
     for fault in faults.Fault("softnet", "read", "EIO"), faults.Fault("softnet", "sendmmsg", "EPERM"):
         supervisor.arm(fault)
-        scene.traffic()
-        assert supervisor.has_fired() and scene.serves(), (fault, scene.said())
+        wait_for(lambda: scene.traffic(1) >= 0 and supervisor.has_fired(), 10, fault)
+        assert scene.serves(), (fault, scene.said())
     assert scene.forged == 0 and scene.wrong_counts() is None
     assert scene.end() == 0
