@@ -218,8 +218,11 @@ def sample(pid):
 
 
 def status(pid):
-    done = subprocess.run([services.softnet_path(), "status", "--json"], capture_output=True, text=True, timeout=60)
-    return next((one for one in json.loads(done.stdout or "[]") if one["pid"] == pid), None)
+    """Asked until it answers: on a machine with more to do, the two seconds that `softnet status` waits may be too short."""
+    def ask():
+        done = subprocess.run([services.softnet_path(), "status", "--json"], capture_output=True, text=True, timeout=120)
+        return next((one for one in json.loads(done.stdout or "[]") if one["pid"] == pid), None)
+    return wait_for(ask, 60, f"the status of {pid}")
 
 
 def counted(pid, reasons=None):
