@@ -36,7 +36,16 @@ bool open_questions(const struct slirp_child *child, int ends[2])
 	return child->sandbox_off || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0;
 }
 
-enum { RESOLVER_PORT = 53, RESOLVERS_TEXT = 8192 };
+enum { RESOLVER_PORT = 53, RESOLVERS_TEXT = 8192, TRIES = 100, PAUSE_MS = 10 };
+
+/* Whether to try again: a question without its answer would hang, or take that of the one before. */
+static bool may_try_again(int *tries)
+{
+	if ((errno != EINTR && !means_full(errno)) || --*tries == 0)
+		return false;
+	poll(NULL, 0, PAUSE_MS);
+	return true;
+}
 
 /* The worker */
 
@@ -54,16 +63,20 @@ static int ask(int fd, const struct sockaddr *to, socklen_t length)
 	struct iovec part = { &question, sizeof question };
 	struct msghdr message = message_of(&part, &descriptor);
 	int32_t error;
+	int tries = TRIES;
+	ssize_t got;
 	if (length > sizeof question.to)
 		return EINVAL;
 	memcpy(&question.to, to, length);
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 	*header = (struct cmsghdr){ .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd) };
 	memcpy(CMSG_DATA(header), &fd, sizeof fd);
-	if (sendmsg(keeper, &message, MSG_NOSIGNAL) != (ssize_t)sizeof question ||
-	    recv(keeper, &error, sizeof error, 0) != (ssize_t)sizeof error)
+	if (sendmsg(keeper, &message, MSG_NOSIGNAL) != (ssize_t)sizeof question)
 		return ECONNABORTED; /* the keeper has ended, and so will we */
-	return error;
+	do
+		got = recv(keeper, &error, sizeof error, 0);
+	while (got < 0 && may_try_again(&tries));
+	return got == (ssize_t)sizeof error ? error : ECONNABORTED;
 }
 
 /* libslirp knows it by this name, so it takes the place of libc's in all of the program. */
@@ -136,6 +149,16 @@ static int connect_quietly(int fd, const struct question *question)
 	return connect(fd, (const struct sockaddr *)&question->to, question->length) == 0 ? 0 : errno;
 }
 
+static bool answer(int worker, int32_t error)
+{
+	int tries = TRIES;
+	ssize_t sent;
+	do
+		sent = send(worker, &error, sizeof error, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (sent < 0 && may_try_again(&tries));
+	return sent == (ssize_t)sizeof error;
+}
+
 bool answer_worker(int worker, const struct slirp_child *child)
 {
 	struct question question = { .length = 0 };
@@ -155,5 +178,5 @@ bool answer_worker(int worker, const struct slirp_child *child)
 	if (is_sound && may_connect(child, &question.to, "/etc/resolv.conf"))
 		error = connect_quietly(fd, &question);
 	close(fd);
-	return is_sound && send(worker, &error, sizeof error, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof error;
+	return is_sound && answer(worker, error);
 }
