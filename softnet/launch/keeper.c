@@ -2,12 +2,14 @@
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/select.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "port/io.h"
 #include "system/clock.h"
 #include "softnet/launch/command.h"
+#include "system/log.h"
 #include "system/process/process.h"
 #include "system/sandbox/sandbox.h"
 
@@ -67,7 +69,8 @@ static int await_guard(int signal_fd, int timeout_ms, const sigset_t *while_asle
 	FD_SET(signal_fd, &readable);
 	if (pselect(signal_fd + 1, &readable, NULL, NULL, &timeout, while_asleep) <= 0)
 		return 0;
-	return read(signal_fd, &number, 1) == 1 ? number : -1;
+	ssize_t n = read(signal_fd, &number, 1);
+	return n == 1 ? number : n < 0 && errno == EINTR ? 0 : -1;
 }
 
 static bool has_ended(pid_t pid, int *status)
@@ -101,8 +104,8 @@ static int watch_over(pid_t pid, int signal_fd, const sigset_t *while_asleep)
 		int number = await_guard(signal_fd, LONG_MS, while_asleep);
 		if (number < 0)
 			return end(pid, while_asleep);
-		if (number > 0)
-			kill(pid, number);
+		if (number > 0 && kill(pid, number) < 0)
+			warning("run: the command cannot be sent signal %d: %s", number, strerror(errno));
 	}
 	return status;
 }

@@ -407,7 +407,14 @@ class Run(Scene):
         return ["run", *super().words()]
 
     def command(self):
-        return ["--", "sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.2; done", self.place]
+        return ["--", "sh", "-c", "trap 'exit 0' TERM; touch $0/runs; while :; do sleep 0.2; done", self.place]
+
+    def stand(self, seconds=30):
+        """The command is started last."""
+        stands = super().stand(seconds)
+        if stands:
+            wait_for(lambda: not self.alive or (self.place / "runs").exists(), seconds)
+        return stands and self.alive
 
     def is_command_left(self):
         return any(str(self.place).encode() in words and b"trap" in words for words in map(read_command_line, os.listdir("/proc")))
