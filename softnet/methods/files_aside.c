@@ -46,9 +46,8 @@ static void keep_only(const struct open_files *files, int socket)
 		highest = *files->fds[i] > highest ? *files->fds[i] : highest;
 	highest = log_fd() > highest ? log_fd() : highest;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (int fd = 0; fd <= 1 && null >= 0; fd++)
-		if (dup2(null, fd) < 0)
-			_exit(1);
+	if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0)
+		_exit(1); /* else the guest may stand at one of them */
 	for (int fd = 3; fd < highest; fd++)
 		if (!is_kept(fd, files, socket))
 			close(fd);
