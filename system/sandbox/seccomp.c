@@ -195,11 +195,15 @@ static void name_calls(void)
 
 /*
  * libseccomp that gets no memory may crash, loop, or give a filter that lacks calls and call that a success. So a process makes
- * the filter that has no other use, and says by its status whether all of it is there: 0, or an errno.
+ * the filter that has no other use, and says by its status whether all of it is there: 0, or an errno. Who waits for it ends it
+ * when that takes long, or takes it along.
  */
 static _Noreturn void make_program(unsigned purpose, const struct sandbox_wish *wish, int to)
 {
 	int error = ENOMEM;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != confined)
+		_exit(error);
 	close(STDERR_FILENO); /* its status says it all */
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_TRAP);
 	if (!filter)

@@ -196,8 +196,15 @@ class Scene:
         return "it did not end"
 
     def left(self):
-        """Files that are half written, and interfaces."""
-        return [path.name for path in self.place.iterdir() if path.name.endswith(".new")]
+        """Files that are half written, interfaces, and processes of a guard that has ended."""
+        if not self.alive:
+            with contextlib.suppress(NetworkError):
+                wait_for(lambda: not self.processes(), 5)
+        return [path.name for path in self.place.iterdir() if path.name.endswith(".new")] + ([] if self.alive else self.processes())
+
+    def processes(self):
+        """Of the guard, and those that it forked: all have its command line."""
+        return [f"process {path.name}" for path in pathlib.Path("/proc").glob("[0-9]*") if os.fsencode(self.place) in read_command_line(path.name)]
 
     def close(self):
         if self.alive:

@@ -220,3 +220,17 @@ def test_a_full_disk(network, small_disk):
         assert events[-1] == "stopped", events[-3:]
     finally:
         scene.close()
+
+
+def test_who_makes_a_filter_ends_with_the_guard(network):
+    """A process of a moment, which makes the list of calls for another one. It hangs here, and the guard is killed meanwhile."""
+    supervisor = Supervisor(["exit_group"])
+    supervisor.arm(Fault("softnet-files", "exit_group", "hang"))
+    scene = Scene(network, supervisor=supervisor)
+    try:
+        wait_for(lambda: supervisor.fired, 20, "the end of that process")
+        scene.process.kill()
+        scene.process.wait()
+        assert scene.left() == []
+    finally:
+        scene.close()

@@ -47,7 +47,8 @@ def family_of(pid):
     children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     found = {pathlib.Path(f"/proc/{pid}/comm").read_text().strip(): pid}
     for child in map(int, children):
-        found.update(family_of(child))
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):       # who makes a filter ends at once
+            found.update(family_of(child))
     return found
 
 
