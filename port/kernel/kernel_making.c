@@ -33,14 +33,15 @@ bool find_interface(struct kernel_guard *guard, const char *interface, struct ma
 	struct ifreq request = { 0 };
 	copy_text(guard->interface, sizeof guard->interface, interface);
 	copy_text(request.ifr_name, sizeof request.ifr_name, interface);
-	guard->index = strlen(interface) < IFNAMSIZ ? if_nametoindex(interface) : 0;
-	m->port.interface = guard->index;
-	if (guard->index == 0)
-		return report_failure(m->error, "there is no interface \"%.40s\" in this network namespace", interface);
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	bool is_asked = fd >= 0 && ioctl(fd, SIOCGIFHWADDR, &request) == 0;
-	if (fd >= 0)
-		close(fd);
+	if (fd < 0)
+		return refuse_kernel(m, "open a socket");
+	bool is_there = strlen(interface) < IFNAMSIZ && ioctl(fd, SIOCGIFINDEX, &request) == 0;
+	m->port.interface = guard->index = is_there ? (unsigned)request.ifr_ifindex : 0;
+	bool is_asked = is_there && ioctl(fd, SIOCGIFHWADDR, &request) == 0;
+	close(fd);
+	if (!is_there)
+		return report_failure(m->error, "there is no interface \"%.40s\" in this network namespace", interface);
 	if (!is_asked || request.ifr_hwaddr.sa_family != ARPHRD_ETHER)
 		return report_failure(m->error, "\"%s\" is no Ethernet interface", interface);
 	m->port.cookie = namespace_cookie();

@@ -192,16 +192,20 @@ static int load_object(struct bpf_object **object, bool may_look)
 	return result;
 }
 
-static int keep_open(int fd)
+/* -1: none was to be had, or an earlier one was not, and `cause` says why. */
+static int keep_open(int fd, int *cause)
 {
-	return fd < 0 ? -1 : duplicate_above_2(fd);
+	int kept = *cause == 0 ? duplicate_above_2(fd) : -1;
+	if (kept < 0 && *cause == 0)
+		*cause = errno;
+	return kept;
 }
 
 static bool load_programs(struct kernel_programs *p, struct error *error)
 {
 	struct bpf_object *object = NULL;
 	bool may_look = libbpf_find_vmlinux_btf_id("bpf_cast_to_kern_ctx", BPF_TRACE_FENTRY) > 0;
-	int result = load_object(&object, may_look);
+	int cause = 0, result = load_object(&object, may_look);
 	if (result < 0) {
 		report_failure(error, "the kernel does not take the guard's programs: %s%s%s", strerror(-result),
 			       result == -EPERM    ? " (run as root)"
@@ -212,16 +216,16 @@ static bool load_programs(struct kernel_programs *p, struct error *error)
 	}
 	for (int direction = 0; direction < DIRECTIONS; direction++)
 		p->judge[direction] =
-		    keep_open(bpf_program__fd(bpf_object__find_program_by_name(object, judge_names[direction])));
+		    keep_open(bpf_program__fd(bpf_object__find_program_by_name(object, judge_names[direction])), &cause);
 	for (int i = 0; i < GUARD_MAPS; i++)
-		p->table[i] = keep_open(bpf_object__find_map_fd_by_name(object, table_names[i]));
-	p->places = keep_open(bpf_object__find_map_fd_by_name(object, places_name));
-	p->alive = keep_open(bpf_object__find_map_fd_by_name(object, alive_name));
+		p->table[i] = keep_open(bpf_object__find_map_fd_by_name(object, table_names[i]), &cause);
+	p->places = keep_open(bpf_object__find_map_fd_by_name(object, places_name), &cause);
+	p->alive = keep_open(bpf_object__find_map_fd_by_name(object, alive_name), &cause);
 	bpf_object__close(object);
 	/* No program reads it; so it lives as long as this one does, and is found by it. */
-	if (bpf_prog_bind_map(p->judge[FROM_GUEST], p->alive, NULL) == 0)
+	if (cause == 0 && bpf_prog_bind_map(p->judge[FROM_GUEST], p->alive, NULL) == 0)
 		return true;
-	report_failure(error, "the kernel does not take the guard's tables: %s", strerror(errno));
+	report_failure(error, "the kernel does not take the guard's tables: %s", strerror(cause != 0 ? cause : errno));
 	return false;
 }
 
