@@ -122,10 +122,11 @@ def test_its_process_dies(network):
     scene = Scene(network)
     try:
         assert scene.stand()
-        children = pathlib.Path(f"/proc/{scene.process.pid}/task/{scene.process.pid}/children").read_text().split()
-        writers = [int(pid) for pid in children if pathlib.Path(f"/proc/{pid}/comm").read_text() == "softnet-files\n"]
-        assert len(writers) == 3                # stderr is a file here
-        for pid in writers:
+        def writers():                          # stderr is a file here
+            children = pathlib.Path(f"/proc/{scene.process.pid}/task/{scene.process.pid}/children").read_text().split()
+            found = [int(pid) for pid in children if pathlib.Path(f"/proc/{pid}/comm").read_text() == "softnet-files\n"]
+            return found if len(found) == 3 else None
+        for pid in wait_for(writers, 10, "three processes that write files"):
             os.kill(pid, 9)
         scene.rules()
         assert scene.traffic() >= 3
