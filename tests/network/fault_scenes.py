@@ -16,6 +16,7 @@ import time
 
 import rawguest
 import services
+import test_attach_ports
 from netns import NetworkError, run, wait_for
 from rawguest import udp
 
@@ -393,8 +394,8 @@ class Attach(Scene):
         return ["attach", "fault0", "--vm-mac-address", MAC, *STATIC]
 
     def from_guest(self, frame):
-        """The port comes up when the guard answers for it, as the program that starts the VM would have it."""
-        if not self.is_up and os.path.exists(f"/run/softnet/{self.process.pid}.sock") and self.status():
+        """The port comes up when its programs stand, also of a guard that could not be listed. They are closed until it works."""
+        if not self.is_up and all(test_attach_ports.judges_at("fault0", side) for side in test_attach_ports.TCX):
             self.network.host.ip("link set fault0 up")
             self.is_up = True
         with contextlib.suppress(OSError):
