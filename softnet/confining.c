@@ -113,8 +113,8 @@ void confine_guard(struct relay *r, const char *entry)
 	int children = 0;
 	start_files_aside(r, wish_for_files);
 	start_aside(r); /* the last process that it may start */
-	log_aside(r);
 	if (r->options->sandbox_off) {
+		log_aside(r);
 		if (r->options->gives_sandbox)
 			warning("--sandbox off: whoever gets code to run in this guard has all the rights of its user");
 		return;
@@ -123,6 +123,7 @@ void confine_guard(struct relay *r, const char *entry)
 		if (r->port[side]->child > 0)
 			wish.children[children++] = r->port[side]->child;
 	close_others(r->options);
+	log_aside(r); /* after that, which has the log written by this process */
 	add_files(r->options);
 	add_sockets(r);
 	if (entry[0] != '\0')

@@ -66,10 +66,8 @@ bool is_verbose(void)
  * rest, so open_log() opens it once more. macOS cannot poll some devices, /dev/null and /dev/tty among them, and says POLLNVAL of
  * them.
  */
-static bool write_line(const char *line, size_t length, int patience_ms)
+static bool write_now(const char *line, size_t length, int patience_ms)
 {
-	if (taker)
-		return taker(line, length, patience_ms);
 	struct pollfd stderr_poll = { .fd = fd, .events = POLLOUT };
 	if (poll(&stderr_poll, 1, patience_ms) != 1 || (stderr_poll.revents & (POLLOUT | POLLNVAL)) == 0)
 		return false;
@@ -80,7 +78,12 @@ static bool write_line(const char *line, size_t length, int patience_ms)
 
 bool write_log_line(const char *line, size_t octets)
 {
-	return write_line(line, octets, 0);
+	return write_now(line, octets, 0);
+}
+
+static bool write_line(const char *line, size_t length, int patience_ms)
+{
+	return taker ? taker(line, length, patience_ms) : write_now(line, length, patience_ms);
 }
 
 /* How a line goes out. */

@@ -220,6 +220,16 @@ void begin_capture_section(struct capture *c, uint64_t now_ms)
 	c->owes_section = !give(c, &(struct job){ .kind = JOB_SECTION, .now_ms = now_ms }, comment, octets);
 }
 
+static void lose_frame(struct capture *c)
+{
+	add_shared(&c->lost, 1);
+	if (!c->has_told_loss)
+		warning("--pcap: %s: frames are lost: its disk does not keep pace, or does not answer; guard.status "
+			"counts them",
+			c->path);
+	c->has_told_loss = true;
+}
+
 void capture_frame(struct capture *c, enum direction direction, const struct frame *frame, unsigned verdict,
 		   uint64_t now_ms)
 {
@@ -229,7 +239,7 @@ void capture_frame(struct capture *c, enum direction direction, const struct fra
 		begin_capture_section(c, now_ms);
 	if (c->owes_section ||
 	    !give(c, &(struct job){ JOB_FRAME, direction, verdict, now_ms }, frame->bytes, frame->length))
-		add_shared(&c->lost, 1);
+		lose_frame(c);
 }
 
 void follow_capture(struct capture *c, uint64_t now_ms)

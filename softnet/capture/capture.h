@@ -21,6 +21,7 @@ struct capture {
 	uint64_t wall_offset_ms;       /* what to add to now_ms to have the time of day */
 	struct deferred_queue *queue;  /* NULL: it is written at once */
 	bool owes_section;             /* it has not come into the queue yet */
+	bool has_told_loss;
 
 	uint64_t frames, octets; /* taken into the capture */
 	uint64_t lost;           /* frames that it should have, and has not */

@@ -36,6 +36,15 @@ static enum relay_end end_of(const struct relay *r, const struct port *port)
 	return port == source_of(r, FROM_GUEST) ? RELAY_GUEST_GONE : RELAY_UPLINK_GONE;
 }
 
+/* One of the processes may have ended. */
+static void look_after_files(struct relay *r)
+{
+	attend_deferred(r->queue);
+	attend_deferred(r->state_queue);
+	attend_deferred(r->log_queue);
+	attend_deferred(r->policy_queue);
+}
+
 static enum relay_end handle_signals(struct relay *r)
 {
 	struct arrived_signal arrived;
@@ -43,7 +52,7 @@ static enum relay_end handle_signals(struct relay *r)
 		if (arrived.number == SIGUSR1)
 			print_summary(&r->counters, r->questions.sent, r->guard.state, r->now_ms);
 		else if (arrived.number == SIGCHLD)
-			continue; /* it has only woken us */
+			look_after_files(r); /* else it has only woken us */
 		else if (arrived.number == SIGHUP && r->options->policy_file_count > 0 && !arrived.from_terminal)
 			reload_policy(r);
 		else if (r->command)
@@ -261,8 +270,10 @@ static enum relay_end tick(struct relay *r)
 	follow_reading(r);
 	follow_capture(r->capture, r->now_ms);
 	follow_metrics_file(r->metrics, r->now_ms);
+	look_after_files(r);
 	tell_of_disk(r, r->queue);
 	tell_of_disk(r, r->state_queue);
+	tell_of_disk(r, r->policy_queue);
 	return r->parent != 0 && getppid() != r->parent ? RELAY_PARENT_GONE : RELAY_GOES_ON;
 }
 
@@ -418,10 +429,12 @@ void finish_relay(struct relay *r, const char *why)
 	tell_drops(&r->counters, r->now_ms + TICK_MS); /* what the last second held back */
 	announce_drops(&r->drop_events, &r->announcer, &r->counters, true, r->now_ms);
 	announce_stop(&r->announcer, why, r->now_ms);
-	if (!await_deferred(r->queue, LAST_WRITES_MS) || !await_deferred(r->state_queue, LAST_WRITES_MS))
+	bool is_written = finish_deferred(r->state_queue, LAST_WRITES_MS);
+	is_written &= finish_deferred(r->queue, LAST_WRITES_MS);
+	if (!is_written)
 		warning("a disk does not answer: what was to be written there at the end is lost");
 	if (is_verbose())
 		print_summary(&r->counters, r->questions.sent, r->guard.state, r->now_ms);
-	if (await_deferred(r->log_queue, LAST_WRITES_MS))
+	if (finish_deferred(r->log_queue, LAST_WRITES_MS))
 		hand_log_to(NULL); /* what comes now need not wait */
 }

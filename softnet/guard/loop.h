@@ -52,7 +52,8 @@ struct relay {
 	struct state_file *file; /* these three in memory that the process shares which writes them: files_aside.c */
 	struct metrics_file *metrics;
 	struct capture *capture;
-	struct deferred_queue *queue, *state_queue, *log_queue; /* whose processes write files; NULL: this one does */
+	/* Whose processes write files, and read those of --policy; NULL: this one does. */
+	struct deferred_queue *queue, *state_queue, *log_queue, *policy_queue;
 	struct policy_reading *reading; /* of files that SIGHUP asked for; NULL: there are none */
 	struct site_watch sites;
 	struct control control;

@@ -3,6 +3,7 @@
  * few seconds behind the last of them; then the guard sleeps until the next one.
  */
 #include "softnet/guard/resting.h"
+#include "softnet/guard/rules_in_force.h"
 #include "softnet/guard/claiming.h"
 
 enum { SETTLE_MS = 3000 };
@@ -11,7 +12,7 @@ enum { SETTLE_MS = 3000 };
 static bool needs_clock(const struct relay *r)
 {
 	return r->capture->path || r->metrics->path || r->parent != 0 || r->kernel || has_deferred(r->queue) ||
-	       has_deferred(r->state_queue);
+	       has_deferred(r->state_queue) || is_reading(r);
 }
 
 bool may_rest(const struct relay *r)

@@ -139,15 +139,20 @@ void follow_reading(struct relay *r)
 	if (reading->step == NOTHING_TO_READ && reading->is_wanted) {
 		reading->is_wanted = false;
 		reading->step = BEING_READ;
-		if (!defer(r->queue, &(struct deferred){
-					 .run = read_files, .object = reading, .name = r->options->policy_files[0] }))
+		if (!defer(r->policy_queue,
+			   &(struct deferred){ .run = read_files, .object = reading, .name = r->options->policy_files[0] }))
 			forget_reading(r);
-		await_deferred(r->queue, DEFERRED_PATIENCE_MS);
+		await_deferred(r->policy_queue, DEFERRED_PATIENCE_MS);
 	}
 	if (__atomic_load_n(&reading->step, __ATOMIC_ACQUIRE) == HAS_BEEN_READ) {
 		take_read(r);
 		reading->step = NOTHING_TO_READ;
 	}
+}
+
+bool is_reading(const struct relay *r)
+{
+	return r->reading && (r->reading->is_wanted || r->reading->step != NOTHING_TO_READ);
 }
 
 void reload_policy(struct relay *r)

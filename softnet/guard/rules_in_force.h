@@ -22,5 +22,6 @@ bool may_name_hosts(bool is_in_kernel, const struct rule_list *, struct error *)
 void prepare_reading(struct relay *);
 void reload_policy(struct relay *);
 void follow_reading(struct relay *);
+bool is_reading(const struct relay *);
 /* The process has died: what it was to read is read again. */
 void forget_reading(struct relay *);

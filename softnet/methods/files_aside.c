@@ -24,6 +24,8 @@ struct open_files {
 	size_t count;
 };
 
+static const struct open_files none;
+
 static void add_open(struct open_files *files, int *fd)
 {
 	if (*fd >= 0)
@@ -68,6 +70,8 @@ static _Noreturn void work(const struct relay *r, struct deferred_queue *queue, 
 	give_up_privileges_for_good();
 	if (!r->options->sandbox_off)
 		enter_sandbox(FOR_FILES, make_wish(r->options), &sandbox);
+	if (!r->options->sandbox_off && !sandbox.has_calls)
+		warning("sandbox: a process that writes files: %s", sandbox.missing);
 	serve_deferred(queue, socket);
 }
 
@@ -107,9 +111,13 @@ static void forget_others(void *context)
 	struct relay *r = context;
 	if (r->capture->path)
 		forget_capture(r->capture);
-	forget_reading(r);
 	for (uint32_t i = 0; i < r->announcer.sink_count; i++)
 		forget_event_sink(&r->announcer.sinks[i]);
+}
+
+static void forget_policy(void *context)
+{
+	forget_reading(context);
 }
 
 /* It is still open here. */
@@ -128,7 +136,7 @@ static void start_for_state(struct relay *r)
 static void start_for_others(struct relay *r)
 {
 	struct open_files files = { .count = 0 };
-	bool is_wanted = r->capture->path || r->metrics->path || r->reading;
+	bool is_wanted = r->capture->path || r->metrics->path;
 	if (r->capture->path)
 		add_open(&files, &r->capture->fd);
 	for (uint32_t i = 0; i < r->announcer.sink_count; i++) {
@@ -148,7 +156,6 @@ static void start_for_others(struct relay *r)
 /* A log that hangs must not keep back what is said of other files, nor the other way round. */
 static void start_for_log(struct relay *r)
 {
-	static const struct open_files none;
 	r->log_queue = start(r, &none, forget_log);
 	for (uint32_t i = 0; i < r->announcer.sink_count; i++)
 		if (r->announcer.sinks[i].kind == SINK_STDERR)
@@ -161,6 +168,8 @@ void start_files_aside(struct relay *r, wish_maker *wish)
 	if (r->file->path)
 		start_for_state(r);
 	start_for_others(r);
+	if (r->reading)
+		r->policy_queue = start(r, &none, forget_policy);
 	if (log_is_file())
 		start_for_log(r);
 }

@@ -1,6 +1,6 @@
 /*
  * Files of a guard are written by processes of their own, since a disk may hang: one for the state, one for a log that is a file,
- * and one for all others.
+ * and one for all others. One more reads those of --policy, when SIGHUP says so.
  */
 #pragma once
 #include "softnet/guard/loop.h"

@@ -160,12 +160,18 @@ static void tell_failure(struct state_file *file, const char *cause)
 	file->has_warned = true;
 }
 
-static void take_text(void *object, const uint8_t *text, size_t length)
+/* Its number, and the text. Behind one that is not the last others wait, which say more. */
+static void take_text(void *object, const uint8_t *octets, size_t count)
 {
 	struct state_file *file = object;
+	uint64_t number;
+	memcpy(&number, octets, sizeof number);
 	errno = EFBIG;
-	bool is_kept = length > 0 && put_in_place(file, (const char *)text, length);
+	bool is_kept = count > sizeof number &&
+		       put_in_place(file, (const char *)octets + sizeof number, count - sizeof number);
 	int cause = errno;
+	if (is_kept && number != __atomic_load_n(&file->handed, __ATOMIC_ACQUIRE))
+		return;
 	__atomic_store_n(&file->kept,
 			 is_kept           ? STATE_KEPT
 			 : make_void(file) ? STATE_VOID
@@ -182,9 +188,13 @@ static void hand_over(struct state_file *file, size_t length, bool at_once)
 {
 	if (at_once)
 		__atomic_store_n(&file->kept, STATE_STALE, __ATOMIC_RELAXED);
-	bool is_taken = defer(
-	    file->queue,
-	    &(struct deferred){ .run = take_text, .object = file, .name = file->path, .parts = { { buffer, length } } });
+	uint64_t number = file->handed + 1;
+	__atomic_store_n(&file->handed, number, __ATOMIC_RELEASE);
+	bool is_taken =
+	    defer(file->queue, &(struct deferred){ .run = take_text,
+						   .object = file,
+						   .name = file->path,
+						   .parts = { { &number, sizeof number }, { buffer, length } } });
 	if (!is_taken) { /* the queue is full of older ones */
 		file->kept = STATE_STALE;
 		file->saved_hash = 0;
@@ -219,5 +229,6 @@ bool has_news_of_kept(struct state_file *file)
 void forget_state_file(struct state_file *file)
 {
 	file->fd = -1;
-	file->saved_hash = 0;
+	file->saved_hash = file->saved_ms = 0;
+	file->has_changed = true;
 }

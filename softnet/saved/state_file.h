@@ -21,6 +21,7 @@ struct state_file {
 	struct deferred_queue *queue; /* whose process writes it; NULL: it is written at once */
 	int fd; /* of what stands there; -1: none. With it no full disk and no folder keeps us from emptying it */
 	uint64_t saved_hash, saved_ms;
+	uint64_t handed; /* the number of the last state that was given to be written */
 	uint64_t failed; /* how often it could not be written */
 	enum state_kept kept, told_kept;
 	bool has_changed; /* the state, since it was written */

@@ -12,7 +12,13 @@
 #include "system/clock.h"
 #include "system/log.h"
 
-enum { ALIGNMENT = 16, MUCH = DEFERRED_OCTETS / 8, FRONT = 64 * 1024 };
+enum {
+	ALIGNMENT = 16,
+	MUCH = DEFERRED_OCTETS / 8,
+	FRONT = 64 * 1024,
+	RESERVED = DEFERRED_OCTETS / 4,
+	SECOND_MS = 1000
+};
 
 struct entry {
 	size_t octets;                                                  /* with this header and what fills it up */
@@ -29,8 +35,7 @@ _Static_assert(sizeof(struct entry) % ALIGNMENT == 0, "entries stand at even pla
 struct ring {
 	uint64_t given, done; /* where the ends are */
 	uint32_t sleeps;      /* the process waits for an octet */
-	uint64_t began_ms;    /* the entry that is being done; 0: none is */
-	const char *name;     /* of its file */
+	uint32_t is_busy;     /* with the entry at `done` */
 	_Alignas(ALIGNMENT) uint8_t octets[DEFERRED_OCTETS];
 };
 
@@ -41,7 +46,9 @@ struct deferred_queue {
 	void *context;
 	bool is_slow; /* we have waited for room in vain, and the ring is still more than half full */
 	bool is_late; /* we have waited for the end of it in vain, and it has not come to it since */
-	uint64_t told_ms;
+	bool is_told;
+	uint64_t second_ms, waited_ms; /* when a second began, and how long we have waited for room since */
+	uint64_t seen_done, seen_ms;   /* how far it was, and since when; 0: that is not known */
 };
 
 void *share_memory(size_t octets)
@@ -85,10 +92,9 @@ static void do_next(struct ring *ring)
 	uint64_t done = load(&ring->done);
 	const struct entry *entry = (const void *)(ring->octets + done % DEFERRED_OCTETS);
 	if (entry->run) {
-		ring->name = entry->name;
-		store(&ring->began_ms, clock_ms());
+		__atomic_store_n(&ring->is_busy, 1, __ATOMIC_SEQ_CST);
 		entry->run(entry->object, (const uint8_t *)(entry + 1), entry->count);
-		store(&ring->began_ms, 0);
+		__atomic_store_n(&ring->is_busy, 0, __ATOMIC_SEQ_CST);
 	}
 	store(&ring->done, done + entry->octets);
 }
@@ -125,9 +131,8 @@ static void lose_process(struct deferred_queue *q)
 {
 	uint64_t done = load(&q->ring->done);
 	const struct entry *begun = (const void *)(q->ring->octets + done % DEFERRED_OCTETS);
-	if (load(&q->ring->began_ms) != 0)
+	if (__atomic_exchange_n(&q->ring->is_busy, 0, __ATOMIC_SEQ_CST) != 0)
 		store(&q->ring->done, done + begun->octets);
-	store(&q->ring->began_ms, 0);
 	close(q->fd);
 	q->fd = -1;
 	warning("the process that writes files has ended; this one writes them from now on, and frames wait meanwhile");
@@ -147,9 +152,20 @@ static void wake(struct deferred_queue *q)
 static void hear(struct deferred_queue *q, int patience_ms)
 {
 	char octets[64];
+	ssize_t n = -1;
 	struct pollfd answer = { .fd = q->fd, .events = POLLIN };
-	if (poll(&answer, 1, patience_ms) == 1 && recv(q->fd, octets, sizeof octets, MSG_DONTWAIT) == 0)
+	if (poll(&answer, 1, patience_ms) == 1)
+		do
+			n = recv(q->fd, octets, sizeof octets, MSG_DONTWAIT);
+		while (n > 0);
+	if (n == 0)
 		lose_process(q);
+}
+
+void attend_deferred(struct deferred_queue *q)
+{
+	if (q && q->fd >= 0)
+		hear(q, 0);
 }
 
 static size_t octets_waiting(const struct ring *ring)
@@ -164,19 +180,18 @@ static void look_whether_it_goes_on(struct deferred_queue *q)
 	q->is_late &= waiting > 0;
 }
 
-/* Until there is so much room, or all is done; not at all where that was `in_vain` before. */
-static bool await_room(struct deferred_queue *q, size_t octets, int patience_ms, bool *in_vain)
+/* Until so many octets fit into what may be full; not at all where that was `in_vain` before. */
+static bool await_room(struct deferred_queue *q, size_t octets, size_t most, uint64_t patience_ms, bool *in_vain)
 {
-	uint64_t end_ms = 0;
-	while (q->fd >= 0 && octets_waiting(q->ring) + octets > DEFERRED_OCTETS) {
-		uint64_t now_ms = clock_ms();
-		end_ms = end_ms == 0 ? now_ms + (uint64_t)patience_ms : end_ms;
-		*in_vain |= now_ms >= end_ms;
+	uint64_t begin_ms = clock_ms();
+	while (q->fd >= 0 && octets_waiting(q->ring) + octets > most) {
+		uint64_t waited_ms = clock_ms() - begin_ms;
+		*in_vain |= waited_ms >= patience_ms;
 		if (*in_vain)
 			return false;
 		wake(q);
 		if (q->fd >= 0)
-			hear(q, octets < DEFERRED_OCTETS ? 1 : (int)(end_ms - now_ms));
+			hear(q, octets < DEFERRED_OCTETS ? 1 : (int)(patience_ms - waited_ms));
 	}
 	return true;
 }
@@ -186,7 +201,31 @@ bool await_deferred(struct deferred_queue *q, int patience_ms)
 	if (!q || q->fd < 0)
 		return true;
 	look_whether_it_goes_on(q);
-	return await_room(q, DEFERRED_OCTETS, patience_ms, &q->is_late);
+	return await_room(q, DEFERRED_OCTETS, DEFERRED_OCTETS, (uint64_t)patience_ms, &q->is_late);
+}
+
+bool finish_deferred(struct deferred_queue *q, int patience_ms)
+{
+	if (q)
+		q->is_late = false;
+	return await_deferred(q, patience_ms);
+}
+
+/* A disk that is only slow must not hold each frame for a while. */
+static bool make_room(struct deferred_queue *q, size_t octets, size_t most)
+{
+	look_whether_it_goes_on(q);
+	if (octets_waiting(q->ring) + octets <= most)
+		return true;
+	uint64_t begin_ms = clock_ms();
+	if (begin_ms - q->second_ms >= SECOND_MS) {
+		q->second_ms = begin_ms;
+		q->waited_ms = 0;
+	}
+	uint64_t left_ms = q->waited_ms < DEFERRED_PATIENCE_MS ? DEFERRED_PATIENCE_MS - q->waited_ms : 0;
+	bool has_room = await_room(q, octets, most, left_ms, &q->is_slow);
+	q->waited_ms += clock_ms() - begin_ms + 1;
+	return has_room;
 }
 
 static void put_entry(struct deferred_queue *q, const struct deferred *work, size_t octets, size_t count)
@@ -231,13 +270,14 @@ bool defer(struct deferred_queue *q, const struct deferred *work)
 	size_t at = q->ring->given % DEFERRED_OCTETS, rest = DEFERRED_OCTETS - at;
 	bool goes_to_front = rest < octets + sizeof(struct entry) || (at > FRONT && is_empty(q->ring));
 	size_t needed = octets + (goes_to_front ? rest : 0);
-	look_whether_it_goes_on(q);
-	if (!await_room(q, needed, DEFERRED_PATIENCE_MS, &q->is_slow))
+	if (!make_room(q, needed, DEFERRED_OCTETS - (work->may_wait ? RESERVED : 0)))
 		return false;
 	if (q->fd < 0) {
 		run_now(work, count);
 		return true;
 	}
+	if (is_empty(q->ring))
+		q->seen_ms = 0; /* it has not been looked at for as long as nothing was there */
 	if (goes_to_front)
 		put_entry(q, NULL, rest, 0);
 	put_entry(q, work, octets, count);
@@ -253,9 +293,17 @@ bool has_deferred(const struct deferred_queue *q)
 
 const char *hanging_file(struct deferred_queue *q, uint64_t now_ms, uint64_t patience_ms)
 {
-	uint64_t began_ms = q && q->fd >= 0 ? load(&q->ring->began_ms) : 0;
-	if (began_ms == 0 || now_ms < began_ms + patience_ms || began_ms == q->told_ms)
+	if (!q || q->fd < 0)
 		return NULL;
-	q->told_ms = began_ms;
-	return q->ring->name;
+	uint64_t done = load(&q->ring->done);
+	if (is_empty(q->ring) || done != q->seen_done || q->seen_ms == 0) {
+		q->seen_done = done;
+		q->seen_ms = now_ms;
+		q->is_told = false;
+	}
+	if (q->is_told || now_ms - q->seen_ms < patience_ms)
+		return NULL;
+	q->is_told = true;
+	const struct entry *next = (const void *)(q->ring->octets + done % DEFERRED_OCTETS);
+	return next->run ? next->name : ((const struct entry *)(const void *)q->ring->octets)->name;
 }

@@ -22,8 +22,8 @@ struct deferred_part {
 struct deferred {
 	void (*run)(void *object, const uint8_t *octets, size_t count);
 	void *object;
-	const char *name;              /* of the file, for who asks what hangs */
-	bool may_wait;                 /* until other work comes, or there is much of it */
+	const char *name; /* of the file, for who asks what hangs */
+	bool may_wait; /* until other work comes, or there is much of it; it leaves a quarter of the ring to other work */
 	struct deferred_part parts[2]; /* copied, one behind the other */
 };
 
@@ -42,15 +42,19 @@ _Noreturn void serve_deferred(struct deferred_queue *, int fd);
 void hand_deferred_to(struct deferred_queue *, int fd);
 
 /*
- * False: there is no room, because the disk does not keep pace or hangs. It waits for room, but never for longer than
+ * False: there is no room, because the disk does not keep pace or hangs. It waits for room, but in each second not for longer than
  * DEFERRED_PATIENCE_MS, and once that was in vain, not at all until half of the ring is free. A queue that is NULL has no process.
  */
 bool defer(struct deferred_queue *, const struct deferred *);
 /* True: all of it is done. Waits at most so long, and not at all where that was in vain before. */
 bool await_deferred(struct deferred_queue *, int patience_ms);
+/* The same for the last time, so whatever was before. */
+bool finish_deferred(struct deferred_queue *, int patience_ms);
+/* Called now and then, and when a child has ended: notices that it was the process. */
+void attend_deferred(struct deferred_queue *);
 /* There is work that is not done. */
 bool has_deferred(const struct deferred_queue *);
-/* What is being done since longer than `patience_ms`: the name of its file, each time it comes to that only once. NULL: nothing. */
+/* Called once a second. The name of the file that nothing has been done for in `patience_ms`, each time only once; or NULL. */
 const char *hanging_file(struct deferred_queue *, uint64_t now_ms, uint64_t patience_ms);
 
 /* For counters that both processes write. */

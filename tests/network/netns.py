@@ -146,6 +146,16 @@ def wait_for(predicate, timeout=10, what="a condition"):
         time.sleep(min(0.1, max(0.02, 0.15 * (time.monotonic() - begin))))
 
 
+def children_of(pid):
+    """{number: name} of its processes. Some are there for a moment only, as those that make a filter of system calls."""
+    found = {}
+    with contextlib.suppress(OSError):
+        for child in map(int, pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()):
+            with contextlib.suppress(OSError):
+                found[child] = pathlib.Path(f"/proc/{child}/comm").read_text().strip()
+    return found
+
+
 class Stalls:
     """How long this machine keeps somebody waiting who wants to run, and how many want to at once: inside `with`, a thread
     asks for it every `interval` seconds."""

@@ -10,16 +10,19 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 
 import pytest
 
+import dhcp_peers
 import faults
 import netns
+import rawguest
 import services
-from fault_scenes import FAR, Scene
+from fault_scenes import FAR, GATEWAY_MAC, MAC, Scene
 from faults import Fault, Supervisor
 from netns import run, wait_for
 
@@ -123,8 +126,7 @@ def test_its_process_dies(network):
     try:
         assert scene.stand()
         def writers():                          # stderr is a file here
-            children = pathlib.Path(f"/proc/{scene.process.pid}/task/{scene.process.pid}/children").read_text().split()
-            found = [int(pid) for pid in children if pathlib.Path(f"/proc/{pid}/comm").read_text() == "softnet-files\n"]
+            found = [pid for pid, name in netns.children_of(scene.process.pid).items() if name == "softnet-files"]
             return found if len(found) == 3 else None
         for pid in wait_for(writers, 10, "three processes that write files"):
             os.kill(pid, 9)
@@ -235,3 +237,49 @@ def test_who_makes_a_filter_ends_with_the_guard(network):
         assert scene.left() == []
     finally:
         scene.close()
+
+
+def test_a_log_that_hangs(network):
+    """Lines of the log are the other process's, with the sandbox on; and when that has died, they are the guard's again."""
+    scene = Scene(network, more=["-v"])
+    try:
+        assert scene.stand()
+        writers = wait_for(lambda: [pid for pid, name in netns.children_of(scene.process.pid).items() if name == "softnet-files"], 5, "them")
+        for pid in writers:
+            os.kill(pid, signal.SIGSTOP)
+        before = scene.said()
+        with netns.Stalls() as stalls:
+            scene.rules()                       # says a line
+            assert slowest(scene) < stalls.added_to(MOMENT)
+        assert scene.said() == before
+        for pid in writers:
+            os.kill(pid, signal.SIGCONT)
+        wait_for(lambda: "rules are in force" in scene.said()[len(before):], 10, "the line")
+        for pid in writers:
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: scene.traffic(1, 1) and "the process that writes files has ended" in scene.said(), 10, "the warning")
+        mark = len(scene.said())
+        scene.rules()
+        assert "rules are in force" in scene.said()[mark:] and scene.traffic() >= 3 and scene.end() == 0
+    finally:
+        scene.close()
+
+
+def test_a_state_whose_process_dies_at_work(network, state_file):
+    """What the guest has given back is not there after a restart, though the process that was to write it was killed."""
+    dhcp_peers.hosted(network)
+    dhcp_peers.serve(network, "dnsmasq", 600, 300, 400)
+    words = ["--uplink", "tap:u-raw,bridge=br0", "--state", state_file]
+    guest = rawguest.RawGuest(network, MAC, *words)
+    address = guest.take_lease()
+    wait_for(lambda: address in state_file.read_text(), 10, "the lease to be written")
+    [writer] = [pid for pid, name in netns.children_of(guest.guard.pid).items() if name == "softnet-files"]
+    os.kill(writer, signal.SIGSTOP)
+    release = rawguest.dhcp(MAC, 7, 9, b"\x36\x04" + socket.inet_aton(dhcp_peers.GATEWAY), ciaddr=address)
+    guest.send(rawguest.udp(MAC, GATEWAY_MAC, address, dhcp_peers.GATEWAY, 68, 67, release))
+    guest.guard.wait_line("--state: .*: its disk does not answer", 10)
+    os.kill(writer, signal.SIGKILL)
+    wait_for(lambda: address not in state_file.read_text(), 10, "the lease to go")
+    guest.guard.signal(signal.SIGTERM)
+    guest.guard.wait()
+    guest.close()

@@ -20,15 +20,11 @@ from scapy.layers.l2 import Ether
 
 import services
 from conftest import needs_others
-from netns import wait_for
+from netns import children_of, wait_for
 from status_peers import ADDRESS, MACS, softnet
 from test_status_truth import place, say, start     # noqa: F401 (fixtures)
 
 COMMAND = 'trap "echo asked; exit 7" TERM; echo "ready $$"; while :; do sleep 0.05; done'
-
-
-def children(pid):
-    return [int(word) for word in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def is_alive(pid):
@@ -79,13 +75,14 @@ def test_the_command_is_killed(network):
 def test_processes_of_slirp_are_killed(network):
     """The worker comes back, and the guard goes with the one that starts it."""
     run = Run()
-    named = {pathlib.Path(f"/proc/{pid}/comm").read_text().strip(): pid for pid in children(run.guard.pid)}
-    keeper = named["softnet-keeper"]
-    [worker] = wait_for(lambda: children(keeper), 5, "the worker")
+    def workers():
+        return [pid for pid, name in children_of(keeper).items() if name == "softnet-slirp"]
+    [keeper] = [pid for pid, name in children_of(run.guard.pid).items() if name == "softnet-keeper"]
+    [worker] = wait_for(workers, 5, "the worker")
     loaded = [pid for pid in (run.guard.pid, keeper, worker) if "libslirp" in pathlib.Path(f"/proc/{pid}/maps").read_text()]
     assert loaded == [keeper, worker]
     os.kill(worker, signal.SIGKILL)
-    wait_for(lambda: children(keeper) and children(keeper) != [worker], 5, "another worker")
+    wait_for(lambda: workers() and workers() != [worker], 5, "another worker")
     assert run.guard.poll() is None and is_alive(run.command)
     os.kill(keeper, signal.SIGKILL)
     assert run.guard.wait(5) == 1 and "the network is gone" in run.guard.stderr.read()

@@ -6,7 +6,6 @@
 
 import contextlib
 import os
-import pathlib
 import signal
 import socket
 import threading
@@ -297,11 +296,8 @@ def has_worker(softnet):
 
 def worker_of(softnet):
     """The process in which libslirp runs: grandchild of the guard."""
-    def children(pid):
-        return [int(word) for word in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    keeper = [pid for pid in children(softnet.pid)
-              if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "softnet-keeper"]
-    return children(keeper[0])[0]
+    [keeper] = [pid for pid, name in netns.children_of(softnet.pid).items() if name == "softnet-keeper"]
+    return [pid for pid, name in netns.children_of(keeper).items() if name == "softnet-slirp"][0]
 
 
 def test_worker_that_dies_exposes_again(network, slirp6, echo):

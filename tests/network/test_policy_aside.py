@@ -27,8 +27,7 @@ def process_aside(guarded):
 
 
 def find_aside(guarded):
-    children = pathlib.Path(f"/proc/{guarded.pid}/task/{guarded.pid}/children").read_text().split()
-    return next((int(pid) for pid in children if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "softnet-rules"), None)
+    return next((pid for pid, name in netns.children_of(guarded.pid).items() if name == "softnet-rules"), None)
 
 
 @contextlib.contextmanager

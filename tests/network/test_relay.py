@@ -394,7 +394,8 @@ def test_capabilities_of_the_file_stay_with_nobody(network):
 
 def look_at_capabilities(guard):
     guard.wait_line("gateway MAC addresses", 20)
-    guards = [guard.pid, *pathlib.Path(f"/proc/{guard.pid}/task/{guard.pid}/children").read_text().split()]
+    netns.wait_for(lambda: "softnet-run" in netns.children_of(guard.pid).values(), 5, "the process that keeps the command")
+    guards = [guard.pid, *(pid for pid, name in netns.children_of(guard.pid).items() if name != "softnet")]
     netns.wait_for(lambda: all(int(status_of(pid)["CapPrm"], 16) == 0 for pid in guards), 5, "no capabilities")
     assert "softnet-run" in [status_of(pid)["Name"] for pid in guards]
     assert ends_in_a_second(guard, signal.SIGTERM) == 143

@@ -173,13 +173,89 @@ static void the_file_that_hangs_is_named_once(void **unused)
 	uint64_t begin_ms = clock_ms();
 	assert_false(await_deferred(queue, 10));
 	assert_null(hanging_file(queue, begin_ms, 5000)); /* not before its time */
-	assert_string_equal(hanging_file(queue, clock_ms() + 10000, 5000), "this one");
-	assert_null(hanging_file(queue, clock_ms() + 20000, 5000));
+	assert_null(hanging_file(queue, begin_ms + 4999, 5000));
+	assert_string_equal(hanging_file(queue, begin_ms + 5000, 5000), "this one");
+	assert_null(hanging_file(queue, begin_ms + 20000, 5000));
 	__atomic_store_n(&done->is_wrong, true, __ATOMIC_RELEASE);
-	for (int i = 0; i < PATIENCE && !await_deferred(queue, 10); i++)
-		usleep(1000);
-	assert_true(await_deferred(queue, PATIENCE));
-	assert_null(hanging_file(queue, clock_ms() + 10000, 5000));
+	assert_true(finish_deferred(queue, PATIENCE));
+	assert_null(hanging_file(queue, begin_ms + 30000, 5000));
+	/* And long after, when there is work again. */
+	kill(process, SIGSTOP);
+	assert_true(defer(queue, &(struct deferred){ .run = hang, .object = done, .name = "another" }));
+	assert_null(hanging_file(queue, begin_ms + 90000, 5000));
+	assert_string_equal(hanging_file(queue, begin_ms + 95000, 5000), "another");
+}
+
+/* Else a state that takes a right from the guest would never be written. */
+static void one_that_dies_at_work_is_noticed(void **unused)
+{
+	(void)unused;
+	assert_true(defer(queue, &(struct deferred){ .run = hang, .object = done, .name = "this one" }));
+	assert_false(await_deferred(queue, 50));
+	assert_true(give(0, 10) && give(1, LARGE));
+	kill(process, SIGKILL);
+	waitpid(process, NULL, 0);
+	process = 0;
+	assert_int_equal(forgotten, 0);
+	attend_deferred(queue);
+	assert_true(forgotten == 1 && done->count == 2 && done->by == getpid() && !has_deferred(queue));
+}
+
+/* Though it was waited for in vain before. */
+static void the_last_time_it_is_waited_for(void **unused)
+{
+	(void)unused;
+	kill(process, SIGSTOP);
+	assert_true(give(0, 10));
+	assert_false(await_deferred(queue, 10));
+	pid_t helper = fork();
+	if (helper == 0) {
+		usleep(300000);
+		kill(process, SIGCONT);
+		_exit(0);
+	}
+	assert_true(finish_deferred(queue, PATIENCE));
+	assert_int_equal(done->count, 1);
+	waitpid(helper, NULL, 0);
+}
+
+static void do_slowly(void *object, const uint8_t *octets, size_t count)
+{
+	usleep(30000); /* less than one is patient for */
+	do_work(object, octets, count);
+}
+
+/* Not for each frame, and there is room for what is not a captured frame. */
+static void one_that_is_slow_costs_little(void **unused)
+{
+	static uint8_t octets[LARGE];
+	uint64_t number = 0, begin_ms = clock_ms(), refused = 0;
+	(void)unused;
+	for (int i = 0; i < 2000; i++) {
+		bool is_taken =
+		    defer(queue, &(struct deferred){ .run = do_slowly,
+						     .object = done,
+						     .name = "slow",
+						     .may_wait = true,
+						     .parts = { { &number, sizeof number }, { octets, 1000 } } });
+		refused += !is_taken;
+		number += is_taken;
+		for (int more = 0; more < 30 && is_taken; more++) {
+			is_taken = defer(
+			    queue, &(struct deferred){ .run = do_work,
+						       .object = done,
+						       .name = "slow",
+						       .may_wait = true,
+						       .parts = { { &number, sizeof number }, { octets, 1000 } } });
+			number += is_taken;
+		}
+	}
+	uint64_t took_ms = clock_ms() - begin_ms;
+	assert_true(refused > 0 && took_ms < 1000 + took_ms / 5);
+	assert_true(defer(queue, &(struct deferred){ .run = do_work,
+						     .object = done,
+						     .name = "slow",
+						     .parts = { { &number, sizeof number }, { octets, 1000 } } }));
 }
 
 /* What it was at is lost, since that may have ended it; the rest is done here. */
@@ -229,6 +305,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_that_hangs_is_waited_for_once, start, end),
 		cmocka_unit_test_setup_teardown(the_file_that_hangs_is_named_once, start, end),
 		cmocka_unit_test_setup_teardown(when_it_dies_the_rest_is_done_here, start, end),
+		cmocka_unit_test_setup_teardown(one_that_dies_at_work_is_noticed, start, end),
+		cmocka_unit_test_setup_teardown(the_last_time_it_is_waited_for, start, end),
+		cmocka_unit_test_setup_teardown(one_that_is_slow_costs_little, start, end),
 		cmocka_unit_test(its_parent_ends_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
