@@ -261,16 +261,18 @@ bool defer(struct deferred_queue *q, const struct deferred *work)
 {
 	size_t count = work->parts[0].count + work->parts[1].count;
 	size_t octets = (sizeof(struct entry) + count + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-	if (octets > DEFERRED_OCTETS / 2)
+	if (octets > DEFERRED_OCTETS / 4) /* so that it always fits where nothing else waits */
 		return false;
 	if (!q || q->fd < 0) {
 		run_now(work, count);
 		return true;
 	}
 	size_t at = q->ring->given % DEFERRED_OCTETS, rest = DEFERRED_OCTETS - at;
-	bool goes_to_front = rest < octets + sizeof(struct entry) || (at > FRONT && is_empty(q->ring));
-	size_t needed = octets + (goes_to_front ? rest : 0);
-	if (!make_room(q, needed, DEFERRED_OCTETS - (work->may_wait ? RESERVED : 0)))
+	bool is_idle = is_empty(q->ring);
+	bool goes_to_front = rest < octets + sizeof(struct entry) || (is_idle && at > FRONT && at >= octets);
+	size_t needed =
+	    octets + (goes_to_front ? rest : 0); /* what is skipped counts as full, so all of an idle ring may be */
+	if (!make_room(q, needed, DEFERRED_OCTETS - (work->may_wait && !is_idle ? RESERVED : 0)))
 		return false;
 	if (q->fd < 0) {
 		run_now(work, count);

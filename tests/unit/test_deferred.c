@@ -42,6 +42,13 @@ static void do_work(void *object, const uint8_t *octets, size_t count)
 	d->count++;
 }
 
+static void nothing(void *object, const uint8_t *octets, size_t count)
+{
+	(void)object;
+	(void)octets;
+	(void)count;
+}
+
 static void forget(void *context)
 {
 	(void)context;
@@ -126,6 +133,25 @@ static void what_is_larger_than_the_ring_is_refused(void **unused)
 	(void)unused;
 	assert_false(defer(queue, &(struct deferred){ .run = do_work, .parts = { { done, DEFERRED_OCTETS } } }));
 	assert_true(give(0, 1) && await_deferred(queue, PATIENCE));
+}
+
+/* Wherever the last one has ended: an idle ring has room, also where the next one goes to its front. */
+static void an_idle_ring_takes_anything(void **unused)
+{
+	static uint8_t octets[LARGE];
+	(void)unused;
+	for (uint64_t number = 0; number < 300; number++) {
+		assert_true(defer(queue, &(struct deferred){ .run = do_work,
+							     .object = done,
+							     .name = "a file",
+							     .may_wait = number % 2 == 0,
+							     .parts = { { &number, sizeof number },
+									{ octets, number % 3 == 0 ? LARGE : 30000 } } }));
+		attend_deferred(queue);
+		assert_true(defer(queue, &(struct deferred){ .run = nothing, .object = done, .name = "a file" }));
+		assert_true(await_deferred(queue, PATIENCE));
+	}
+	assert_int_equal(done->count, 300);
 }
 
 /* One that stands still costs its patience once, and not again until half has been done. */
@@ -302,6 +328,7 @@ int main(void)
 		cmocka_unit_test(without_a_process_it_is_done_at_once),
 		cmocka_unit_test_setup_teardown(all_is_done_in_order, start, end),
 		cmocka_unit_test_setup_teardown(what_is_larger_than_the_ring_is_refused, start, end),
+		cmocka_unit_test_setup_teardown(an_idle_ring_takes_anything, start, end),
 		cmocka_unit_test_setup_teardown(one_that_hangs_is_waited_for_once, start, end),
 		cmocka_unit_test_setup_teardown(the_file_that_hangs_is_named_once, start, end),
 		cmocka_unit_test_setup_teardown(when_it_dies_the_rest_is_done_here, start, end),
